@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * Userspace interface of /dev/vhost-blk, the in-kernel virtio-blk device.
+ *
+ * A file descriptor of /dev/vhost-blk is one virtio block device.  It takes
+ * every generic vhost ioctl of <linux/vhost.h> and the ones below.  The order
+ * of a start is: VHOST_SET_OWNER, VHOST_BLK_SET_BACKEND, VHOST_SET_FEATURES,
+ * VHOST_SET_MEM_TABLE, VHOST_SET_VRING_* for each queue,
+ * VHOST_BLK_SET_RUNNING(1).
+ *
+ * Section numbers are those of the Virtual I/O Device (VIRTIO) specification,
+ * version 1.3.
+ */
+#ifndef _UAPI_LINUX_VHOST_BLK_H
+#define _UAPI_LINUX_VHOST_BLK_H
+
+#include <linux/types.h>
+#include <linux/vhost.h>
+
+/* Virtqueues of one device; virtio_blk_config.num_queues is this many. */
+#define VHOST_BLK_MAX_QUEUES	64
+
+/* Descriptors in one virtqueue, at most (a power of two, 5.2 and 2.7). */
+#define VHOST_BLK_MAX_QUEUE_SIZE	1024
+
+/* Bytes of the string that VIRTIO_BLK_T_GET_ID returns (5.2.6). */
+#define VHOST_BLK_SERIAL_LEN	20
+
+/*
+ * Refuse what would change the backend, whatever the mode of its fd:
+ * VIRTIO_BLK_F_RO is offered and such requests end in VIRTIO_BLK_S_IOERR
+ * (5.2.6.2).
+ */
+#define VHOST_BLK_BACKEND_F_RO	(1U << 0)
+
+/**
+ * struct vhost_blk_backend - what holds the data of the device
+ * @fd: an open block device or regular file, -1 for none
+ * @flags: VHOST_BLK_BACKEND_F_*; any other bit is EINVAL
+ * @serial: answer to VIRTIO_BLK_T_GET_ID, zero padded; no NUL is needed where
+ *	it fills all of its bytes
+ * @reserved: zero, else EINVAL
+ */
+struct vhost_blk_backend {
+	__s32 fd;
+	__u32 flags;
+	__u8 serial[VHOST_BLK_SERIAL_LEN];
+	__u8 reserved[36];
+};
+
+/*
+ * Attach, replace or (fd -1) detach the backend.  The kernel keeps its own
+ * reference; the caller may close the fd.  While the device runs this is a
+ * swap: requests in flight finish on the old backend, all later ones go to
+ * the new one.  Detaching while the device runs: EBUSY.
+ *
+ * A backend that is open for reading alone, or whose block device is
+ * read-only, is attached as with VHOST_BLK_BACKEND_F_RO.
+ *
+ * EBADF: no such fd.  EACCES: open for writing alone.  EINVAL: unknown flag,
+ * nonzero @reserved, or neither a block device nor a regular file.  ENODEV:
+ * the block device is gone.  EOPNOTSUPP: the file can't do asynchronous I/O
+ * by iterator, or, while features are negotiated, the new backend lacks one
+ * of them (a read-only one where VIRTIO_BLK_F_RO was not acknowledged).
+ * EPERM: the caller is not the owner.
+ */
+#define VHOST_BLK_SET_BACKEND	_IOW(VHOST_VIRTIO, 0x50, \
+				     struct vhost_blk_backend)
+
+/*
+ * 1: check the rings of every queue that has addresses, start them and serve
+ * what is already available; queues without addresses are skipped.  A second
+ * 1 starts the queues that were given addresses since.  0: stop; returns when
+ * no request is in flight and everything completed is in the used rings.
+ *
+ * EINVAL: neither 0 nor 1, or a ring larger than VHOST_BLK_MAX_QUEUE_SIZE.
+ * ENODEV: no backend.  EFAULT: a ring or the log is not in
+ * accessible memory.  EPERM: not the owner.
+ */
+#define VHOST_BLK_SET_RUNNING	_IOW(VHOST_VIRTIO, 0x51, int)
+
+/*
+ * Read or write the struct virtio_blk_config (5.2.4) of the device, in the
+ * layout of struct vhost_vdpa_config: .off and .len in bytes, both inside
+ * struct virtio_blk_config.  All fields are little endian.  Before a backend
+ * is attached it reads as zero but for num_queues.
+ *
+ * SET_CONFIG takes only .off and .len that name the field `writeback`, with
+ * the value 0 or 1, and only where VIRTIO_BLK_F_CONFIG_WCE is offered.
+ *
+ * EINVAL: outside the config space, or a field that can't be set.  EOPNOTSUPP:
+ * `writeback`, but VIRTIO_BLK_F_CONFIG_WCE is not offered.
+ */
+#define VHOST_BLK_GET_CONFIG	_IOR(VHOST_VIRTIO, 0x52, \
+				     struct vhost_vdpa_config)
+#define VHOST_BLK_SET_CONFIG	_IOW(VHOST_VIRTIO, 0x53, \
+				     struct vhost_vdpa_config)
+
+/*
+ * Signal this eventfd whenever the capacity has changed, so that the VMM can
+ * raise a configuration change notification (4.1.5.4).  -1 takes it away.
+ *
+ * EBADF: no such fd.  EINVAL: not an eventfd.
+ */
+#define VHOST_BLK_SET_CONFIG_CALL	_IOW(VHOST_VIRTIO, 0x54, int)
+
+#endif /* _UAPI_LINUX_VHOST_BLK_H */
