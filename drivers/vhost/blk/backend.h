@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Stage 4: what holds the data, a block device or a regular file.
+ */
+#ifndef VHOST_BLK_BACKEND_H
+#define VHOST_BLK_BACKEND_H
+
+#include <linux/fs.h>
+#include <linux/types.h>
+#include <linux/vhost_blk.h>
+
+struct vhost_blk_req;
+struct vhost_blk_disk;
+struct vhost_blk_limits;
+struct virtio_blk_config;
+
+/**
+ * struct vhost_blk_ops - a kind of backend
+ * @open: fill in the rest of a disk whose @file is set; may refuse
+ * @capacity: current size in sectors of 512 bytes; may change at any time
+ * @topology: fill in what the device knows beyond its block size
+ * @submit: start req->io.  It is called from the worker of the queue with the
+ *	mutex of the virtqueue held, must not wait for the I/O, and calls
+ *	vhost_blk_req_done() exactly once, from any context.
+ */
+struct vhost_blk_ops {
+	int (*open)(struct vhost_blk_disk *disk);
+	u64 (*capacity)(const struct vhost_blk_disk *disk);
+	void (*topology)(const struct vhost_blk_disk *disk,
+			 struct virtio_blk_config *config);
+	void (*submit)(struct vhost_blk_req *req);
+};
+
+/**
+ * struct vhost_blk_disk - an attached backend; constant once it is open
+ * @ops: the kind
+ * @file: our own reference
+ * @bdev: of a block device, and then as long as @file lives
+ * @ro: nothing may be changed
+ * @block_size: logical block in bytes, a power of two from 512 up
+ * @mem_mask: bits that must be 0 in the address and the length of every
+ *	segment of data, or it has to be bounced
+ * @serial: answer to VIRTIO_BLK_T_GET_ID
+ */
+struct vhost_blk_disk {
+	const struct vhost_blk_ops *ops;
+	struct file *file;
+	struct block_device *bdev;
+	bool ro;
+	u32 block_size;
+	u32 mem_mask;
+	u8 serial[VHOST_BLK_SERIAL_LEN];
+};
+
+extern const struct vhost_blk_ops vhost_blk_bdev_ops;
+extern const struct vhost_blk_ops vhost_blk_file_ops;
+
+/* backend.c APIs: */
+struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg);
+void vhost_blk_disk_close(struct vhost_blk_disk *disk);
+void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
+			   struct vhost_blk_limits *limits);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The host half of virtio-blk.  A request's way is the way of the files:
+ * kick.c, request.c, map.c (or bounce.c), backend-*.c, complete.c.
+ *
+ * Locks, outermost first:
+ *   vhost_dev.mutex	ioctls: what is attached, started, paused
+ *   vhost_virtqueue.mutex	one queue: its ring and everything that is
+ *			said below to be protected by it.  Held by the worker
+ *			while it takes requests and while it completes them.
+ * Completion of the backend's I/O takes neither: it comes from any context
+ * and only puts the request on vhost_blk_queue.done.
+ */
+#ifndef VHOST_BLK_H
+#define VHOST_BLK_H
+
+#include <linux/bio.h>
+#include <linux/bvec.h>
+#include <linux/fs.h>
+#include <linux/llist.h>
+#include <linux/uio.h>
+#include <linux/vhost_blk.h>
+#include <linux/virtio_blk.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "vhost.h"
+
+#include "backend.h"
+#include "request.h"
+
+/*
+ * Segments of one chain: a descriptor that crosses from one memory region
+ * into the next takes two.
+ */
+#define VHOST_BLK_MAX_IOV	(2 * VHOST_BLK_MAX_QUEUE_SIZE)
+
+/* virtio_blk_config.seg_max and .size_max; a chain has header and status. */
+#define VHOST_BLK_SEG_MAX	(VHOST_BLK_MAX_QUEUE_SIZE - 2)
+#define VHOST_BLK_SIZE_MAX	(1024U * 1024)
+
+/* Requests, and bytes, of one queue before another queue gets its turn. */
+#define VHOST_BLK_WEIGHT	256
+#define VHOST_BLK_BYTE_WEIGHT	(8 * 1024 * 1024)
+
+/* Bytes of one queue in flight; one request may exceed it, alone. */
+#define VHOST_BLK_MAX_INFLIGHT_BYTES	(256ULL * 1024 * 1024)
+
+#define VHOST_BLK_INLINE_BVECS	4
+#define VHOST_BLK_PIN_BATCH	64
+#define VHOST_BLK_BOUNCE_PAGES	64
+
+/**
+ * struct vhost_blk_io - the I/O that a backend is to do
+ * @op: the operation; never VHOST_BLK_OP_GET_ID
+ * @pos: offset in the backend, in bytes
+ * @len: in bytes
+ * @bvec: @len bytes of pages, none for a flush
+ * @nr_bvec: how many
+ * @sync: a write is to be stable when it completes (5.2.6.2)
+ */
+struct vhost_blk_io {
+	enum vhost_blk_op op;
+	u64 pos;
+	u32 len;
+	struct bio_vec *bvec;
+	unsigned int nr_bvec;
+	bool sync;
+};
+
+/**
+ * struct vhost_blk_file_io - what backend-file.c keeps for a request
+ * @iocb: of the current try
+ * @work: for what can't be done without sleeping
+ * @done: bytes done by earlier tries
+ */
+struct vhost_blk_file_io {
+	struct kiocb iocb;
+	struct work_struct work;
+	u32 done;
+};
+
+/**
+ * struct vhost_blk_req - a request, one for each descriptor head of a queue
+ * @done_node: in vhost_blk_queue.done
+ * @q: the queue
+ * @disk: where @io goes to
+ * @head: its descriptor head
+ * @busy: in flight; protected by vq.mutex
+ * @bounced: data goes through q->bounce
+ * @error: 0 or the errno of the I/O; set before the request is on q->done
+ * @status: VIRTIO_BLK_S_*: what the guest gets where @error is 0
+ * @status_slot: where it gets it
+ * @cmd: what the guest asked for
+ * @io: what is being done for it
+ * @inline_bvec: of @io, where they are enough
+ * @bio: backend-bdev.c's
+ * @file: backend-file.c's
+ */
+struct vhost_blk_req {
+	struct llist_node done_node;
+	struct vhost_blk_queue *q;
+	struct vhost_blk_disk *disk;
+	u16 head;
+	bool busy;
+	bool bounced;
+	u8 status;
+	int error;
+	u8 __user *status_slot;
+	struct vhost_blk_cmd cmd;
+	struct vhost_blk_io io;
+	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
+	union {
+		struct bio bio;
+		struct vhost_blk_file_io file;
+	};
+};
+
+/**
+ * struct vhost_blk_bounce - pages of a queue for data that isn't aligned
+ * @req: the request that has them, NULL for none
+ * @iov: its data in guest memory
+ * @iter: what of @iov is still to be done
+ * @pages: kernel memory, as much as is moved at once
+ * @bvec: the part of @pages that is in use
+ */
+struct vhost_blk_bounce {
+	struct vhost_blk_req *req;
+	struct iov_iter iter;
+	struct page *pages[VHOST_BLK_BOUNCE_PAGES];
+	struct bio_vec bvec[VHOST_BLK_BOUNCE_PAGES];
+	struct iovec iov[VHOST_BLK_MAX_IOV];
+};
+
+/**
+ * struct vhost_blk_queue - a virtqueue
+ * @vq: the vhost core's part; its private_data is the disk while the queue is
+ *	started, NULL else
+ * @blk: the device
+ * @iov: of the chain being parsed
+ * @pages: of the segment being pinned
+ * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
+ * @inflight: requests with .busy
+ * @inflight_bytes: their data
+ * @paused: no chain is taken while an ioctl waits for those in flight
+ * @broken: a chain couldn't be answered; no more are taken until a new start
+ * @starved: chains are waiting for @inflight_bytes or @bounce
+ * @bounce: NULL before the first request that needs it
+ * @done: requests whose I/O is done, by the backend; emptied by the worker
+ * @done_work: the worker's part of completion
+ * @orphan_work: the same where the worker has been killed
+ * @idle: woken when @inflight falls to 0
+ *
+ * All but @done, @done_work, @orphan_work and @idle is protected by vq.mutex.
+ */
+struct vhost_blk_queue {
+	struct vhost_virtqueue vq;
+	struct vhost_blk *blk;
+
+	struct iovec *iov;
+	struct page *pages[VHOST_BLK_PIN_BATCH];
+	struct vhost_blk_req *reqs;
+	unsigned int nr_reqs;
+	unsigned int inflight;
+	u64 inflight_bytes;
+	bool paused;
+	bool broken;
+	bool starved;
+	struct vhost_blk_bounce *bounce;
+
+	struct llist_head done;
+	struct vhost_work done_work;
+	struct work_struct orphan_work;
+	wait_queue_head_t idle;
+};
+
+/**
+ * struct vhost_blk - a device: one open of /dev/vhost-blk
+ * @dev: the vhost core's part
+ * @vqs: for the vhost core
+ * @disk: what is attached, or NULL; protected by dev.mutex
+ * @features: acknowledged by the guest; protected by dev.mutex
+ * @config_call: signalled on a change of the configuration, or NULL;
+ *	protected by dev.mutex
+ * @queues: all that there may be; only those with addresses are started
+ */
+struct vhost_blk {
+	struct vhost_dev dev;
+	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
+	struct vhost_blk_disk *disk;
+	u64 features;
+	struct eventfd_ctx *config_call;
+	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
+};
+
+extern struct workqueue_struct *vhost_blk_wq;
+
+static inline struct vhost_blk_queue *to_queue(struct vhost_virtqueue *vq)
+{
+	return container_of(vq, struct vhost_blk_queue, vq);
+}
+
+/* device.c APIs: */
+extern const struct file_operations vhost_blk_fops;
+
+/* queue.c APIs: */
+void vhost_blk_queue_init(struct vhost_blk *blk, struct vhost_blk_queue *q);
+void vhost_blk_queue_free(struct vhost_blk_queue *q);
+int vhost_blk_start(struct vhost_blk *blk);
+void vhost_blk_stop(struct vhost_blk *blk);
+int vhost_blk_stop_queue(struct vhost_blk_queue *q);
+int vhost_blk_pause(struct vhost_blk *blk);
+void vhost_blk_resume(struct vhost_blk *blk);
+int vhost_blk_drain(struct vhost_blk *blk);
+void vhost_blk_drain_uninterruptible(struct vhost_blk *blk);
+bool vhost_blk_running(struct vhost_blk *blk);
+
+/* config.c APIs: */
+u64 vhost_blk_features(const struct vhost_blk *blk);
+void vhost_blk_fill_config(const struct vhost_blk *blk,
+			   struct virtio_blk_config *config);
+long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp);
+
+/* kick.c APIs: */
+void vhost_blk_handle_kick(struct vhost_work *work);
+void vhost_blk_break(struct vhost_blk_queue *q);
+
+/* map.c APIs: */
+int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
+		  unsigned int nr);
+void vhost_blk_unmap(struct vhost_blk_req *req);
+
+/* bounce.c APIs: */
+bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
+			   const struct iovec *iov, unsigned int nr);
+int vhost_blk_bounce_start(struct vhost_blk_req *req, const struct iovec *iov,
+			   unsigned int nr);
+bool vhost_blk_bounce_next(struct vhost_blk_req *req);
+void vhost_blk_bounce_end(struct vhost_blk_req *req);
+void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
+
+/* complete.c APIs: */
+u8 vhost_blk_status(int error);
+void vhost_blk_req_done(struct vhost_blk_req *req, int error);
+void vhost_blk_done_work(struct vhost_work *work);
+void vhost_blk_orphan_work(struct work_struct *work);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage 5: status byte, used ring, signal.  What finished together is answered
+ * together: one update of the used ring and at most one signal.
+ */
+#include <linux/blkdev.h>
+#include <linux/rcupdate.h>
+#include <linux/uaccess.h>
+
+#include "blk.h"
+#include "trace.h"
+
+/**
+ * vhost_blk_status - the one table from errno to virtio status
+ * @error: 0 or a negative errno
+ */
+u8 vhost_blk_status(int error)
+{
+	switch (error) {
+	case 0:
+		return VIRTIO_BLK_S_OK;
+	case -EOPNOTSUPP:
+		return VIRTIO_BLK_S_UNSUPP;
+	default:
+		return VIRTIO_BLK_S_IOERR;
+	}
+}
+
+/**
+ * vhost_blk_req_done - the I/O of a request is done
+ * @req: the request; not to be touched afterwards
+ * @error: 0 or a negative errno
+ *
+ * Context: any.  Called exactly once for each time that the request was
+ * submitted.
+ */
+void vhost_blk_req_done(struct vhost_blk_req *req, int error)
+{
+	struct vhost_blk_queue *q = req->q;
+
+	req->error = error;
+	/*
+	 * The worker may be about to look at the list already.  What frees the
+	 * queue waits for a grace period first, so @q stays until the end.
+	 */
+	rcu_read_lock();
+	if (llist_add(&req->done_node, &q->done) &&
+	    !vhost_vq_work_queue(&q->vq, &q->done_work))
+		queue_work(vhost_blk_wq, &q->orphan_work);
+	rcu_read_unlock();
+}
+
+/* Bytes that the device wrote into the chain (2.7.8.2). */
+static u32 used_len(const struct vhost_blk_req *req, u8 status)
+{
+	if (status != VIRTIO_BLK_S_OK || req->cmd.op == VHOST_BLK_OP_WRITE)
+		return 1;
+	return req->cmd.len + 1;
+}
+
+static void release(struct vhost_blk_req *req)
+{
+	struct vhost_blk_queue *q = req->q;
+
+	if (req->bounced)
+		vhost_blk_bounce_end(req);
+	else
+		vhost_blk_unmap(req);
+	req->busy = false;
+	q->inflight--;
+	q->inflight_bytes -= req->cmd.len;
+}
+
+/* Write the status of a request and its entry for the used ring. */
+static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
+{
+	struct vhost_virtqueue *vq = &req->q->vq;
+	u8 status = req->error ? vhost_blk_status(req->error) : req->status;
+	u32 len = used_len(req, status);
+
+	trace_vhost_blk_complete(req->q, req->head, status, len);
+	if (put_user(status, req->status_slot))
+		return false;
+	used->id = cpu_to_vhost32(vq, req->head);
+	used->len = cpu_to_vhost32(vq, len);
+	return true;
+}
+
+/* Take all that is done; vq->heads has room for every request of a queue. */
+static unsigned int finish_done(struct vhost_blk_queue *q)
+{
+	struct llist_node *list = llist_reverse_order(llist_del_all(&q->done));
+	struct vhost_blk_req *req, *next;
+	unsigned int nr = 0;
+
+	llist_for_each_entry_safe(req, next, list, done_node) {
+		if (req->bounced && vhost_blk_bounce_next(req))
+			continue;
+		if (answer(req, &q->vq.heads[nr]))
+			nr++;
+		else
+			vhost_blk_break(q);
+		release(req);
+	}
+	return nr;
+}
+
+/* Chains that found no room try again; whoever drains is told. */
+static void after_release(struct vhost_blk_queue *q)
+{
+	if (q->starved)
+		vhost_poll_queue(&q->vq.poll);
+	if (!q->inflight)
+		wake_up_all(&q->idle);
+}
+
+/**
+ * vhost_blk_done_work - the worker's part of completion
+ * @work: vhost_blk_queue.done_work
+ */
+void vhost_blk_done_work(struct vhost_work *work)
+{
+	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
+						 done_work);
+	struct vhost_virtqueue *vq = &q->vq;
+	struct blk_plug plug;
+	unsigned int nr;
+
+	mutex_lock(&vq->mutex);
+	blk_start_plug(&plug);
+	nr = finish_done(q);
+	blk_finish_plug(&plug);
+	if (nr) {
+		if (vhost_add_used_n(vq, vq->heads, NULL, nr))
+			vhost_blk_break(q);
+		else
+			vhost_signal(vq->dev, vq);
+	}
+	after_release(q);
+	mutex_unlock(&vq->mutex);
+}
+
+/**
+ * vhost_blk_orphan_work - completion where the worker was killed
+ * @work: vhost_blk_queue.orphan_work
+ *
+ * The owner is being killed, so nobody waits for an answer; but its memory is
+ * to be unpinned, and a drain may be waiting.
+ */
+void vhost_blk_orphan_work(struct work_struct *work)
+{
+	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
+						 orphan_work);
+	struct vhost_blk_req *req, *next;
+
+	mutex_lock(&q->vq.mutex);
+	llist_for_each_entry_safe(req, next, llist_del_all(&q->done), done_node)
+		release(req);
+	after_release(q);
+	mutex_unlock(&q->vq.mutex);
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One open of /dev/vhost-blk: open, release and the ioctls.
+ */
+#include <linux/eventfd.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "blk.h"
+
+static int vhost_blk_open(struct inode *inode, struct file *file)
+{
+	struct vhost_blk *blk;
+	unsigned int i;
+
+	blk = kvzalloc_obj(*blk, GFP_KERNEL_ACCOUNT);
+	if (!blk)
+		return -ENOMEM;
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		vhost_blk_queue_init(blk, &blk->queues[i]);
+		blk->vqs[i] = &blk->queues[i].vq;
+	}
+	vhost_dev_init(&blk->dev, blk->vqs, VHOST_BLK_MAX_QUEUES, UIO_MAXIOV,
+		       VHOST_BLK_WEIGHT, VHOST_BLK_BYTE_WEIGHT, true, NULL);
+	file->private_data = blk;
+	return 0;
+}
+
+/* Stop, drain, and give back all but what the vhost core has. */
+static void shut_down(struct vhost_blk *blk)
+{
+	unsigned int i;
+
+	vhost_blk_stop(blk);
+	vhost_blk_drain_uninterruptible(blk);
+	vhost_dev_stop(&blk->dev);
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		vhost_blk_queue_free(&blk->queues[i]);
+	vhost_blk_disk_close(blk->disk);
+	blk->disk = NULL;
+	if (blk->config_call)
+		eventfd_ctx_put(blk->config_call);
+	blk->config_call = NULL;
+	blk->features = 0;
+}
+
+static int vhost_blk_release(struct inode *inode, struct file *file)
+{
+	struct vhost_blk *blk = file->private_data;
+
+	shut_down(blk);
+	vhost_dev_cleanup(&blk->dev);
+	kvfree(blk);
+	return 0;
+}
+
+static long set_features(struct vhost_blk *blk, void __user *argp)
+{
+	unsigned int i;
+	u64 features;
+
+	if (copy_from_user(&features, argp, sizeof(features)))
+		return -EFAULT;
+	if (features & ~vhost_blk_features(blk))
+		return -EOPNOTSUPP;
+	if (features != blk->features && vhost_blk_running(blk))
+		return -EBUSY;
+
+	blk->features = features;
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		struct vhost_virtqueue *vq = &blk->queues[i].vq;
+
+		mutex_lock(&vq->mutex);
+		vq->acked_features = features;
+		mutex_unlock(&vq->mutex);
+	}
+	return 0;
+}
+
+static long get_features(struct vhost_blk *blk, void __user *argp)
+{
+	u64 features = vhost_blk_features(blk);
+
+	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
+}
+
+/* None is offered yet. */
+static long get_backend_features(void __user *argp)
+{
+	u64 features = 0;
+
+	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
+}
+
+static long set_backend_features(void __user *argp)
+{
+	u64 features;
+
+	if (copy_from_user(&features, argp, sizeof(features)))
+		return -EFAULT;
+	return features ? -EOPNOTSUPP : 0;
+}
+
+/* Would the guest be given less than it has negotiated? */
+static bool may_replace(struct vhost_blk *blk, struct vhost_blk_disk *new)
+{
+	bool knows_ro = blk->features & (1ULL << VIRTIO_BLK_F_RO);
+	bool was_ro = blk->disk && blk->disk->ro;
+
+	return !new->ro || !blk->features || knows_ro || was_ro;
+}
+
+static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
+{
+	struct virtio_blk_config before, after;
+	unsigned int i;
+
+	vhost_blk_fill_config(blk, &before);
+	swap(blk->disk, new);
+	vhost_blk_fill_config(blk, &after);
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		struct vhost_virtqueue *vq = &blk->queues[i].vq;
+
+		mutex_lock(&vq->mutex);
+		if (vhost_vq_get_backend(vq))
+			vhost_vq_set_backend(vq, blk->disk);
+		mutex_unlock(&vq->mutex);
+	}
+	vhost_blk_disk_close(new);
+	if (before.capacity != after.capacity && blk->config_call)
+		eventfd_signal(blk->config_call);
+}
+
+static long set_backend(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_blk_backend arg;
+	struct vhost_blk_disk *disk = NULL;
+	long ret;
+
+	if (copy_from_user(&arg, argp, sizeof(arg)))
+		return -EFAULT;
+	if ((arg.flags & ~VHOST_BLK_BACKEND_F_RO) ||
+	    memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
+		return -EINVAL;
+
+	if (arg.fd == VHOST_FILE_UNBIND) {
+		if (vhost_blk_running(blk))
+			return -EBUSY;
+	} else {
+		disk = vhost_blk_disk_open(&arg);
+		if (IS_ERR(disk))
+			return PTR_ERR(disk);
+		if (!may_replace(blk, disk)) {
+			vhost_blk_disk_close(disk);
+			return -EOPNOTSUPP;
+		}
+	}
+
+	ret = vhost_blk_pause(blk);
+	if (ret) {
+		vhost_blk_disk_close(disk);
+		return ret;
+	}
+	swap_disk(blk, disk);
+	vhost_blk_resume(blk);
+	return 0;
+}
+
+static long set_running(struct vhost_blk *blk, void __user *argp)
+{
+	int running;
+
+	if (copy_from_user(&running, argp, sizeof(running)))
+		return -EFAULT;
+	switch (running) {
+	case 0:
+		vhost_blk_stop(blk);
+		return vhost_blk_drain(blk);
+	case 1:
+		return blk->disk ? vhost_blk_start(blk) : -ENODEV;
+	default:
+		return -EINVAL;
+	}
+}
+
+static long reset_owner(struct vhost_blk *blk)
+{
+	struct vhost_iotlb *umem;
+	long ret;
+
+	vhost_blk_stop(blk);
+	ret = vhost_blk_drain(blk);
+	if (ret)
+		return ret;
+	umem = vhost_dev_reset_owner_prepare();
+	if (!umem)
+		return -ENOMEM;
+	shut_down(blk);
+	vhost_dev_reset_owner(&blk->dev, umem);
+	return 0;
+}
+
+/*
+ * Requests in flight know where the old table put their data, and userspace
+ * may map something else there once this returns.
+ */
+static long set_mem_table(struct vhost_blk *blk, void __user *argp)
+{
+	long ret = vhost_blk_pause(blk);
+
+	if (ret)
+		return ret;
+	ret = vhost_dev_ioctl(&blk->dev, VHOST_SET_MEM_TABLE, argp);
+	vhost_blk_resume(blk);
+	return ret;
+}
+
+/* The base of a queue is meaningful only once nothing of it is in flight. */
+static long get_vring_base(struct vhost_blk *blk, void __user *argp)
+{
+	unsigned int index;
+	long ret;
+
+	if (get_user(index, (unsigned int __user *)argp))
+		return -EFAULT;
+	if (index < VHOST_BLK_MAX_QUEUES) {
+		index = array_index_nospec(index, VHOST_BLK_MAX_QUEUES);
+		ret = vhost_blk_stop_queue(&blk->queues[index]);
+		if (ret)
+			return ret;
+	}
+	return vhost_vring_ioctl(&blk->dev, VHOST_GET_VRING_BASE, argp);
+}
+
+static long core_ioctl(struct vhost_blk *blk, unsigned int cmd,
+		       void __user *argp)
+{
+	long ret;
+
+	if (_IOC_TYPE(cmd) != VHOST_VIRTIO)
+		return -ENOIOCTLCMD;
+	ret = vhost_dev_ioctl(&blk->dev, cmd, argp);
+	if (ret == -ENOIOCTLCMD)
+		ret = vhost_worker_ioctl(&blk->dev, cmd, argp);
+	if (ret == -ENOIOCTLCMD)
+		ret = vhost_vring_ioctl(&blk->dev, cmd, argp);
+	return ret;
+}
+
+/* Those that only the owner may call. */
+static long owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
+			void __user *argp)
+{
+	long ret;
+
+	switch (cmd) {
+	case VHOST_BLK_SET_BACKEND:
+	case VHOST_BLK_SET_RUNNING:
+	case VHOST_BLK_SET_CONFIG:
+	case VHOST_BLK_SET_CONFIG_CALL:
+	case VHOST_RESET_OWNER:
+	case VHOST_SET_MEM_TABLE:
+	case VHOST_GET_VRING_BASE:
+		ret = vhost_dev_check_owner(&blk->dev);
+		if (ret)
+			return ret;
+	}
+
+	switch (cmd) {
+	case VHOST_BLK_SET_BACKEND:
+		return set_backend(blk, argp);
+	case VHOST_BLK_SET_RUNNING:
+		return set_running(blk, argp);
+	case VHOST_BLK_SET_CONFIG:
+		return vhost_blk_set_config(blk, argp);
+	case VHOST_BLK_SET_CONFIG_CALL:
+		return vhost_blk_set_config_call(blk, argp);
+	case VHOST_RESET_OWNER:
+		return reset_owner(blk);
+	case VHOST_SET_MEM_TABLE:
+		return set_mem_table(blk, argp);
+	case VHOST_GET_VRING_BASE:
+		return get_vring_base(blk, argp);
+	default:
+		return core_ioctl(blk, cmd, argp);
+	}
+}
+
+static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
+			    unsigned long arg)
+{
+	struct vhost_blk *blk = file->private_data;
+	void __user *argp = (void __user *)arg;
+	long ret;
+
+	/* Another thread may be waiting for a device that hangs. */
+	if (mutex_lock_killable(&blk->dev.mutex))
+		return -EINTR;
+	switch (cmd) {
+	case VHOST_GET_FEATURES:
+		ret = get_features(blk, argp);
+		break;
+	case VHOST_SET_FEATURES:
+		ret = set_features(blk, argp);
+		break;
+	case VHOST_GET_BACKEND_FEATURES:
+		ret = get_backend_features(argp);
+		break;
+	case VHOST_SET_BACKEND_FEATURES:
+		ret = set_backend_features(argp);
+		break;
+	case VHOST_BLK_GET_CONFIG:
+		ret = vhost_blk_get_config(blk, argp);
+		break;
+	default:
+		ret = owner_ioctl(blk, cmd, argp);
+	}
+	mutex_unlock(&blk->dev.mutex);
+	return ret;
+}
+
+const struct file_operations vhost_blk_fops = {
+	.owner = THIS_MODULE,
+	.open = vhost_blk_open,
+	.release = vhost_blk_release,
+	.llseek = noop_llseek,
+	.unlocked_ioctl = vhost_blk_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage 1: a guest's kick.  Takes chains off the available ring until it is
+ * empty, the queue's turn is over, or the next chain has to wait.
+ */
+#include <linux/blkdev.h>
+#include <linux/limits.h>
+#include <linux/nospec.h>
+#include <linux/uio.h>
+
+#include "blk.h"
+#include "trace.h"
+
+/**
+ * vhost_blk_break - stop a queue one of whose chains can't be answered
+ * @q: the queue, its mutex held
+ *
+ * What is in flight completes; no more is taken until the VMM stops and
+ * starts the queue.  Other queues go on.
+ */
+void vhost_blk_break(struct vhost_blk_queue *q)
+{
+	trace_vhost_blk_break(q);
+	q->broken = true;
+	vq_err(&q->vq, "queue broken\n");
+}
+
+/* Read the header once; NULL where there is none or it can't be read. */
+static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
+						  unsigned int out,
+						  u64 readable,
+						  struct vhost_blk_header *hdr)
+{
+	struct virtio_blk_outhdr raw;
+	struct iov_iter iter;
+
+	iov_iter_init(&iter, ITER_SOURCE, q->iov, out, readable);
+	if (!copy_from_iter_full(&raw, sizeof(raw), &iter))
+		return NULL;
+	hdr->type = vhost32_to_cpu(&q->vq, raw.type);
+	hdr->sector = vhost64_to_cpu(&q->vq, raw.sector);
+	return hdr;
+}
+
+/* Without flushes the guest relies on every write being stable (5.2.6.2). */
+static bool writes_must_be_stable(struct vhost_blk_queue *q)
+{
+	return !vhost_has_feature(&q->vq, VIRTIO_BLK_F_FLUSH);
+}
+
+static int get_id(struct vhost_blk_req *req, const struct iovec *iov,
+		  unsigned int nr)
+{
+	struct iov_iter iter;
+	u32 len = req->cmd.len;
+
+	iov_iter_init(&iter, ITER_DEST, iov, nr, len);
+	return copy_to_iter(req->disk->serial, len, &iter) == len ? 0 : -EFAULT;
+}
+
+/* Do what a checked request asks for; ends in vhost_blk_req_done(). */
+static void execute(struct vhost_blk_req *req, const struct iovec *iov,
+		    unsigned int nr)
+{
+	struct vhost_blk_cmd *cmd = &req->cmd;
+	int ret;
+
+	req->io = (struct vhost_blk_io){
+		.op = cmd->op,
+		.pos = cmd->pos,
+		.len = cmd->len,
+		.sync = writes_must_be_stable(req->q),
+	};
+
+	if (cmd->op == VHOST_BLK_OP_GET_ID) {
+		vhost_blk_req_done(req, get_id(req, iov, nr));
+		return;
+	}
+	if (cmd->op != VHOST_BLK_OP_FLUSH) {
+		if (!cmd->len) {
+			vhost_blk_req_done(req, 0);
+			return;
+		}
+		if (req->bounced)
+			ret = vhost_blk_bounce_start(req, iov, nr);
+		else
+			ret = vhost_blk_map(req, iov, nr);
+		if (ret) {
+			vhost_blk_req_done(req, ret);
+			return;
+		}
+	}
+	trace_vhost_blk_submit(req->q, req->head, req->io.pos, req->io.len,
+			       req->io.nr_bvec, req->bounced);
+	req->disk->ops->submit(req);
+}
+
+/* Is there room for one more request of this kind? */
+static bool admit(struct vhost_blk_queue *q, u32 len, bool bounced)
+{
+	if (!q->inflight)
+		return true;
+	if (bounced && q->bounce && q->bounce->req)
+		return false;
+	return q->inflight_bytes + len <= VHOST_BLK_MAX_INFLIGHT_BYTES;
+}
+
+/*
+ * Start the request of a chain.  Return: 0, -EAGAIN where it has to wait and
+ * is still on the ring, or an error where it can't be answered.
+ */
+static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
+		      unsigned int head, unsigned int out, unsigned int in)
+{
+	struct vhost_blk_req *req;
+	struct vhost_blk_header hdr;
+	struct vhost_blk_limits limits;
+	struct iovec *data = q->iov;
+	u64 readable = vhost_blk_iov_len(q->iov, out);
+	u64 writable = vhost_blk_iov_len(q->iov + out, in);
+	unsigned int nr = out;
+	u8 __user *slot = vhost_blk_status_slot(q->iov + out, in);
+	struct vhost_blk_cmd cmd;
+	bool bounced = false;
+	u8 status;
+
+	req = &q->reqs[array_index_nospec(head, q->nr_reqs)];
+	if (req->busy || !slot)
+		return -EINVAL;
+
+	vhost_blk_disk_limits(disk, &limits);
+	status = vhost_blk_parse(read_header(q, out, readable, &hdr), readable,
+				 writable, &limits, &cmd);
+	if (status == VIRTIO_BLK_S_OK) {
+		if (cmd.op != VHOST_BLK_OP_WRITE) {
+			data += out;
+			nr = in;
+		}
+		nr = vhost_blk_iov_trim(&data, nr, cmd.skip, cmd.len);
+		bounced = cmd.op != VHOST_BLK_OP_GET_ID &&
+			  vhost_blk_must_bounce(disk, data, nr);
+		if (!admit(q, cmd.len, bounced))
+			return -EAGAIN;
+	}
+
+	req->busy = true;
+	req->disk = disk;
+	req->cmd = cmd;
+	req->bounced = bounced;
+	req->status = status;
+	req->status_slot = slot;
+	q->inflight++;
+	q->inflight_bytes += cmd.len;
+	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
+
+	if (status == VIRTIO_BLK_S_OK)
+		execute(req, data, nr);
+	else
+		vhost_blk_req_done(req, 0);
+	return 0;
+}
+
+static void take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
+{
+	struct vhost_virtqueue *vq = &q->vq;
+	struct vhost_dev *dev = vq->dev;
+	unsigned int out, in, taken = 0;
+	u64 before = q->inflight_bytes;
+	int head, ret;
+
+	q->starved = false;
+	vhost_disable_notify(dev, vq);
+	do {
+		head = vhost_get_vq_desc(vq, q->iov, VHOST_BLK_MAX_IOV, &out,
+					 &in, NULL, NULL);
+		if (head < 0) {
+			vhost_blk_break(q);
+			break;
+		}
+		if (head == vq->num) {
+			if (vhost_enable_notify(dev, vq)) {
+				/* The guest was quicker: look again. */
+				vhost_disable_notify(dev, vq);
+				continue;
+			}
+			break;
+		}
+		ret = take_chain(q, disk, head, out, in);
+		if (ret == -EAGAIN) {
+			/* Completion kicks for us, so notify stays off. */
+			vhost_discard_vq_desc(vq, 1, 0);
+			q->starved = true;
+			break;
+		}
+		if (ret) {
+			vhost_blk_break(q);
+			break;
+		}
+	} while (!vhost_exceeds_weight(vq, ++taken,
+				       min_t(u64, q->inflight_bytes - before,
+					     INT_MAX)));
+	trace_vhost_blk_kick(q, taken, q->inflight_bytes - before);
+}
+
+/**
+ * vhost_blk_handle_kick - the worker's answer to a kick
+ * @work: vhost_virtqueue.poll.work of the queue
+ */
+void vhost_blk_handle_kick(struct vhost_work *work)
+{
+	struct vhost_virtqueue *vq = container_of(work, struct vhost_virtqueue,
+						  poll.work);
+	struct vhost_blk_queue *q = to_queue(vq);
+	struct vhost_blk_disk *disk;
+	struct blk_plug plug;
+
+	mutex_lock(&vq->mutex);
+	disk = vhost_vq_get_backend(vq);
+	if (disk && !q->paused && !q->broken) {
+		blk_start_plug(&plug);
+		take_chains(q, disk);
+		blk_finish_plug(&plug);
+	}
+	mutex_unlock(&vq->mutex);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vhost-blk: virtio-blk in the host kernel.  Module and device node.
+ */
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/workqueue.h>
+
+#include "blk.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+struct workqueue_struct *vhost_blk_wq;
+
+static struct miscdevice vhost_blk_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vhost-blk",
+	.fops = &vhost_blk_fops,
+};
+
+static int __init vhost_blk_init(void)
+{
+	int ret;
+
+	/* Guests may be what memory is being written back to: WQ_MEM_RECLAIM. */
+	vhost_blk_wq = alloc_workqueue("vhost_blk", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				       0);
+	if (!vhost_blk_wq)
+		return -ENOMEM;
+
+	ret = misc_register(&vhost_blk_misc);
+	if (ret)
+		destroy_workqueue(vhost_blk_wq);
+	return ret;
+}
+module_init(vhost_blk_init);
+
+static void __exit vhost_blk_exit(void)
+{
+	misc_deregister(&vhost_blk_misc);
+	destroy_workqueue(vhost_blk_wq);
+}
+module_exit(vhost_blk_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Host kernel accelerator for virtio-blk");

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage 3: guest pages to bio_vec, by pinning.  Data that the backend can't
+ * take where it lies goes through bounce.c instead.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "blk.h"
+
+static unsigned int pages_of(unsigned long addr, size_t len)
+{
+	return DIV_ROUND_UP(offset_in_page(addr) + len, PAGE_SIZE);
+}
+
+/* Does @page continue @bv, so that one bvec and one unpin serve for both? */
+static bool continues(const struct bio_vec *bv, struct page *page)
+{
+	unsigned int end = bv->bv_offset + bv->bv_len;
+
+	return PAGE_ALIGNED(end) &&
+	       page_to_pfn(bv->bv_page) + end / PAGE_SIZE ==
+	       page_to_pfn(page) &&
+	       page_folio(bv->bv_page) == page_folio(page);
+}
+
+static void append_pages(struct vhost_blk_io *io, struct page **pages,
+			 unsigned int nr, unsigned int offset, size_t len)
+{
+	struct bio_vec *bv;
+	unsigned int i, bytes;
+
+	for (i = 0; i < nr; i++, len -= bytes, offset = 0) {
+		bytes = min_t(size_t, len, PAGE_SIZE - offset);
+		bv = io->nr_bvec ? &io->bvec[io->nr_bvec - 1] : NULL;
+		if (bv && !offset && continues(bv, pages[i])) {
+			bv->bv_len += bytes;
+			continue;
+		}
+		io->bvec[io->nr_bvec++] = (struct bio_vec){
+			.bv_page = pages[i],
+			.bv_offset = offset,
+			.bv_len = bytes,
+		};
+	}
+}
+
+static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
+{
+	unsigned int gup = req->io.op == VHOST_BLK_OP_READ ? FOLL_WRITE : 0;
+	unsigned long addr = (unsigned long)iov->iov_base;
+	struct page **pages = req->q->pages;
+	size_t left = iov->iov_len;
+
+	while (left) {
+		unsigned int offset = offset_in_page(addr);
+		size_t len;
+		int nr;
+
+		nr = min_t(unsigned int, pages_of(addr, left),
+			   VHOST_BLK_PIN_BATCH);
+		nr = pin_user_pages_fast(addr & PAGE_MASK, nr, gup, pages);
+		if (nr <= 0)
+			return nr ? nr : -EFAULT;
+		len = min_t(size_t, left, nr * PAGE_SIZE - offset);
+		append_pages(&req->io, pages, nr, offset, len);
+		addr += len;
+		left -= len;
+	}
+	return 0;
+}
+
+/**
+ * vhost_blk_map - pin the data of a request
+ * @req: its io.op and io.len are set, its io.bvec is made
+ * @iov: the data, io.len bytes of it
+ * @nr: segments in @iov
+ *
+ * Return: 0, or an error, with nothing left pinned.
+ */
+int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
+		  unsigned int nr)
+{
+	unsigned int i, nr_pages = 0;
+	int ret;
+
+	for (i = 0; i < nr; i++)
+		nr_pages += pages_of((unsigned long)iov[i].iov_base,
+				     iov[i].iov_len);
+	req->io.bvec = req->inline_bvec;
+	if (nr_pages > ARRAY_SIZE(req->inline_bvec))
+		req->io.bvec = kvmalloc_array(nr_pages, sizeof(*req->io.bvec),
+					      GFP_NOIO | __GFP_ACCOUNT);
+	if (!req->io.bvec)
+		return -ENOMEM;
+
+	for (i = 0; i < nr; i++) {
+		ret = pin_segment(req, &iov[i]);
+		if (ret) {
+			vhost_blk_unmap(req);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * vhost_blk_unmap - undo vhost_blk_map()
+ * @req: the request; may have nothing mapped
+ *
+ * Sleeps.  Pages that were read into are marked dirty.
+ */
+void vhost_blk_unmap(struct vhost_blk_req *req)
+{
+	struct vhost_blk_io *io = &req->io;
+	bool dirty = io->op == VHOST_BLK_OP_READ;
+	unsigned int i;
+
+	for (i = 0; i < io->nr_bvec; i++)
+		unpin_user_page_range_dirty_lock(io->bvec[i].bv_page,
+						 pages_of(io->bvec[i].bv_offset,
+							  io->bvec[i].bv_len),
+						 dirty);
+	if (io->bvec != req->inline_bvec)
+		kvfree(io->bvec);
+	io->bvec = NULL;
+	io->nr_bvec = 0;
+}
