@@ -243,6 +243,7 @@ void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 
 /* complete.c APIs: */
 u8 vhost_blk_status(int error);
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u8 status);
 void vhost_blk_req_done(struct vhost_blk_req *req, int error);
 void vhost_blk_done_work(struct vhost_work *work);
 void vhost_blk_orphan_work(struct work_struct *work);

@@ -50,12 +50,16 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 	rcu_read_unlock();
 }
 
-/* Bytes that the device wrote into the chain (2.7.8.2). */
-static u32 used_len(const struct vhost_blk_req *req, u8 status)
+/**
+ * vhost_blk_used_len - bytes that the device wrote into a chain (2.7.8.2)
+ * @cmd: what the guest asked for
+ * @status: what it got
+ */
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u8 status)
 {
-	if (status != VIRTIO_BLK_S_OK || req->cmd.op == VHOST_BLK_OP_WRITE)
+	if (status != VIRTIO_BLK_S_OK || cmd->op == VHOST_BLK_OP_WRITE)
 		return 1;
-	return req->cmd.len + 1;
+	return cmd->len + 1;
 }
 
 static void release(struct vhost_blk_req *req)
@@ -76,7 +80,7 @@ static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
 {
 	struct vhost_virtqueue *vq = &req->q->vq;
 	u8 status = req->error ? vhost_blk_status(req->error) : req->status;
-	u32 len = used_len(req, status);
+	u32 len = vhost_blk_used_len(&req->cmd, status);
 
 	trace_vhost_blk_complete(req->q, req->head, status, len);
 	if (put_user(status, req->status_slot))
