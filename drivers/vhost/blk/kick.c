@@ -113,7 +113,7 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		      unsigned int head, unsigned int out, unsigned int in)
 {
 	struct vhost_blk_req *req;
-	struct vhost_blk_header hdr;
+	struct vhost_blk_header hdr = {};
 	struct vhost_blk_limits limits;
 	struct iovec *data = q->iov;
 	u64 readable = vhost_blk_iov_len(q->iov, out);
