@@ -58,8 +58,8 @@ struct vhost_blk_backend {
  * read-only, is attached as with VHOST_BLK_BACKEND_F_RO.
  *
  * EBADF: no such fd.  EACCES: open for writing alone.  EINVAL: unknown flag,
- * nonzero @reserved, or neither a block device nor a regular file.  ENODEV:
- * the block device is gone.  EOPNOTSUPP: the file can't do asynchronous I/O
+ * nonzero @reserved, neither a block device nor a regular file, or a file open
+ * with O_APPEND.  ENODEV: the block device is gone.  EOPNOTSUPP: the file can't do asynchronous I/O
  * by iterator, or, while features are negotiated, the new backend lacks one
  * of them (a read-only one where VIRTIO_BLK_F_RO was not acknowledged).
  * EPERM: the caller is not the owner.
