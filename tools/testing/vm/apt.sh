@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# A private apt configuration: the machine's Debian release, plus the suites and
+# the source packages it was not set up for.  The lists are kept in the cache;
+# nothing of the machine's own apt is changed.
+#
+# Needs lib.sh.
+
+VB_APT=$VB_CACHE/apt
+
+# "URI RELEASE" of the machine's own Debian suites.
+apt_own_suites() {
+	local codename=$1
+	# shellcheck disable=SC2016 # apt's variables
+	apt-get indextargets \
+		--format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+	awk -v c="$codename" '$3 == "main" && ($2 == c || $2 == c "-updates" ||
+			$2 == c "-security" || $2 == c "/updates") { print $1, $2 }' |
+	sort -u
+}
+
+apt_write_sources() {
+	local codename uri suite mirror key=/usr/share/keyrings/debian-archive-keyring.gpg
+	local opt="" own
+	# shellcheck source=/dev/null
+	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	[[ $codename == bookworm ]] ||
+		note "made for Debian 12 (bookworm); this is '$codename': trying all the same"
+	[[ -f $key ]] && opt="[signed-by=$key] "
+	own=$(apt_own_suites "$codename")
+	[[ -n $own ]] || die "the machine's apt has no Debian suite '$codename' in main"
+	# The mirror that has the release proper has the other suites too.
+	mirror=$(awk -v c="$codename" '$2 == c { print $1; exit }' <<<"$own")
+	while read -r uri suite; do
+		echo "deb $opt$uri $suite main"
+		echo "deb-src $opt$uri $suite main"
+	done <<<"$own"
+	for suite in bookworm-backports trixie-backports; do
+		echo "deb $opt$mirror $suite main"
+	done
+	for suite in trixie trixie-backports; do
+		echo "deb-src $opt$mirror $suite main"
+	done
+}
+
+# Write the configuration and, where there are none or VHOST_BLK_UPDATE is set,
+# fetch the lists.  Prints nothing; VB_APT_CONF is the file to give to apt -c.
+apt_setup() {
+	VB_APT_CONF=$VB_APT/apt.conf
+	mkdir -p "$VB_APT"/{lists/partial,cache/archives/partial,etc/preferences.d}
+	cat >"$VB_APT_CONF" <<-CONF
+		Dir::State::Lists "$VB_APT/lists";
+		Dir::Cache "$VB_APT/cache";
+		Dir::Etc::sourcelist "$VB_APT/etc/sources.list";
+		Dir::Etc::sourceparts "-";
+		APT::Sandbox::User "root";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+	CONF
+	apt_write_sources >"$VB_APT/etc/sources.list.new"
+	if [[ -z ${VHOST_BLK_UPDATE:-} && -e $VB_APT/updated ]] &&
+	   cmp -s "$VB_APT/etc/sources.list.new" "$VB_APT/etc/sources.list"; then
+		return
+	fi
+	mv "$VB_APT/etc/sources.list.new" "$VB_APT/etc/sources.list"
+	rm -f "$VB_APT/updated"
+	run_logged "fetching the package lists" "$VB_CACHE/log/apt-update.log" \
+		apt-get -c "$VB_APT_CONF" -o APT::Update::Error-Mode=any update
+	touch "$VB_APT/updated"
+}
+
+# apt_candidate PACKAGE: the version that would be fetched.
+apt_candidate() {
+	local version
+	version=$(apt-cache -c "$VB_APT_CONF" policy "$1" |
+		  awk '$1 == "Candidate:" { print $2 }')
+	[[ -n $version && $version != "(none)" ]] || die "no package $1 in the suites"
+	echo "$version"
+}
+
+# apt_fetch DIR PACKAGE[=VERSION]…: the .deb files, into DIR.
+apt_fetch() {
+	local dir=$1
+	shift
+	mkdir -p "$dir"
+	(cd "$dir" && apt-get -c "$VB_APT_CONF" -q download "$@")
+}

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: fetch-source.sh SERIES
+#
+# Unpacks Debian's linux-source-SERIES (6.1 or 7.3) into the cache, once, and
+# prints the directory.  The version that was fetched first is kept;
+# VHOST_BLK_UPDATE=1 asks the mirror for a newer one.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/vm/apt.sh
+. "$VB_VM/apt.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+[[ ${1:-} =~ ^[0-9]+\.[0-9]+$ ]] || { usage >&2; exit 2; }
+series=$1
+link=$VB_CACHE/src/linux-$series
+
+if [[ -z ${VHOST_BLK_UPDATE:-} && -e $link/.debian-version ]]; then
+	echo "$link"
+	exit
+fi
+
+take_lock "source-$series"
+apt_setup
+version=$(apt_candidate "linux-source-$series")
+# ':' and '~' would end up in make rules.
+entry=$VB_CACHE/src/linux-$series-${version//[^A-Za-z0-9.+-]/_}
+
+if [[ ! -e $entry ]]; then
+	tmp=$(scratch_dir)
+	trap 'rm -rf "$tmp"' EXIT
+	run_logged "fetching linux-source-$series $version" "$VB_CACHE/log/source-$series.log" \
+		apt_fetch "$tmp" "linux-source-$series=$version"
+	mkdir "$tmp/tree"
+	unpack() {
+		dpkg-deb --fsys-tarfile "$tmp"/linux-source-*.deb |
+		tar -xO "./usr/src/linux-source-$series.tar.xz" |
+		xz -dc -T0 | tar -x -C "$tmp/tree" --strip-components=1
+	}
+	run_logged "unpacking it" "$VB_CACHE/log/unpack-$series.log" unpack
+	echo "$version" >"$tmp/tree/.debian-version"
+	publish "$tmp/tree" "$entry"
+fi
+ln -sfn "$(basename "$entry")" "$link"
+echo "$link"
