@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: uml-build.sh HOST
+#
+# Builds a User-Mode-Linux test host with vhost_blk inside and prints the
+# directory that holds it: linux, config, modules/ (where it has any), objects
+# of the driver under driver/ for coverage.  HOST is the name of a
+# configs/*.host: uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast.
+#
+# The result is cached by everything that went in.  The object tree is kept as
+# well, so a change of the driver alone costs seconds.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+host=${1:-}
+[[ -n $host && -f $VB_VM/configs/$host.host ]] || { usage >&2; exit 2; }
+series='' fragments=''
+# shellcheck source=tools/testing/vm/configs/uml-7.3.host
+. "$VB_VM/configs/$host.host"
+read -ra fragments <<<"$fragments"
+if [[ ! -e $VB_TOP/drivers/vhost/blk/Kconfig ]]; then
+	note "no driver in this checkout: a host without it"
+	fragments=("${fragments[@]/vhost-blk-*/vhost-none}")
+fi
+fragments=("${fragments[@]/#/$VB_VM/configs/}")
+fragments=("${fragments[@]/%/.config}")
+
+PATH=$VB_BUILD_PATH
+need_tool gcc make flex bison bc xz
+tree=$("$VB_VM/fetch-source.sh" "$series")
+version=$(<"$tree/.debian-version")
+
+toolchain=$(cache_key "$version" "$(gcc --version)" "$(ld --version)")
+key=$(cache_key "$host" "$toolchain" "${fragments[@]}" "$VB_VM/uml-build.sh" \
+	"$VB_TOP/tools/overlay.sh" "$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" \
+	"$VB_TOP/include/uapi/linux/vhost_blk.h")
+entry=$VB_CACHE/hosts/$host/$key
+if [[ -x $entry/linux ]]; then
+	touch "$entry"
+	echo "$entry"
+	exit
+fi
+
+# One kernel build at a time: it takes all CPUs anyway, and the overlay of one
+# checkout must not change under the build of another.
+take_lock build
+if [[ -x $entry/linux ]]; then
+	echo "$entry"
+	exit
+fi
+
+obj=$VB_CACHE/obj/$host
+log=$VB_CACHE/log/$host.log
+# A build that was killed may leave objects that make takes for finished; one
+# that failed or was interrupted has cleaned up after itself.
+if [[ -e $obj/.vhost-blk-building ]]; then
+	note "the last build of $host was cut off: starting over"
+	rm -rf "$obj"
+elif [[ -d $obj && $(cat "$obj/.vhost-blk-toolchain") != "$toolchain" ]]; then
+	note "other kernel source or compiler than last time: starting over"
+	rm -rf "$obj"
+fi
+mkdir -p "$obj"
+echo "$toolchain" >"$obj/.vhost-blk-toolchain"
+
+if [[ -e $VB_TOP/drivers/vhost/blk/Kconfig ]]; then
+	"$VB_TOP/tools/overlay.sh" "$tree"
+fi
+
+umake() {
+	make -C "$tree" O="$obj" ARCH=um -j"$(nproc)" "$@"
+}
+
+# Every symbol that a fragment asks for, or the host is not what it says it is.
+check_config() {
+	local line bad=0
+	while IFS= read -r line; do
+		grep -qxF "$line" "$obj/.config" && continue
+		# "is not set" also holds where the symbol does not exist.
+		if [[ $line == '# CONFIG_'* ]]; then
+			line=${line#\# }
+			grep -q "^${line%% *}=" "$obj/.config" || continue
+		fi
+		echo "not in the configuration that resulted: $line"
+		bad=1
+	done < <(grep -hE '^(CONFIG_|# CONFIG_.* is not set)' "${fragments[@]}")
+	return "$bad"
+}
+
+# Only when the fragments changed: a new .config makes kbuild look at all.
+configure() {
+	local want
+	want=$(cache_key "${fragments[@]}" "$VB_TOP/drivers/vhost/blk/Kconfig")
+	[[ -e $obj/.config && $(cat "$obj/.vhost-blk-config") == "$want" ]] && return
+	umake tinyconfig &&
+	"$tree/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "${fragments[@]}" &&
+	umake olddefconfig &&
+	check_config &&
+	echo "$want" >"$obj/.vhost-blk-config"
+}
+
+build() {
+	local status=0
+	touch "$obj/.vhost-blk-building"
+	configure && umake || status=$?
+	rm "$obj/.vhost-blk-building"
+	return "$status"
+}
+
+touch "$obj/.vhost-blk-config"
+run_logged "building $host (Linux $version)" "$log" build
+
+tmp=$(scratch_dir)
+trap 'rm -rf "$tmp"' EXIT
+cp "$obj/linux" "$tmp/linux"
+cp "$obj/.config" "$tmp/config"
+if grep -q '=m$' "$tmp/config"; then
+	run_logged "installing its modules" "$log.modules" \
+		umake INSTALL_MOD_PATH="$tmp/modules" modules_install
+fi
+publish "$tmp" "$entry"
+keep_newest 4 "$VB_CACHE/hosts/$host"/*
+echo "$entry"
