@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# PID 1 of a UML test host; started by uml-run.sh, which gives the directory of
+# the run as vhost_run= on the kernel command line.  Whatever goes wrong here
+# ends in a kernel panic without the exit marker, and so in a failed run.
+set -euo pipefail
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+run=${vhost_run:?}
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+say() { echo "vhost-run: $*" >/dev/kmsg; }
+trap 'say "init failed at line $LINENO: $BASH_COMMAND"' ERR
+
+nonce='' cwd=/ modules='' load='' out='' timeout=0 keep=()
+# shellcheck source=/dev/null
+. "$run/settings"
+
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t configfs configfs /sys/kernel/config
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+ln -sfn /proc/self/fd /dev/fd
+
+# The machine's root is mounted read-only; what programs write to is memory.
+# A directory that the caller works in may lie below one of these: it is put
+# back at its own path.
+mount -t tmpfs tmpfs /run
+mkdir /run/keep
+kept=0
+for dir in "${keep[@]}"; do
+	mkdir "/run/keep/$kept"
+	mount --bind "$dir" "/run/keep/$kept"
+	kept=$((kept + 1))
+done
+for dir in /tmp /var/tmp /mnt; do
+	[[ -d $dir ]] && mount -t tmpfs -o mode=1777 tmpfs "$dir"
+done
+kept=0
+for dir in "${keep[@]}"; do
+	if ! [[ $dir -ef /run/keep/$kept ]]; then
+		mkdir -p "$dir"
+		mount --bind "/run/keep/$kept" "$dir"
+	fi
+	kept=$((kept + 1))
+done
+if [[ -n $out ]]; then
+	mount -t hostfs -o "$out" hostfs "$out"
+fi
+
+# Modules, where the kernel has them in its own directory.
+if [[ -n $modules ]]; then
+	printf '#!/bin/sh\nexec modprobe -d "%s" "$@"\n' "$modules" >/run/modprobe
+	chmod +x /run/modprobe
+	echo /run/modprobe >/proc/sys/kernel/modprobe
+	for module in $load; do
+		/run/modprobe "$module"
+	done
+fi
+
+echo 60 >/proc/sys/kernel/hung_task_timeout_secs
+stty -F /dev/tty1 raw -echo
+stty -F /dev/tty2 raw -echo
+
+declare -a environment command
+mapfile -d '' environment <"$run/environment"
+mapfile -d '' command <"$run/command"
+
+# Shortly before uml-run.sh gives up, say what everybody is waiting for.
+(
+	sleep "$((timeout > 20 ? timeout - 10 : timeout))"
+	say "$nonce timeout"
+	echo w >/proc/sysrq-trigger
+	echo t >/proc/sysrq-trigger
+) &
+
+say "$nonce start"
+status=0
+cd "$cwd"
+env -i "${environment[@]}" setsid -w "${command[@]}" </dev/null >/dev/tty1 2>/dev/tty2 || status=$?
+cd /
+
+# What the command left behind would keep devices open and hide leaks.
+kill -KILL -1 || :
+wait || :
+for module in $load; do
+	modprobe -d "$modules" -r "$module"
+done
+
+# kmemleak counts what is older than five seconds, and wants two scans: the
+# first may still find a stale pointer in a register or on a stack.
+leaks=/sys/kernel/debug/kmemleak
+if [[ -e $leaks ]]; then
+	sleep 5.2
+	echo scan >$leaks
+	echo scan >$leaks
+	while IFS= read -r line; do
+		say "kmemleak: $line"
+	done <$leaks
+fi
+say "$nonce exit $status"
+echo o >/proc/sysrq-trigger
+sleep 60
