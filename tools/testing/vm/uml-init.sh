@@ -62,8 +62,11 @@ if [[ -n $modules ]]; then
 fi
 
 echo 60 >/proc/sys/kernel/hung_task_timeout_secs
-stty -F /dev/tty1 raw -echo
-stty -F /dev/tty2 raw -echo
+# The command's stdout and stderr.  Held open: a UML console can't be opened a
+# second time after its last close.
+exec 8>/dev/tty1 9>/dev/tty2
+stty raw -echo <&8
+stty raw -echo <&9
 
 declare -a environment command
 mapfile -d '' environment <"$run/environment"
@@ -76,11 +79,12 @@ mapfile -d '' command <"$run/command"
 	echo w >/proc/sysrq-trigger
 	echo t >/proc/sysrq-trigger
 ) &
+disown
 
 say "$nonce start"
 status=0
 cd "$cwd"
-env -i "${environment[@]}" setsid -w "${command[@]}" </dev/null >/dev/tty1 2>/dev/tty2 || status=$?
+env -i "${environment[@]}" setsid -w "${command[@]}" </dev/null >&8 2>&9 8>&- 9>&- || status=$?
 cd /
 
 # What the command left behind would keep devices open and hide leaks.

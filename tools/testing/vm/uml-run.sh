@@ -74,7 +74,7 @@ declare -p nonce cwd modules load out keep timeout >"$run/settings"
 
 args=(mem="$mem" root=/dev/root rootfstype=hostfs rootflags=/ ro
 	init="$VB_VM/uml-init.sh" vhost_run="$run"
-	con=null con0="fd:0,fd:1" con1="fd:0,fd:3" con2="fd:0,fd:4" ssl=null
+	con=null con0="fd:0,fd:1" con1="null,fd:3" con2="null,fd:4"
 	ignore_loglevel printk.devkmsg=on oops=panic kasan_multi_shot
 	null_blk.nr_devices=0 brd.rd_nr=0 kunit.enable=0)
 [[ $series == 6.1 ]] || args+=(seccomp=on)

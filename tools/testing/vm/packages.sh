@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: packages.sh GROUP…
+#
+# Installs what a group of tools needs from Debian, saying first what it will
+# install; does nothing where all is there.  Groups:
+#
+#   kernel    build the UML hosts and the module
+#   abi       compare struct layouts before a module is loaded
+#   lint      shellcheck, sparse, checkpatch
+#   selftest  build and run the selftests
+#   tcg       run QEMU as a test host with the stock kernel
+#   guest     run a guest: QEMU 7.2 and its firmware
+#   qemu      build QEMU
+#   dkms      packages of 'make dkms'
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+(($#)) || { usage >&2; exit 2; }
+
+group_packages() {
+	case $1 in
+	kernel) echo gcc make flex bison bc perl xz-utils kmod libelf-dev libssl-dev ;;
+	abi) echo pahole ;;
+	lint) echo shellcheck sparse perl git ;;
+	selftest) echo gcc make libc6-dev linux-libc-dev kmod e2fsprogs dmsetup ;;
+	tcg) echo qemu-system-x86 kmod cpio busybox-static pahole ;;
+	guest) echo qemu-system-x86 seabios cpio busybox-static ;;
+	qemu) echo gcc make ninja-build meson pkg-config python3 python3-venv \
+		libglib2.0-dev libpixman-1-dev libaio-dev liburing-dev libfdt-dev \
+		zlib1g-dev flex bison xz-utils dpkg-dev patch ;;
+	dkms) echo dkms ;;
+	*) die "no such group: $1" ;;
+	esac
+}
+
+wanted=()
+for group; do
+	read -ra list <<<"$(group_packages "$group")"
+	wanted+=("${list[@]}")
+done
+
+# What of "$@" is not installed.
+not_installed() {
+	local package
+	for package; do
+		dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
+			grep -qx installed || echo "$package"
+	done | sort -u
+}
+
+mapfile -t missing < <(not_installed "${wanted[@]}")
+((${#missing[@]})) || exit 0
+
+note "installing from Debian: ${missing[*]}"
+[[ $(id -u) == 0 ]] || die "not root: run 'apt-get install ${missing[*]}' first"
+take_lock apt
+export DEBIAN_FRONTEND=noninteractive
+install() {
+	apt-get install -y --no-install-recommends "${missing[@]}"
+}
+log=$VB_CACHE/log/packages.log
+# Lists that are missing or too old are what makes an install fail: only then
+# are they worth fetching.
+if ! apt-get install -y --no-install-recommends --print-uris "${missing[@]}" >/dev/null 2>&1 ||
+   ! run_logged "installing" "$log" install; then
+	run_logged "fetching the machine's package lists" "$log.update" apt-get update
+	run_logged "installing" "$log" install
+fi

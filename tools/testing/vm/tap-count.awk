@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Counts the results in a TAP or KTAP stream, nested or not, and prints
+# "PASSED FAILED SKIPPED".  Failures, skips with their reason, and every way in
+# which the stream is not whole go to the file `report`, one a line.
+#
+# The result of a test that has subtests is not counted again, unless it failed
+# where no subtest did.  A plan that is missing or not fulfilled, a skip without
+# a reason, and "Bail out!" are failures.
+
+function say(what) { print what > report }
+function fail(what) { failed++; say("FAIL: " what) }
+
+# Everything nested deeper than `depth` is over: was each plan fulfilled?
+function close_below(depth,	d) {
+	for (d in count)
+		if (d + 0 > depth)
+			close_level(d)
+}
+
+function close_level(d) {
+	if ((d in plan) && count[d] != plan[d])
+		fail("planned " plan[d] " tests, got " (count[d] + 0) (name[d] ? " in " name[d] : ""))
+	else if (!(d in plan) && count[d] > 0)
+		fail("no plan" (name[d] ? " in " name[d] : ""))
+	delete plan[d]; delete count[d]; delete bad[d]; delete name[d]
+}
+
+{
+	sub(/\r$/, "")
+	match($0, /^ */)
+	depth = RLENGTH
+	line = substr($0, depth + 1)
+}
+
+line ~ /^Bail out!/ { fail(line) }
+
+line ~ /^# Subtest: / { name[depth] = substr(line, 12) }
+
+line ~ /^1\.\.[0-9]+/ {
+	close_below(depth)
+	# A second plan at this depth begins another stream.
+	if (depth in plan)
+		close_level(depth)
+	number = line
+	sub(/^1\.\./, "", number)
+	plan[depth] = number + 0
+	count[depth] += 0
+	plans++
+	if (plan[depth] == 0) {
+		reason = line
+		if (sub(/^1\.\.0 *# *[Ss][Kk][Ii][Pp][^ ]* */, "", reason) && reason != "") {
+			skipped++
+			say("SKIP: " reason)
+		} else {
+			fail("a plan of no tests, without a reason")
+		}
+	}
+}
+
+line ~ /^(not )?ok([ \t]|$)/ {
+	parent = 0
+	childbad = 0
+	for (d in count)
+		if (d + 0 > depth && count[d] > 0) {
+			parent = 1
+			childbad += bad[d]
+		}
+	before = failed
+	close_below(depth)
+	childbad += failed - before
+	count[depth]++
+	what = line
+	sub(/^(not )?ok[ \t]*[0-9]*[ \t]*(- )?/, "", what)
+	if (line ~ /#[ \t]*[Ss][Kk][Ii][Pp]/) {
+		reason = what
+		sub(/^.*#[ \t]*[Ss][Kk][Ii][Pp][a-zA-Z]*[ \t:]*/, "", reason)
+		if (reason == "")
+			fail("skipped without a reason: " what)
+		else if (!parent) {
+			skipped++
+			say("SKIP: " what)
+		}
+	} else if (line ~ /^not ok/) {
+		bad[depth]++
+		if (!parent || !childbad)
+			fail(what)
+	} else if (parent && childbad) {
+		# A pass cannot stand above a failure.
+		bad[depth]++
+	} else if (!parent) {
+		passed++
+	}
+}
+
+END {
+	close_below(-1)
+	if (!plans)
+		fail("no plan: the run did not get as far as its first test")
+	print passed + 0, failed + 0, skipped + 0
+}
