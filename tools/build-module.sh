@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: build-module.sh KERNELBUILD VHOSTSOURCE OUTDIR [MAKE-ARGUMENT…]
+#
+# Builds OUTDIR/vhost_blk.ko against the kernel build directory KERNELBUILD (as
+# in /lib/modules/*/build).  VHOSTSOURCE is a directory with the vhost.h of that
+# same kernel: no headers package has it.  The sources are copied to OUTDIR
+# first, so that nothing is written next to them.
+set -euo pipefail
+
+case ${1:-} in
+--help | -h) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit ;;
+esac
+(($# >= 3)) || { sed -n '3p' "$0" >&2; exit 2; }
+kernel=$1 vhost=$(cd "$2" && pwd) out=$3
+shift 3
+top=$(cd "$(dirname "$0")/.." && pwd)
+
+[[ -f $kernel/Makefile ]] || {
+	echo "build-module.sh: error: $kernel is no kernel build directory (package linux-headers-…)" >&2
+	exit 1
+}
+[[ -f $vhost/vhost.h ]] || {
+	echo "build-module.sh: error: no vhost.h in $vhost" >&2
+	exit 1
+}
+
+mkdir -p "$out/tree"
+out=$(cd "$out" && pwd)
+# The layout of the project: the driver's Makefile finds the rest by it.
+for part in drivers/vhost/blk include/uapi compat; do
+	[[ -d $top/$part ]] || continue
+	mkdir -p "$out/tree/$part"
+	(cd "$top/$part" && find . -type f \( -name '*.[ch]' -o -name Makefile -o -name Kconfig \) \
+		! -name '*.mod.c' -print0) |
+	while IFS= read -r -d '' file; do
+		cmp -s "$top/$part/$file" "$out/tree/$part/$file" && continue
+		install -D -m 644 "$top/$part/$file" "$out/tree/$part/$file"
+	done
+done
+
+make -C "$kernel" M="$out/tree/drivers/vhost/blk" VHOST_SRC="$vhost" \
+	CONFIG_VHOST_BLK=m "$@" modules
+cp "$out/tree/drivers/vhost/blk/vhost_blk.ko" "$out/vhost_blk.ko"
