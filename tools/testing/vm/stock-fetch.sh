@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: stock-fetch.sh SERIES
+#
+# Unpacks Debian's own kernel of SERIES (6.1) into the cache, without installing
+# anything, and prints the directory:
+#
+#   headers    what linux-headers-amd64 would give as /lib/modules/*/build
+#   modules    lib/modules/RELEASE, with module dependencies
+#   vmlinuz    the kernel
+#   release    its name, as uname -r
+#   vmlinux.btf  its types: what /sys/kernel/btf/vmlinux is where it runs
+#
+# The version is that of the kernel source in the cache: they belong together.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/vm/apt.sh
+. "$VB_VM/apt.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+[[ ${1:-} =~ ^[0-9]+\.[0-9]+$ ]] || { usage >&2; exit 2; }
+series=$1
+PATH=$VB_BUILD_PATH
+need_tool depmod
+
+tree=$("$VB_VM/fetch-source.sh" "$series")
+version=$(<"$tree/.debian-version")
+entry=$VB_CACHE/stock/linux-$series-${version//[^A-Za-z0-9.+-]/_}-$(cache_key "$0")
+if [[ -e $entry ]]; then
+	echo "$entry"
+	exit
+fi
+take_lock "stock-$series"
+[[ -e $entry ]] && { echo "$entry"; exit; }
+
+apt_setup
+release=$(apt-cache -c "$VB_APT_CONF" show "linux-headers-amd64=$version" |
+	  sed -n 's/^Depends: linux-headers-\([^ ]*\).*/\1/p' | head -n 1)
+[[ -n $release ]] ||
+	die "the mirror has no linux-headers-amd64 $version any more: VHOST_BLK_UPDATE=1"
+
+tmp=$(scratch_dir)
+trap 'rm -rf "$tmp"' EXIT
+packages=("linux-headers-$release=$version" "linux-headers-${release%-amd64}-common=$version"
+	"linux-kbuild-$series=$version" "linux-image-$release=$version")
+run_logged "fetching Debian's kernel $release $version" "$VB_CACHE/log/stock-$series.log" \
+	apt_fetch "$tmp/deb" "${packages[@]}"
+
+# Drivers of hardware that no test host has are most of the package.
+unpack() {
+	local deb
+	mkdir "$tmp/root"
+	for deb in "$tmp"/deb/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$tmp/root" \
+			--exclude='*/kernel/drivers/'{gpu,media,infiniband,iio,hid,staging,usb,isdn,mtd,input,hwmon} \
+			--exclude='*/kernel/drivers/net/'{ethernet,wireless,can,wan,usb,dsa} \
+			--exclude='*/kernel/sound' --exclude='*/usr/share/doc'
+	done
+	# The only absolute path in there.
+	sed -i "s#/usr/src/#$entry/headers-root/usr/src/#" \
+		"$tmp/root/usr/src/linux-headers-$release/Makefile"
+	mkdir "$tmp/entry"
+	mkdir -p "$tmp/entry/modules/lib/modules" "$tmp/entry/headers-root"
+	mv "$tmp/root/usr" "$tmp/entry/headers-root/"
+	mv "$tmp/root/boot/vmlinuz-$release" "$tmp/entry/vmlinuz"
+	mv "$tmp/root/lib/modules/$release" "$tmp/entry/modules/lib/modules/"
+	rm -f "$tmp/entry/modules/lib/modules/$release"/{build,source}
+	depmod -b "$tmp/entry/modules" "$release"
+	ln -s "headers-root/usr/src/linux-headers-$release" "$tmp/entry/headers"
+	echo "$release" >"$tmp/entry/release"
+	"$tree/scripts/extract-vmlinux" "$tmp/entry/vmlinuz" >"$tmp/vmlinux"
+	objcopy --dump-section ".BTF=$tmp/entry/vmlinux.btf" "$tmp/vmlinux" "$tmp/vmlinux.rest"
+}
+run_logged "unpacking it" "$VB_CACHE/log/stock-$series-unpack.log" unpack
+publish "$tmp/entry" "$entry"
+echo "$entry"

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: stock-module.sh SERIES
+#
+# Builds vhost_blk.ko against Debian's own headers of kernel SERIES (6.1), with
+# vhost.h from the kernel source of the same version, checks its struct layouts
+# against the vhost.ko of that kernel, and prints the directory that holds it.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+[[ ${1:-} =~ ^[0-9]+\.[0-9]+$ ]] || { usage >&2; exit 2; }
+series=$1
+PATH=$VB_BUILD_PATH
+need_tool gcc make pahole
+
+tree=$("$VB_VM/fetch-source.sh" "$series")
+stock=$("$VB_VM/stock-fetch.sh" "$series")
+entry=$VB_CACHE/modules/$series/$(cache_key "$(basename "$stock")" "$(gcc --version)" "$0" \
+	"$VB_TOP/tools/build-module.sh" "$VB_TOP/tools/check-vhost-abi.sh" \
+	"$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" "$VB_TOP/include/uapi/linux/vhost_blk.h")
+if [[ -e $entry ]]; then
+	touch "$entry"
+	echo "$entry"
+	exit
+fi
+
+tmp=$(scratch_dir)
+trap 'rm -rf "$tmp"' EXIT
+# The header alone: nothing else of that directory may be used by accident.
+mkdir "$tmp/vhost"
+cp "$tree/drivers/vhost/vhost.h" "$tmp/vhost/"
+run_logged "building vhost_blk.ko for $(<"$stock/release")" "$VB_CACHE/log/module-$series.log" \
+	"$VB_TOP/tools/build-module.sh" "$stock/headers" "$tmp/vhost" "$tmp/build" -j"$(nproc)"
+vhost=("$stock"/modules/lib/modules/*/kernel/drivers/vhost/vhost.ko*)
+"$VB_TOP/tools/check-vhost-abi.sh" "${vhost[0]}" "$tmp/build/vhost_blk.ko" \
+	"$stock/vmlinux.btf" >&2
+mkdir "$tmp/entry"
+strip --strip-debug -o "$tmp/entry/vhost_blk.ko" "$tmp/build/vhost_blk.ko"
+cp "$tmp/build/vhost_blk.ko" "$tmp/entry/vhost_blk.ko.debug"
+publish "$tmp/entry" "$entry"
+keep_newest 4 "$VB_CACHE/modules/$series"/*
+echo "$entry"
