@@ -106,10 +106,13 @@ run_logged() {
 	mkdir -p "$(dirname "$log")"
 	start=$(date +%s)
 	note "$what (log: $log)"
+	# In a process group of its own, so that an interrupt can be passed on
+	# to all of it; then let it clean up after itself.
+	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
-	# An interrupt reaches the command too; let it clean up after itself.
-	trap 'kill -TERM "$pid" 2>/dev/null; wait "$pid"; exit 130' INT TERM
+	set +m
+	trap 'kill -TERM -- "-$pid" 2>/dev/null; wait "$pid"; exit 130' INT TERM
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
 		ticks=$((ticks + 1))

@@ -4,7 +4,8 @@
 #
 # Builds vhost_blk.ko against Debian's own headers of kernel SERIES (6.1), with
 # vhost.h from the kernel source of the same version, checks its struct layouts
-# against the vhost.ko of that kernel, and prints the directory that holds it.
+# against the vhost.ko of that kernel, and prints the directory that holds it:
+# modules/ is that kernel's modules with it among them, for modprobe -d.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -37,8 +38,14 @@ vhost=("$stock"/modules/lib/modules/*/kernel/drivers/vhost/vhost.ko*)
 "$VB_TOP/tools/check-vhost-abi.sh" "${vhost[0]}" "$tmp/build/vhost_blk.ko" \
 	"$stock/vmlinux.btf" >&2
 mkdir "$tmp/entry"
-strip --strip-debug -o "$tmp/entry/vhost_blk.ko" "$tmp/build/vhost_blk.ko"
 cp "$tmp/build/vhost_blk.ko" "$tmp/entry/vhost_blk.ko.debug"
+# Hard links: the stock modules are not changed, and depmod writes new files.
+cp -al "$stock/modules" "$tmp/entry/modules"
+release=$(<"$stock/release")
+lib=$tmp/entry/modules/lib/modules/$release
+mkdir "$lib/updates"
+strip --strip-debug -o "$lib/updates/vhost_blk.ko" "$tmp/build/vhost_blk.ko"
+depmod -b "$tmp/entry/modules" "$release"
 publish "$tmp/entry" "$entry"
 keep_newest 4 "$VB_CACHE/modules/$series"/*
 echo "$entry"

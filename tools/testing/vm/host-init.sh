@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# PID 1 of a UML test host; started by uml-run.sh, which gives the directory of
-# the run as vhost_run= on the kernel command line.  Whatever goes wrong here
+# PID 1 of a test host; started by uml-run.sh or tcg-run.sh, which gives the
+# directory of the run as vhost_run= on the kernel command line.  Whatever goes wrong here
 # ends in a kernel panic without the exit marker, and so in a failed run.
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -13,12 +13,12 @@ mount -t sysfs sysfs /sys
 say() { echo "vhost-run: $*" >/dev/kmsg; }
 trap 'say "init failed at line $LINENO: $BASH_COMMAND"' ERR
 
-nonce='' cwd=/ modules='' load='' out='' timeout=0 keep=()
+nonce='' cwd=/ out='' timeout=0 keep=()
+modules='' load='' outtype='' outdev='' errdev=''
 # shellcheck source=/dev/null
 . "$run/settings"
 
 mount -t debugfs debugfs /sys/kernel/debug
-mount -t configfs configfs /sys/kernel/config
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
@@ -37,7 +37,9 @@ for dir in "${keep[@]}"; do
 	kept=$((kept + 1))
 done
 for dir in /tmp /var/tmp /mnt; do
-	[[ -d $dir ]] && mount -t tmpfs -o mode=1777 tmpfs "$dir"
+	if [[ -d $dir ]]; then
+		mount -t tmpfs -o mode=1777 tmpfs "$dir"
+	fi
 done
 kept=0
 for dir in "${keep[@]}"; do
@@ -47,24 +49,28 @@ for dir in "${keep[@]}"; do
 	fi
 	kept=$((kept + 1))
 done
-if [[ -n $out ]]; then
-	mount -t hostfs -o "$out" hostfs "$out"
-fi
+case ${out:+$outtype} in
+hostfs) mount -t hostfs -o "$out" hostfs "$out" ;;
+9p) mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 out "$out" ;;
+esac
 
 # Modules, where the kernel has them in its own directory.
 if [[ -n $modules ]]; then
 	printf '#!/bin/sh\nexec modprobe -d "%s" "$@"\n' "$modules" >/run/modprobe
 	chmod +x /run/modprobe
 	echo /run/modprobe >/proc/sys/kernel/modprobe
+	# shellcheck disable=SC2086 # name:parameter=value, no spaces in them
 	for module in $load; do
-		/run/modprobe "$module"
+		/run/modprobe ${module//:/ }
 	done
 fi
+# A module in some kernels.
+mount -t configfs configfs /sys/kernel/config
 
 echo 60 >/proc/sys/kernel/hung_task_timeout_secs
 # The command's stdout and stderr.  Held open: a UML console can't be opened a
 # second time after its last close.
-exec 8>/dev/tty1 9>/dev/tty2
+exec 8>"$outdev" 9>"$errdev"
 stty raw -echo <&8
 stty raw -echo <&9
 
@@ -84,15 +90,15 @@ disown
 say "$nonce start"
 status=0
 cd "$cwd"
-env -i "${environment[@]}" setsid -w "${command[@]}" </dev/null >&8 2>&9 8>&- 9>&- || status=$?
+env -i "${environment[@]}" ${modules:+VHOST_MODULES="$modules"} setsid -w "${command[@]}" </dev/null >&8 2>&9 8>&- 9>&- || status=$?
 cd /
 
 # What the command left behind would keep devices open and hide leaks.
 kill -KILL -1 || :
 wait || :
-for module in $load; do
-	modprobe -d "$modules" -r "$module"
-done
+if [[ -n $modules && -d /sys/module/vhost_blk ]]; then
+	modprobe -d "$modules" -r vhost_blk
+fi
 
 # kmemleak counts what is older than five seconds, and wants two scans: the
 # first may still find a stale pointer in a register or on a stack.

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What uml-run.sh and tcg-run.sh share: their options, the directory of a run,
+# the host as a process with a time limit, and the verdict on it.
+#
+# In a host, host-init.sh is PID 1.  It is told what to do by the files of the
+# run's directory, and answers on the kernel log with the run's nonce: "start",
+# and "exit STATUS" as its last word.
+#
+# Needs lib.sh.
+
+# host_options "$@": the options, then COMMAND.
+# shellcheck disable=SC2034 # some are used by one script only
+host_options() {
+	mem=1G timeout=600 out='' append='' klog='' cpus='' command=()
+	names=(PATH HOME LANG)
+	while (($#)); do
+		case $1 in
+		--mem) mem=$2; shift ;;
+		--cpus) cpus=$2; shift ;;
+		--timeout) timeout=$2; shift ;;
+		--out) out=$(realpath "$2"); shift ;;
+		--env) names+=("$2"); shift ;;
+		--append) append=$2; shift ;;
+		--log) klog=$(realpath "$2"); shift ;;
+		--) shift; break ;;
+		-*) note "unknown option $1"; usage >&2; exit 2 ;;
+		*) break ;;
+		esac
+		shift
+	done
+	command=("$@")
+	(($#)) || { usage >&2; exit 2; }
+}
+
+# shellcheck disable=SC2317 # called by a trap
+host_cleanup() {
+	[[ -n $host_pid ]] && kill -KILL -- "-$host_pid" 2>/dev/null
+	rm -rf "$run"
+}
+
+# host_prepare NAME=VALUE…: the directory of the run, with the settings for
+# host-init.sh that only one kind of host has.
+host_prepare() {
+	local name cwd=$PWD keep=("$VB_CACHE" "$VB_TOP" "$PWD")
+	# Not below /tmp by default, which the host replaces.
+	run=$(scratch_dir)
+	host_pid=''
+	trap host_cleanup EXIT
+	trap 'exit 130' INT TERM
+	nonce=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+	[[ -n $out ]] && keep+=("$out")
+	printf '%s\0' "${command[@]}" >"$run/command"
+	for name in "${names[@]}" $(compgen -e VHOST_); do
+		[[ -v $name ]] && printf '%s=%s\0' "$name" "${!name}"
+	done >"$run/environment"
+	{
+		declare -p nonce cwd out keep timeout
+		for name; do
+			printf '%s=%q\n' "${name%%=*}" "${name#*=}"
+		done
+	} >"$run/settings"
+	mkfifo "$run"/{klog,out,err}.fifo
+}
+
+# host_boot COMMAND…: run the host, which writes to the fifos of the run.  A
+# shell function may be given, to set up descriptors.
+host_boot() {
+	local readers watchdog
+	# Through pipes of our own: a host may make its descriptors
+	# non-blocking, and the caller's must not become so.
+	tr -d '\r' <"$run/klog.fifo" >"$run/klog" &
+	readers=($!)
+	cat "$run/out.fifo" &
+	readers+=($!)
+	cat "$run/err.fifo" >&2 &
+	readers+=($!)
+
+	ulimit -c 0
+	"$@" &
+	host_pid=$!
+	# 'sleep' as a child of its own, so that ending the watchdog ends it.
+	(
+		trap 'kill "$!"; exit' TERM
+		sleep "$timeout" &
+		wait "$!"
+		kill -KILL -- "-$host_pid"
+	) 2>/dev/null &
+	watchdog=$!
+	host_status=0
+	wait "$host_pid" 2>/dev/null || host_status=$?
+	host_timedout=0
+	kill -TERM "$watchdog" 2>/dev/null || host_timedout=1
+	# UML's helpers are processes of their own.
+	kill -KILL -- "-$host_pid" 2>/dev/null || :
+	host_pid=''
+	wait "${readers[@]}"
+	[[ -n $klog ]] && cp "$run/klog" "$klog"
+	return 0
+}
+
+# host_verdict NAME [OPTION-OF-KLOG-CHECK…]: exit as the command did, if and
+# only if the host came to its end and its kernel had nothing to report.
+host_verdict() {
+	local name=$1 status why='' kept=$VB_CACHE/log/$1-failed.klog
+	shift
+	status=$("$VB_VM/klog-status.sh" "$run/klog" "$nonce") || why=$status
+	if ((host_timedout)); then
+		why="no end within $timeout s"
+	elif [[ -z $why ]] && ((host_status)); then
+		why="the host's process ended with status $host_status"
+	fi
+	mkdir -p "$VB_CACHE/log"
+	if [[ -n $why ]]; then
+		cp "$run/klog" "$kept"
+		tail -n 40 "$run/klog" >&2
+		note "error: $name: $why (kernel log: $kept)"
+		exit 125
+	fi
+	if ! "$VB_VM/klog-check.sh" "$@" "$run/klog" >&2; then
+		cp "$run/klog" "$kept"
+		note "error: $name: the kernel log has reports, see above (all of it: $kept)"
+		((status)) || status=99
+	fi
+	exit "$status"
+}

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: tcg-run.sh [OPTION…] [--] COMMAND…
+#
+# Boots Debian's stock 6.1 kernel in QEMU, loads the real vhost_blk.ko into it
+# next to the kernel's own vhost.ko, runs COMMAND in it as root in the current
+# directory, and exits with COMMAND's status.
+#
+#   --mem SIZE        memory of the host (default 1G)
+#   --cpus N          its CPUs (default 2)
+#   --timeout SECONDS until the host is killed (default 600)
+#   --out DIR         the one directory of this machine that COMMAND may write
+#   --env NAME        pass this variable too (VHOST_*, PATH, HOME and LANG are)
+#   --append ARGS     for the kernel's command line
+#   --log FILE        keep the kernel log there
+#
+# Inside, the root is this machine's, read-only, with empty memory over /tmp,
+# /run, /var/tmp, /mnt and /dev/shm.  VHOST_MODULES is the directory to give to
+# modprobe -d.  stdout and stderr come through.
+#
+# ACCEL=kvm makes it quick where KVM works; the default, tcg, works everywhere.
+#
+# Exit 125: the host did not come to its end (panic, timeout, COMMAND never
+# ran).  Exit 99: COMMAND succeeded, but the kernel log has a report.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/vm/host-lib.sh
+. "$VB_VM/host-lib.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+host_options "$@"
+need_tool qemu-system-x86_64
+series=6.1
+accel=${ACCEL:-tcg}
+stock=$("$VB_VM/stock-fetch.sh" "$series")
+module=$("$VB_VM/stock-module.sh" "$series")
+initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
+
+# What UML has built in.
+load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay ext4"
+host_prepare modules="$module/modules" load="$load" outtype=9p \
+	outdev=/dev/ttyS1 errdev=/dev/ttyS2
+
+# cx16 made a stock kernel panic at boot under TCG; without hpet and with a
+# reliable tsc the clock does not depend on the load of this machine.
+cpu=max,-cx16
+[[ $accel == kvm ]] && cpu=host
+virtfs="local,security_model=none,multidevs=remap"
+args=(-machine "q35,accel=$accel,hpet=off" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
+	-nodefaults -display none -nic none -no-reboot
+	-kernel "$stock/vmlinuz" -initrd "$initramfs"
+	-virtfs "$virtfs,path=/,mount_tag=root,readonly=on"
+	-chardev "file,id=klog,path=$run/klog.fifo" -serial chardev:klog
+	-chardev "file,id=out,path=$run/out.fifo" -serial chardev:out
+	-chardev "file,id=err,path=$run/err.fifo" -serial chardev:err
+	-append "console=ttyS0 tsc=reliable panic=-1 oops=panic ignore_loglevel
+		printk.devkmsg=on mitigations=off vhost_init=$VB_VM/host-init.sh
+		vhost_run=$run $append")
+[[ -n $out ]] && args+=(-virtfs "$virtfs,path=$out,mount_tag=out")
+
+# shellcheck disable=SC2317 # called by host_boot
+boot() {
+	exec setsid qemu-system-x86_64 "${args[@]}" </dev/null
+}
+host_boot boot
+host_verdict "tcg-$series"
