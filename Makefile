@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The commands of the project.  What builds the driver inside a kernel tree is
+# drivers/vhost/blk/Makefile.
+
+VM := tools/testing/vm
+VERSION := 0.1
+
+# The kernel to build the module for, and where it is installed
+KVER ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KVER)/build
+# A directory with the vhost.h of that kernel; fetched where it is not given
+VHOST_SRC ?=
+DESTDIR ?=
+OUT := build/$(KVER)
+
+.PHONY: modules help demo check lint kunit selftest install uninstall dkms clean distclean-cache
+
+modules:
+	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
+
+help:
+	@echo 'Two commands that do all their own set-up, as root on a Debian 12 machine:'
+	@echo '  make demo       a guest runs fio on vhost-blk, next to QEMU'\''s own virtio-blk'
+	@echo '  make check      every test there is; GROUPS="lint kunit" for some of them'
+	@echo
+	@echo 'On a host with module support:'
+	@echo '  make            the module for the running kernel (KVER=, KDIR=, VHOST_SRC=)'
+	@echo '  make install    module, uapi header, udev rule (as root; DESTDIR=)'
+	@echo '  make dkms       install it through DKMS, to be rebuilt with each kernel'
+	@echo
+	@echo 'Parts of make check:'
+	@echo '  make lint       checkpatch, sparse, W=1, shellcheck'
+	@echo '  make kunit      unit tests in a User-Mode-Linux host'
+	@echo '  make selftest   the selftests in every test host'
+	@echo
+	@echo '  make clean            what was built in the checkout'
+	@echo '  make distclean-cache  also what was built and fetched in the cache directory'
+
+demo:
+	$(VM)/demo.sh
+
+check:
+	$(VM)/check.sh $(GROUPS)
+
+lint kunit selftest:
+	$(VM)/check.sh $@
+
+install: modules
+	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)
+
+uninstall:
+	tools/modules.sh uninstall KVER=$(KVER) DESTDIR=$(DESTDIR)
+
+dkms:
+	packaging/dkms-install.sh $(VERSION)
+
+clean:
+	rm -rf build
+	$(VM)/clean.sh
+
+distclean-cache: clean
+	$(VM)/clean.sh --cache

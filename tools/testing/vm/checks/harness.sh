@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: harness.sh
+#
+# The judges of the test hosts, judged: kernel logs that must be caught, runs
+# that must not count as passed, TAP that is not whole, a cache entry that is
+# half there.  No host is booted.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/vm/checks/tap.sh
+. "$VB_VM/checks/tap.sh"
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# expect STATUS NAME COMMAND…
+expect() {
+	local want=$1 name=$2 got=0
+	shift 2
+	"$@" >"$tmp/output" 2>&1 || got=$?
+	if [[ $got != "$want" ]]; then
+		echo "# status $got, not $want; output:"
+		sed 's/^/# /' "$tmp/output"
+	fi
+	tap_result "$((got != want))" "$name"
+}
+
+# ---- kernel logs
+clean='[    0.000000] Linux version 7.3.4-um (root@vm) (gcc (Debian 12.2.0-14) 12.2.0) #1
+[    0.000000] KernelAddressSanitizer initialized (generic)
+[    0.000000] Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar
+[    0.860000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15779)
+[    0.870000] vhost-run: cafe start
+[    9.190000] vhost-run: cafe exit 0
+[    9.190000] sysrq: Power Off
+[    9.190000] reboot: Power down'
+
+log() {
+	printf '%s\n' "$clean" >"$tmp/log"
+	[[ $# == 0 ]] || sed -i "6i\\[    1.230000] $1" "$tmp/log"
+}
+
+log
+expect 0 "klog-check: a clean log" "$VB_VM/klog-check.sh" "$tmp/log"
+while IFS= read -r line; do
+	log "$line"
+	expect 1 "klog-check: $line" "$VB_VM/klog-check.sh" "$tmp/log"
+done <<'REPORTS'
+WARNING: CPU: 0 PID: 41 at drivers/vhost/blk/complete.c:77 vhost_blk_complete+0x1/0x2
+WARNING: possible circular locking dependency detected
+WARNING: possible recursive locking detected
+WARNING: inconsistent lock state
+WARNING: suspicious RCU usage
+WARNING: bad unlock balance detected!
+BUG: KASAN: slab-use-after-free in vhost_blk_kick+0x12/0x34
+BUG: sleeping function called from invalid context at mm/util.c:1
+BUG: scheduling while atomic: vhost-42/43/0x00000002
+BUG: kernel NULL pointer dereference, address: 0000000000000000
+BUG kmalloc-64 (Not tainted): Object already free
+BUG vhost_blk_request (Not tainted): Objects remaining on __kmem_cache_shutdown()
+kernel BUG at drivers/vhost/blk/map.c:10!
+UBSAN: array-index-out-of-bounds in drivers/vhost/blk/request.c:12:3
+UBSAN: shift-out-of-bounds in drivers/vhost/blk/request.c:12:3
+ODEBUG: free active (active state 0) object: 00000000 object type: work_struct
+kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+vhost-run: kmemleak: unreferenced object 0x61a3b2c0 (size 64):
+INFO: task vhost-42:43 blocked for more than 60 seconds.
+INFO: trying to register non-static key.
+watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [fio:77]
+rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+rcu: INFO: rcu_sched self-detected stall on CPU
+list_add corruption. next->prev should be prev (0), but was 1. (next=2).
+refcount_t: underflow; use-after-free.
+general protection fault, probably for non-canonical address 0xdead000000000108: 0000 [#1]
+Oops: 0000 [#1] PREEMPT SMP
+Kernel panic - not syncing: Fatal exception
+fio: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)
+Call Trace:
+REPORTS
+
+maple() {
+	local line
+	log
+	for line; do
+		cat <<-REPORT
+			[    0.560000]
+			[    0.560000] =============================
+			[    0.560000] WARNING: suspicious RCU usage
+			[    0.560000] 6.1.192-um #1 Not tainted
+			[    0.560000] -----------------------------
+			[    0.560000] $line suspicious rcu_dereference_check() usage!
+			[    0.560000]
+			[    0.560000] other info that might help us debug this:
+			[    0.560000] stack backtrace:
+			[    0.560000] CPU: 0 PID: 22 Comm: sh Not tainted 6.1.192-um #1
+			[    0.560000] Stack:
+			[    0.560000]  00000000 929c3cc0 41b58ab3 60f513ae
+			[    0.560000] Call Trace:
+			[    0.560000]  [<600451c0>] ? dump_trace+0x0/0x220
+			[    0.560000]  [<6007011e>] ? print_tainted+0x19e/0x210
+		REPORT
+	done >"$tmp/reports"
+	sed -i "4r $tmp/reports" "$tmp/log"
+}
+
+maple lib/maple_tree.c:860 lib/maple_tree.c:816
+expect 1 "klog-check: maple tree reports count elsewhere" "$VB_VM/klog-check.sh" "$tmp/log"
+expect 0 "klog-check: both are let pass on 6.1" \
+	"$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+maple lib/maple_tree.c:860 lib/maple_tree.c:860
+expect 1 "klog-check: but once each" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+maple lib/maple_tree.c:860 lib/maple_tree.c:999
+expect 1 "klog-check: and no other line" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+maple lib/maple_tree.c:860 drivers/vhost/blk/device.c:816
+expect 1 "klog-check: and no other file" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+maple lib/maple_tree.c:860
+sed -i '/print_tainted/a [    0.570000] BUG: KASAN: use-after-free in foo' "$tmp/log"
+expect 1 "klog-check: nor what follows them" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+: >"$tmp/log"
+expect 1 "klog-check: an empty log is not a clean one" "$VB_VM/klog-check.sh" "$tmp/log"
+
+# ---- did the run come to its end
+log
+expect 0 "klog-status: a whole run" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+expect 1 "klog-status: the marker of another run" "$VB_VM/klog-status.sh" "$tmp/log" beef
+sed -i 's/exit 0/exit 7/' "$tmp/log"
+expect 0 "klog-status: a command that failed is a whole run too" \
+	"$VB_VM/klog-status.sh" "$tmp/log" cafe
+tap_result "$([[ $(<"$tmp/output") == 7 ]]; echo $?)" "klog-status: its status is handed back"
+sed -i '/cafe start/d' "$tmp/log"
+expect 1 "klog-status: never started" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+log
+sed -i '/cafe exit/d' "$tmp/log"
+expect 1 "klog-status: never ended" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+log
+sed -i '/Power down/d' "$tmp/log"
+expect 1 "klog-status: did not power down" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+log "vhost-run: cafe timeout"
+expect 1 "klog-status: ran out of time" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+: >"$tmp/log"
+expect 1 "klog-status: printed nothing" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+
+# ---- TAP.  tap "PASSED FAILED SKIPPED" NAME LINE…
+tap() {
+	local want=$1 name=$2 got
+	shift 2
+	got=$(printf '%s\n' "$@" | awk -v report=/dev/null -f "$VB_VM/checks/tap-count.awk")
+	[[ $got == "$want" ]] || echo "# '$got', not '$want'"
+	tap_result "$([[ $got == "$want" ]]; echo $?)" "tap-count: $name"
+}
+
+tap '2 0 0' "all pass" 'TAP version 13' 1..2 'ok 1 a' 'ok 2 b'
+tap '2 0 0' "the plan at the end" 'ok 1 a' 'ok 2 b' 1..2
+tap '1 1 0' "one fails" 1..2 'ok 1 a' 'not ok 2 b'
+tap '1 1 0' "fewer than planned" 1..2 'ok 1 a'
+tap '2 1 0' "more than planned" 1..1 'ok 1 a' 'ok 2 b'
+tap '0 1 0' "nothing at all" ''
+tap '1 2 0' "no plan" 'ok 1 a'
+tap '1 0 1' "a skip with its reason" 1..2 'ok 1 a' 'ok 2 b # SKIP no dm-flakey'
+tap '1 1 0' "a skip without one" 1..2 'ok 1 a' 'ok 2 b # SKIP'
+tap '0 0 1' "all skipped, with a reason" '1..0 # SKIP no device'
+tap '0 1 0' "no tests, without a reason" '1..0'
+tap '1 2 0' "bail out" 1..2 'ok 1 a' 'Bail out! no device'
+tap '3 0 0' "subtests are counted, their sum is not" 'KTAP version 1' 1..1 \
+	'    KTAP version 1' '    # Subtest: s' '    1..2' '    ok 1 a' \
+	'        1..2' '        ok 1 p' '        ok 2 q' '    ok 2 b' 'ok 1 s'
+tap '1 1 0' "a failed subtest counts once" 1..1 '    1..2' '    ok 1 a' '    not ok 2 b' 'not ok 1 s'
+tap '1 1 0' "a subtest that ended early" 1..1 '    1..2' '    ok 1 a' 'not ok 1 s'
+tap '2 0 0' "two streams in one" 1..1 'ok 1 a' 1..1 'ok 1 b'
+
+# ---- the cache
+expect 0 "cache_key: the same twice" \
+	test "$(cache_key "$VB_VM/checks" text)" == "$(cache_key "$VB_VM/checks" text)"
+mkdir "$tmp/dir"
+echo 1 >"$tmp/dir/a"
+before=$(cache_key "$tmp/dir")
+echo 2 >"$tmp/dir/a"
+expect 1 "cache_key: other contents" test "$(cache_key "$tmp/dir")" == "$before"
+echo 1 >"$tmp/dir/a"
+echo 1 >"$tmp/dir/b"
+expect 1 "cache_key: one more file" test "$(cache_key "$tmp/dir")" == "$before"
+mkdir "$tmp/new"
+touch "$tmp/new/whole"
+publish "$tmp/new" "$tmp/entries/one"
+expect 0 "publish: the entry is there" test -e "$tmp/entries/one/whole" -a ! -e "$tmp/new"
+mkdir "$tmp/new"
+publish "$tmp/new" "$tmp/entries/one"
+expect 0 "publish: the first one stays" test -e "$tmp/entries/one/whole" -a ! -e "$tmp/new"
+expect 3 "run_logged: hands back the status" run_logged fails "$tmp/runlog" sh -c 'echo why; exit 3'
+tap_result "$(grep -q why "$tmp/output"; echo $?)" "run_logged: shows the end of the log"
+
+tap_end

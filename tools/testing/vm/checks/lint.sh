@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: lint.sh
+#
+# checkpatch --strict over the kernel's C files, sparse with endian checks and
+# W=1 over the driver on both ends of the kernel range, shellcheck over every
+# shell script.  Clean means: not one message.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/vm/checks/tap.sh
+. "$VB_VM/checks/tap.sh"
+
+cd "$VB_TOP"
+tree=$("$VB_VM/fetch-source.sh" 7.3)
+
+# The files of the checkout, and nothing that a build left there.
+files() {
+	git ls-files -co --exclude-standard -- "$@" | sort -u
+}
+
+# QEMU's sources have QEMU's own style.
+while IFS= read -r file; do
+	tap_run "checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
+		--terse --no-summary --quiet -f "$file"
+done < <(files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
+	'*Kconfig' '*Makefile')
+
+while IFS= read -r file; do
+	if [[ $file == *.sh ]] || head -c 32 "$file" | grep -qaE '^#!.*\b(ba|da)?sh\b'; then
+		tap_run "shellcheck $file" shellcheck -x -P SCRIPTDIR "$file"
+	fi
+done < <(files)
+
+# analyse NAME KERNELBUILD VHOSTSOURCE MAKE-ARGUMENT…: what gcc W=1 and sparse
+# say about the driver; what they say about the kernel's headers is not ours.
+analyse() {
+	local name=$1 out log status=0
+	shift
+	out=$(scratch_dir)
+	log=$VB_CACHE/log/lint-$name.log
+	run_logged "sparse and W=1 on $name" "$log" \
+		"$VB_TOP/tools/build-module.sh" "$1" "$2" "$out" -j"$(nproc)" \
+		W=1 C=2 CF="-D__CHECK_ENDIAN__" "${@:3}" || status=$?
+	tap_result "$status" "W=1 and sparse run over the driver on $name"
+	# shellcheck disable=SC2016 # awk's variables
+	tap_run "W=1 and sparse are clean on $name" \
+		awk -v tree="$out/tree/" '/(warning|error):/ && index($0, "vhost/blk/") {
+			sub(tree, ""); print; bad = 1 } END { exit bad }' "$log"
+	rm -rf "$out"
+}
+
+PATH=$VB_BUILD_PATH
+stock=$("$VB_VM/stock-fetch.sh" 6.1)
+analyse 6.1 "$stock/headers" "$("$VB_VM/fetch-source.sh" 6.1)/drivers/vhost"
+"$VB_VM/uml-build.sh" uml-7.3 >/dev/null
+analyse 7.3 "$VB_CACHE/obj/uml-7.3" "$tree/drivers/vhost" ARCH=um \
+	CONFIG_VHOST_BLK_KUNIT_TEST=y
+
+tap_end

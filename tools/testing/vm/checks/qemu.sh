@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: qemu.sh SERIES
+#
+# The QEMU device compiles, without a warning, in QEMU SERIES.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/vm/checks/tap.sh
+. "$VB_VM/checks/tap.sh"
+
+series=${1:?"usage: qemu.sh SERIES"}
+status=0
+"$VB_TOP/qemu/build.sh" "$series" --compile-only >&2 || status=$?
+tap_result "$status" "the device compiles in QEMU $series"
+tap_end

@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: selftest.sh HOST
+#
+# The selftests in one test host: tcg, or the name of a UML host.  The slow
+# hosts run them with shorter loops.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+host=${1:?"usage: selftest.sh HOST"}
+tests=$VB_TOP/tools/testing/selftests/vhost
+tree=$("$VB_VM/fetch-source.sh" 7.3)
+run_logged "building the selftests" "$VB_CACHE/log/selftests.log" \
+	make -C "$tests" KSFT="$tree/tools/testing/selftests"
+
+cd "$tests"
+short=(--short)
+[[ -n ${VHOST_BLK_LONG:-} ]] && short=()
+case $host in
+tcg) "$VB_VM/tcg-run.sh" --timeout 900 -- ./run.sh "${short[@]}" ;;
+uml-7.3) "$VB_VM/uml-run.sh" "$host" --timeout 900 -- ./run.sh ;;
+*) "$VB_VM/uml-run.sh" "$host" --timeout 900 -- ./run.sh "${short[@]}" ;;
+esac
