@@ -167,6 +167,10 @@ tap '3 0 0' "subtests are counted, their sum is not" 'KTAP version 1' 1..1 \
 	'        1..2' '        ok 1 p' '        ok 2 q' '    ok 2 b' 'ok 1 s'
 tap '1 1 0' "a failed subtest counts once" 1..1 '    1..2' '    ok 1 a' '    not ok 2 b' 'not ok 1 s'
 tap '1 1 0' "a subtest that ended early" 1..1 '    1..2' '    ok 1 a' 'not ok 1 s'
+tap '2 0 0' "KUnit's parameters" 1..1 '    ok 1 a' '    ok 2 b' \
+	'# t: pass:2 fail:0 skip:0 total:2' 'ok 1 t'
+tap '2 1 0' "KUnit's parameters, one lost" 1..1 '    ok 1 a' '    ok 2 b' \
+	'# t: pass:3 fail:0 skip:0 total:3' 'ok 1 t'
 tap '2 0 0' "two streams in one" 1..1 'ok 1 a' 1..1 'ok 1 b'
 
 # ---- the cache

@@ -37,6 +37,15 @@ line ~ /^Bail out!/ { fail(line) }
 
 line ~ /^# Subtest: / { name[depth] = substr(line, 12) }
 
+# KUnit plans no parameterised test, but says afterwards how many there were.
+line ~ /^# .*: pass:[0-9]+ fail:[0-9]+ skip:[0-9]+ total:[0-9]+$/ {
+	number = line
+	sub(/^.* total:/, "", number)
+	for (d in count)
+		if (d + 0 > depth && !(d in plan))
+			plan[d] = number + 0
+}
+
 line ~ /^1\.\.[0-9]+/ {
 	close_below(depth)
 	# A second plan at this depth begins another stream.
