@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The commands of the project.  What builds the driver inside a kernel tree is
-# drivers/vhost/blk/Makefile.
+# in drivers/vhost/blk.
 
 VM := tools/testing/vm
 VERSION := 0.1
@@ -56,7 +56,6 @@ dkms:
 	packaging/dkms-install.sh $(VERSION)
 
 clean:
-	rm -rf build
 	$(VM)/clean.sh
 
 distclean-cache: clean

@@ -11,6 +11,7 @@ set -euo pipefail
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 
+PATH=$VB_BUILD_PATH
 cd "$VB_TOP"
 tree=$("$VB_VM/fetch-source.sh" 7.3)
 
@@ -19,10 +20,21 @@ files() {
 	git ls-files -co --exclude-standard -- "$@" | sort -u
 }
 
+# What checkpatch can't know.  compat/ is there to compare kernel versions, in
+# the kernel's own idiom, and to drop arguments that an older kernel lacks;
+# the layout of TRACE_EVENT is that of the kernel's own tracing headers.
+ignored() {
+	case $1 in
+	compat/*) echo LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_UNUSED ;;
+	*/trace.h) echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
+	*) echo NONE ;;
+	esac
+}
+
 # QEMU's sources have QEMU's own style.
 while IFS= read -r file; do
 	tap_run "checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
-		--terse --no-summary --quiet -f "$file"
+		--terse --no-summary --quiet --ignore "$(ignored "$file")" -f "$file"
 done < <(files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
 	'*Kconfig' '*Makefile')
 
@@ -50,10 +62,12 @@ analyse() {
 	rm -rf "$out"
 }
 
-PATH=$VB_BUILD_PATH
 stock=$("$VB_VM/stock-fetch.sh" 6.1)
 analyse 6.1 "$stock/headers" "$("$VB_VM/fetch-source.sh" 6.1)/drivers/vhost"
-"$VB_VM/uml-build.sh" uml-7.3 >/dev/null
+# Any build of that host will do: the driver is not taken from there.
+if [[ ! -e $VB_CACHE/obj/uml-7.3/Module.symvers ]]; then
+	"$VB_VM/uml-build.sh" uml-7.3 >/dev/null
+fi
 analyse 7.3 "$VB_CACHE/obj/uml-7.3" "$tree/drivers/vhost" ARCH=um \
 	CONFIG_VHOST_BLK_KUNIT_TEST=y
 

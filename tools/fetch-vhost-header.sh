@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: fetch-vhost-header.sh KDIR OUTDIR
+#
+# Gets OUTDIR/vhost.h, the header of the kernel whose build directory is KDIR,
+# from Debian's linux-source package of exactly that version.  No headers
+# package has it.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/testing/vm/lib.sh"
+# shellcheck source=tools/testing/vm/apt.sh
+. "$VB_VM/apt.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+(($# == 2)) || { usage >&2; exit 2; }
+kdir=$(realpath "$1") out=$2
+
+hint="give VHOST_SRC=<source of this kernel>/drivers/vhost"
+owner=$(dpkg-query -S "$kdir/Makefile" 2>/dev/null | cut -d: -f1) ||
+	die "$kdir is not from a Debian package: $hint"
+# The source version: a binary package may be a rebuild (+b1).
+# shellcheck disable=SC2016 # dpkg's variable
+version=$(dpkg-query -W -f '${source:Version}' "$owner")
+# linux-headers-6.1.0-56-amd64 → 6.1, as in the source package's name
+series=$(sed -nE 's/^linux-headers-([0-9]+\.[0-9]+).*/\1/p' <<<"$owner")
+[[ -n $series ]] || die "can't tell the kernel series of the package $owner: $hint"
+
+entry=$VB_CACHE/vhost-h/${version//[^A-Za-z0-9.+-]/_}
+if [[ ! -e $entry ]]; then
+	take_lock "vhost-h"
+	apt_setup
+	tmp=$(scratch_dir)
+	trap 'rm -rf "$tmp"' EXIT
+	run_logged "fetching linux-source-$series $version" "$VB_CACHE/log/vhost-h.log" \
+		apt_fetch "$tmp" "linux-source-$series=$version" ||
+		die "no linux-source-$series $version in the archive: $hint"
+	mkdir "$tmp/entry"
+	dpkg-deb --fsys-tarfile "$tmp"/linux-source-*.deb |
+		tar -xO "./usr/src/linux-source-$series.tar.xz" |
+		tar -xJO "linux-source-$series/drivers/vhost/vhost.h" >"$tmp/entry/vhost.h"
+	publish "$tmp/entry" "$entry"
+fi
+mkdir -p "$out"
+cp "$entry/vhost.h" "$out/vhost.h"
