@@ -24,7 +24,7 @@ group_packages() {
 	case $1 in
 	kernel) echo gcc make flex bison bc perl xz-utils kmod libelf-dev libssl-dev ;;
 	abi) echo pahole ;;
-	lint) echo shellcheck sparse perl git python3-ply python3-git ;;
+	lint) echo shellcheck sparse perl git ;;
 	selftest) echo gcc make libc6-dev linux-libc-dev kmod e2fsprogs dmsetup ;;
 	tcg) echo qemu-system-x86 kmod cpio busybox-static pahole ;;
 	guest) echo qemu-system-x86 seabios cpio busybox-static ;;

@@ -33,7 +33,8 @@ ignored() {
 
 # QEMU's sources have QEMU's own style.
 while IFS= read -r file; do
-	tap_run "checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
+	# Without GIT_DIR it would look up licences in a kernel repository.
+	GIT_DIR=/nonexistent tap_run "checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
 		--terse --no-summary --quiet --ignore "$(ignored "$file")" -f "$file"
 done < <(files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
 	'*Kconfig' '*Makefile')
@@ -44,31 +45,36 @@ while IFS= read -r file; do
 	fi
 done < <(files)
 
-# analyse NAME KERNELBUILD VHOSTSOURCE MAKE-ARGUMENT…: what gcc W=1 and sparse
-# say about the driver; what they say about the kernel's headers is not ours.
+# analyse NAME KERNELBUILD VHOSTSOURCE MAKE-ARGUMENT…: what gcc W=1 (and sparse,
+# with C=2) say about the driver; about the kernel's headers is not ours.
 analyse() {
 	local name=$1 out log status=0
 	shift
 	out=$(scratch_dir)
-	log=$VB_CACHE/log/lint-$name.log
-	run_logged "sparse and W=1 on $name" "$log" \
-		"$VB_TOP/tools/build-module.sh" "$1" "$2" "$out" -j"$(nproc)" \
-		W=1 C=2 CF="-D__CHECK_ENDIAN__" "${@:3}" || status=$?
-	tap_result "$status" "W=1 and sparse run over the driver on $name"
+	log=$VB_CACHE/log/lint-${name##* }.log
+	run_logged "$name" "$log" "$VB_TOP/tools/build-module.sh" "$1" "$2" "$out" \
+		-j"$(nproc)" W=1 "${@:3}" || status=$?
+	# make goes on without a sparse that is too old for the kernel.
+	if [[ " $* " == *" C=2 "* ]] && ! grep -q '^  CHECK .*main.c' "$log"; then
+		status=1
+	fi
+	tap_result "$status" "$name: run over the driver"
 	# shellcheck disable=SC2016 # awk's variables
-	tap_run "W=1 and sparse are clean on $name" \
+	tap_run "$name: clean" \
 		awk -v tree="$out/tree/" '/(warning|error):/ && index($0, "vhost/blk/") {
 			sub(tree, ""); print; bad = 1 } END { exit bad }' "$log"
 	rm -rf "$out"
 }
 
 stock=$("$VB_VM/stock-fetch.sh" 6.1)
-analyse 6.1 "$stock/headers" "$("$VB_VM/fetch-source.sh" 6.1)/drivers/vhost"
-# Any build of that host will do: the driver is not taken from there.
+analyse "sparse and W=1 on 6.1" "$stock/headers" "$("$VB_VM/fetch-source.sh" 6.1)/drivers/vhost" \
+	C=2 CF=-D__CHECK_ENDIAN__
+# 7.3 refuses the sparse of Debian 12.  Any build of that host will do: the
+# driver is not taken from there.
 if [[ ! -e $VB_CACHE/obj/uml-7.3/Module.symvers ]]; then
 	"$VB_VM/uml-build.sh" uml-7.3 >/dev/null
 fi
-analyse 7.3 "$VB_CACHE/obj/uml-7.3" "$tree/drivers/vhost" ARCH=um \
+analyse "W=1 on 7.3" "$VB_CACHE/obj/uml-7.3" "$tree/drivers/vhost" ARCH=um \
 	CONFIG_VHOST_BLK_KUNIT_TEST=y
 
 tap_end

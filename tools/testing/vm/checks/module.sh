@@ -50,7 +50,9 @@ status=0
 		[ -c /dev/vhost-blk ]
 	done
 	exec 5<>/dev/vhost-blk
-	! modprobe -d "$VHOST_MODULES" -r vhost_blk
+	if modprobe -d "$VHOST_MODULES" -r vhost_blk; then
+		exit 1
+	fi
 	exec 5>&-
 	modprobe -d "$VHOST_MODULES" -r vhost_blk' >"$tmp/load" 2>&1 || status=$?
 ((status == 0)) || sed 's/^/# /' "$tmp/load"
