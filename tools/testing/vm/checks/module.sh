@@ -17,6 +17,7 @@ status=0
 tap_result "$status" "vhost_blk.ko builds for the stock kernel $series, with its layouts"
 ((status == 0)) || tap_end
 
+cd "$VB_TOP"
 tree=$("$VB_VM/fetch-source.sh" "$series")
 stock=$("$VB_VM/stock-fetch.sh" "$series")
 PATH=$VB_BUILD_PATH
@@ -54,7 +55,13 @@ status=0
 		exit 1
 	fi
 	exec 5>&-
-	modprobe -d "$VHOST_MODULES" -r vhost_blk' >"$tmp/load" 2>&1 || status=$?
+	modprobe -d "$VHOST_MODULES" -r vhost_blk
+	modprobe -d "$VHOST_MODULES" vhost_blk
+	# As make install does it on a host that runs the kernel.
+	tools/check-vhost-abi.sh "$VHOST_MODULES"/lib/modules/*/kernel/drivers/vhost/vhost.ko \
+		"$VHOST_MODULES/../vhost_blk.ko.debug"
+	tools/check-vhost-abi.sh /sys/kernel/btf/vhost "$VHOST_MODULES/../vhost_blk.ko.debug"
+	' >"$tmp/load" 2>&1 || status=$?
 ((status == 0)) || sed 's/^/# /' "$tmp/load"
-tap_result "$status" "it is loaded and unloaded 20 times, and not while in use"
+tap_result "$status" "it is loaded and unloaded 20 times, not while in use, and its layouts hold there"
 tap_end
