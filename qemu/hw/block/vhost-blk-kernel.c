@@ -1,0 +1,227 @@
+/*
+ * vhost-blk: what is said to /dev/vhost-blk that is not plain vhost
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/virtio/vhost-blk.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+#include "standard-headers/linux/virtio_blk.h"
+
+#include <linux/vhost_blk.h>
+#include <sys/ioctl.h>
+
+#define VHOST_BLK_DEV "/dev/vhost-blk"
+
+/* Newer than the linux-headers of QEMU 7.2. */
+#ifndef VHOST_NEW_WORKER
+struct vhost_worker_state {
+    unsigned int worker_id;
+};
+
+struct vhost_vring_worker {
+    unsigned int index;
+    unsigned int worker_id;
+};
+
+#define VHOST_NEW_WORKER _IOR(VHOST_VIRTIO, 0x8, struct vhost_worker_state)
+#define VHOST_ATTACH_VRING_WORKER _IOW(VHOST_VIRTIO, 0x15, \
+                                       struct vhost_vring_worker)
+#endif
+
+static int vhost_blk_ioctl(VHostBlk *s, unsigned long request, void *arg)
+{
+    return ioctl(s->vhostfd, request, arg) < 0 ? -errno : 0;
+}
+
+/* As if the queue had never been given addresses. */
+int vhost_blk_forget_queue(VHostBlk *s, unsigned int index)
+{
+    struct vhost_vring_addr none = { .index = index };
+
+    return vhost_blk_ioctl(s, VHOST_SET_VRING_ADDR, &none);
+}
+
+int vhost_blk_set_running(VHostBlk *s, int running)
+{
+    return vhost_blk_ioctl(s, VHOST_BLK_SET_RUNNING, &running);
+}
+
+int vhost_blk_fetch_config(VHostBlk *s)
+{
+    g_autofree struct vhost_vdpa_config *cfg =
+        g_malloc0(sizeof(*cfg) + VHOST_BLK_CONFIG_SIZE);
+    int ret;
+
+    cfg->len = VHOST_BLK_CONFIG_SIZE;
+    ret = vhost_blk_ioctl(s, VHOST_BLK_GET_CONFIG, cfg);
+    if (!ret) {
+        memcpy(s->config, cfg->buf, VHOST_BLK_CONFIG_SIZE);
+    }
+    return ret;
+}
+
+int vhost_blk_push_writeback(VHostBlk *s, uint8_t writeback)
+{
+    g_autofree struct vhost_vdpa_config *cfg = g_malloc0(sizeof(*cfg) + 1);
+
+    cfg->off = offsetof(struct virtio_blk_config, wce);
+    cfg->len = 1;
+    cfg->buf[0] = writeback;
+    return vhost_blk_ioctl(s, VHOST_BLK_SET_CONFIG, cfg);
+}
+
+bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
+{
+    int ret;
+
+    if (s->vhostfd_name) {
+        s->vhostfd = vhost_blk_take_fd("vhostfd", s->vhostfd_name, errp);
+        if (s->vhostfd < 0) {
+            return false;
+        }
+    } else {
+        s->vhostfd = open(VHOST_BLK_DEV, O_RDWR | O_CLOEXEC);
+        if (s->vhostfd < 0) {
+            error_setg(errp, "vhostfd: none given, and opening "
+                       VHOST_BLK_DEV " failed: %s%s", strerror(errno),
+                       errno == ENOENT || errno == ENXIO || errno == ENODEV ?
+                       " (is the kernel module vhost_blk loaded?)" : "");
+            return false;
+        }
+    }
+
+    ret = vhost_blk_fetch_config(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "vhostfd: not a descriptor of "
+                         VHOST_BLK_DEV);
+        close(s->vhostfd);
+        s->vhostfd = -1;
+        return false;
+    }
+    return true;
+}
+
+/* Queue i is served by worker i % workers; the first came with the owner. */
+bool vhost_blk_make_workers(VHostBlk *s, Error **errp)
+{
+    int w, i, ret;
+
+    for (w = 1; w < s->workers; w++) {
+        struct vhost_worker_state worker = {};
+
+        ret = vhost_blk_ioctl(s, VHOST_NEW_WORKER, &worker);
+        if (ret == -ENOTTY) {
+            error_setg(errp, "workers: this kernel has one worker per device "
+                       "(several need Linux 6.5 or newer)");
+            return false;
+        }
+        for (i = w; !ret && i < s->num_queues; i += s->workers) {
+            struct vhost_vring_worker attach = {
+                .index = i,
+                .worker_id = worker.worker_id,
+            };
+
+            ret = vhost_blk_ioctl(s, VHOST_ATTACH_VRING_WORKER, &attach);
+        }
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "workers: worker %d of %d", w + 1,
+                             s->workers);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool vhost_blk_set_polling(VHostBlk *s, Error **errp)
+{
+    int i, ret;
+
+    for (i = 0; s->poll_us && i < s->num_queues; i++) {
+        struct vhost_vring_state state = { .index = i, .num = s->poll_us };
+
+        ret = vhost_blk_ioctl(s, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &state);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "poll-us: the kernel refuses %u",
+                             s->poll_us);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool vhost_blk_watch_config(VHostBlk *s, EventNotifierHandler *changed,
+                            Error **errp)
+{
+    int fd, ret;
+
+    ret = event_notifier_init(&s->config_notifier, 0);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "no eventfd for configuration changes");
+        return false;
+    }
+    fd = event_notifier_get_fd(&s->config_notifier);
+    ret = vhost_blk_ioctl(s, VHOST_BLK_SET_CONFIG_CALL, &fd);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "VHOST_BLK_SET_CONFIG_CALL failed");
+        event_notifier_cleanup(&s->config_notifier);
+        return false;
+    }
+    event_notifier_set_handler(&s->config_notifier, changed);
+    return true;
+}
+
+void vhost_blk_unwatch_config(VHostBlk *s)
+{
+    int none = -1;
+
+    vhost_blk_ioctl(s, VHOST_BLK_SET_CONFIG_CALL, &none);
+    event_notifier_set_handler(&s->config_notifier, NULL);
+    event_notifier_cleanup(&s->config_notifier);
+}
+
+bool vhost_blk_attach(VHostBlk *s, Error **errp)
+{
+    struct vhost_blk_backend backend = {
+        .fd = s->fd,
+        .flags = s->readonly ? VHOST_BLK_BACKEND_F_RO : 0,
+    };
+    const char *prop = s->path ? "path" : "fd";
+    int ret;
+
+    if (s->serial) {
+        memcpy(backend.serial, s->serial, strlen(s->serial));
+    }
+    ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &backend);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "%s: the kernel refuses '%s'", prop,
+                         s->path ? s->path : s->fd_name);
+        return false;
+    }
+
+    /* From now on both follow the backend. */
+    ret = vhost_blk_ioctl(s, VHOST_GET_FEATURES, &s->dev.features);
+    if (!ret) {
+        ret = vhost_blk_fetch_config(s);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "vhostfd: reading the features and "
+                         "configuration failed");
+        return false;
+    }
+    if (!s->readonly &&
+        (s->dev.features & BIT_ULL(VIRTIO_BLK_F_RO))) {
+        error_setg(errp, "%s: '%s' is read-only; readonly=on is needed", prop,
+                   s->path ? s->path : s->fd_name);
+        return false;
+    }
+    if (s->write_cache == ON_OFF_AUTO_ON &&
+        !(s->dev.features & BIT_ULL(VIRTIO_BLK_F_FLUSH))) {
+        error_setg(errp, "write-cache: the kernel can't flush '%s'",
+                   s->path ? s->path : s->fd_name);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,529 @@
+/*
+ * vhost-blk: virtio-blk served by the host kernel's /dev/vhost-blk
+ *
+ * QEMU opens the backing file, negotiates features and sets up the rings; the
+ * kernel does the I/O.  Requests never pass through QEMU's block layer, which
+ * is why this takes a path or a descriptor and not a drive: image formats,
+ * block jobs and throttling would silently not apply.
+ *
+ * The ioctls of <linux/vhost_blk.h> go straight to the descriptor, the generic
+ * ones through QEMU's vhost core.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/qdev-properties.h"
+#include "hw/virtio/vhost-blk.h"
+#include "hw/virtio/vhost.h"
+#include "hw/virtio/virtio-access.h"
+#include "hw/virtio/virtio-bus.h"
+#include "hw/virtio/virtio.h"
+#include "migration/vmstate.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "standard-headers/linux/virtio_blk.h"
+
+/* 10.0 moved it. */
+#if VHOST_BLK_QEMU >= 1000
+#include "system/system.h"
+#else
+#include "sysemu/sysemu.h"
+#endif
+
+#include <linux/vhost_blk.h>
+
+/* One virtqueue needs room for a header, a status byte and data. */
+#define VHOST_BLK_MIN_QUEUE_SIZE 4
+
+#ifndef VIRTIO_BLK_F_SECURE_ERASE
+#define VIRTIO_BLK_F_SECURE_ERASE 16
+#endif
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA 38
+#endif
+
+/* Offered to the guest only where the kernel offers them too. */
+static const int vhost_blk_feature_bits[] = {
+    VIRTIO_BLK_F_SIZE_MAX,
+    VIRTIO_BLK_F_SEG_MAX,
+    VIRTIO_BLK_F_RO,
+    VIRTIO_BLK_F_BLK_SIZE,
+    VIRTIO_BLK_F_FLUSH,
+    VIRTIO_BLK_F_TOPOLOGY,
+    VIRTIO_BLK_F_CONFIG_WCE,
+    VIRTIO_BLK_F_MQ,
+    VIRTIO_BLK_F_DISCARD,
+    VIRTIO_BLK_F_WRITE_ZEROES,
+    VIRTIO_BLK_F_SECURE_ERASE,
+    VIRTIO_F_NOTIFY_ON_EMPTY,
+    VIRTIO_F_ANY_LAYOUT,
+    VIRTIO_RING_F_INDIRECT_DESC,
+    VIRTIO_RING_F_EVENT_IDX,
+    VIRTIO_F_VERSION_1,
+    VIRTIO_F_IOMMU_PLATFORM,
+    VIRTIO_F_RING_PACKED,
+    VIRTIO_F_IN_ORDER,
+    VIRTIO_F_NOTIFICATION_DATA,
+    VIRTIO_F_RING_RESET,
+    VHOST_INVALID_FEATURE_BIT
+};
+
+/* What the kernel decides alone; no property of this device masks them. */
+static const int vhost_blk_kernel_bits[] = {
+    VIRTIO_BLK_F_SIZE_MAX,
+    VIRTIO_BLK_F_SEG_MAX,
+    VIRTIO_BLK_F_RO,
+    VIRTIO_BLK_F_BLK_SIZE,
+    VIRTIO_BLK_F_TOPOLOGY,
+};
+
+static void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
+    uint32_t seg_max;
+
+    memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
+
+    /*
+     * The kernel knows neither how many of its queues are in use nor their
+     * size, and a chain may not be longer than its queue (virtio 2.7.5.3.1).
+     */
+    virtio_stw_p(vdev, &cfg->num_queues, s->num_queues);
+    seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
+    virtio_stl_p(vdev, &cfg->seg_max, seg_max);
+}
+
+static void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    const size_t off = offsetof(struct virtio_blk_config, wce);
+    uint8_t writeback = config[off];
+
+    /* The guest may write any byte; this is the one that has a meaning. */
+    if (writeback > 1 || writeback == s->config[off] ||
+        !virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
+        return;
+    }
+    if (vhost_blk_push_writeback(s, writeback) == 0) {
+        s->config[off] = writeback;
+    }
+}
+
+static void vhost_blk_config_changed(EventNotifier *n)
+{
+    VHostBlk *s = container_of(n, VHostBlk, config_notifier);
+    int ret;
+
+    if (!event_notifier_test_and_clear(n)) {
+        return;
+    }
+    ret = vhost_blk_fetch_config(s);
+    if (ret < 0) {
+        error_report("vhost-blk: reading the configuration failed: %s",
+                     strerror(-ret));
+        return;
+    }
+    virtio_notify_config(VIRTIO_DEVICE(s));
+}
+
+/*
+ * Features
+ */
+
+static uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
+                                       Error **errp)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    size_t i;
+
+    features |= s->host_features;
+    for (i = 0; i < ARRAY_SIZE(vhost_blk_kernel_bits); i++) {
+        virtio_add_feature(&features, vhost_blk_kernel_bits[i]);
+    }
+    if (s->num_queues > 1) {
+        virtio_add_feature(&features, VIRTIO_BLK_F_MQ);
+    }
+    /* Without a cache to flush every completed write is stable. */
+    if (s->write_cache == ON_OFF_AUTO_OFF) {
+        virtio_clear_feature(&features, VIRTIO_BLK_F_CONFIG_WCE);
+    } else {
+        virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
+    }
+    return vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
+}
+
+/*
+ * Start and stop
+ */
+
+/*
+ * A queue that the driver of now does not use (SeaBIOS uses the first alone)
+ * may still have, in the kernel, the addresses that the driver before it gave.
+ */
+static int vhost_blk_forget_unused_queues(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    int i, ret;
+
+    for (i = 0; i < s->num_queues; i++) {
+        if (virtio_queue_get_desc_addr(vdev, i)) {
+            continue;
+        }
+        ret = vhost_blk_forget_queue(s, i);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
+static int vhost_blk_start(VHostBlk *s, Error **errp)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    BusState *bus = qdev_get_parent_bus(DEVICE(s));
+    VirtioBusClass *k = VIRTIO_BUS_GET_CLASS(bus);
+    int ret;
+
+    if (!k->set_guest_notifiers) {
+        error_setg(errp, "the virtio transport has no guest notifiers");
+        return -ENOSYS;
+    }
+
+    ret = vhost_dev_enable_notifiers(&s->dev, vdev);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "enabling host notifiers failed");
+        return ret;
+    }
+
+    ret = k->set_guest_notifiers(bus->parent, s->num_queues, true);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "binding guest notifiers failed");
+        goto disable_notifiers;
+    }
+
+    s->dev.acked_features = vdev->guest_features;
+    ret = vhost_dev_start(&s->dev, vdev, true);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "setting up the rings failed");
+        goto unset_guest_notifiers;
+    }
+
+    ret = vhost_blk_forget_unused_queues(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "resetting unused queues failed");
+        goto stop_dev;
+    }
+
+    /* This serves what the guest has made available before, too. */
+    ret = vhost_blk_set_running(s, 1);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "VHOST_BLK_SET_RUNNING failed");
+        goto stop_dev;
+    }
+    return 0;
+
+stop_dev:
+    vhost_dev_stop(&s->dev, vdev, true);
+unset_guest_notifiers:
+    k->set_guest_notifiers(bus->parent, s->num_queues, false);
+disable_notifiers:
+    vhost_dev_disable_notifiers(&s->dev, vdev);
+    return ret;
+}
+
+static void vhost_blk_stop(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    BusState *bus = qdev_get_parent_bus(DEVICE(s));
+    VirtioBusClass *k = VIRTIO_BUS_GET_CLASS(bus);
+    int ret;
+
+    /* Returns when nothing is in flight. */
+    ret = vhost_blk_set_running(s, 0);
+    if (ret < 0) {
+        error_report("vhost-blk: stopping failed: %s", strerror(-ret));
+    }
+    vhost_dev_stop(&s->dev, vdev, true);
+    ret = k->set_guest_notifiers(bus->parent, s->num_queues, false);
+    if (ret < 0) {
+        error_report("vhost-blk: unbinding guest notifiers failed: %s",
+                     strerror(-ret));
+    }
+    vhost_dev_disable_notifiers(&s->dev, vdev);
+}
+
+static void vhost_blk_try_start(VHostBlk *s)
+{
+    Error *err = NULL;
+
+    if (vhost_blk_start(s, &err) < 0) {
+        virtio_error(VIRTIO_DEVICE(s), "vhost-blk: %s", error_get_pretty(err));
+        error_free(err);
+    }
+}
+
+static VHostBlkStatus vhost_blk_set_status(VirtIODevice *vdev, uint8_t status)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    bool start = virtio_device_should_start(vdev, status) && !vdev->broken;
+
+    if (start != vhost_dev_is_started(&s->dev)) {
+        if (start) {
+            vhost_blk_try_start(s);
+        } else {
+            vhost_blk_stop(s);
+        }
+    }
+    return VHOST_BLK_STATUS_OK;
+}
+
+/* Reached before the start alone: afterwards kicks go to the kernel. */
+static void vhost_blk_handle_output(VirtIODevice *vdev, VirtQueue *vq)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+
+    /* Some legacy drivers kick before they set DRIVER_OK. */
+    if (vdev->start_on_kick && !vhost_dev_is_started(&s->dev)) {
+        vhost_blk_try_start(s);
+    }
+}
+
+static void vhost_blk_guest_notifier_mask(VirtIODevice *vdev, int idx,
+                                          bool mask)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+
+    /* Below zero: the configuration interrupt, which QEMU raises itself. */
+    if (idx >= 0) {
+        vhost_virtqueue_mask(&s->dev, vdev, idx, mask);
+    }
+}
+
+static bool vhost_blk_guest_notifier_pending(VirtIODevice *vdev, int idx)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+
+    return idx >= 0 && vhost_virtqueue_pending(&s->dev, idx);
+}
+
+static void vhost_blk_reset(VirtIODevice *vdev)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    const size_t off = offsetof(struct virtio_blk_config, wce);
+
+    /* What the last driver chose does not hold for the next. */
+    if (virtio_host_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE) &&
+        !s->config[off] && vhost_blk_push_writeback(s, 1) == 0) {
+        s->config[off] = 1;
+    }
+}
+
+static int vhost_blk_post_load(VirtIODevice *vdev)
+{
+    /* vdev->config is the source's; what its guest chose holds here too. */
+    vhost_blk_set_config(vdev, vdev->config);
+    return 0;
+}
+
+static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
+{
+    return &VHOST_BLK(vdev)->dev;
+}
+
+/*
+ * Life of the device
+ */
+
+static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
+{
+    if (s->num_queues == VHOST_BLK_AUTO_NUM_QUEUES) {
+        s->num_queues = 1;
+    }
+    if (!s->path && !s->fd_name) {
+        error_setg(errp, "path: missing (path= or fd= names what backs the "
+                   "device)");
+    } else if (s->path && s->fd_name) {
+        error_setg(errp, "path: given together with fd");
+    } else if (s->fd_name && s->direct != ON_OFF_AUTO_AUTO) {
+        error_setg(errp, "direct: given together with fd, whose opener has "
+                   "decided");
+    } else if (!s->num_queues || s->num_queues > VHOST_BLK_MAX_QUEUES) {
+        error_setg(errp, "num-queues: %u is not in 1 to %u", s->num_queues,
+                   VHOST_BLK_MAX_QUEUES);
+    } else if (s->queue_size < VHOST_BLK_MIN_QUEUE_SIZE ||
+               s->queue_size > VHOST_BLK_MAX_QUEUE_SIZE ||
+               !is_power_of_2(s->queue_size)) {
+        error_setg(errp, "queue-size: %u is not a power of two in %u to %u",
+                   s->queue_size, VHOST_BLK_MIN_QUEUE_SIZE,
+                   VHOST_BLK_MAX_QUEUE_SIZE);
+    } else if (!s->workers || s->workers > s->num_queues) {
+        error_setg(errp, "workers: %u is not in 1 to num-queues (%u)",
+                   s->workers, s->num_queues);
+    } else if (s->serial && strlen(s->serial) > VHOST_BLK_SERIAL_LEN) {
+        error_setg(errp, "serial: longer than %d bytes", VHOST_BLK_SERIAL_LEN);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void vhost_blk_realize(DeviceState *dev, Error **errp)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(dev);
+    VHostBlk *s = VHOST_BLK(dev);
+    int i, ret;
+
+    s->fd = -1;
+    s->claim_fd = -1;
+    s->vhostfd = -1;
+    if (!vhost_blk_check_properties(s, errp)) {
+        return;
+    }
+    if (!vhost_blk_open_backing(s, errp) || !vhost_blk_open_vhost(s, errp)) {
+        goto close_backing;
+    }
+
+    virtio_init(vdev, VIRTIO_ID_BLOCK, VHOST_BLK_CONFIG_SIZE);
+    s->virtqs = g_new(VirtQueue *, s->num_queues);
+    for (i = 0; i < s->num_queues; i++) {
+        s->virtqs[i] = virtio_add_queue(vdev, s->queue_size,
+                                        vhost_blk_handle_output);
+    }
+    s->vhost_vqs = g_new0(struct vhost_virtqueue, s->num_queues);
+    s->dev.vqs = s->vhost_vqs;
+    s->dev.nvqs = s->num_queues;
+    s->dev.vq_index = 0;
+    s->dev.vq_index_end = s->num_queues;
+
+    /* Takes over the descriptor: closes it when it fails. */
+    ret = vhost_dev_init(&s->dev, (void *)(uintptr_t)s->vhostfd,
+                         VHOST_BACKEND_TYPE_KERNEL, 0, errp);
+    if (ret < 0) {
+        error_prepend(errp, "vhostfd: ");
+        goto delete_queues;
+    }
+    if (!vhost_blk_make_workers(s, errp) || !vhost_blk_set_polling(s, errp) ||
+        !vhost_blk_attach(s, errp) ||
+        !vhost_blk_watch_config(s, vhost_blk_config_changed, errp)) {
+        goto cleanup_dev;
+    }
+    return;
+
+cleanup_dev:
+    vhost_dev_cleanup(&s->dev);
+delete_queues:
+    s->vhostfd = -1;
+    for (i = 0; i < s->num_queues; i++) {
+        virtio_delete_queue(s->virtqs[i]);
+    }
+    g_free(s->vhost_vqs);
+    g_free(s->virtqs);
+    virtio_cleanup(vdev);
+close_backing:
+    vhost_blk_close_backing(s);
+}
+
+static void vhost_blk_unrealize(DeviceState *dev)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(dev);
+    VHostBlk *s = VHOST_BLK(dev);
+    int i;
+
+    /* Stops and drains; nothing below can race with a request. */
+    virtio_set_status(vdev, 0);
+    vhost_blk_unwatch_config(s);
+    vhost_dev_cleanup(&s->dev);
+    s->vhostfd = -1;
+    for (i = 0; i < s->num_queues; i++) {
+        virtio_delete_queue(s->virtqs[i]);
+    }
+    g_free(s->vhost_vqs);
+    g_free(s->virtqs);
+    virtio_cleanup(vdev);
+    vhost_blk_close_backing(s);
+}
+
+static void vhost_blk_instance_init(Object *obj)
+{
+    VHostBlk *s = VHOST_BLK(obj);
+
+    device_add_bootindex_property(obj, &s->bootindex, "bootindex",
+                                  "/disk@0,0", DEVICE(obj));
+}
+
+static const VMStateDescription vhost_blk_vmstate = {
+    .name = "vhost-blk",
+    .minimum_version_id = 1,
+    .version_id = 1,
+    .fields = (VMStateField[]) {
+        VMSTATE_VIRTIO_DEVICE,
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+static VHostBlkProperty vhost_blk_properties[] = {
+    DEFINE_PROP_STRING("path", VHostBlk, path),
+    DEFINE_PROP_STRING("fd", VHostBlk, fd_name),
+    DEFINE_PROP_STRING("vhostfd", VHostBlk, vhostfd_name),
+    DEFINE_PROP_STRING("serial", VHostBlk, serial),
+    DEFINE_PROP_BOOL("readonly", VHostBlk, readonly, false),
+    DEFINE_PROP_ON_OFF_AUTO("direct", VHostBlk, direct, ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_ON_OFF_AUTO("exclusive", VHostBlk, exclusive,
+                            ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_ON_OFF_AUTO("write-cache", VHostBlk, write_cache,
+                            ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_UINT16("num-queues", VHostBlk, num_queues,
+                       VHOST_BLK_AUTO_NUM_QUEUES),
+    DEFINE_PROP_UINT16("queue-size", VHostBlk, queue_size, 256),
+    DEFINE_PROP_UINT16("workers", VHostBlk, workers, 1),
+    DEFINE_PROP_UINT32("poll-us", VHostBlk, poll_us, 0),
+    DEFINE_PROP_BIT64("config-wce", VHostBlk, host_features,
+                      VIRTIO_BLK_F_CONFIG_WCE, true),
+    DEFINE_PROP_BIT64("discard", VHostBlk, host_features,
+                      VIRTIO_BLK_F_DISCARD, true),
+    DEFINE_PROP_BIT64("write-zeroes", VHostBlk, host_features,
+                      VIRTIO_BLK_F_WRITE_ZEROES, true),
+    DEFINE_PROP_BIT64("secure-erase", VHostBlk, host_features,
+                      VIRTIO_BLK_F_SECURE_ERASE, true),
+    VHOST_BLK_PROPERTIES_END
+};
+
+static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    VirtioDeviceClass *vdc = VIRTIO_DEVICE_CLASS(klass);
+
+    device_class_set_props(dc, vhost_blk_properties);
+    dc->vmsd = &vhost_blk_vmstate;
+    set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
+    vdc->realize = vhost_blk_realize;
+    vdc->unrealize = vhost_blk_unrealize;
+    vdc->get_config = vhost_blk_get_config;
+    vdc->set_config = vhost_blk_set_config;
+    vdc->get_features = vhost_blk_get_features;
+    vdc->set_status = vhost_blk_set_status;
+    vdc->reset = vhost_blk_reset;
+    vdc->post_load = vhost_blk_post_load;
+    vdc->guest_notifier_mask = vhost_blk_guest_notifier_mask;
+    vdc->guest_notifier_pending = vhost_blk_guest_notifier_pending;
+    vdc->get_vhost = vhost_blk_get_vhost;
+}
+
+static const TypeInfo vhost_blk_info = {
+    .name = TYPE_VHOST_BLK,
+    .parent = TYPE_VIRTIO_DEVICE,
+    .instance_size = sizeof(VHostBlk),
+    .instance_init = vhost_blk_instance_init,
+    .class_init = vhost_blk_class_init,
+};
+
+static void vhost_blk_register(void)
+{
+    type_register_static(&vhost_blk_info);
+}
+
+type_init(vhost_blk_register)

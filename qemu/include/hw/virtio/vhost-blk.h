@@ -1,0 +1,112 @@
+/*
+ * vhost-blk: virtio-blk served by the host kernel's /dev/vhost-blk
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_VIRTIO_VHOST_BLK_H
+#define HW_VIRTIO_VHOST_BLK_H
+
+#include "hw/qdev-properties.h"
+#include "hw/virtio/vhost.h"
+#include "hw/virtio/virtio.h"
+#include "qemu/event_notifier.h"
+#include "qom/object.h"
+
+/*
+ * Differences between the QEMU versions that this source is built in: these
+ * groups, and the two headers that 10.0 moved.
+ */
+
+#define VHOST_BLK_QEMU (QEMU_VERSION_MAJOR * 100 + QEMU_VERSION_MINOR)
+
+/* 10.0: property tables are const and know their own length. */
+#ifdef DEFINE_PROP_END_OF_LIST
+typedef Property VHostBlkProperty;
+#define VHOST_BLK_PROPERTIES_END DEFINE_PROP_END_OF_LIST()
+#else
+typedef const Property VHostBlkProperty;
+#define VHOST_BLK_PROPERTIES_END
+#endif
+
+/* 10.1: class_init() takes const data, set_status() may fail. */
+#if VHOST_BLK_QEMU >= 1001
+typedef const void VHostBlkClassData;
+typedef int VHostBlkStatus;
+#define VHOST_BLK_STATUS_OK 0
+#else
+typedef void VHostBlkClassData;
+typedef void VHostBlkStatus;
+#define VHOST_BLK_STATUS_OK
+#endif
+
+/*
+ * The name of the virtio-bus type is "vhost-blk" and must stay it: QEMU's
+ * compatibility table has a property for "vhost-blk-device", which would make
+ * machine types 4.1 and older abort.
+ */
+#define TYPE_VHOST_BLK "vhost-blk"
+OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
+
+/* num-queues not given: one per vCPU; the transport knows how many. */
+#define VHOST_BLK_AUTO_NUM_QUEUES UINT16_MAX
+
+/*
+ * Bytes of struct virtio_blk_config that the guest sees: all up to the last
+ * field of VIRTIO_BLK_F_SECURE_ERASE.  A constant, because it is part of the
+ * migration stream, and because the features follow the backend.
+ */
+#define VHOST_BLK_CONFIG_SIZE 72
+
+struct VHostBlk {
+    VirtIODevice parent_obj;
+
+    /* Properties */
+    char *path;
+    char *fd_name;
+    char *vhostfd_name;
+    char *serial;
+    uint64_t host_features;
+    uint32_t poll_us;
+    uint16_t num_queues;
+    uint16_t queue_size;
+    uint16_t workers;
+    bool readonly;
+    OnOffAuto direct;
+    OnOffAuto exclusive;
+    OnOffAuto write_cache;
+    int32_t bootindex;
+
+    /* The backing file, what holds it exclusively, and /dev/vhost-blk. */
+    int fd;
+    int claim_fd;
+    int vhostfd;
+
+    struct vhost_dev dev;
+    struct vhost_virtqueue *vhost_vqs;
+    VirtQueue **virtqs;
+    EventNotifier config_notifier;
+
+    /* What VHOST_BLK_GET_CONFIG said last, little endian. */
+    uint8_t config[VHOST_BLK_CONFIG_SIZE];
+};
+
+/* vhost-blk-backing.c */
+int vhost_blk_take_fd(const char *prop, const char *name, Error **errp);
+bool vhost_blk_open_backing(VHostBlk *s, Error **errp);
+void vhost_blk_close_backing(VHostBlk *s);
+
+/* vhost-blk-kernel.c; an int is 0 or a negative errno */
+bool vhost_blk_open_vhost(VHostBlk *s, Error **errp);
+bool vhost_blk_make_workers(VHostBlk *s, Error **errp);
+bool vhost_blk_set_polling(VHostBlk *s, Error **errp);
+bool vhost_blk_attach(VHostBlk *s, Error **errp);
+bool vhost_blk_watch_config(VHostBlk *s, EventNotifierHandler *changed,
+                            Error **errp);
+void vhost_blk_unwatch_config(VHostBlk *s);
+int vhost_blk_fetch_config(VHostBlk *s);
+int vhost_blk_push_writeback(VHostBlk *s, uint8_t writeback);
+int vhost_blk_forget_queue(VHostBlk *s, unsigned int index);
+int vhost_blk_set_running(VHostBlk *s, int running);
+
+#endif
