@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: e2e.sh [--preload] [HOST]
+#
+# End to end: in the test host HOST (default uml-7.3) QEMU runs a guest whose
+# disks go through /dev/vhost-blk; prints TAP.  The guest's own fio judges the
+# data, the host compares what arrived in the backing files.  A report in the
+# kernel log of guest or host fails the run.
+#
+#   --preload  Debian's stock QEMU with the device preloaded, instead of a
+#              QEMU that was built with it (minutes quicker on a cold cache)
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+host=uml-7.3 preload=0 inside=0
+for arg; do
+	case $arg in
+	--help) usage; exit ;;
+	--preload) preload=1 ;;
+	--inside) inside=1 ;;
+	-*) usage >&2; exit 2 ;;
+	*) host=$arg ;;
+	esac
+done
+
+if ((!inside)); then
+	"$VB_VM/packages.sh" kernel guest selftest
+	export VHOST_E2E_QEMU='' VHOST_E2E_OBJECT='' VHOST_E2E_GUEST=''
+	if ((preload)); then
+		VHOST_E2E_QEMU=$(command -v qemu-system-x86_64)
+		VHOST_E2E_OBJECT=$("$VB_TOP/qemu/build.sh" 7.2 --preload | tail -n 1)
+	else
+		VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
+	fi
+	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
+	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 900 -- "$0" --inside
+fi
+
+qemu=$VHOST_E2E_QEMU object=$VHOST_E2E_OBJECT guest=$VHOST_E2E_GUEST
+tmp=$(mktemp -d)
+tests=0 failures=0
+
+# check WHAT COMMAND…: one line of TAP; what the command prints is shown where
+# it failed.
+check() {
+	local what=$1
+	shift
+	tests=$((tests + 1))
+	if "$@" >"$tmp/check" 2>&1 </dev/null; then
+		echo "ok $tests $what"
+	else
+		echo "not ok $tests $what"
+		sed 's/^/# /' "$tmp/check"
+		failures=$((failures + 1))
+	fi
+}
+
+# says FILE LINE: the guest printed exactly this.
+says() {
+	grep -qxF "$2" "$1" || { echo "expected: $2; it printed:"; cat "$1"; return 1; }
+}
+
+run_guest() {
+	"$VB_VM/guest-run.sh" --qemu "$qemu" --guest "$guest" \
+		${object:+--preload "$object"} "$@"
+}
+
+make_null_blk() {
+	local dir=/sys/kernel/config/nullb/$1
+	mkdir "$dir"
+	echo 1 >"$dir/memory_backed"
+	echo "$2" >"$dir/size"
+	echo 1 >"$dir/power"
+}
+
+# shellcheck source=tools/testing/vm/e2e-data.sh
+. "$VB_VM/e2e-data.sh"
+# shellcheck source=tools/testing/vm/e2e-properties.sh
+. "$VB_VM/e2e-properties.sh"
+
+make_null_blk nullb0 256
+make_null_blk nullb1 512
+mkfs.ext4 -q -O ^has_journal /dev/nullb1
+mkdir "$tmp/mnt"
+mount /dev/nullb1 "$tmp/mnt"
+
+echo "TAP version 13"
+test_data
+test_reset
+test_seabios
+test_properties
+umount "$tmp/mnt"
+rm -rf "$tmp"
+echo "1..$tests"
+((!failures))
