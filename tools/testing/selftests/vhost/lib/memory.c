@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Guest memory: regions with guard pages, an allocator, and a shadow of it all. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+#define CANARY		0xc5
+#define COMPARE_SLACK	65536	/* bytes beyond the last allocation that are compared too */
+
+static size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+struct region *guest_add_region(struct guest *g, uint64_t gpa, uint64_t len)
+{
+	struct region *r = &g->region[g->nregions];
+	size_t guard = page_size();
+	uint8_t *map;
+
+	if (g->nregions == MAX_REGIONS)
+		return NULL;
+	map = mmap(NULL, len + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	if (mprotect(map + guard, len, PROT_READ | PROT_WRITE))
+		return NULL;
+	memset(map + guard, CANARY, len);
+	r->gpa = gpa;
+	r->len = len;
+	r->hva = map + guard;
+	r->shadow = NULL;
+	g->nregions++;
+	return r;
+}
+
+void guest_free_memory(struct guest *g)
+{
+	size_t guard = page_size();
+
+	while (g->nregions) {
+		struct region *r = &g->region[--g->nregions];
+
+		munmap(r->hva - guard, r->len + 2 * guard);
+		free(r->shadow);
+	}
+}
+
+/* The part of [gpa, gpa + len) that lies in one region; *len is cut to it */
+static struct region *find_region(struct guest *g, uint64_t gpa, uint64_t *len)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nregions; i++) {
+		struct region *r = &g->region[i];
+		uint64_t left;
+
+		if (gpa < r->gpa || gpa - r->gpa >= r->len)
+			continue;
+		left = r->len - (gpa - r->gpa);
+		if (*len > left)
+			*len = left;
+		return r;
+	}
+	return NULL;
+}
+
+void *guest_ptr(struct guest *g, uint64_t gpa, uint64_t len)
+{
+	uint64_t part = len;
+	struct region *r = find_region(g, gpa, &part);
+
+	if (!r || part < len)
+		return NULL;
+	return r->hva + (gpa - r->gpa);
+}
+
+uint64_t guest_alloc(struct guest *g, uint64_t len, uint64_t align)
+{
+	struct region *r = &g->region[0];
+	uint64_t at = (g->bump + align - 1) / align * align;
+
+	if (at > r->len || len > r->len - at) {
+		fprintf(stderr, "# the guest is out of memory: %llu bytes of %llu are used\n",
+			(unsigned long long)g->bump, (unsigned long long)r->len);
+		abort();
+	}
+	g->bump = at + len;
+	return r->gpa + at;
+}
+
+void guest_release(struct guest *g, uint64_t mark)
+{
+	g->bump = mark;
+}
+
+void guest_read(struct guest *g, uint64_t gpa, void *to, uint64_t len)
+{
+	while (len) {
+		uint64_t part = len;
+		struct region *r = find_region(g, gpa, &part);
+
+		if (!r)
+			abort();
+		memcpy(to, r->hva + (gpa - r->gpa), part);
+		to = (char *)to + part;
+		gpa += part;
+		len -= part;
+	}
+}
+
+void guest_write(struct guest *g, uint64_t gpa, const void *from, uint64_t len)
+{
+	while (len) {
+		uint64_t part = len;
+		struct region *r = find_region(g, gpa, &part);
+
+		if (!r)
+			abort();
+		memcpy(r->hva + (gpa - r->gpa), from, part);
+		from = (const char *)from + part;
+		gpa += part;
+		len -= part;
+	}
+}
+
+/* Bytes of a region that a test may use: the rings in front have their own checks */
+static void compared_part(struct guest *g, unsigned int i, uint64_t *start, uint64_t *end)
+{
+	struct region *r = &g->region[i];
+
+	*start = i ? 0 : g->data_start;
+	*end = r->len;
+	if (!i && r->len - g->bump > COMPARE_SLACK)
+		*end = g->bump + COMPARE_SLACK;
+}
+
+/* Remember all of guest memory: from now on the device may write what is expected only. */
+void guest_snapshot(struct guest *g)
+{
+	uint64_t start, end;
+	unsigned int i;
+
+	for (i = 0; i < g->nregions; i++) {
+		struct region *r = &g->region[i];
+
+		if (!r->shadow)
+			r->shadow = malloc(r->len);
+		compared_part(g, i, &start, &end);
+		memcpy(r->shadow + start, r->hva + start, end - start);
+	}
+}
+
+/* The device is to write these bytes there. */
+void guest_expect(struct guest *g, uint64_t gpa, const void *from, uint64_t len)
+{
+	while (len) {
+		uint64_t part = len;
+		struct region *r = find_region(g, gpa, &part);
+
+		if (!r)
+			abort();
+		memcpy(r->shadow + (gpa - r->gpa), from, part);
+		from = (const char *)from + part;
+		gpa += part;
+		len -= part;
+	}
+}
+
+const char *guest_compare(struct guest *g)
+{
+	uint64_t start, end, k;
+	unsigned int i;
+
+	for (i = 0; i < g->nregions; i++) {
+		struct region *r = &g->region[i];
+
+		compared_part(g, i, &start, &end);
+		if (!memcmp(r->shadow + start, r->hva + start, end - start))
+			continue;
+		for (k = start; r->shadow[k] == r->hva[k]; k++)
+			;
+		return guest_say(g, "guest memory at 0x%llx is 0x%02x, must be 0x%02x",
+				 (unsigned long long)(r->gpa + k), r->hva[k], r->shadow[k]);
+	}
+	return NULL;
+}
