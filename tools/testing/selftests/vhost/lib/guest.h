@@ -22,10 +22,6 @@
 
 #include "backend.h"
 
-#ifndef __printf
-#define __printf(a, b)	__attribute__((format(printf, a, b)))
-#endif
-
 #define SECTOR		512
 #define MAX_REGIONS	8
 #define HOLE_GPA	0x7fff00000000ULL	/* in no memory table of ours */
@@ -123,7 +119,7 @@ long guest_set_backend(struct guest *g, int fd, uint32_t flags);
 long guest_set_running(struct guest *g, int on);
 long guest_set_mem_table(struct guest *g);
 const char *guest_prove(struct guest *g);
-const char *guest_say(struct guest *g, const char *fmt, ...) __printf(2, 3);
+const char *guest_say(struct guest *g, const char *fmt, ...);
 bool guest_has_device(void);
 uint64_t guest_known_features(void);
 
