@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The fixture of every test that runs on each kind of backing */
+#ifndef VHOST_TEST_SUITE_DISK_H
+#define VHOST_TEST_SUITE_DISK_H
+
+#include "suite.h"
+
+FIXTURE(disk) {
+	struct backend b;
+	struct guest g;
+	struct rng rng;
+};
+
+FIXTURE_VARIANT(disk) {
+	enum backend_kind kind;
+	bool direct;
+};
+
+FIXTURE_VARIANT_ADD(disk, bdev_direct) {
+	.kind = BACKEND_BDEV, .direct = true,
+};
+
+FIXTURE_VARIANT_ADD(disk, bdev_buffered) {
+	.kind = BACKEND_BDEV, .direct = false,
+};
+
+FIXTURE_VARIANT_ADD(disk, file_direct) {
+	.kind = BACKEND_FILE, .direct = true,
+};
+
+FIXTURE_VARIANT_ADD(disk, file_buffered) {
+	.kind = BACKEND_FILE, .direct = false,
+};
+
+FIXTURE_SETUP(disk)
+{
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	why = backend_open(&self->b, variant->kind, variant->direct);
+	if (why)
+		SKIP(return, "%s", why);
+	self->rng.state = rng_seed_from_env();
+	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
+}
+
+/* Whatever the test did: the whole backing holds what the model says. */
+FIXTURE_TEARDOWN(disk)
+{
+	const char *why = self->b.model ? backend_compare_all(&self->b) : NULL;
+
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("at the end: %s", why);
+}
+
+/* The guest of a test, running */
+#define BOOT(...) do {							\
+	struct guest_opts opts_ = { .backend = &self->b, __VA_ARGS__ };	\
+									\
+	guest_init(&self->g, &opts_);					\
+	ASSERT_WELL(guest_boot(&self->g));				\
+} while (0)
+
+#endif /* VHOST_TEST_SUITE_DISK_H */

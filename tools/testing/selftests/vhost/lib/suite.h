@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the programs of this directory share on top of kselftest_harness.h */
+#ifndef VHOST_TEST_SUITE_H
+#define VHOST_TEST_SUITE_H
+
+#include <stdlib.h>
+
+#include "kselftest_harness.h"
+#include "batch.h"
+#include "model.h"
+
+#define NO_DEVICE	"no /dev/vhost-blk"
+
+/* The checkers return NULL, or what is wrong. */
+#define ASSERT_WELL(check) do {						\
+	const char *why_ = (check);					\
+									\
+	ASSERT_EQ(NULL, why_) {						\
+		TH_LOG("%s", why_);					\
+	}								\
+} while (0)
+
+/* VHOST_TEST_SHORT: the form for slow hosts */
+static inline unsigned int scaled(unsigned int full, unsigned int small)
+{
+	return getenv("VHOST_TEST_SHORT") ? small : full;
+}
+
+#endif /* VHOST_TEST_SUITE_H */

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Data: sizes, addresses, memory regions, queue sizes and numbers of queues,
+ * on each kind of backing, compared byte by byte with the backing.
+ */
+#include "suite-disk.h"
+
+static const char *write_and_read(struct guest *g, uint64_t sector, uint32_t sectors)
+{
+	const char *why;
+
+	why = request_simple(&g->ring[0], VIRTIO_BLK_T_OUT, sector, sectors * SECTOR,
+			     VIRTIO_BLK_S_OK);
+	if (!why)
+		why = request_simple(&g->ring[0], VIRTIO_BLK_T_IN, sector,
+				     sectors * SECTOR, VIRTIO_BLK_S_OK);
+	return why;
+}
+
+TEST_F_TIMEOUT(disk, sizes, 300)
+{
+	static const uint32_t large[] = {
+		127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025,
+		2047, 2048, 2049, 4096, 8191, 8192,
+	};
+	uint64_t capacity = self->b.size / SECTOR;
+	unsigned int n;
+
+	BOOT();
+	for (n = 1; n <= scaled(126, 16); n++)
+		ASSERT_WELL(write_and_read(&self->g, 3 * n, n));
+	for (n = 0; n < ARRAY_SIZE(large); n++)
+		ASSERT_WELL(write_and_read(&self->g, n, large[n]));
+	/* the very first and the very last sector, and all of the disk's end */
+	ASSERT_WELL(write_and_read(&self->g, 0, 1));
+	ASSERT_WELL(write_and_read(&self->g, capacity - 1, 1));
+	ASSERT_WELL(write_and_read(&self->g, capacity - 2048, 2048));
+}
+
+static const char *many_segments(struct guest *g, uint32_t type, uint32_t segs,
+				 uint32_t step, struct rng *rng)
+{
+	struct request *q = request_new(g, type, 7, segs * step);
+	uint64_t mark = g->bump;
+	const char *why;
+
+	request_cut_every(q, step);
+	request_place(q, rng_next(rng) & 1 ? PLACE_SCATTER : PLACE_ALIGNED, rng);
+	request_set_indirect(q, rng_next(rng) & 1);
+	request_arm(q, rng_next(rng));
+	why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/* A guest's pages are all over its memory: up to the 1024 pieces that vhost takes */
+TEST_F_TIMEOUT(disk, many_segments, 300)
+{
+	static const uint32_t segs[] = { 2, 16, 126, 254, 255, 256, 257, 512, 1000, 1022 };
+	unsigned int i;
+
+	BOOT(.num = 1024, .mem = 32 << 20);
+	for (i = 0; i < ARRAY_SIZE(segs); i++) {
+		ASSERT_WELL(many_segments(&self->g, VIRTIO_BLK_T_OUT, segs[i], SECTOR, &self->rng));
+		ASSERT_WELL(many_segments(&self->g, VIRTIO_BLK_T_IN, segs[i], SECTOR, &self->rng));
+		ASSERT_WELL(many_segments(&self->g, VIRTIO_BLK_T_OUT, segs[i], 4096, &self->rng));
+		ASSERT_WELL(many_segments(&self->g, VIRTIO_BLK_T_IN, segs[i], 4096, &self->rng));
+	}
+}
+
+static const char *at_address(struct guest *g, uint32_t type, uint64_t sector, uint32_t len,
+			      uint64_t out, uint64_t in)
+{
+	struct request *q = request_new(g, type, sector, len);
+	const char *why;
+
+	request_cut_usual(q);
+	request_place_at(q, out, in);
+	request_arm(q, out * 31 + in);
+	why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
+	request_free(q);
+	return why;
+}
+
+TEST_F_TIMEOUT(disk, unaligned, 300)
+{
+	static const uint32_t len[] = { SECTOR, 3 * SECTOR, 8 * SECTOR, 17 * SECTOR };
+	unsigned int off, i, step = scaled(1, 61);
+	uint64_t base;
+
+	BOOT();
+	base = guest_alloc(&self->g, 65536, 4096);
+	for (off = 0; off < 4096; off += off < 520 ? step : 16 * step + 1) {
+		for (i = 0; i < ARRAY_SIZE(len); i++) {
+			ASSERT_WELL(at_address(&self->g, VIRTIO_BLK_T_OUT, off, len[i],
+					       base + off, base + 32768));
+			ASSERT_WELL(at_address(&self->g, VIRTIO_BLK_T_IN, off, len[i],
+					       base + 32768, base + off));
+		}
+	}
+}
+
+/* Two regions side by side for the guest, but not in this process: cross from one to the other. */
+TEST_F_TIMEOUT(disk, regions, 120)
+{
+	static const uint32_t before[] = {
+		1, 2, 15, 16, 17, 100, 511, 512, 513, 527, 528, 529, 1024, 4095, 4096, 4097, 8191,
+	};
+	struct guest_opts opts = { .backend = &self->b, .mem = 1 << 20 };
+	uint64_t border, other;
+	unsigned int i;
+
+	guest_init(&self->g, &opts);
+	border = self->g.region[0].gpa + self->g.region[0].len;
+	ASSERT_NE(NULL, guest_add_region(&self->g, border, 65536));
+	/* one page only, so a request can lie in three of them */
+	ASSERT_NE(NULL, guest_add_region(&self->g, border + 65536, 4096));
+	ASSERT_NE(NULL, guest_add_region(&self->g, border + 65536 + 4096, 65536));
+	ASSERT_NE(NULL, guest_add_region(&self->g, 1ULL << 40, 65536));
+	self->g.bump = self->g.region[0].len;	/* all of it is compared */
+	other = 1ULL << 40;
+	ASSERT_WELL(guest_boot(&self->g));
+	for (i = 0; i < ARRAY_SIZE(before); i++) {
+		uint64_t at = border - before[i], at3 = border + 65536 - before[i];
+
+		ASSERT_WELL(at_address(&self->g, VIRTIO_BLK_T_OUT, i, 8192, at, other));
+		ASSERT_WELL(at_address(&self->g, VIRTIO_BLK_T_IN, i, 8192, other, at));
+		ASSERT_WELL(at_address(&self->g, VIRTIO_BLK_T_OUT, i, 16384, at3, other));
+		ASSERT_WELL(at_address(&self->g, VIRTIO_BLK_T_IN, i, 16384, other, at3));
+	}
+}
+
+static const char *queues_round(struct backend *b, unsigned int queues, unsigned int num,
+				struct rng *rng)
+{
+	struct guest_opts opts = { .backend = b, .queues = queues, .num = num };
+	struct batch_opts round = { .max_segs = num >= 16 ? 6 : 0 };
+	struct guest g;
+	const char *why;
+	static char text[512];
+
+	guest_init(&g, &opts);
+	why = guest_boot(&g);
+	if (!why)
+		why = batch_round(&g, &round, rng);
+	/* once more, with the indices where the first round left them */
+	if (!why)
+		why = batch_round(&g, &round, rng);
+	if (why)
+		snprintf(text, sizeof(text), "%u queues of %u: %s", queues, num, why);
+	guest_destroy(&g);
+	return why ? text : NULL;
+}
+
+/* Every queue size by 1 to 8 queues, as full as can be */
+TEST_F_TIMEOUT(disk, queues, 300)
+{
+	static const unsigned int queues[] = { 1, 2, 4, 8 };
+	unsigned int num, i;
+
+	for (num = 2; num <= 1024; num *= 2) {
+		for (i = 0; i < ARRAY_SIZE(queues); i++) {
+			if (scaled(0, 1) && (num == 4 || num == 16 || num == 128 || i == 1))
+				continue;
+			ASSERT_WELL(queues_round(&self->b, queues[i], num, &self->rng));
+		}
+	}
+	ASSERT_WELL(queues_round(&self->b, VHOST_BLK_MAX_QUEUES, 8, &self->rng));
+}
+
+/* Rings that wrap many times, every layout, everything at once */
+TEST_F_TIMEOUT(disk, mix, 300)
+{
+	unsigned int i;
+
+	BOOT(.queues = 4, .num = 64);
+	for (i = 0; i < scaled(200, 10); i++) {
+		struct batch_opts round = {
+			.max_sectors = 1 + rng_below(&self->rng, 32),
+			.max_segs = 4 + rng_below(&self->rng, 16),
+		};
+
+		ASSERT_WELL(batch_round(&self->g, &round, &self->rng));
+	}
+}
+
+TEST_HARNESS_MAIN
