@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests that are not plain good reads and writes: each has its status, one
+ * used.len, and changes nothing that it must not change.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+
+#include "suite-disk.h"
+
+#define SIMPLE(type, sector, len, status)					\
+	ASSERT_WELL(request_simple(&self->g.ring[0], type, sector, len, status))
+
+#define S_OK	VIRTIO_BLK_S_OK
+#define S_IOERR	VIRTIO_BLK_S_IOERR
+#define T_IN	VIRTIO_BLK_T_IN
+#define T_OUT	VIRTIO_BLK_T_OUT
+
+TEST_F(disk, flush)
+{
+	unsigned int i;
+
+	BOOT();
+	for (i = 0; i < 10; i++) {
+		SIMPLE(T_OUT, 8 * i, 4096, S_OK);
+		SIMPLE(VIRTIO_BLK_T_FLUSH, 0, 0, S_OK);
+	}
+	/* its sector means nothing */
+	SIMPLE(VIRTIO_BLK_T_FLUSH, ~0ULL, 0, S_OK);
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+TEST_F(disk, get_id)
+{
+	BOOT(.serial = "short");
+	SIMPLE(VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES, S_OK);
+	SIMPLE(VIRTIO_BLK_T_GET_ID, 12345, VIRTIO_BLK_ID_BYTES, S_OK);
+}
+
+/* 20 characters fill it, and there is no NUL */
+TEST_F(disk, get_id_full)
+{
+	BOOT(.serial = "abcdefghijklmnopqrst");
+	SIMPLE(VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES, S_OK);
+}
+
+/* The 20 bytes over descriptors anywhere, and status behind them in the same one */
+TEST_F(disk, get_id_layout)
+{
+	struct guest *g = &self->g;
+	uint32_t cut;
+
+	BOOT(.serial = "abcdefghijklmnopqrst");
+	for (cut = 0; cut <= VIRTIO_BLK_ID_BYTES; cut++) {
+		struct request *q = request_new(g, VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES);
+
+		request_cut(q, NULL, 0, &cut, !!cut);
+		request_place(q, PLACE_SCATTER, &self->rng);
+		request_arm(q, cut);
+		ASSERT_WELL(request_verify(&g->ring[0], q, S_OK));
+		request_free(q);
+	}
+}
+
+TEST_F(disk, unknown_types)
+{
+	static const uint32_t type[] = {
+		2, 3, 5, 6, 7, 9, 12, 99, 0x100, 0x7fffffff, 0x80000000, 0xfffffffe, ~0U,
+		VIRTIO_BLK_T_OUT | 0x80000000 /* the barrier bit of old, not offered */,
+		15, 16, 18, 20, 22, 24, 26 /* zones, not offered */,
+	};
+	unsigned int i;
+
+	BOOT();
+	for (i = 0; i < ARRAY_SIZE(type); i++) {
+		SIMPLE(type[i], 8, 0, VIRTIO_BLK_S_UNSUPP);
+		SIMPLE(type[i], 8, SECTOR, VIRTIO_BLK_S_UNSUPP);
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* Not offered, so not known */
+TEST_F(disk, unsupported_types)
+{
+	struct {
+		uint32_t type;
+		unsigned int feature;
+	} static const t[] = {
+		{ 11, 13 /* DISCARD */ }, { 13, 14 /* WRITE_ZEROES */ },
+		{ 14, 16 /* SECURE_ERASE */ }, { 10, 15 /* LIFETIME */ },
+	};
+	unsigned int i;
+
+	BOOT();
+	for (i = 0; i < ARRAY_SIZE(t); i++)
+		if (!(self->g.features >> t[i].feature & 1))
+			SIMPLE(t[i].type, 0, 16, VIRTIO_BLK_S_UNSUPP);
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+TEST_F(disk, partial_sectors)
+{
+	static const uint32_t len[] = { 1, 2, 255, 511, 513, 1023, 1025, 4095, 4097, 65535 };
+	unsigned int i;
+
+	BOOT();
+	for (i = 0; i < ARRAY_SIZE(len); i++) {
+		SIMPLE(T_OUT, 8, len[i], S_IOERR);
+		SIMPLE(T_IN, 8, len[i], S_IOERR);
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+TEST_F(disk, past_the_end)
+{
+	uint64_t end = self->b.size / SECTOR;
+	const uint64_t sector[] = {
+		end, end + 1, end * 2, 1ULL << 32, 1ULL << 55, (1ULL << 55) - 1, 1ULL << 54,
+		1ULL << 63, (1ULL << 63) - 1, ~0ULL, ~0ULL - 1, ~0ULL - 7, ~0ULL - 8,
+	};
+	unsigned int i;
+
+	BOOT();
+	for (i = 0; i < ARRAY_SIZE(sector); i++) {
+		SIMPLE(T_OUT, sector[i], SECTOR, S_IOERR);
+		SIMPLE(T_IN, sector[i], SECTOR, S_IOERR);
+		SIMPLE(T_OUT, sector[i], 8 * SECTOR, S_IOERR);
+		SIMPLE(T_IN, sector[i], 8 * SECTOR, S_IOERR);
+	}
+	/* begins inside: nothing of it is done */
+	for (i = 1; i < 16; i++) {
+		SIMPLE(T_OUT, end - i, (i + 1) * SECTOR, S_IOERR);
+		SIMPLE(T_IN, end - i, (i + 1) * SECTOR, S_IOERR);
+	}
+	SIMPLE(T_OUT, end - 1, SECTOR, S_OK);
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+TEST_F(disk, read_only)
+{
+	struct guest_opts opts = {
+		.backend = &self->b, .backend_flags = VHOST_BLK_BACKEND_F_RO,
+	};
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
+	SIMPLE(T_OUT, 0, SECTOR, S_IOERR);
+	SIMPLE(T_OUT, 100, 65536, S_IOERR);
+	SIMPLE(T_IN, 100, 65536, S_OK);
+	SIMPLE(T_OUT, 100, 0, S_IOERR);
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* An fd that is open for reading alone is as good as the flag. */
+TEST_F(disk, read_only_fd)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	int rw = self->b.fd;
+
+	self->b.fd = backend_reopen(&self->b, O_RDONLY | (variant->direct ? O_DIRECT : 0));
+	ASSERT_LE(0, self->b.fd);
+	close(rw);
+	if (model_wanted())
+		SKIP(return, "the model knows the flag only");
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
+	SIMPLE(T_OUT, 0, SECTOR, S_IOERR);
+	SIMPLE(T_IN, 0, SECTOR, S_OK);
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* No data at all: the specification has no word on it; it must end, and change nothing. */
+TEST_F(disk, no_data)
+{
+	struct guest *g = &self->g;
+	unsigned int i;
+
+	BOOT();
+	for (i = 0; i < 4; i++) {
+		struct request *q = request_new(g, i & 1 ? T_IN : T_OUT, i & 2 ? ~0ULL : 5, 0);
+		uint8_t status;
+
+		request_cut_usual(q);
+		request_place(q, PLACE_PACKED, NULL);
+		request_arm(q, i);
+		guest_snapshot(g);
+		ASSERT_WELL(request_run(&g->ring[0], q, 20000));
+		status = request_status(q);
+		EXPECT_TRUE(status == S_OK || status == S_IOERR);
+		ASSERT_WELL(request_check(q, status));
+		request_free(q);
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* Good and bad ones together in one batch: each gets its own status. */
+TEST_F_TIMEOUT(disk, mixed, 60)
+{
+	static const struct {
+		uint32_t type, len;
+		uint64_t sector;
+		uint8_t status;
+	} kind[] = {
+		{ T_OUT, 4096, 0, S_OK }, { T_IN, 512, ~0ULL, S_IOERR },
+		{ VIRTIO_BLK_T_FLUSH, 0, 0, S_OK }, { T_OUT, 100, 8, S_IOERR },
+		{ 77, 512, 0, VIRTIO_BLK_S_UNSUPP }, { T_IN, 8192, 64, S_OK },
+		{ VIRTIO_BLK_T_GET_ID, 20, 0, S_OK }, { T_OUT, 512, 1ULL << 40, S_IOERR },
+	};
+	struct guest *g = &self->g;
+	struct request *q[32];
+	unsigned int i, round;
+
+	BOOT();
+	for (round = 0; round < scaled(50, 5); round++) {
+		uint64_t mark = g->bump;
+
+		for (i = 0; i < ARRAY_SIZE(q); i++) {
+			unsigned int k = rng_below(&self->rng, ARRAY_SIZE(kind));
+
+			q[i] = request_new(g, kind[k].type, kind[k].sector, kind[k].len);
+			if (kind[k].status == S_OK && kind[k].type <= T_OUT)
+				q[i]->sector = 16 * (i + 1);
+			q[i]->tag = kind[k].status;
+			request_cut_usual(q[i]);
+			request_place(q[i], PLACE_SCATTER, &self->rng);
+			request_arm(q[i], rng_next(&self->rng));
+		}
+		guest_snapshot(g);
+		for (i = 0; i < ARRAY_SIZE(q); i++) {
+			ASSERT_EQ(0, ring_add(&g->ring[0], q[i]));
+			ring_kick(&g->ring[0]);
+		}
+		ASSERT_WELL(ring_wait(&g->ring[0], ARRAY_SIZE(q), 20000));
+		for (i = 0; i < ARRAY_SIZE(q); i++)
+			ASSERT_WELL(request_outcome(q[i], q[i]->tag));
+		ASSERT_WELL(guest_compare(g));
+		for (i = 0; i < ARRAY_SIZE(q); i++)
+			request_free(q[i]);
+		guest_release(g, mark);
+	}
+}
+
+TEST_HARNESS_MAIN

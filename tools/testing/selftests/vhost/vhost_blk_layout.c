@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VIRTIO_F_ANY_LAYOUT: a request may be cut into descriptors anywhere
+ * (virtio 1.3, 2.7.4): the header over several, header and data in one, data
+ * and status in one.
+ */
+#include "suite-disk.h"
+
+struct layout {
+	const uint32_t *out;
+	unsigned int nout;
+	const uint32_t *in;
+	unsigned int nin;
+	enum place place;
+	bool indirect;
+};
+
+static const char *run_layout(struct guest *g, uint32_t type, uint32_t len,
+			      const struct layout *l, struct rng *rng)
+{
+	struct request *q = request_new(g, type, 40, len);
+	uint64_t mark = g->bump;
+	const char *why;
+	static char text[512];
+
+	request_cut(q, l->out, l->nout, l->in, l->nin);
+	request_place(q, l->place, rng);
+	request_set_indirect(q, l->indirect);
+	request_arm(q, rng_next(rng));
+	why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
+	if (why)
+		snprintf(text, sizeof(text),
+			 "type %u len %u, out %u pieces at %u, in %u pieces at %u%s: %s",
+			 type, len, l->nout + 1, l->nout ? l->out[0] : 0, l->nin + 1,
+			 l->nin ? l->in[0] : 0, l->indirect ? ", indirect" : "", why);
+	request_free(q);
+	guest_release(g, mark);
+	return why ? text : NULL;
+}
+
+/* The same cuts in a write and in a read, direct and indirect */
+static const char *both_ways(struct guest *g, const struct layout *base, uint32_t type,
+			     uint32_t len, struct rng *rng)
+{
+	struct layout l = *base;
+	const char *why;
+
+	l.indirect = false;
+	why = run_layout(g, type, len, &l, rng);
+	l.indirect = true;
+	return why ? why : run_layout(g, type, len, &l, rng);
+}
+
+/* Every single cut of both streams */
+TEST_F_TIMEOUT(disk, one_cut, 300)
+{
+	unsigned int step = scaled(1, 11);
+	uint32_t cut;
+
+	BOOT(.num = 16);
+	for (cut = 1; cut < HDR_LEN + 2 * SECTOR; cut += cut < 34 ? 1 : step) {
+		struct layout l = { .out = &cut, .nout = 1, .place = PLACE_SCATTER };
+
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_OUT, 2 * SECTOR, &self->rng));
+	}
+	for (cut = 1; cut < 1 + 2 * SECTOR; cut += cut < 34 ? 1 : step) {
+		struct layout l = { .in = &cut, .nin = 1, .place = PLACE_SCATTER };
+
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 2 * SECTOR, &self->rng));
+	}
+	/* ... the last ones, status alone and one byte sooner, are always done */
+	for (cut = 2 * SECTOR - 2; cut <= 2 * SECTOR; cut++) {
+		struct layout l = { .in = &cut, .nin = 1, .place = PLACE_PACKED };
+
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 2 * SECTOR, &self->rng));
+	}
+}
+
+/* Every two cuts of the header, and of the data's ends */
+TEST_F_TIMEOUT(disk, two_cuts, 300)
+{
+	static const uint32_t data_cut[] = {
+		HDR_LEN + 1, HDR_LEN + 511, HDR_LEN + 512, HDR_LEN + 513, HDR_LEN + 1023,
+	};
+	uint32_t cut[2], in[2];
+	unsigned int i;
+
+	BOOT(.num = 16);
+	for (cut[0] = 1; cut[0] <= HDR_LEN; cut[0]++) {
+		struct layout l = {
+			.out = cut, .nout = 2, .in = in, .nin = 2, .place = PLACE_SCATTER,
+		};
+
+		for (cut[1] = cut[0] + 1; cut[1] < HDR_LEN; cut[1] += scaled(1, 4)) {
+			in[0] = cut[0];
+			in[1] = cut[1];
+			ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 1024, &self->rng));
+		}
+		l.nin = 0;
+		for (i = 0; i < ARRAY_SIZE(data_cut); i += scaled(1, 2)) {
+			cut[1] = data_cut[i];
+			ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_OUT, 1024, &self->rng));
+		}
+	}
+}
+
+/* Nothing cut at all: header and data in one descriptor, data and status in one */
+TEST_F(disk, no_cut)
+{
+	struct layout l = { .place = PLACE_PACKED };
+	unsigned int i;
+
+	BOOT(.num = 2);
+	for (i = 1; i <= 16; i++) {
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_OUT, i * SECTOR, &self->rng));
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, i * SECTOR, &self->rng));
+	}
+}
+
+/* Every byte in a descriptor of its own */
+TEST_F_TIMEOUT(disk, single_bytes, 120)
+{
+	struct layout l = { .place = PLACE_SCATTER };
+	uint32_t cut[HDR_LEN + SECTOR];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cut); i++)
+		cut[i] = i + 1;
+	BOOT(.num = 1024);
+	l.out = cut;
+	l.nout = HDR_LEN + SECTOR - 1;
+	ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_OUT, SECTOR, &self->rng));
+	l.nout = HDR_LEN - 1;
+	l.in = cut;
+	l.nin = SECTOR;
+	ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, SECTOR, &self->rng));
+}
+
+/* Descriptors of no bytes among the others change nothing */
+TEST_F(disk, empty_pieces)
+{
+	static const uint32_t out[] = { 0, 4, 4, HDR_LEN, HDR_LEN, HDR_LEN + 512 };
+	static const uint32_t in[] = { 0, 512, 512, 1024, 1024 };
+	struct layout l = { .out = out, .nout = 6, .place = PLACE_SCATTER };
+
+	BOOT(.num = 16);
+	ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_OUT, 1024, &self->rng));
+	l.nout = 5;
+	l.in = in;
+	l.nin = 5;
+	ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 1024, &self->rng));
+}
+
+TEST_F_TIMEOUT(disk, random_cuts, 300)
+{
+	unsigned int i;
+
+	BOOT(.num = 256);
+	for (i = 0; i < scaled(1500, 60); i++) {
+		struct guest *g = &self->g;
+		uint32_t type = i & 1 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT;
+		uint32_t sectors = 1 + rng_below(&self->rng, i % 10 ? 16 : 300);
+		struct request *q = request_new(g, type, i, sectors * SECTOR);
+		uint64_t mark = g->bump;
+
+		request_cut_random(q, &self->rng, 2 + rng_below(&self->rng, 100));
+		request_place(q, rng_below(&self->rng, 3), &self->rng);
+		request_set_indirect(q, rng_next(&self->rng) & 1);
+		request_arm(q, rng_next(&self->rng));
+		ASSERT_WELL(request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK));
+		request_free(q);
+		guest_release(g, mark);
+	}
+}
+
+/* Neither VERSION_1 nor ANY_LAYOUT: the layout that an old driver uses */
+TEST_F(disk, legacy)
+{
+	unsigned int i;
+
+	BOOT(.features_off = 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_F_ANY_LAYOUT |
+	     1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VIRTIO_RING_F_EVENT_IDX);
+	for (i = 1; i < 40; i++) {
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_OUT, i, i * SECTOR,
+					   VIRTIO_BLK_S_OK));
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_IN, i, i * SECTOR,
+					   VIRTIO_BLK_S_OK));
+	}
+}
+
+TEST_HARNESS_MAIN
