@@ -178,8 +178,8 @@ TEST_F(disk, legacy)
 {
 	unsigned int i;
 
-	BOOT(.features_off = 1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_F_ANY_LAYOUT |
-	     1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VIRTIO_RING_F_EVENT_IDX);
+	BOOT(.features_off = BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_ANY_LAYOUT) |
+	     BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX));
 	for (i = 1; i < 40; i++) {
 		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_OUT, i, i * SECTOR,
 					   VIRTIO_BLK_S_OK));

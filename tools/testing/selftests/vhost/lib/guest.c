@@ -14,8 +14,6 @@
 #include "model.h"
 #include "request.h"
 
-#define BIT64(n)	(1ULL << (n))
-
 const char *guest_say(struct guest *g, const char *fmt, ...)
 {
 	va_list ap;

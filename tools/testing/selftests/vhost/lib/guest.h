@@ -22,6 +22,7 @@
 
 #include "backend.h"
 
+#define BIT64(n)	(1ULL << (n))
 #define SECTOR		512
 #define MAX_REGIONS	8
 #define HOLE_GPA	0x7fff00000000ULL	/* in no memory table of ours */

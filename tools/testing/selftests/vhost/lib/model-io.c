@@ -213,7 +213,7 @@ static void put_used(struct model *m, struct model_queue *q, uint16_t head, uint
 
 static bool event_idx(struct model *m)
 {
-	return m->features & 1ULL << VIRTIO_RING_F_EVENT_IDX;
+	return m->features & BIT64(VIRTIO_RING_F_EVENT_IDX);
 }
 
 static bool driver_wants_call(struct model *m, struct model_queue *q)
@@ -222,7 +222,7 @@ static bool driver_wants_call(struct model *m, struct model_queue *q)
 	bool valid = q->signalled_valid;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (m->features & 1ULL << VIRTIO_F_NOTIFY_ON_EMPTY &&
+	if (m->features & BIT64(VIRTIO_F_NOTIFY_ON_EMPTY) &&
 	    load16(&q->avail->idx) == q->last_avail)
 		return true;
 	if (m->bug == BUG_ALWAYS_CALL)

@@ -117,9 +117,9 @@ static long set_backend(struct model *m, const struct vhost_blk_backend *b)
 
 static uint64_t offered(struct model *m)
 {
-	uint64_t f = guest_known_features() | 1ULL << VIRTIO_F_NOTIFY_ON_EMPTY;
+	uint64_t f = guest_known_features() | BIT64(VIRTIO_F_NOTIFY_ON_EMPTY);
 
-	return m->read_only ? f : f & ~(1ULL << VIRTIO_BLK_F_RO);
+	return m->read_only ? f : f & ~(BIT64(VIRTIO_BLK_F_RO));
 }
 
 static long set_memory(struct model *m, const struct vhost_memory *t)

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Notifications: none is lost over a million requests, and what is suppressed
+ * is not sent; by flags and by EVENT_IDX, in both directions, counted.
+ */
+#include <pthread.h>
+
+#include "suite.h"
+#include "traffic.h"
+
+#define THREADS	4
+
+FIXTURE(notify) {
+	struct backend b;
+	struct guest g;
+};
+
+FIXTURE_VARIANT(notify) {
+	bool event_idx;
+};
+
+FIXTURE_VARIANT_ADD(notify, flags) {
+	.event_idx = false,
+};
+
+FIXTURE_VARIANT_ADD(notify, event_idx) {
+	.event_idx = true,
+};
+
+FIXTURE_SETUP(notify)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = THREADS };
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	why = backend_open(&self->b, BACKEND_BDEV, true);
+	if (why)
+		SKIP(return, "%s", why);
+	if (!variant->event_idx)
+		opts.features_off = BIT64(VIRTIO_RING_F_EVENT_IDX);
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+	ASSERT_EQ(variant->event_idx, guest_has(&self->g, VIRTIO_RING_F_EVENT_IDX));
+}
+
+FIXTURE_TEARDOWN(notify)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* Requests of one kind of traffic; all kinds of both variants are a million. */
+static uint64_t requests(void)
+{
+	const char *env = getenv("VHOST_TEST_REQUESTS");
+
+	return (env ? strtoull(env, NULL, 0) : scaled(1000000, 16000)) / 8;
+}
+
+static void report(struct __test_metadata *_metadata, const struct ring *r)
+{
+	TH_LOG("%llu requests, %llu kicks sent, %llu saved, %llu interrupts",
+	       (unsigned long long)r->stats.used, (unsigned long long)r->stats.kicks,
+	       (unsigned long long)r->stats.kicks_saved, (unsigned long long)r->stats.calls);
+}
+
+TEST_F_TIMEOUT(notify, one_at_a_time, 600)
+{
+	struct traffic t = {
+		.ring = &self->g.ring[0], .depth = 1, .total = requests(), .wait = WAIT_CALL,
+	};
+
+	ASSERT_WELL(traffic_run(&t));
+	report(_metadata, t.ring);
+	EXPECT_LE(t.ring->stats.calls, t.total + 1);
+}
+
+TEST_F_TIMEOUT(notify, in_batches, 600)
+{
+	struct traffic t = {
+		.ring = &self->g.ring[0], .depth = 32, .total = requests(), .wait = WAIT_CALL,
+		.kick_each = true,
+	};
+
+	ASSERT_WELL(traffic_run(&t));
+	report(_metadata, t.ring);
+	EXPECT_LE(t.ring->stats.calls, t.total);
+	/* A device that is at work does not want to be told of more of it. */
+	EXPECT_GT(t.ring->stats.kicks_saved, 0);
+}
+
+/* EVENT_IDX lets the driver sleep over most of a batch. */
+TEST_F_TIMEOUT(notify, late, 600)
+{
+	struct traffic t = {
+		.ring = &self->g.ring[0], .depth = 40, .total = requests(), .wait = WAIT_LATE,
+	};
+
+	if (!variant->event_idx)
+		t.wait = WAIT_CALL;
+	ASSERT_WELL(traffic_run(&t));
+	report(_metadata, t.ring);
+	if (variant->event_idx)
+		EXPECT_LE(t.ring->stats.calls, t.total / 2);
+}
+
+static void *traffic_thread(void *arg)
+{
+	traffic_run(arg);
+	return NULL;
+}
+
+/* A queue per thread: sleeping, polling, one by one and in batches at the same time */
+TEST_F_TIMEOUT(notify, queues_together, 600)
+{
+	struct traffic t[THREADS];
+	pthread_t thread[THREADS];
+	unsigned int i;
+
+	for (i = 0; i < THREADS; i++) {
+		t[i] = (struct traffic) {
+			.ring = &self->g.ring[i], .depth = i ? 1 << (i + 1) : 1,
+			.total = requests() / THREADS,
+			.wait = i == 1 ? WAIT_POLL : WAIT_CALL, .kick_each = i & 1,
+		};
+		traffic_prepare(&t[i]);
+	}
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, traffic_thread, &t[i]));
+	for (i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_WELL(t[i].why);
+		report(_metadata, t[i].ring);
+	}
+}
+
+/* Interrupts off, completions found by looking: not one arrives. */
+TEST_F_TIMEOUT(notify, polling, 300)
+{
+	struct traffic t = {
+		.ring = &self->g.ring[0], .depth = 16, .total = requests() / 8,
+		.wait = WAIT_POLL,
+	};
+
+	ASSERT_WELL(check_call_none(t.ring, 1));
+	ring_calls(t.ring);
+	t.ring->stats.calls = 0;
+	ASSERT_WELL(traffic_run(&t));
+	ring_calls(t.ring);
+	report(_metadata, t.ring);
+	/* The index runs out of used_event's reach after 2^15, so there may be some */
+	EXPECT_LE(t.ring->stats.calls, t.total >> 15);
+}
+
+TEST_F_TIMEOUT(notify, call_each, 60)
+{
+	ASSERT_WELL(check_call_each(&self->g.ring[0], 200));
+}
+
+TEST_F_TIMEOUT(notify, call_none, 60)
+{
+	ASSERT_WELL(check_call_none(&self->g.ring[0], 200));
+}
+
+TEST_F_TIMEOUT(notify, call_once, 60)
+{
+	unsigned int at;
+
+	if (!variant->event_idx)
+		SKIP(return, "used_event is part of EVENT_IDX");
+	for (at = 0; at < 10; at++)
+		ASSERT_WELL(check_call_once(&self->g.ring[0], 10, at));
+}
+
+TEST_F_TIMEOUT(notify, kick_wanted, 60)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20; i++)
+		ASSERT_WELL(check_kick_wanted(&self->g.ring[0]));
+}
+
+TEST_F_TIMEOUT(notify, kick_spurious, 60)
+{
+	ASSERT_WELL(check_kick_spurious(&self->g.ring[0], 1000));
+}
+
+/* No call eventfd: the device works, and says nothing. */
+TEST_F(notify, call_unbound)
+{
+	struct vhost_vring_file f = { .index = 0, .fd = VHOST_FILE_UNBIND };
+	struct ring *r = &self->g.ring[0];
+
+	if (model_wanted())
+		SKIP(return, "the model keeps its eventfds");
+	ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_CALL, &f));
+	ring_calls(r);
+	ASSERT_WELL(guest_prove(&self->g));
+	EXPECT_EQ(0, ring_calls(r));
+	f.fd = r->call;
+	ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_CALL, &f));
+	ASSERT_WELL(check_call_each(r, 3));
+}
+
+TEST(notify_on_empty)
+{
+	struct backend b;
+	struct guest_opts opts = {
+		.backend = &b, .features_on = BIT64(VIRTIO_F_NOTIFY_ON_EMPTY),
+	};
+	struct guest g;
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	why = backend_open(&b, BACKEND_BDEV, true);
+	if (why)
+		SKIP(return, "%s", why);
+	guest_init(&g, &opts);
+	why = guest_boot(&g);
+	if (!why && !guest_has(&g, VIRTIO_F_NOTIFY_ON_EMPTY))
+		why = "NOTIFY_ON_EMPTY is not offered";
+	if (!why)
+		why = check_call_on_empty(&g.ring[0]);
+	guest_destroy(&g);
+	backend_close(&b);
+	ASSERT_WELL(why);
+}
+
+TEST_HARNESS_MAIN
