@@ -10,7 +10,7 @@ static struct request *build_one(struct batch *b, const struct batch_opts *o,
 {
 	struct guest *g = b->guest;
 	uint32_t len = (1 + rng_below(rng, room)) * SECTOR;
-	bool in = !o->writes_only && rng_next(rng) & 1;
+	bool in = o->reads_only || (!o->writes_only && rng_next(rng) & 1);
 	bool may_indirect = guest_has(g, VIRTIO_RING_F_INDIRECT_DESC) && !o->direct_only;
 	struct request *q;
 

@@ -11,6 +11,7 @@ struct batch_opts {
 	unsigned int max_segs;		/* 0: 3, the usual cut */
 	bool direct_only;		/* no indirect descriptors */
 	bool writes_only;
+	bool reads_only;
 };
 
 struct batch {

@@ -274,7 +274,8 @@ static bool serve_one(struct model *m, struct model_queue *q)
 	uint32_t used;
 	bool ok;
 
-	ok = head < q->num && walk(m, c, q->desc, q->num, head, false) && handle(m, c, &used);
+	ok = (uint16_t)(load16(&q->avail->idx) - q->last_avail) <= q->num &&
+	     head < q->num && walk(m, c, q->desc, q->num, head, false) && handle(m, c, &used);
 	if (ok) {
 		q->last_avail++;
 		put_used(m, q, head, used);

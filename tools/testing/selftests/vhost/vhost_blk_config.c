@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Feature bits and the configuration space: what a VMM shows its guest */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <linux/fs.h>
+
+#include "suite-disk.h"
+
+static long get_config(struct guest *g, struct virtio_blk_config *config)
+{
+	struct {
+		struct vhost_vdpa_config c;
+		uint8_t space[sizeof(*config)];
+	} arg = { .c.len = offsetof(struct virtio_blk_config, max_discard_sectors) };
+	long ret = guest_ioctl(g, VHOST_BLK_GET_CONFIG, &arg);
+
+	memset(config, 0, sizeof(*config));
+	memcpy(config, arg.space, arg.c.len);
+	return ret;
+}
+
+static uint64_t get_features(struct guest *g)
+{
+	uint64_t features = 0;
+
+	guest_ioctl(g, VHOST_GET_FEATURES, &features);
+	return features;
+}
+
+#define ALWAYS	(BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) |		\
+		 BIT64(VIRTIO_BLK_F_TOPOLOGY) | BIT64(VIRTIO_BLK_F_FLUSH) |		\
+		 BIT64(VIRTIO_BLK_F_MQ) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) |		\
+		 BIT64(VIRTIO_RING_F_EVENT_IDX) | BIT64(VIRTIO_F_VERSION_1) |		\
+		 BIT64(VIRTIO_F_ANY_LAYOUT) | BIT64(VIRTIO_F_NOTIFY_ON_EMPTY))
+/* Nothing in the module does what these promise. */
+#define NEVER	(BIT64(VIRTIO_BLK_F_SCSI) | BIT64(VIRTIO_BLK_F_BARRIER) |		\
+		 BIT64(VIRTIO_F_RING_PACKED) | BIT64(VIRTIO_BLK_F_GEOMETRY) |		\
+		 BIT64(17) /* ZONED */)
+
+#define NO_CONFIG	"the model device has no config space"
+
+TEST_F(disk, before_backend)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	struct virtio_blk_config c;
+	uint64_t f;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot_to(&self->g, STAGE_OPEN));
+	f = get_features(&self->g);
+	EXPECT_EQ(ALWAYS, f & ALWAYS);
+	EXPECT_EQ(0, f & NEVER);
+	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_RO));
+	ASSERT_EQ(0, get_config(&self->g, &c));
+	EXPECT_EQ(VHOST_BLK_MAX_QUEUES, le16toh(c.num_queues));
+	c.num_queues = 0;
+	EXPECT_EQ(0, memcmp(&c, &(struct virtio_blk_config){ 0 }, sizeof(c)));
+}
+
+static void check_topology(struct __test_metadata *_metadata, struct backend *b,
+			   const struct virtio_blk_config *c)
+{
+	unsigned int physical = 0, logical = 512;
+
+	if (b->kind == BACKEND_FILE)
+		return;
+	ASSERT_EQ(0, ioctl(b->fd, BLKSSZGET, &logical));
+	ASSERT_EQ(0, ioctl(b->fd, BLKPBSZGET, &physical));
+	EXPECT_EQ(logical, le32toh(c->blk_size));
+	EXPECT_EQ(physical, logical << c->physical_block_exp);
+}
+
+TEST_F(disk, space)
+{
+	struct virtio_blk_config c;
+	uint64_t f;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	BOOT();
+	f = get_features(&self->g);
+	EXPECT_EQ(ALWAYS, f & ALWAYS);
+	EXPECT_EQ(0, f & NEVER);
+	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_RO));
+	ASSERT_EQ(0, get_config(&self->g, &c));
+	EXPECT_EQ(self->b.size / SECTOR, le64toh(c.capacity));
+	EXPECT_EQ(VHOST_BLK_MAX_QUEUES, le16toh(c.num_queues));
+	/* a request must be possible: header, status and some data */
+	EXPECT_LE(1, le32toh(c.seg_max));
+	EXPECT_GE(VHOST_BLK_MAX_QUEUE_SIZE - 2, le32toh(c.seg_max));
+	EXPECT_LE(512, le32toh(c.blk_size));
+	EXPECT_EQ(0, le32toh(c.blk_size) & (le32toh(c.blk_size) - 1));
+	if (f & BIT64(VIRTIO_BLK_F_SIZE_MAX))
+		EXPECT_LE(4096, le32toh(c.size_max));
+	check_topology(_metadata, &self->b, &c);
+}
+
+/* Field by field and byte by byte it is the same space. */
+TEST_F(disk, windows)
+{
+	struct virtio_blk_config c;
+	uint8_t *byte = (uint8_t *)&c;
+	unsigned int off, len;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	BOOT();
+	ASSERT_EQ(0, get_config(&self->g, &c));
+	for (off = 0; off < 36; off++) {
+		for (len = 1; len <= 36 - off; len++) {
+			struct {
+				struct vhost_vdpa_config c;
+				uint8_t space[64];
+			} arg = { .c = { .off = off, .len = len } };
+
+			memset(arg.space, 0x77, sizeof(arg.space));
+			ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_BLK_GET_CONFIG, &arg));
+			ASSERT_EQ(0, memcmp(arg.space, byte + off, len));
+			ASSERT_EQ(0x77, arg.space[len]);
+		}
+	}
+}
+
+TEST_F(disk, read_only)
+{
+	struct guest_opts opts = {
+		.backend = &self->b, .backend_flags = VHOST_BLK_BACKEND_F_RO,
+	};
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot_to(&self->g, STAGE_BACKEND));
+	EXPECT_NE(0, get_features(&self->g) & BIT64(VIRTIO_BLK_F_RO));
+	/* and not any more when another one is attached */
+	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
+	EXPECT_EQ(0, get_features(&self->g) & BIT64(VIRTIO_BLK_F_RO));
+	self->g.opts.backend_flags = 0;
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+TEST_F(disk, detached)
+{
+	struct virtio_blk_config c;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	BOOT();
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_EQ(0, guest_set_backend(&self->g, -1, 0));
+	ASSERT_EQ(0, get_config(&self->g, &c));
+	EXPECT_EQ(0, c.capacity);
+	EXPECT_NE(0, get_features(&self->g) & BIT64(VIRTIO_BLK_F_RO));
+	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
+	ASSERT_EQ(0, get_config(&self->g, &c));
+	EXPECT_EQ(self->b.size / SECTOR, le64toh(c.capacity));
+	ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* A file whose size is no whole number of blocks, or of sectors: what is whole counts. */
+TEST(odd_sizes)
+{
+	static const unsigned int extra[] = { 0, 1, 511, 512, 513, 1536, 4095 };
+	unsigned int i;
+
+	if (!guest_has_device() || model_wanted())
+		SKIP(return, NO_DEVICE);
+	for (i = 0; i < ARRAY_SIZE(extra); i++) {
+		uint64_t size = (2 << 20) + extra[i], sectors = size / SECTOR;
+		struct backend b;
+		struct guest_opts opts = { .backend = &b };
+		struct virtio_blk_config c;
+		struct guest g;
+
+		ASSERT_WELL(backend_open_sized(&b, BACKEND_FILE, false, size));
+		guest_init(&g, &opts);
+		ASSERT_WELL(guest_boot(&g));
+		ASSERT_EQ(0, get_config(&g, &c));
+		EXPECT_GE(sectors, le64toh(c.capacity));
+		EXPECT_EQ(sectors & ~(le32toh(c.blk_size) / SECTOR - 1ULL), le64toh(c.capacity));
+		sectors = le64toh(c.capacity);
+		EXPECT_EQ(NULL, request_simple(&g.ring[0], VIRTIO_BLK_T_OUT, sectors - 8, 4096,
+					       VIRTIO_BLK_S_OK));
+		EXPECT_EQ(NULL, request_simple(&g.ring[0], VIRTIO_BLK_T_OUT, sectors, 512,
+					       VIRTIO_BLK_S_IOERR));
+		guest_destroy(&g);
+		backend_close(&b);
+	}
+}
+
+TEST_HARNESS_MAIN

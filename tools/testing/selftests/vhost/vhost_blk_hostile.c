@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A guest that breaks the rules.  A chain whose status byte can be reached gets
+ * a status; any other breaks its queue and that queue alone, until it is
+ * stopped, repaired and started.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "suite.h"
+#include "traffic.h"
+
+#define F_NEXT		VRING_DESC_F_NEXT
+#define F_WRITE		VRING_DESC_F_WRITE
+#define F_INDIRECT	VRING_DESC_F_INDIRECT
+
+FIXTURE(hostile) {
+	struct backend b;
+	struct guest g;
+	struct ring *r;
+	uint64_t hdr, data, status;	/* addresses of a good read of one sector */
+	uint64_t table;
+};
+
+FIXTURE_VARIANT(hostile) {
+	bool event_idx;
+};
+
+FIXTURE_VARIANT_ADD(hostile, flags) {
+	.event_idx = false,
+};
+
+FIXTURE_VARIANT_ADD(hostile, event_idx) {
+	.event_idx = true,
+};
+
+static void put_header(struct guest *g, uint64_t at, uint32_t type, uint64_t sector)
+{
+	struct virtio_blk_outhdr h = { .type = htole32(type), .sector = htole64(sector) };
+
+	guest_write(g, at, &h, sizeof(h));
+}
+
+FIXTURE_SETUP(hostile)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = 2, .num = 16 };
+	struct guest *g = &self->g;
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	why = backend_open(&self->b, BACKEND_BDEV, true);
+	if (why)
+		SKIP(return, "%s", why);
+	if (!variant->event_idx)
+		opts.features_off = BIT64(VIRTIO_RING_F_EVENT_IDX);
+	guest_init(g, &opts);
+	ASSERT_WELL(guest_boot(g));
+	self->r = &g->ring[0];
+	self->hdr = guest_alloc(g, HDR_LEN, 16);
+	self->data = guest_alloc(g, 4096, 4096);
+	self->status = guest_alloc(g, 1, 1);
+	self->table = guest_alloc(g, 4096, 4096);
+	put_header(g, self->hdr, VIRTIO_BLK_T_IN, 0);
+}
+
+/* Whatever was done to it, the device is whole, and the backing untouched. */
+FIXTURE_TEARDOWN(hostile)
+{
+	const char *why = NULL;
+
+	if (self->b.model)
+		why = backend_compare_all(&self->b);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("%s", why);
+	why = check_repaired(&self->g);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("afterwards: %s", why);
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* Descriptors 0, 1, 2: a good read */
+static void put_good(struct _test_data_hostile *self)
+{
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 2, self->status, 1, F_WRITE, 0);
+}
+
+static void put_table(struct _test_data_hostile *self, unsigned int i, uint64_t gpa,
+		      uint32_t len, uint16_t flags, uint16_t next)
+{
+	struct vring_desc d = {
+		.addr = htole64(gpa), .len = htole32(len),
+		.flags = htole16(flags), .next = htole16(next),
+	};
+
+	guest_write(&self->g, self->table + i * sizeof(d), &d, sizeof(d));
+}
+
+static void put_good_table(struct _test_data_hostile *self)
+{
+	put_table(self, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	put_table(self, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	put_table(self, 2, self->status, 1, F_WRITE, 0);
+}
+
+/* Descriptor 0 is the head, and nobody can be told: the queue breaks, the other one works. */
+static const char *expect_broken(struct _test_data_hostile *self, uint16_t head)
+{
+	const char *why;
+
+	guest_snapshot(&self->g);
+	ring_add_raw(self->r, head);
+	ring_kick_now(self->r);
+	why = check_broken(self->r);
+	if (!why)
+		why = guest_compare(&self->g);
+	if (!why)
+		why = request_simple(&self->g.ring[1], VIRTIO_BLK_T_IN, 8, 4096,
+				     VIRTIO_BLK_S_OK);
+	return why;
+}
+
+/* The chain at head 0 ends with this status at @at and a used.len of 1. */
+static const char *expect_status(struct _test_data_hostile *self, uint8_t status, uint64_t at)
+{
+	struct ring *r = self->r;
+	struct vring_used_elem *e = &r->used->ring[r->used_idx % r->num];
+	unsigned int ms;
+
+	guest_snapshot(&self->g);
+	guest_expect(&self->g, at, &status, 1);
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	for (ms = 0; ms < 10000 && ring_device_idx(r) == r->used_idx; ms++)
+		usleep(1000);
+	if (ring_device_idx(r) != (uint16_t)(r->used_idx + 1))
+		return "not completed once";
+	r->used_idx++;
+	if (e->id || le32toh(e->len) != 1)
+		return guest_say(&self->g, "used id %u len %u, must be 0 and 1", le32toh(e->id),
+				 le32toh(e->len));
+	if (eventfd_drain(r->err))
+		return "the error eventfd was signalled";
+	return guest_compare(&self->g);
+}
+
+TEST_F(hostile, good)
+{
+	put_good(self);
+	ring_add_raw(self->r, 0);
+	ring_kick_now(self->r);
+	while (ring_device_idx(self->r) == self->r->used_idx)
+		usleep(1000);
+	ASSERT_EQ(0, eventfd_drain(self->r->err));
+}
+
+/* Defect 1 of an earlier driver: what vhost_get_vq_desc() returns became an index. */
+TEST_F(hostile, head_out_of_range)
+{
+	put_good(self);
+	ASSERT_WELL(expect_broken(self, self->r->num));
+}
+
+TEST_F(hostile, head_far_out_of_range)
+{
+	put_good(self);
+	ASSERT_WELL(expect_broken(self, 0xffff));
+}
+
+TEST_F(hostile, next_out_of_range)
+{
+	put_good(self);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT | F_WRITE, self->r->num);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, loop)
+{
+	put_good(self);
+	ring_put_desc(self->r, 2, self->status, 1, F_NEXT | F_WRITE, 1);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, loop_to_itself)
+{
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, out_after_in)
+{
+	put_good(self);
+	ring_put_desc(self->r, 2, self->hdr, HDR_LEN, 0, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, indirect_in_indirect)
+{
+	put_good_table(self);
+	put_table(self, 0, self->table, 3 * sizeof(struct vring_desc), F_INDIRECT, 1);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, indirect_bad_length)
+{
+	put_good_table(self);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc) - 1, F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, indirect_empty)
+{
+	ring_put_desc(self->r, 0, self->table, 0, F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, indirect_unmapped)
+{
+	ring_put_desc(self->r, 0, HOLE_GPA, 3 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, indirect_loop)
+{
+	put_good_table(self);
+	put_table(self, 2, self->status, 1, F_NEXT | F_WRITE, 1);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, indirect_too_long)
+{
+	ring_put_desc(self->r, 0, self->g.region[0].gpa, 0x10001 * sizeof(struct vring_desc),
+		      F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, header_unmapped)
+{
+	put_good(self);
+	ring_put_desc(self->r, 0, HOLE_GPA, HDR_LEN, F_NEXT, 1);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, data_unmapped)
+{
+	put_good(self);
+	ring_put_desc(self->r, 1, HOLE_GPA, SECTOR, F_NEXT | F_WRITE, 2);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* Begins in memory and ends behind it */
+TEST_F(hostile, data_leaves_memory)
+{
+	struct region *m = &self->g.region[0];
+
+	put_good(self);
+	ring_put_desc(self->r, 1, m->gpa + m->len - 100, SECTOR, F_NEXT | F_WRITE, 2);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, address_wraps)
+{
+	put_good(self);
+	ring_put_desc(self->r, 1, ~0ULL - 10, SECTOR, F_NEXT | F_WRITE, 2);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* Defect 4: a status byte that can't be written left the request in flight for ever. */
+TEST_F(hostile, status_unmapped)
+{
+	put_good(self);
+	ring_put_desc(self->r, 2, HOLE_GPA, 1, F_WRITE, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, status_missing)
+{
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_FLUSH, 0);
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, 0, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, status_empty)
+{
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_FLUSH, 0);
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->status, 0, F_WRITE, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, status_read_only)
+{
+	put_good(self);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT, 2);
+	ring_put_desc(self->r, 2, self->status, 1, 0, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* In the memory table, but not in this process: the write of the status faults. */
+static const char *status_faults(struct _test_data_hostile *self, uint64_t page)
+{
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 2, page, 1, F_WRITE, 0);
+	ring_add_raw(self->r, 0);
+	ring_kick_now(self->r);
+	return check_broken(self->r);
+}
+
+TEST_F(hostile, status_write_protected)
+{
+	uint64_t page = guest_alloc(&self->g, 4096, 4096);
+	void *hva = guest_ptr(&self->g, page, 4096);
+
+	if (model_wanted())
+		SKIP(return, "the model device would crash");
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_READ));
+	ASSERT_WELL(status_faults(self, page));
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_READ | PROT_WRITE));
+}
+
+TEST_F(hostile, status_not_there)
+{
+	uint64_t page = guest_alloc(&self->g, 4096, 4096);
+	void *hva = guest_ptr(&self->g, page, 4096);
+
+	if (model_wanted())
+		SKIP(return, "the model device would crash");
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_NONE));
+	ASSERT_WELL(status_faults(self, page));
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_READ | PROT_WRITE));
+}
+
+/* Data that faults is an error of the request, which can be told. */
+TEST_F(hostile, data_not_there)
+{
+	uint64_t page = guest_alloc(&self->g, 4096, 4096);
+	void *hva = guest_ptr(&self->g, page, 4096);
+
+	if (model_wanted())
+		SKIP(return, "the model device would crash");
+	put_good(self);
+	ring_put_desc(self->r, 1, page, 4096, F_NEXT | F_WRITE, 2);
+	guest_alloc(&self->g, 65536, 4096);
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_NONE));
+	ring_add_raw(self->r, 0);
+	ring_kick_now(self->r);
+	while (ring_device_idx(self->r) == self->r->used_idx)
+		usleep(1000);
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, *(uint8_t *)guest_ptr(&self->g, self->status, 1));
+	EXPECT_EQ(0, eventfd_drain(self->r->err));
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_READ | PROT_WRITE));
+}
+
+TEST_F(hostile, header_not_there)
+{
+	uint64_t page = guest_alloc(&self->g, 4096, 4096);
+	void *hva = guest_ptr(&self->g, page, 4096);
+
+	if (model_wanted())
+		SKIP(return, "the model device would crash");
+	put_good(self);
+	ring_put_desc(self->r, 0, page, HDR_LEN, F_NEXT, 1);
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_NONE));
+	ring_add_raw(self->r, 0);
+	ring_kick_now(self->r);
+	while (ring_device_idx(self->r) == self->r->used_idx)
+		usleep(1000);
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, *(uint8_t *)guest_ptr(&self->g, self->status, 1));
+	ASSERT_EQ(0, mprotect(hva, 4096, PROT_READ | PROT_WRITE));
+}
+
+TEST_F(hostile, used_ring_write_protected)
+{
+	struct ring *r = self->r;
+
+	if (model_wanted())
+		SKIP(return, "the model device would crash");
+	put_good(self);
+	ASSERT_EQ(0, mprotect(r->used, 4096, PROT_READ));
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	EXPECT_TRUE(eventfd_wait(r->err, 10000));
+	/* nothing hangs on it */
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_EQ(0, mprotect(r->used, 4096, PROT_READ | PROT_WRITE));
+}
+
+TEST_F(hostile, header_short)
+{
+	unsigned int len;
+
+	for (len = 1; len < HDR_LEN; len++) {
+		put_good(self);
+		ring_put_desc(self->r, 0, self->hdr, len, F_NEXT, 1);
+		ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+	}
+}
+
+TEST_F(hostile, header_empty)
+{
+	put_good(self);
+	ring_put_desc(self->r, 0, self->hdr, 0, F_NEXT, 1);
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+}
+
+/* All writable: there is a status byte, but no header */
+TEST_F(hostile, header_writable)
+{
+	put_good(self);
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT | F_WRITE, 1);
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+}
+
+/* The status is the last writable byte, wherever: here it is one of the data's */
+TEST_F(hostile, status_of_data)
+{
+	put_good(self);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_WRITE, 0);
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->data + SECTOR - 1));
+}
+
+/* Defect 4 again, under I/O: one head made available twice while it is in flight */
+TEST_F(hostile, head_in_flight)
+{
+	struct guest_opts opts = self->g.opts;
+	struct backend slow;
+	struct guest g;
+	const char *why;
+
+	if (model_wanted())
+		SKIP(return, "the model device never has requests in flight");
+	why = backend_open(&slow, BACKEND_SLOW, true);
+	if (why)
+		SKIP(return, "%s", why);
+	opts.backend = &slow;
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot(&g));
+	put_header(&g, self->hdr, VIRTIO_BLK_T_IN, 0);
+	ring_put_desc(&g.ring[0], 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(&g.ring[0], 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	ring_put_desc(&g.ring[0], 2, self->status, 1, F_WRITE, 0);
+	ring_add_raw(&g.ring[0], 0);
+	ring_add_raw(&g.ring[0], 0);
+	ring_kick_now(&g.ring[0]);
+	EXPECT_TRUE(eventfd_wait(g.ring[0].err, 10000));
+	/* the first one completes, the second one does not */
+	usleep(5 * SLOW_NSEC / 1000);
+	EXPECT_EQ(1, ring_device_idx(&g.ring[0]));
+	EXPECT_EQ(NULL, check_repaired(&g));
+	guest_destroy(&g);
+	backend_close(&slow);
+}
+
+/* An avail index that jumps: more is available than the ring can hold */
+TEST_F(hostile, avail_idx_jumps)
+{
+	put_good(self);
+	self->r->avail_idx += self->r->num;
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* Noise in every descriptor and avail entry, over and over: only this queue suffers. */
+TEST_F_TIMEOUT(hostile, noise, 120)
+{
+	struct rng rng = { rng_seed_from_env() };
+	struct guest *g = &self->g;
+	unsigned int i, k;
+
+	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)rng.state);
+	if (model_wanted())
+		SKIP(return, "the model device trusts its ring's indices");
+	/* the backing is read-only for that: noise may be a good write */
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	g->features |= BIT64(VIRTIO_BLK_F_RO);
+	g->opts.backend_flags = VHOST_BLK_BACKEND_F_RO;
+	for (i = 0; i < scaled(300, 20); i++) {
+		guest_close(g);
+		ring_reset(&g->ring[0], 0);
+		ring_reset(&g->ring[1], 0);
+		ASSERT_WELL(guest_boot(g));
+		for (k = 0; k < self->r->num; k++) {
+			uint64_t gpa = rng_below(&rng, 4) ? g->region[0].gpa +
+				rng_below(&rng, 1 << 20) + g->data_start : rng_next(&rng);
+
+			ring_put_desc(self->r, k, gpa, rng_below(&rng, 3) ?
+				      rng_below(&rng, 5000) : rng_next(&rng),
+				      rng_below(&rng, 8), rng_below(&rng, self->r->num + 1));
+		}
+		for (k = 0; k < 8; k++)
+			ring_add_raw(self->r, rng_below(&rng, self->r->num));
+		put_header(g, g->region[0].gpa + g->data_start, rng_below(&rng, 2), rng_next(&rng));
+		ring_kick_now(self->r);
+		ASSERT_WELL(request_simple(&g->ring[1], VIRTIO_BLK_T_FLUSH, 0, 0,
+					   VIRTIO_BLK_S_OK));
+	}
+	guest_close(g);
+	g->opts.backend_flags = 0;
+	ring_reset(&g->ring[0], 0);
+	ring_reset(&g->ring[1], 0);
+	ASSERT_WELL(guest_boot(g));
+}
+
+TEST_HARNESS_MAIN
