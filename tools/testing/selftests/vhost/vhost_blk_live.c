@@ -97,8 +97,8 @@ TEST_F_TIMEOUT(flight, resize, 60)
 	struct guest *g = &self->g;
 	struct backend small;
 	int call = eventfd(0, EFD_NONBLOCK);
-	const char *why = backend_open_sized(&small, BACKEND_FILE, false, 4 << 20);
-	uint64_t end = (4 << 20) / SECTOR;
+	const char *why = backend_open_sized(&small, BACKEND_FILE, false, 2 << 20);
+	uint64_t end = (2 << 20) / SECTOR;
 
 	if (why)
 		SKIP(return, "%s", why);

@@ -22,7 +22,6 @@ static void bad_backends(struct __test_metadata *_metadata, struct _test_data_io
 		{ "/dev/zero", O_RDONLY, EINVAL },
 		{ NULL, O_WRONLY, EACCES },
 		{ NULL, O_PATH, EBADF },
-		{ NULL, O_RDWR | O_APPEND, EINVAL },
 	};
 	int fd[2];
 	unsigned int i;
@@ -64,6 +63,20 @@ TEST_F(ioctl, backend_fd)
 	UP_TO(STAGE_RUNNING);
 	bad_backends(_metadata, self);
 	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* What is written to it would go to its end. */
+TEST_F(ioctl, backend_append)
+{
+	struct backend file;
+	int fd;
+
+	ASSERT_WELL(backend_open(&file, BACKEND_FILE, false));
+	UP_TO(STAGE_OWNED);
+	fd = backend_reopen(&file, O_RDWR | O_APPEND);
+	EXPECT_EQ(EINVAL, set_fd(self, fd));
+	close(fd);
+	backend_close(&file);
 }
 
 TEST_F(ioctl, backend_flags)
@@ -140,6 +153,7 @@ TEST_F(ioctl, running)
 		ASSERT_WELL(guest_prove(&self->g));
 		EXPECT_EQ(0, -guest_set_running(&self->g, 0));
 		EXPECT_EQ(0, -guest_set_running(&self->g, 0));
+		self->g.stage = STAGE_RINGS;
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "request.h"
 
 #define AROUND		65536U
+#define SCRATCH		(256U << 10)
 #define MAX_SIZE	(256ULL << 20)
 
 static const char *say(struct backend *b, const char *what)
@@ -101,12 +102,12 @@ static const char *fill(struct backend *b)
 	uint64_t off, part;
 	struct rng r = { 0x5eed };
 
-	if (posix_memalign((void **)&b->scratch, 4096, b->size + 4096))
+	if (posix_memalign((void **)&b->scratch, 4096, SCRATCH))
 		return "no memory";
 	b->model = malloc(b->size);
 	rng_fill(&r, b->model, b->size);
 	for (off = 0; off < b->size; off += part) {
-		part = b->size - off < 1 << 20 ? b->size - off : 1 << 20;
+		part = b->size - off < SCRATCH ? b->size - off : SCRATCH;
 		memcpy(b->scratch, b->model + off, part);
 		if (pwrite(b->check_fd, b->scratch, part, off) != (ssize_t)part)
 			return say(b, "write");
@@ -189,7 +190,7 @@ void backend_model_write(struct backend *b, uint64_t off, const void *data, size
 	memcpy(b->model + off, data, len);
 }
 
-static const char *compare(struct backend *b, uint64_t from, uint64_t to)
+static const char *compare_part(struct backend *b, uint64_t from, uint64_t to)
 {
 	uint64_t k;
 
@@ -204,6 +205,18 @@ static const char *compare(struct backend *b, uint64_t from, uint64_t to)
 		 (unsigned long long)k, (unsigned long long)k / SECTOR,
 		 b->scratch[k - from], b->model[k]);
 	return b->why;
+}
+
+static const char *compare(struct backend *b, uint64_t from, uint64_t to)
+{
+	const char *why = NULL;
+	uint64_t part;
+
+	for (; !why && from < to; from += part) {
+		part = to - from < SCRATCH ? to - from : SCRATCH;
+		why = compare_part(b, from, from + part);
+	}
+	return why;
 }
 
 const char *backend_compare(struct backend *b, uint64_t off, uint64_t len)

@@ -14,7 +14,7 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
-#define BACKEND_SIZE	(8U << 20)
+#define BACKEND_SIZE	(4U << 20)
 
 enum backend_kind {
 	BACKEND_FILE,

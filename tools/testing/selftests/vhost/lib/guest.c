@@ -61,7 +61,7 @@ void guest_init(struct guest *g, const struct guest_opts *opts)
 	if (!g->opts.num)
 		g->opts.num = 128;
 	if (!g->opts.mem)
-		g->opts.mem = 16 << 20;
+		g->opts.mem = 8 << 20;
 	if (!guest_add_region(g, 0x100000, g->opts.mem)) {
 		fprintf(stderr, "# no memory for the guest\n");
 		abort();

@@ -85,7 +85,7 @@ enum stage {
 struct guest_opts {
 	unsigned int queues;		/* 0: 1 */
 	unsigned int num;		/* descriptors of a queue, 0: 128 */
-	uint64_t mem;			/* bytes of region 0, 0: 16 MiB */
+	uint64_t mem;			/* bytes of region 0, 0: 8 MiB */
 	uint64_t features_off;		/* offered, but not to be acknowledged */
 	uint64_t features_on;		/* as well as the usual ones */
 	uint32_t backend_flags;
@@ -103,6 +103,7 @@ struct guest {
 	struct region region[MAX_REGIONS];
 	unsigned int nregions;
 	uint64_t bump;			/* first free byte of region 0 */
+	uint64_t painted;	/* of region 0: what has canaries */
 	uint64_t data_start;		/* of region 0: what lies behind the rings */
 	struct ring *ring;
 	unsigned int nrings;

@@ -30,11 +30,13 @@ struct region *guest_add_region(struct guest *g, uint64_t gpa, uint64_t len)
 		return NULL;
 	if (mprotect(map + guard, len, PROT_READ | PROT_WRITE))
 		return NULL;
-	memset(map + guard, CANARY, len);
 	r->gpa = gpa;
 	r->len = len;
 	r->hva = map + guard;
 	r->shadow = NULL;
+	/* Region 0 is large, and filled as far as it is used: guest_alloc() */
+	if (g->nregions)
+		memset(r->hva, CANARY, len);
 	g->nregions++;
 	return r;
 }
@@ -80,6 +82,18 @@ void *guest_ptr(struct guest *g, uint64_t gpa, uint64_t len)
 	return r->hva + (gpa - r->gpa);
 }
 
+/* Canaries as far as guest_compare() looks */
+static void paint(struct guest *g)
+{
+	struct region *r = &g->region[0];
+	uint64_t end = r->len - g->bump > COMPARE_SLACK ? g->bump + COMPARE_SLACK : r->len;
+
+	if (g->painted >= end)
+		return;
+	memset(r->hva + g->painted, CANARY, end - g->painted);
+	g->painted = end;
+}
+
 uint64_t guest_alloc(struct guest *g, uint64_t len, uint64_t align)
 {
 	struct region *r = &g->region[0];
@@ -91,6 +105,7 @@ uint64_t guest_alloc(struct guest *g, uint64_t len, uint64_t align)
 		abort();
 	}
 	g->bump = at + len;
+	paint(g);
 	return r->gpa + at;
 }
 
