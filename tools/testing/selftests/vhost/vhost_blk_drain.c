@@ -14,7 +14,7 @@ TEST_F_TIMEOUT(flight, stop, 60)
 	struct guest *g = &self->g;
 	unsigned int i;
 
-	for (i = 0; i < scaled(20, 4); i++) {
+	for (i = 0; i < scaled(8, 3); i++) {
 		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
 		ASSERT_EQ(0, guest_set_running(g, 0));
 		ASSERT_WELL(check_landed(&g->ring[0]));
@@ -47,7 +47,7 @@ TEST_F_TIMEOUT(flight, get_vring_base, 60)
 	struct guest *g = &self->g;
 	unsigned int i;
 
-	for (i = 0; i < scaled(20, 4); i++) {
+	for (i = 0; i < scaled(8, 3); i++) {
 		struct ring *r = &g->ring[0];
 
 		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
@@ -69,7 +69,7 @@ TEST_F_TIMEOUT(flight, saved_base, 60)
 	unsigned int i, round;
 	uint16_t base[2];
 
-	for (round = 0; round < scaled(10, 3); round++) {
+	for (round = 0; round < scaled(6, 3); round++) {
 		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
 		ASSERT_EQ(0, guest_set_running(g, 0));
 		for (i = 0; i < 2; i++) {
@@ -104,8 +104,8 @@ TEST_F_TIMEOUT(flight, stop_under_load, 120)
 	for (i = 0; i < 2; i++) {
 		t[i] = (struct traffic) {
 			.ring = &g->ring[i], .depth = 40,
-			.total = variant->kind == BACKEND_SLOW ? scaled(1000, 200) :
-				 scaled(20000, 2000),
+			.total = variant->kind == BACKEND_SLOW ? scaled(500, 200) :
+				 scaled(10000, 2000),
 			.wait = i ? WAIT_CALL : WAIT_POLL,
 		};
 		traffic_prepare(&t[i]);
@@ -155,7 +155,7 @@ TEST_F_TIMEOUT(flight, close, 60)
 	struct guest *g = &self->g;
 	unsigned int i;
 
-	for (i = 0; i < scaled(20, 4); i++) {
+	for (i = 0; i < scaled(8, 3); i++) {
 		struct batch b;
 
 		ASSERT_WELL(reads_then(g, &b, &self->rng, guest_close));
@@ -178,7 +178,7 @@ TEST_F_TIMEOUT(flight, reset_owner, 60)
 	struct guest *g = &self->g;
 	unsigned int i;
 
-	for (i = 0; i < scaled(20, 4); i++) {
+	for (i = 0; i < scaled(8, 3); i++) {
 		struct batch b;
 
 		ASSERT_WELL(reads_then(g, &b, &self->rng, reset_owner));
@@ -217,7 +217,7 @@ TEST_F_TIMEOUT(flight, kill, 120)
 	char byte;
 
 	guest_close(&self->g);
-	for (i = 0; i < scaled(20, 4); i++) {
+	for (i = 0; i < scaled(8, 3); i++) {
 		pid_t pid;
 
 		ASSERT_EQ(0, pipe(told));
@@ -277,7 +277,7 @@ TEST_F_TIMEOUT(flight, failed_start, 60)
 	ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_VRING_NUM, &num));
 	ASSERT_WELL(take_off(g, &self->batch, &self->rng));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, kick_forever, g));
-	for (i = 0; i < scaled(500, 50) && !ring_device_idx(&g->ring[0]); i++) {
+	for (i = 0; i < scaled(200, 50) && !ring_device_idx(&g->ring[0]); i++) {
 		ASSERT_EQ(-EINVAL, guest_set_running(g, 1));
 		/* what it may have begun must have ended before it said so */
 		ASSERT_EQ(0, ring_get_base(&g->ring[0], &base));

@@ -16,7 +16,7 @@ TEST_F_TIMEOUT(flight, swap, 120)
 
 	if (why)
 		SKIP(return, "%s", why);
-	for (i = 0; i < scaled(20, 4); i++) {
+	for (i = 0; i < scaled(8, 3); i++) {
 		struct backend *was = now;
 
 		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
@@ -131,7 +131,7 @@ TEST_F_TIMEOUT(flight, mem_table_under_load, 120)
 	struct guest *g = &self->g;
 	struct traffic t = {
 		.ring = &g->ring[0], .depth = 32, .wait = WAIT_CALL,
-		.total = variant->kind == BACKEND_SLOW ? scaled(1000, 200) : scaled(20000, 2000),
+		.total = variant->kind == BACKEND_SLOW ? scaled(500, 200) : scaled(10000, 2000),
 	};
 	pthread_t thread;
 	unsigned int tables = 0;
@@ -167,7 +167,7 @@ TEST_F_TIMEOUT(flight, mem_table_moves, 60)
 	unsigned int i;
 
 	ASSERT_NE(NULL, r);
-	for (i = 0; i < scaled(20, 4); i++) {
+	for (i = 0; i < scaled(8, 3); i++) {
 		struct request *q = request_new(g, VIRTIO_BLK_T_OUT, 8 * i, 4096);
 
 		r->gpa += 1 << 20;
@@ -202,7 +202,7 @@ TEST_F_TIMEOUT(flight, kick_change, 60)
 	struct ring *r = &g->ring[0];
 	unsigned int i;
 
-	for (i = 0; i < scaled(50, 5); i++) {
+	for (i = 0; i < scaled(12, 4); i++) {
 		struct vhost_vring_file f = { .index = 0 };
 		int old = r->kick;
 
@@ -225,7 +225,7 @@ TEST_F_TIMEOUT(flight, call_change, 60)
 	struct ring *r = &g->ring[0];
 	unsigned int i;
 
-	for (i = 0; i < scaled(50, 5); i++) {
+	for (i = 0; i < scaled(12, 4); i++) {
 		struct vhost_vring_file f = { .index = 0 };
 		int old = r->call;
 
@@ -262,7 +262,7 @@ TEST_F_TIMEOUT(flight, one_broken, 60)
 			usleep(1000);
 	}
 	ASSERT_EQ(1, ring_inflight(r));
-	ASSERT_WELL(request_simple(&g->ring[1], VIRTIO_BLK_T_IN, 0, 512, VIRTIO_BLK_S_OK));
+	ASSERT_WELL(request_simple(&g->ring[1], VIRTIO_BLK_T_IN, 8000, 512, VIRTIO_BLK_S_OK));
 	EXPECT_EQ(0, eventfd_drain(g->ring[1].err));
 	ASSERT_WELL(ring_idle(r, 20));
 	ASSERT_WELL(batch_check(&self->batch));

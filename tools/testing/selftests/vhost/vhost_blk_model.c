@@ -46,7 +46,7 @@ static const char *serial(struct guest *g)
 static const char *traffic(struct guest *g)
 {
 	struct traffic t = {
-		.ring = &g->ring[0], .depth = 1, .total = 20000, .wait = WAIT_CALL,
+		.ring = &g->ring[0], .depth = 1, .total = 4000, .wait = WAIT_CALL,
 		.patience_ms = 300,
 	};
 
@@ -66,7 +66,7 @@ static const char *call_once(struct guest *g)
 static const char *quiet(struct guest *g)
 {
 	struct traffic t = {
-		.ring = &g->ring[0], .depth = 32, .total = 20000, .wait = WAIT_CALL,
+		.ring = &g->ring[0], .depth = 32, .total = 4000, .wait = WAIT_CALL,
 		.kick_each = true,
 	};
 	const char *why = traffic_run(&t);

@@ -86,8 +86,12 @@ TEST_F_TIMEOUT(notify, in_batches, 600)
 	ASSERT_WELL(traffic_run(&t));
 	report(_metadata, t.ring);
 	EXPECT_LE(t.ring->stats.calls, t.total);
-	/* A device that is at work does not want to be told of more of it. */
-	EXPECT_GT(t.ring->stats.kicks_saved, 0);
+	/*
+	 * A device that is at work does not want to be told of more of it.  By
+	 * flags that shows only where it is interrupted at work: rarely.
+	 */
+	if (variant->event_idx || t.total >= 100000)
+		EXPECT_GT(t.ring->stats.kicks_saved, 0);
 }
 
 /* EVENT_IDX lets the driver sleep over most of a batch. */

@@ -78,10 +78,11 @@ static inline const char *take_off(struct guest *g, struct batch *b, struct rng 
 /* Whatever the device took is complete, and nothing more comes. */
 static inline const char *check_landed(struct ring *r)
 {
-	uint16_t base, idx = ring_device_idx(r);
+	uint16_t base, idx;
 
 	if (ring_get_base(r, &base))
 		return guest_say(r->guest, "GET_VRING_BASE fails");
+	idx = ring_device_idx(r);
 	if (base != idx)
 		return guest_say(r->guest, "queue %u: base %u, but used %u", r->index, base, idx);
 	usleep(2 * SLOW_NSEC / 1000);
