@@ -72,13 +72,16 @@ results=$VB_TOP/build/check
 rm -rf "$results"
 mkdir -p "$results"
 
-# The hosts are built in the background, in the order in which they are wanted:
-# a test host keeps one CPU busy, a build can use the other.  A group whose host
-# is not there yet waits for it; one that can't be built fails in its group.
+# The hosts and QEMU are built in the background, in the order in which they are
+# wanted: a test host keeps one CPU busy, a build can use the other.  A group
+# whose host is not there yet waits for it; what can't be built fails in its
+# group, which tries again.
 prebuild() {
-	local host
+	local host build
 	for host; do
-		"$VB_VM/uml-build.sh" "$host" || :
+		build=("$VB_VM/uml-build.sh" "$host")
+		[[ $host == qemu-* ]] && build=("$VB_TOP/qemu/build.sh" "${host#qemu-}")
+		"${build[@]}" || note "$host could not be built"
 	done
 }
 prebuilder=''
