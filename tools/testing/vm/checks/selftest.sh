@@ -18,7 +18,7 @@ cd "$tests"
 short=(--short)
 [[ -n ${VHOST_BLK_LONG:-} ]] && short=()
 case $host in
-tcg) "$VB_VM/tcg-run.sh" --timeout 900 -- ./run.sh "${short[@]}" ;;
-uml-7.3) "$VB_VM/uml-run.sh" "$host" --timeout 900 -- ./run.sh ;;
-*) "$VB_VM/uml-run.sh" "$host" --timeout 900 -- ./run.sh "${short[@]}" ;;
+tcg) "$VB_VM/tcg-run.sh" --timeout 1200 -- ./run.sh "${short[@]}" ;;
+uml-7.3) "$VB_VM/uml-run.sh" "$host" --timeout 1200 -- ./run.sh ;;
+*) "$VB_VM/uml-run.sh" "$host" --timeout 1200 -- ./run.sh "${short[@]}" ;;
 esac
