@@ -29,6 +29,7 @@ static inline bool vhost_blk_vq_work_queue(struct vhost_virtqueue *vq,
 	vhost_work_queue(vq->dev, work);
 	return true;
 }
+
 #define vhost_vq_work_queue vhost_blk_vq_work_queue
 
 static inline long vhost_worker_ioctl(struct vhost_dev *dev, unsigned int ioctl,

@@ -36,21 +36,21 @@ static u64 bdev_capacity(const struct vhost_blk_disk *disk)
 	return bdev_nr_sectors(disk->bdev);
 }
 
-/* Counted in logical blocks (5.2.4). */
+/* Counted in logical blocks, little endian (5.2.4). */
 static void bdev_topology(const struct vhost_blk_disk *disk,
 			  struct virtio_blk_config *config)
 {
 	struct block_device *bdev = disk->bdev;
 	u32 block = disk->block_size;
 	int misaligned = bdev_alignment_offset(bdev);
+	u32 min_io = min_t(u32, bdev_io_min(bdev) / block, U16_MAX);
 
 	config->physical_block_exp =
 		ilog2(bdev_physical_block_size(bdev) / block);
 	config->alignment_offset =
 		misaligned < 0 ? 0 : min(misaligned / block, 255u);
-	config->min_io_size =
-		cpu_to_le16(min_t(u32, bdev_io_min(bdev) / block, U16_MAX));
-	config->opt_io_size = cpu_to_le32(bdev_io_opt(bdev) / block);
+	config->min_io_size = __cpu_to_virtio16(true, min_io);
+	config->opt_io_size = __cpu_to_virtio32(true, bdev_io_opt(bdev) / block);
 }
 
 static void bdev_end_io(struct bio *bio)

@@ -66,7 +66,8 @@ static void file_topology(const struct vhost_blk_disk *disk,
 	if (preferred > disk->block_size)
 		config->physical_block_exp =
 			ilog2(preferred / disk->block_size);
-	config->min_io_size = cpu_to_le16(1 << config->physical_block_exp);
+	config->min_io_size =
+		__cpu_to_virtio16(true, 1 << config->physical_block_exp);
 }
 
 static void punt(struct vhost_blk_req *req)

@@ -53,15 +53,15 @@ void vhost_blk_fill_config(const struct vhost_blk *blk,
 	struct vhost_blk_limits limits;
 
 	memset(config, 0, sizeof(*config));
-	config->num_queues = cpu_to_le16(VHOST_BLK_MAX_QUEUES);
+	config->num_queues = __cpu_to_virtio16(true, VHOST_BLK_MAX_QUEUES);
 	if (!disk)
 		return;
 
 	vhost_blk_disk_limits(disk, &limits);
-	config->capacity = cpu_to_le64(limits.capacity);
-	config->size_max = cpu_to_le32(VHOST_BLK_SIZE_MAX);
-	config->seg_max = cpu_to_le32(VHOST_BLK_SEG_MAX);
-	config->blk_size = cpu_to_le32(disk->block_size);
+	config->capacity = __cpu_to_virtio64(true, limits.capacity);
+	config->size_max = __cpu_to_virtio32(true, VHOST_BLK_SIZE_MAX);
+	config->seg_max = __cpu_to_virtio32(true, VHOST_BLK_SEG_MAX);
+	config->blk_size = __cpu_to_virtio32(true, disk->block_size);
 	config->wce = 1;
 	disk->ops->topology(disk, config);
 }
