@@ -31,7 +31,8 @@ for arg; do
 	esac
 done
 
-take_lock "qemu-$series"
+# One build at a time of each kind: they share nothing but the source.
+take_lock "qemu-$series-$mode"
 source_link=$VB_CACHE/src/qemu-$series
 
 fetch_source() {
@@ -45,12 +46,10 @@ fetch_source() {
 	entry=$VB_CACHE/src/qemu-${version//[^A-Za-z0-9.+-]/_}
 	if [[ ! -e $entry ]]; then
 		tmp=$(scratch_dir)
-		get() {
-			cd "$tmp"
-			apt-get -c "$VB_APT_CONF" -q source --download-only "qemu=$version"
-		}
+		cd "$tmp"
 		run_logged "fetching the source of qemu $version" \
-			"$VB_CACHE/log/qemu-source-$series.log" get
+			"$VB_CACHE/log/qemu-source-$series.log" \
+			apt-get -c "$VB_APT_CONF" -q source --download-only "qemu=$version"
 		echo "$version" >"$tmp/version"
 		publish "$tmp" "$entry"
 	fi
@@ -77,7 +76,10 @@ fetch_meson() {
 	meson_path=$entry/usr/lib/python3/dist-packages
 }
 
-fetch_source
+(
+	take_lock "qemu-source-$series"
+	fetch_source
+)
 key=$(cache_key "$(<"$source_link/version")" "$mode" "$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" \
 	"$VB_TOP/qemu/add-to-tree.sh" "$VB_TOP/qemu/build.sh" \
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
