@@ -181,6 +181,24 @@ static int vhost_blk_forget_unused_queues(VHostBlk *s)
     return 0;
 }
 
+/*
+ * Without MSI-X there are no vectors for the transport to unmask, and the
+ * kernel would go on signalling the eventfd of masked queues.
+ */
+static void vhost_blk_unmask_queues(VHostBlk *s)
+{
+    BusState *bus = qdev_get_parent_bus(DEVICE(s));
+    VirtioBusClass *k = VIRTIO_BUS_GET_CLASS(bus);
+    int i;
+
+    if (k->query_guest_notifiers && k->query_guest_notifiers(bus->parent)) {
+        return;
+    }
+    for (i = 0; i < s->num_queues; i++) {
+        vhost_virtqueue_mask(&s->dev, VIRTIO_DEVICE(s), i, false);
+    }
+}
+
 static int vhost_blk_start(VHostBlk *s, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
@@ -212,6 +230,7 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
         goto unset_guest_notifiers;
     }
 
+    vhost_blk_unmask_queues(s);
     ret = vhost_blk_forget_unused_queues(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "resetting unused queues failed");
