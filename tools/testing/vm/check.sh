@@ -11,6 +11,7 @@
 #   harness           the judges of the test hosts themselves
 #   kunit             unit tests, in the UML host
 #   module            the module for Debian's stock kernel: build, layouts, load
+#   model             the selftests themselves, on a model of the device
 #   selftest          the selftests in all hosts; one alone: selftest-uml-7.3,
 #                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg
 #   e2e               QEMU and a guest that runs fio
@@ -24,7 +25,7 @@ set -euo pipefail
 [[ ${1:-} == --help ]] && { usage; exit; }
 exec </dev/null
 
-all=(lint harness kunit selftest-uml-7.3 module selftest-tcg selftest-uml-6.1
+all=(lint harness model kunit selftest-uml-7.3 module selftest-tcg selftest-uml-6.1
 	selftest-uml-7.3-smp e2e qemu-10.0)
 (($#)) || set -- "${all[@]}"
 groups=()
@@ -43,6 +44,7 @@ recipe() {
 	case $1 in
 	lint) echo "kernel lint tcg : checks/lint.sh" ;;
 	harness) echo "kernel : checks/harness.sh" ;;
+	model) echo "kernel selftest : checks/model.sh" ;;
 	kunit) echo "kernel : checks/kunit.sh" ;;
 	module) echo "kernel tcg abi : checks/module.sh" ;;
 	selftest-tcg) echo "kernel tcg abi selftest : checks/selftest.sh tcg" ;;

@@ -9,6 +9,9 @@
 #   --model  on the model device of the test programs, not on /dev/vhost-blk
 #   --list   the tests, one a line, and nothing is run
 #
+# The suite `model` is run by name alone: it tests the tests, and needs neither
+# the device nor root.
+#
 # The backings are null_blk devices, or loop devices where there is no null_blk,
 # and files on an ext4 of its own, or on tmpfs where there is no mkfs.ext4 (the
 # tests with O_DIRECT skip there on kernels older than 6.6).  VHOST_TEST_BDEV,
@@ -21,7 +24,7 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-all='model ioctl uapi config data layout errors notify drain live hostile'
+all='ioctl uapi config data layout errors notify drain live hostile'
 suites='' list=''
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb

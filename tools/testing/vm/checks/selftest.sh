@@ -9,12 +9,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
 host=${1:?"usage: selftest.sh HOST"}
-tests=$VB_TOP/tools/testing/selftests/vhost
-tree=$("$VB_VM/fetch-source.sh" 7.3)
-run_logged "building the selftests" "$VB_CACHE/log/selftests.log" \
-	make -C "$tests" KSFT="$tree/tools/testing/selftests"
-
-cd "$tests"
+cd "$("$VB_VM/checks/build-selftests.sh")"
 short=(--short)
 [[ -n ${VHOST_BLK_LONG:-} ]] && short=()
 case $host in

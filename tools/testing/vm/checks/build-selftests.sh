@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: build-selftests.sh
+#
+# Builds the selftests with the kselftest harness of Debian's kernel source, and
+# prints where they are.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+tests=$VB_TOP/tools/testing/selftests/vhost
+tree=$("$VB_VM/fetch-source.sh" 7.3)
+run_logged "building the selftests" "$VB_CACHE/log/selftests.log" \
+	make -C "$tests" KSFT="$tree/tools/testing/selftests"
+echo "$tests"
