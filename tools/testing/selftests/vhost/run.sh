@@ -157,12 +157,14 @@ renumber() {
 }
 
 run_suite() {
+	start=$(date +%s)
 	note "suite $1"
 	{
 		timeout "${VHOST_TEST_TIMEOUT:-900}" "$here/vhost_blk_$1" 2>&1
 		echo $? >"$scratch/status"
 	} | renumber "$1"
 	read -r tests failed <"$scratch/count"
+	note "suite $1 took $(($(date +%s) - start)) s"
 }
 
 trap 'exit 130' INT TERM

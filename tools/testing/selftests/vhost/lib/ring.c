@@ -2,6 +2,7 @@
 /* The driver's half of a split virtqueue (virtio 1.3, 2.7). */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,8 +259,11 @@ const char *ring_wait(struct ring *r, unsigned int n, int ms)
 			return ring_say(r, "error eventfd, completions missing", n);
 		if (now_ms() > end)
 			return ring_say(r, "timeout, completions missing", n);
-		if (++spins > 20)
-			usleep(spins > 1000 ? 1000 : 50);
+		/* A sleep is a tick at least where timers are coarse: first let others run */
+		if (++spins < 300)
+			sched_yield();
+		else
+			usleep(1000);
 	}
 	return NULL;
 }
