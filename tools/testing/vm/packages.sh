@@ -22,7 +22,7 @@ set -euo pipefail
 
 group_packages() {
 	case $1 in
-	kernel) echo gcc make flex bison bc perl xz-utils kmod libelf-dev libssl-dev ;;
+	kernel) echo gcc make libc6-dev flex bison bc perl xz-utils kmod libelf-dev libssl-dev ;;
 	abi) echo pahole ;;
 	lint) echo shellcheck sparse perl git ;;
 	selftest) echo gcc make libc6-dev linux-libc-dev kmod e2fsprogs dmsetup ;;
