@@ -77,6 +77,9 @@ static int start_queue(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 
 	if (vhost_vq_get_backend(vq) || !vq->desc || !vq->avail || !vq->used)
 		return 0;
+	/* A stop that was interrupted: its requests are still in use. */
+	if (q->inflight)
+		return -EBUSY;
 	if (vq->num > VHOST_BLK_MAX_QUEUE_SIZE)
 		return -EINVAL;
 	if (!vhost_vq_access_ok(vq))
@@ -102,6 +105,27 @@ static void stop_taking(struct vhost_blk_queue *q)
 	mutex_lock(&q->vq.mutex);
 	vhost_vq_set_backend(&q->vq, NULL);
 	mutex_unlock(&q->vq.mutex);
+}
+
+/* Without the mutex: the used ring may not be written yet, see settle(). */
+static bool is_idle(struct vhost_blk_queue *q)
+{
+	return !READ_ONCE(q->inflight);
+}
+
+/* Let the worker finish what it was doing when the last request ended. */
+static void settle(struct vhost_blk_queue *q)
+{
+	mutex_lock(&q->vq.mutex);
+	mutex_unlock(&q->vq.mutex);
+}
+
+static int wait_until_idle(struct vhost_blk_queue *q)
+{
+	if (wait_event_killable(q->idle, is_idle(q)))
+		return -EINTR;
+	settle(q);
+	return 0;
 }
 
 /**
@@ -135,6 +159,10 @@ int vhost_blk_start(struct vhost_blk *blk)
 stop_started:
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		stop_taking(&blk->queues[i]);
+	/* A kick may have come in between. */
+	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
+		if (wait_until_idle(&blk->queues[i]))
+			return -EINTR;
 	return ret;
 }
 
@@ -148,16 +176,6 @@ void vhost_blk_stop(struct vhost_blk *blk)
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		stop_taking(&blk->queues[i]);
-}
-
-static bool is_idle(struct vhost_blk_queue *q)
-{
-	return !READ_ONCE(q->inflight);
-}
-
-static int wait_until_idle(struct vhost_blk_queue *q)
-{
-	return wait_event_killable(q->idle, is_idle(q)) ? -EINTR : 0;
 }
 
 /**

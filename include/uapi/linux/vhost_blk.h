@@ -73,9 +73,10 @@ struct vhost_blk_backend {
  * 1 starts the queues that were given addresses since.  0: stop; returns when
  * no request is in flight and everything completed is in the used rings.
  *
- * EINVAL: neither 0 nor 1, or a ring larger than VHOST_BLK_MAX_QUEUE_SIZE.
- * ENODEV: no backend.  EFAULT: a ring or the log is not in
- * accessible memory.  EPERM: not the owner.
+ * EBUSY: requests of an interrupted stop are still in flight.  EINVAL: neither
+ * 0 nor 1, or a ring larger than VHOST_BLK_MAX_QUEUE_SIZE.  ENODEV: no backend.
+ * EFAULT: a ring or the log is not in accessible memory.  ENOMEM.  EPERM: not
+ * the owner.
  */
 #define VHOST_BLK_SET_RUNNING	_IOW(VHOST_VIRTIO, 0x51, int)
 
