@@ -63,8 +63,9 @@ for group in "${groups[@]}"; do
 		packages+=("$word")
 	done
 	case $group in
-	lint | kunit | e2e) hosts+=(uml-7.3) ;;
+	lint | kunit) hosts+=(uml-7.3) ;;
 	selftest-uml-*) hosts+=("${group#selftest-}") ;;
+	e2e) hosts+=(uml-7.3 qemu-7.2) ;;
 	esac
 done
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
