@@ -136,7 +136,6 @@ struct vhost_blk_bounce {
  * struct vhost_blk_queue - a virtqueue
  * @vq: the vhost core's part; its private_data is the disk while the queue is
  *	started, NULL else
- * @blk: the device
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
@@ -155,7 +154,6 @@ struct vhost_blk_bounce {
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
-	struct vhost_blk *blk;
 
 	struct iovec *iov;
 	struct page *pages[VHOST_BLK_PIN_BATCH];
@@ -204,7 +202,7 @@ static inline struct vhost_blk_queue *to_queue(struct vhost_virtqueue *vq)
 extern const struct file_operations vhost_blk_fops;
 
 /* queue.c APIs: */
-void vhost_blk_queue_init(struct vhost_blk *blk, struct vhost_blk_queue *q);
+void vhost_blk_queue_init(struct vhost_blk_queue *q);
 void vhost_blk_queue_free(struct vhost_blk_queue *q);
 int vhost_blk_start(struct vhost_blk *blk);
 void vhost_blk_stop(struct vhost_blk *blk);

@@ -22,7 +22,7 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 	if (!blk)
 		return -ENOMEM;
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		vhost_blk_queue_init(blk, &blk->queues[i]);
+		vhost_blk_queue_init(&blk->queues[i]);
 		blk->vqs[i] = &blk->queues[i].vq;
 	}
 	vhost_dev_init(&blk->dev, blk->vqs, VHOST_BLK_MAX_QUEUES, UIO_MAXIOV,

@@ -14,12 +14,10 @@
 
 /**
  * vhost_blk_queue_init - prepare a queue before vhost_dev_init()
- * @blk: the device
  * @q: the queue, zeroed
  */
-void vhost_blk_queue_init(struct vhost_blk *blk, struct vhost_blk_queue *q)
+void vhost_blk_queue_init(struct vhost_blk_queue *q)
 {
-	q->blk = blk;
 	q->vq.handle_kick = vhost_blk_handle_kick;
 	init_llist_head(&q->done);
 	vhost_work_init(&q->done_work, vhost_blk_done_work);

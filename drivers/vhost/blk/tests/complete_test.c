@@ -99,7 +99,7 @@ static void orphan_test(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, f);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
-	vhost_blk_queue_init(NULL, &f->q);
+	vhost_blk_queue_init(&f->q);
 	mutex_init(&f->q.vq.mutex);
 	f->q.vq.dev = dev;
 	make_busy(&f->q, &f->reqs[0], 4096);
