@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: check.sh [GROUP…]
 #
-# Runs the groups of checks (all of them without an argument), each of which
-# prints TAP, and ends with one line: "N passed, N failed", and ", N skipped"
-# where any was.  Exit 1 if anything failed, or if any group did not run to its
-# end.  The TAP and messages of each group are kept in build/check/.
+# Runs the groups of checks (all of them without an argument), two at a time,
+# each of which prints TAP, and ends with one line: "N passed, N failed", and
+# ", N skipped" where any was.  Exit 1 if anything failed, or if any group did
+# not run to its end.  The TAP and messages of each group are kept in
+# build/check/.
 #
 #   lint              checkpatch, sparse, W=1, shellcheck
 #   harness           the judges of the test hosts themselves
@@ -25,8 +26,10 @@ set -euo pipefail
 [[ ${1:-} == --help ]] && { usage; exit; }
 exec </dev/null
 
-all=(lint harness model kunit selftest-uml-7.3 module selftest-tcg selftest-uml-6.1
-	selftest-uml-7.3-smp e2e qemu-10.0)
+# The long ones first, so that none is left alone at the end; cold, each after
+# what it needs has had time to be built.
+all=(lint selftest-tcg selftest-uml-7.3 harness model kunit e2e selftest-uml-6.1 module
+	selftest-uml-7.3-smp qemu-10.0)
 (($#)) || set -- "${all[@]}"
 groups=()
 for group; do
@@ -95,19 +98,17 @@ if ((${#hosts[@]})); then
 	prebuilder=$!
 	set +m
 fi
-trap '[[ -n $prebuilder ]] && kill -TERM -- "-$prebuilder" 2>/dev/null || :' EXIT
-trap 'exit 130' INT TERM
 
-passed=0 failed=0 skipped=0
-for group in "${groups[@]}"; do
+# Run one group: its TAP, its messages and "PASSED FAILED SKIPPED" to $results.
+run_group() {
+	local group=$1 recipe words status=0 begin p f s
 	recipe=$(recipe "$group")
 	read -ra words <<<"${recipe#*: }"
 	note "== $group"
 	begin=$(date +%s)
-	status=0
 	if [[ -x $VB_VM/${words[0]} ]]; then
 		"$VB_VM/${words[0]}" "${words[@]:1}" >"$results/$group.tap" \
-			2> >(tee "$results/$group.log" >&2) || status=$?
+			2> >(tee "$results/$group.log" | sed -u "s/^/$group: /" >&2) || status=$?
 	else
 		echo "Bail out! tools/testing/vm/${words[0]} is missing" >"$results/$group.tap"
 		status=1
@@ -126,6 +127,61 @@ for group in "${groups[@]}"; do
 		grep -E -B 12 '^ *not ok|^Bail out' "$results/$group.tap" | tail -n 120 >&2 || :
 	fi
 	note "== $group: $p passed, $f failed, $s skipped in $(($(date +%s) - begin)) s"
+	echo "$p $f $s" >"$results/$group.count"
+}
+
+lanes=()
+finish() {
+	local pid
+	for pid in $prebuilder "${lanes[@]}"; do
+		kill -TERM -- "-$pid" 2>/dev/null || :
+	done
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# Drop from `lanes` what has ended.
+reap_lanes() {
+	local pid left=()
+	for pid in "${lanes[@]}"; do
+		[[ -d /proc/$pid ]] && left+=("$pid")
+	done
+	lanes=("${left[@]}")
+	if [[ -n $prebuilder && ! -d /proc/$prebuilder ]]; then
+		prebuilder=''
+	fi
+}
+
+# Two at a time, since a test host keeps one CPU busy; while something is still
+# being built that is one of the two.
+start_when_free() {
+	while reap_lanes; ((${#lanes[@]} + (${#prebuilder} > 0) >= 2)); do
+		# One that is gone already is seen in the next turn.
+		wait -n 2>/dev/null || :
+	done
+	set -m
+	run_group "$1" &
+	lanes+=("$!")
+	set +m
+}
+
+for group in "${groups[@]}"; do
+	start_when_free "$group"
+done
+for pid in "${lanes[@]}"; do
+	wait "$pid" || :
+done
+lanes=()
+
+passed=0 failed=0 skipped=0
+for group in "${groups[@]}"; do
+	if [[ -s $results/$group.count ]]; then
+		read -r p f s <"$results/$group.count"
+	else
+		note "== $group: did not come to its end"
+		p=0 f=1 s=0
+	fi
+	note "$group: $p passed, $f failed, $s skipped"
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 
