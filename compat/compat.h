@@ -15,6 +15,66 @@
 #define kvzalloc_obj(obj, gfp)	kvzalloc(sizeof(obj), gfp)
 #endif
 
+/* Zoned devices came to virtio-blk with Linux 6.3 (VIRTIO 1.3, 5.2). */
+#include <linux/virtio_blk.h>
+
+#ifndef VIRTIO_BLK_F_ZONED
+#define VIRTIO_BLK_F_ZONED		17
+
+#define VIRTIO_BLK_T_ZONE_APPEND	15
+#define VIRTIO_BLK_T_ZONE_REPORT	16
+#define VIRTIO_BLK_T_ZONE_OPEN		18
+#define VIRTIO_BLK_T_ZONE_CLOSE		20
+#define VIRTIO_BLK_T_ZONE_FINISH	22
+#define VIRTIO_BLK_T_ZONE_RESET		24
+#define VIRTIO_BLK_T_ZONE_RESET_ALL	26
+
+#define VIRTIO_BLK_S_ZONE_INVALID_CMD	3
+#define VIRTIO_BLK_S_ZONE_UNALIGNED_WP	4
+#define VIRTIO_BLK_S_ZONE_OPEN_RESOURCE	5
+#define VIRTIO_BLK_S_ZONE_ACTIVE_RESOURCE 6
+
+#define VIRTIO_BLK_Z_HM			1
+
+#define VIRTIO_BLK_ZT_CONV		1
+#define VIRTIO_BLK_ZT_SWR		2
+#define VIRTIO_BLK_ZT_SWP		3
+
+#define VIRTIO_BLK_ZS_NOT_WP		0
+#define VIRTIO_BLK_ZS_EMPTY		1
+#define VIRTIO_BLK_ZS_IOPEN		2
+#define VIRTIO_BLK_ZS_EOPEN		3
+#define VIRTIO_BLK_ZS_CLOSED		4
+#define VIRTIO_BLK_ZS_RDONLY		13
+#define VIRTIO_BLK_ZS_FULL		14
+#define VIRTIO_BLK_ZS_OFFLINE		15
+
+struct virtio_blk_zoned_characteristics {
+	__virtio32 zone_sectors;
+	__virtio32 max_open_zones;
+	__virtio32 max_active_zones;
+	__virtio32 max_append_sectors;
+	__virtio32 write_granularity;
+	__u8 model;
+	__u8 unused2[3];
+};
+
+struct virtio_blk_zone_descriptor {
+	__virtio64 z_cap;
+	__virtio64 z_start;
+	__virtio64 z_wp;
+	__u8 z_type;
+	__u8 z_state;
+	__u8 reserved[38];
+};
+
+struct virtio_blk_zone_report {
+	__virtio64 nr_zones;
+	__u8 reserved[56];
+	struct virtio_blk_zone_descriptor zones[];
+};
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #include <linux/errno.h>
 
@@ -49,6 +109,35 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 
 /* vq_err() of an older vhost.h still says eventfd_signal(ctx, 1). */
 #define eventfd_signal(ctx, ...) vhost_blk_eventfd_signal(ctx)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#include <linux/fs.h>
+
+/* Freeze protection was the caller's. */
+static inline ssize_t vhost_blk_vfs_iter_write(struct file *file,
+					       struct iov_iter *iter,
+					       loff_t *pos, rwf_t flags)
+{
+	ssize_t ret;
+
+	file_start_write(file);
+	ret = vfs_iter_write(file, iter, pos, flags);
+	file_end_write(file);
+	return ret;
+}
+
+#define vfs_iter_write vhost_blk_vfs_iter_write
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+#include <linux/blkdev.h>
+
+#define blkdev_zone_mgmt(bdev, op, sector, nr) \
+	blkdev_zone_mgmt(bdev, op, sector, nr, GFP_NOIO)
+
+/* Host-aware devices, of before 6.9, are written like any other. */
+#define bdev_is_zoned(bdev) (bdev_zoned_model(bdev) == BLK_ZONED_HM)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 4a: block devices, by one bio on the guest's own pages.
+ * Stage 4a: block devices, by one bio on the guest's own pages.  What moves no
+ * data, but a flush, sleeps in the block layer and goes to the workqueue.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/log2.h>
 
 #include "blk.h"
+
+/* What the device can do beyond reading, writing and flushing. */
+static u64 bdev_features(struct block_device *bdev)
+{
+	u64 features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+
+	if (bdev_max_discard_sectors(bdev) && bdev_discard_granularity(bdev))
+		features |= 1ULL << VIRTIO_BLK_F_DISCARD;
+	if (bdev_max_secure_erase_sectors(bdev))
+		features |= 1ULL << VIRTIO_BLK_F_SECURE_ERASE;
+	/* There, it is zones that are reset, and written one after the other. */
+	return bdev_is_zoned(bdev) ? 0 : features;
+}
 
 static int bdev_open(struct vhost_blk_disk *disk)
 {
@@ -28,7 +42,13 @@ static int bdev_open(struct vhost_blk_disk *disk)
 	disk->ro |= bdev_read_only(bdev);
 	disk->block_size = bdev_logical_block_size(bdev);
 	disk->mem_mask = bdev_dma_alignment(bdev) | (SECTOR_SIZE - 1);
-	return 0;
+	disk->features = bdev_features(bdev);
+	return vhost_blk_zone_open(disk);
+}
+
+static int bdev_flush(const struct vhost_blk_disk *disk)
+{
+	return blkdev_issue_flush(disk->bdev);
 }
 
 static u64 bdev_capacity(const struct vhost_blk_disk *disk)
@@ -37,7 +57,7 @@ static u64 bdev_capacity(const struct vhost_blk_disk *disk)
 }
 
 /* Counted in logical blocks, little endian (5.2.4). */
-static void bdev_topology(const struct vhost_blk_disk *disk,
+static void fill_topology(const struct vhost_blk_disk *disk,
 			  struct virtio_blk_config *config)
 {
 	struct block_device *bdev = disk->bdev;
@@ -53,23 +73,127 @@ static void bdev_topology(const struct vhost_blk_disk *disk,
 	config->opt_io_size = __cpu_to_virtio32(true, bdev_io_opt(bdev) / block);
 }
 
+/* Limits of ranges, in sectors. */
+static void fill_ranges(struct block_device *bdev,
+			struct virtio_blk_config *config)
+{
+	u32 discard = bdev_max_discard_sectors(bdev);
+	u32 granularity = bdev_discard_granularity(bdev) / SECTOR_SIZE;
+	u32 zeroes = bdev_write_zeroes_sectors(bdev);
+	u32 erase = bdev_max_secure_erase_sectors(bdev);
+
+	config->max_discard_sectors =
+		__cpu_to_virtio32(true, vhost_blk_cap_range(discard));
+	config->max_discard_seg = __cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
+	config->discard_sector_alignment = __cpu_to_virtio32(true, granularity);
+
+	config->write_zeroes_may_unmap = discard || zeroes;
+	config->max_write_zeroes_sectors =
+		__cpu_to_virtio32(true, vhost_blk_cap_zeroes(zeroes));
+	config->max_write_zeroes_seg =
+		__cpu_to_virtio32(true, VHOST_BLK_MAX_ZEROES);
+
+	config->max_secure_erase_sectors =
+		__cpu_to_virtio32(true, vhost_blk_cap_range(erase));
+	config->max_secure_erase_seg =
+		__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
+	config->secure_erase_sector_alignment =
+		__cpu_to_virtio32(true, granularity);
+}
+
+static void bdev_config(const struct vhost_blk_disk *disk,
+			union vhost_blk_config *config)
+{
+	fill_topology(disk, &config->v);
+	fill_ranges(disk->bdev, &config->v);
+	if (disk->zone_sectors)
+		vhost_blk_zone_config(disk, config);
+}
+
+static int do_range(struct block_device *bdev, enum vhost_blk_op op,
+		    const struct vhost_blk_range *range)
+{
+	sector_t sector = range->pos >> SECTOR_SHIFT;
+	sector_t nr = range->len >> SECTOR_SHIFT;
+
+	switch (op) {
+	case VHOST_BLK_OP_DISCARD:
+		return blkdev_issue_discard(bdev, sector, nr, GFP_NOIO);
+	case VHOST_BLK_OP_WRITE_ZEROES:
+		return blkdev_issue_zeroout(bdev, sector, nr, GFP_NOIO,
+					    range->unmap ?
+					    0 : BLKDEV_ZERO_NOUNMAP);
+	case VHOST_BLK_OP_SECURE_ERASE:
+		return blkdev_issue_secure_erase(bdev, sector, nr, GFP_NOIO);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int do_ranges(struct vhost_blk_req *req)
+{
+	struct block_device *bdev = req->disk->bdev;
+	struct vhost_blk_io *io = &req->io;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < io->nr_ranges && !ret; i++)
+		if (io->ranges[i].len)
+			ret = do_range(bdev, io->op, &io->ranges[i]);
+	if (!ret && io->sync && io->op == VHOST_BLK_OP_WRITE_ZEROES)
+		ret = blkdev_issue_flush(bdev);
+	return ret;
+}
+
+/* A zone that refuses something gets to say why. */
+static bool needs_reason(const struct vhost_blk_req *req, int error)
+{
+	return req->disk->zone_sectors && error == -EIO &&
+	       req->io.op != VHOST_BLK_OP_READ &&
+	       req->io.op != VHOST_BLK_OP_FLUSH;
+}
+
+static void bdev_control(struct vhost_blk_req *req)
+{
+	int ret;
+
+	if (vhost_blk_op_has_ranges(req->io.op))
+		ret = do_ranges(req);
+	else
+		ret = vhost_blk_zone_control(req);
+	if (needs_reason(req, ret))
+		vhost_blk_zone_explain(req);
+	else
+		vhost_blk_req_done(req, ret);
+}
+
 static void bdev_end_io(struct bio *bio)
 {
 	struct vhost_blk_req *req = bio->bi_private;
 	int error = blk_status_to_errno(bio->bi_status);
+	__le64 sector = cpu_to_le64(bio->bi_iter.bi_sector);
 
 	bio_uninit(bio);
+	if (needs_reason(req, error)) {
+		vhost_blk_punt(req, vhost_blk_zone_explain);
+		return;
+	}
+	if (req->io.op == VHOST_BLK_OP_ZONE_APPEND)
+		vhost_blk_reply_set(req, &sector, sizeof(sector));
 	vhost_blk_req_done(req, error);
 }
 
 static blk_opf_t bdev_opf(const struct vhost_blk_io *io)
 {
+	blk_opf_t write = REQ_SYNC | REQ_IDLE | (io->sync ? REQ_FUA : 0);
+
 	switch (io->op) {
 	case VHOST_BLK_OP_READ:
 		return REQ_OP_READ;
 	case VHOST_BLK_OP_WRITE:
-		return REQ_OP_WRITE | REQ_SYNC | REQ_IDLE |
-		       (io->sync ? REQ_FUA : 0);
+		return REQ_OP_WRITE | write;
+	case VHOST_BLK_OP_ZONE_APPEND:
+		return REQ_OP_ZONE_APPEND | write;
 	default:
 		return REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC;
 	}
@@ -80,6 +204,10 @@ static void bdev_submit(struct vhost_blk_req *req)
 	struct vhost_blk_io *io = &req->io;
 	struct bio *bio = &req->bio;
 
+	if (!io->nr_bvec && io->op != VHOST_BLK_OP_FLUSH) {
+		vhost_blk_punt(req, bdev_control);
+		return;
+	}
 	bio_init(bio, req->disk->bdev, NULL, 0, bdev_opf(io));
 	bio->bi_private = req;
 	bio->bi_end_io = bdev_end_io;
@@ -100,6 +228,7 @@ static void bdev_submit(struct vhost_blk_req *req)
 const struct vhost_blk_ops vhost_blk_bdev_ops = {
 	.open = bdev_open,
 	.capacity = bdev_capacity,
-	.topology = bdev_topology,
+	.flush = bdev_flush,
+	.config = bdev_config,
 	.submit = bdev_submit,
 };

@@ -2,18 +2,22 @@
 /*
  * Stage 4b: regular files, direct or buffered as they were opened.
  *
- * The worker tries with IOCB_NOWAIT.  What that can't do, and a flush, is
- * left to a workqueue.
+ * The worker tries with IOCB_NOWAIT.  What that can't do, and what moves no
+ * data, is left to a workqueue.
  */
 #include <linux/blkdev.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/ioprio.h>
 #include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
 
 #include "blk.h"
 
-static void file_work(struct work_struct *work);
+static void file_retry(struct vhost_blk_req *req);
 
 /* Alignment that direct I/O on the file wants, for offsets and for memory. */
 static int direct_limits(struct vhost_blk_disk *disk)
@@ -49,6 +53,9 @@ static int file_open(struct vhost_blk_disk *disk)
 	if (!disk->ro && (file->f_flags & O_APPEND))
 		return -EINVAL;
 
+	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	if (file->f_op->fallocate)
+		disk->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
 	disk->block_size = SECTOR_SIZE;
 	return file->f_flags & O_DIRECT ? direct_limits(disk) : 0;
 }
@@ -58,22 +65,35 @@ static u64 file_capacity(const struct vhost_blk_disk *disk)
 	return i_size_read(file_inode(disk->file)) >> SECTOR_SHIFT;
 }
 
-static void file_topology(const struct vhost_blk_disk *disk,
-			  struct virtio_blk_config *config)
+static int file_flush(const struct vhost_blk_disk *disk)
 {
-	u32 preferred = i_blocksize(file_inode(disk->file));
-
-	if (preferred > disk->block_size)
-		config->physical_block_exp =
-			ilog2(preferred / disk->block_size);
-	config->min_io_size =
-		__cpu_to_virtio16(true, 1 << config->physical_block_exp);
+	return vfs_fsync(disk->file, 1);
 }
 
-static void punt(struct vhost_blk_req *req)
+static void file_config(const struct vhost_blk_disk *disk,
+			union vhost_blk_config *config)
 {
-	INIT_WORK(&req->file.work, file_work);
-	queue_work(vhost_blk_wq, &req->file.work);
+	u32 preferred = i_blocksize(file_inode(disk->file));
+	struct virtio_blk_config *v = &config->v;
+	u32 most = 0;
+
+	if (preferred > disk->block_size)
+		v->physical_block_exp = ilog2(preferred / disk->block_size);
+	v->min_io_size = __cpu_to_virtio16(true, 1 << v->physical_block_exp);
+
+	if (disk->features & 1ULL << VIRTIO_BLK_F_DISCARD) {
+		most = VHOST_BLK_MAX_RANGE_SECTORS;
+		v->max_discard_sectors = __cpu_to_virtio32(true, most);
+		v->max_discard_seg =
+			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
+		v->discard_sector_alignment =
+			__cpu_to_virtio32(true, max(preferred, disk->block_size) /
+						SECTOR_SIZE);
+		v->write_zeroes_may_unmap = 1;
+	}
+	v->max_write_zeroes_sectors =
+		__cpu_to_virtio32(true, vhost_blk_cap_zeroes(most));
+	v->max_write_zeroes_seg = __cpu_to_virtio32(true, VHOST_BLK_MAX_ZEROES);
 }
 
 /* Take in what one try brought; from any context. */
@@ -86,7 +106,7 @@ static void file_result(struct vhost_blk_req *req, long ret)
 		if (req->file.done >= req->io.len)
 			vhost_blk_req_done(req, 0);
 		else
-			punt(req);
+			vhost_blk_punt(req, file_retry);
 		return;
 	}
 	/*
@@ -94,7 +114,7 @@ static void file_result(struct vhost_blk_req *req, long ret)
 	 * waiting; a true error comes again.
 	 */
 	if (nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP || ret == -EINVAL))
-		punt(req);
+		vhost_blk_punt(req, file_retry);
 	else
 		vhost_blk_req_done(req, ret ? ret : -EIO);
 }
@@ -139,6 +159,7 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 	iov_iter_advance(&iter, req->file.done);
 
 	init_sync_kiocb(iocb, file);
+	iocb->ki_ioprio = req->file.ioprio;
 	iocb->ki_pos = io->pos + req->file.done;
 	iocb->ki_flags |= flags | (write && io->sync ? IOCB_DSYNC : 0);
 	iocb->ki_complete = file_complete;
@@ -155,30 +176,94 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 		file_complete(iocb, ret);
 }
 
-static void file_work(struct work_struct *work)
+static void file_retry(struct vhost_blk_req *req)
 {
-	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
-						 file.work);
+	file_rw(req, 0);
+}
 
-	if (req->io.op == VHOST_BLK_OP_FLUSH)
-		vhost_blk_req_done(req, vfs_fsync(req->disk->file, 1));
-	else
-		file_rw(req, 0);
+/* Without the file system's help. */
+static int write_zeroes(struct file *file, loff_t pos, u64 left)
+{
+	struct bio_vec bvec[16];
+	struct iov_iter iter;
+	unsigned int i;
+	ssize_t ret;
+
+	for (i = 0; i < ARRAY_SIZE(bvec); i++)
+		bvec_set_page(&bvec[i], ZERO_PAGE(0), PAGE_SIZE, 0);
+	while (left) {
+		size_t len = min_t(u64, left, ARRAY_SIZE(bvec) * PAGE_SIZE);
+
+		iov_iter_bvec(&iter, ITER_SOURCE, bvec, ARRAY_SIZE(bvec), len);
+		ret = vfs_iter_write(file, &iter, &pos, 0);
+		if (ret <= 0)
+			return ret ? ret : -EIO;
+		left -= ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int zero_range(struct file *file, const struct vhost_blk_range *range)
+{
+	int mode = range->unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	int ret = -EOPNOTSUPP;
+
+	if (file->f_op->fallocate)
+		ret = vfs_fallocate(file, mode | FALLOC_FL_KEEP_SIZE, range->pos,
+				    range->len);
+	if (ret == -EOPNOTSUPP)
+		ret = write_zeroes(file, range->pos, range->len);
+	return ret;
+}
+
+static int do_range(struct file *file, enum vhost_blk_op op,
+		    const struct vhost_blk_range *range)
+{
+	int ret;
+
+	if (op == VHOST_BLK_OP_WRITE_ZEROES)
+		return zero_range(file, range);
+	ret = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			    range->pos, range->len);
+	/* A discard is a hint, for a file system that can't take it too. */
+	return ret == -EOPNOTSUPP ? 0 : ret;
+}
+
+/* What moves no data. */
+static void file_control(struct vhost_blk_req *req)
+{
+	struct vhost_blk_io *io = &req->io;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < io->nr_ranges && !ret; i++)
+		if (io->ranges[i].len)
+			ret = do_range(req->disk->file, io->op, &io->ranges[i]);
+	if (!ret && (io->op == VHOST_BLK_OP_FLUSH ||
+		     (io->sync && io->op == VHOST_BLK_OP_WRITE_ZEROES)))
+		ret = file_flush(req->disk);
+	vhost_blk_req_done(req, ret);
 }
 
 static void file_submit(struct vhost_blk_req *req)
 {
+	if (!req->io.nr_bvec) {
+		vhost_blk_punt(req, file_control);
+		return;
+	}
 	req->file.done = 0;
-	if (req->io.op != VHOST_BLK_OP_FLUSH &&
-	    (req->disk->file->f_mode & FMODE_NOWAIT))
+	req->file.ioprio = get_current_ioprio();
+	if (req->disk->file->f_mode & FMODE_NOWAIT)
 		file_rw(req, IOCB_NOWAIT);
 	else
-		punt(req);
+		vhost_blk_punt(req, file_retry);
 }
 
 const struct vhost_blk_ops vhost_blk_file_ops = {
 	.open = file_open,
 	.capacity = file_capacity,
-	.topology = file_topology,
+	.flush = file_flush,
+	.config = file_config,
 	.submit = file_submit,
 };

@@ -48,6 +48,7 @@ struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg)
 	disk->ro = (arg->flags & VHOST_BLK_BACKEND_F_RO) ||
 		   !(disk->file->f_mode & FMODE_WRITE);
 	memcpy(disk->serial, arg->serial, sizeof(disk->serial));
+	vhost_blk_owner_get(&disk->owner);
 
 	ret = pick_ops(disk);
 	if (ret)
@@ -55,6 +56,7 @@ struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg)
 	return disk;
 
 put_file:
+	vhost_blk_owner_put(&disk->owner);
 	fput(disk->file);
 free_disk:
 	kfree(disk);
@@ -69,14 +71,37 @@ void vhost_blk_disk_close(struct vhost_blk_disk *disk)
 {
 	if (!disk)
 		return;
+	vhost_blk_owner_put(&disk->owner);
 	fput(disk->file);
 	kfree(disk);
+}
+
+/* Zeroes that have to be written, at a time. */
+#define UNAIDED_SECTORS	(32U * 1024 * 1024 / SECTOR_SIZE)
+
+/**
+ * vhost_blk_cap_range - sectors of a range, for the configuration space
+ * @sectors: what the device can do at a time
+ */
+u32 vhost_blk_cap_range(u32 sectors)
+{
+	return min(sectors, VHOST_BLK_MAX_RANGE_SECTORS);
+}
+
+/**
+ * vhost_blk_cap_zeroes - the same for zeroes, which every device can write
+ * @sectors: what the device can do at a time, 0 where it is of no help
+ */
+u32 vhost_blk_cap_zeroes(u32 sectors)
+{
+	return vhost_blk_cap_range(sectors ?: UNAIDED_SECTORS);
 }
 
 /**
  * vhost_blk_disk_limits - what requests are to be checked against
  * @disk: the backend
- * @limits: filled in, as of now: size and write protection may change
+ * @limits: filled in, but for its ops, as of now: size and write protection
+ *	may change
  */
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits)
@@ -84,5 +109,7 @@ void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 	limits->block_sectors = disk->block_size / SECTOR_SIZE;
 	limits->capacity = round_down(disk->ops->capacity(disk),
 				      limits->block_sectors);
+	limits->zone_sectors = disk->zone_sectors;
+	limits->append_sectors = disk->append_sectors;
 	limits->ro = disk->ro || (disk->bdev && bdev_read_only(disk->bdev));
 }

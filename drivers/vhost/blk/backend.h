@@ -9,16 +9,19 @@
 #include <linux/types.h>
 #include <linux/vhost_blk.h>
 
+struct cgroup_subsys_state;
+struct mem_cgroup;
 struct vhost_blk_req;
 struct vhost_blk_disk;
 struct vhost_blk_limits;
-struct virtio_blk_config;
+union vhost_blk_config;
 
 /**
  * struct vhost_blk_ops - a kind of backend
  * @open: fill in the rest of a disk whose @file is set; may refuse
  * @capacity: current size in sectors of 512 bytes; may change at any time
- * @topology: fill in what the device knows beyond its block size
+ * @flush: make stable what has been written; sleeps
+ * @config: fill in what the device knows beyond its block size
  * @submit: start req->io.  It is called from the worker of the queue with the
  *	mutex of the virtqueue held, must not wait for the I/O, and calls
  *	vhost_blk_req_done() exactly once, from any context.
@@ -26,9 +29,20 @@ struct virtio_blk_config;
 struct vhost_blk_ops {
 	int (*open)(struct vhost_blk_disk *disk);
 	u64 (*capacity)(const struct vhost_blk_disk *disk);
-	void (*topology)(const struct vhost_blk_disk *disk,
-			 struct virtio_blk_config *config);
+	int (*flush)(const struct vhost_blk_disk *disk);
+	void (*config)(const struct vhost_blk_disk *disk,
+		       union vhost_blk_config *config);
 	void (*submit)(struct vhost_blk_req *req);
+};
+
+/**
+ * struct vhost_blk_owner - whom the I/O of a backend is charged to
+ * @blkcg: the io controller's group, or NULL
+ * @memcg: the memory controller's, or NULL
+ */
+struct vhost_blk_owner {
+	struct cgroup_subsys_state *blkcg;
+	struct mem_cgroup *memcg;
 };
 
 /**
@@ -36,7 +50,11 @@ struct vhost_blk_ops {
  * @ops: the kind
  * @file: our own reference
  * @bdev: of a block device, and then as long as @file lives
+ * @owner: whom the I/O is charged to
  * @ro: nothing may be changed
+ * @features: bits of virtio-blk that depend on the backend
+ * @zone_sectors: sectors in a zone, 0 for none
+ * @append_sectors: sectors of one zone append, at most
  * @block_size: logical block in bytes, a power of two from 512 up
  * @mem_mask: bits that must be 0 in the address and the length of every
  *	segment of data, or it has to be bounced
@@ -46,7 +64,11 @@ struct vhost_blk_disk {
 	const struct vhost_blk_ops *ops;
 	struct file *file;
 	struct block_device *bdev;
+	struct vhost_blk_owner owner;
 	bool ro;
+	u64 features;
+	u32 zone_sectors;
+	u32 append_sectors;
 	u32 block_size;
 	u32 mem_mask;
 	u8 serial[VHOST_BLK_SERIAL_LEN];
@@ -55,9 +77,24 @@ struct vhost_blk_disk {
 extern const struct vhost_blk_ops vhost_blk_bdev_ops;
 extern const struct vhost_blk_ops vhost_blk_file_ops;
 
+/* owner.c APIs: */
+void vhost_blk_owner_get(struct vhost_blk_owner *owner);
+void vhost_blk_owner_put(struct vhost_blk_owner *owner);
+struct mem_cgroup *vhost_blk_owner_begin(const struct vhost_blk_owner *owner);
+void vhost_blk_owner_end(struct mem_cgroup *before);
+
+/* zone.c APIs: */
+int vhost_blk_zone_open(struct vhost_blk_disk *disk);
+void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
+			   union vhost_blk_config *config);
+int vhost_blk_zone_control(struct vhost_blk_req *req);
+void vhost_blk_zone_explain(struct vhost_blk_req *req);
+
 /* backend.c APIs: */
 struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg);
 void vhost_blk_disk_close(struct vhost_blk_disk *disk);
+u32 vhost_blk_cap_range(u32 sectors);
+u32 vhost_blk_cap_zeroes(u32 sectors);
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits);
 

@@ -55,9 +55,11 @@
  * @op: the operation; never VHOST_BLK_OP_GET_ID
  * @pos: offset in the backend, in bytes
  * @len: in bytes
- * @bvec: @len bytes of pages, none for a flush
+ * @bvec: @len bytes of pages, where data is moved
  * @nr_bvec: how many
- * @sync: a write is to be stable when it completes (5.2.6.2)
+ * @ranges: of the operations that have them, else NULL
+ * @nr_ranges: how many
+ * @sync: what is written is to be stable when it completes (5.2.6.2)
  */
 struct vhost_blk_io {
 	enum vhost_blk_op op;
@@ -65,19 +67,35 @@ struct vhost_blk_io {
 	u32 len;
 	struct bio_vec *bvec;
 	unsigned int nr_bvec;
+	struct vhost_blk_range *ranges;
+	unsigned int nr_ranges;
 	bool sync;
 };
 
 /**
  * struct vhost_blk_file_io - what backend-file.c keeps for a request
  * @iocb: of the current try
- * @work: for what can't be done without sleeping
+ * @ioprio: of the worker that took the request
  * @done: bytes done by earlier tries
  */
 struct vhost_blk_file_io {
 	struct kiocb iocb;
-	struct work_struct work;
+	u16 ioprio;
 	u32 done;
+};
+
+/**
+ * struct vhost_blk_reply - what the device answers besides data and status
+ * @buf: the answer, behind @iov; vhost_blk_cmd.reply bytes of room
+ * @len: bytes of it so far
+ * @nr_iov: segments in @iov
+ * @iov: where it goes to in guest memory
+ */
+struct vhost_blk_reply {
+	void *buf;
+	u32 len;
+	unsigned int nr_iov;
+	struct iovec iov[];
 };
 
 /**
@@ -93,6 +111,9 @@ struct vhost_blk_file_io {
  * @status_slot: where it gets it
  * @cmd: what the guest asked for
  * @io: what is being done for it
+ * @reply: NULL where @cmd has none
+ * @work: runs @punted
+ * @punted: what is done in the workqueue
  * @inline_bvec: of @io, where they are enough
  * @bio: backend-bdev.c's
  * @file: backend-file.c's
@@ -109,6 +130,9 @@ struct vhost_blk_req {
 	u8 __user *status_slot;
 	struct vhost_blk_cmd cmd;
 	struct vhost_blk_io io;
+	struct vhost_blk_reply *reply;
+	struct work_struct work;
+	void (*punted)(struct vhost_blk_req *req);
 	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
 	union {
 		struct bio bio;
@@ -144,6 +168,8 @@ struct vhost_blk_bounce {
  * @paused: no chain is taken while an ioctl waits for those in flight
  * @broken: a chain couldn't be answered; no more are taken until a new start
  * @starved: chains are waiting for @inflight_bytes or @bounce
+ * @sync: every write is to be stable when it completes
+ * @ops: bits of the operations that the driver has negotiated
  * @bounce: NULL before the first request that needs it
  * @done: requests whose I/O is done, by the backend; emptied by the worker
  * @done_work: the worker's part of completion
@@ -164,6 +190,8 @@ struct vhost_blk_queue {
 	bool paused;
 	bool broken;
 	bool starved;
+	bool sync;
+	u32 ops;
 	struct vhost_blk_bounce *bounce;
 
 	struct llist_head done;
@@ -178,6 +206,9 @@ struct vhost_blk_queue {
  * @vqs: for the vhost core
  * @disk: what is attached, or NULL; protected by dev.mutex
  * @features: acknowledged by the guest; protected by dev.mutex
+ * @writeback: of the configuration space; protected by dev.mutex
+ * @capacity: that the guest has been told of last; protected by dev.mutex
+ * @resize: looks whether it still is
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
  * @queues: all that there may be; only those with addresses are started
@@ -187,9 +218,26 @@ struct vhost_blk {
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
 	struct vhost_blk_disk *disk;
 	u64 features;
+	bool writeback;
+	u64 capacity;
+	struct delayed_work resize;
 	struct eventfd_ctx *config_call;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
 };
+
+/*
+ * struct virtio_blk_config as Linux has it from 6.3 on: the older one ends
+ * before .zoned.
+ */
+union vhost_blk_config {
+	struct virtio_blk_config v;
+	struct {
+		u8 before_zoned[72];
+		struct virtio_blk_zoned_characteristics zoned;
+	};
+};
+
+static_assert(sizeof(union vhost_blk_config) == 96);
 
 extern struct workqueue_struct *vhost_blk_wq;
 
@@ -215,11 +263,19 @@ bool vhost_blk_running(struct vhost_blk *blk);
 
 /* config.c APIs: */
 u64 vhost_blk_features(const struct vhost_blk *blk);
-void vhost_blk_fill_config(const struct vhost_blk *blk,
-			   struct virtio_blk_config *config);
+bool vhost_blk_may_attach(const struct vhost_blk *blk,
+			  const struct vhost_blk_disk *disk);
+u32 vhost_blk_ops_of(u64 features);
+bool vhost_blk_must_sync(const struct vhost_blk *blk);
 long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp);
+
+/* resize.c APIs: */
+void vhost_blk_resize_init(struct vhost_blk *blk);
+void vhost_blk_resize_look(struct vhost_blk *blk);
+void vhost_blk_resize_watch(struct vhost_blk *blk);
+void vhost_blk_resize_end(struct vhost_blk *blk);
 
 /* kick.c APIs: */
 void vhost_blk_handle_kick(struct vhost_work *work);
@@ -230,9 +286,25 @@ int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 		  unsigned int nr);
 void vhost_blk_unmap(struct vhost_blk_req *req);
 
+/* ranges.c APIs: */
+int vhost_blk_read_ranges(struct vhost_blk_req *req,
+			  const struct vhost_blk_limits *limits,
+			  const struct iovec *iov, unsigned int nr);
+
+/* reply.c APIs: */
+int vhost_blk_reply_prepare(struct vhost_blk_req *req, const struct iovec *iov,
+			    unsigned int nr);
+void vhost_blk_reply_set(struct vhost_blk_req *req, const void *from, u32 len);
+int vhost_blk_reply_send(struct vhost_blk_req *req);
+
+/* owner.c APIs: */
+void vhost_blk_punt(struct vhost_blk_req *req,
+		    void (*fn)(struct vhost_blk_req *req));
+
 /* bounce.c APIs: */
 bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
-			   const struct iovec *iov, unsigned int nr);
+			   enum vhost_blk_op op, const struct iovec *iov,
+			   unsigned int nr);
 int vhost_blk_bounce_start(struct vhost_blk_req *req, const struct iovec *iov,
 			   unsigned int nr);
 bool vhost_blk_bounce_next(struct vhost_blk_req *req);
@@ -240,8 +312,8 @@ void vhost_blk_bounce_end(struct vhost_blk_req *req);
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 
 /* complete.c APIs: */
-u8 vhost_blk_status(int error);
-u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u8 status);
+u8 vhost_blk_status(int error, bool zoned);
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status);
 void vhost_blk_req_done(struct vhost_blk_req *req, int error);
 void vhost_blk_done_work(struct vhost_work *work);
 void vhost_blk_orphan_work(struct work_struct *work);

@@ -17,20 +17,33 @@
 
 #define WINDOW_BYTES	(VHOST_BLK_BOUNCE_PAGES * PAGE_SIZE)
 
+/*
+ * The block layer can't split an append, so each segment of it has to be one
+ * of the device's own: whole pages are, and there are few enough of them
+ * (disk->append_sectors).
+ */
+static u32 mask_of(const struct vhost_blk_disk *disk, enum vhost_blk_op op)
+{
+	return op == VHOST_BLK_OP_ZONE_APPEND ? disk->mem_mask | ~PAGE_MASK :
+						disk->mem_mask;
+}
+
 /**
  * vhost_blk_must_bounce - is any segment out of line for the backend?
  * @disk: the backend
+ * @op: the operation
  * @iov: the data
  * @nr: segments in @iov
  */
 bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
-			   const struct iovec *iov, unsigned int nr)
+			   enum vhost_blk_op op, const struct iovec *iov,
+			   unsigned int nr)
 {
 	unsigned long bits = 0;
 
 	while (nr--)
 		bits |= (unsigned long)iov[nr].iov_base | iov[nr].iov_len;
-	return bits & disk->mem_mask;
+	return bits & mask_of(disk, op);
 }
 
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce)
@@ -102,8 +115,7 @@ static int fill_window(struct vhost_blk_req *req)
 		bv->bv_len = min_t(u32, left, PAGE_SIZE);
 		left -= bv->bv_len;
 	}
-	return io->op == VHOST_BLK_OP_WRITE ? copy_window(b, io->len, false) :
-					      0;
+	return io->op == VHOST_BLK_OP_READ ? 0 : copy_window(b, io->len, false);
 }
 
 /**

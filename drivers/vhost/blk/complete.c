@@ -13,14 +13,22 @@
 /**
  * vhost_blk_status - the one table from errno to virtio status
  * @error: 0 or a negative errno
+ * @zoned: of a device with zones
  */
-u8 vhost_blk_status(int error)
+u8 vhost_blk_status(int error, bool zoned)
 {
 	switch (error) {
 	case 0:
 		return VIRTIO_BLK_S_OK;
 	case -EOPNOTSUPP:
 		return VIRTIO_BLK_S_UNSUPP;
+	/* BLK_STS_ZONE_OPEN_RESOURCE and BLK_STS_ZONE_ACTIVE_RESOURCE */
+	case -ETOOMANYREFS:
+		return zoned ? VIRTIO_BLK_S_ZONE_OPEN_RESOURCE :
+			       VIRTIO_BLK_S_IOERR;
+	case -EOVERFLOW:
+		return zoned ? VIRTIO_BLK_S_ZONE_ACTIVE_RESOURCE :
+			       VIRTIO_BLK_S_IOERR;
 	default:
 		return VIRTIO_BLK_S_IOERR;
 	}
@@ -53,13 +61,14 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 /**
  * vhost_blk_used_len - bytes that the device wrote into a chain (2.7.8.2)
  * @cmd: what the guest asked for
+ * @replied: bytes of the reply
  * @status: what it got
  */
-u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u8 status)
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status)
 {
-	if (status != VIRTIO_BLK_S_OK || cmd->op == VHOST_BLK_OP_WRITE)
+	if (status != VIRTIO_BLK_S_OK)
 		return 1;
-	return cmd->len + 1;
+	return cmd->op == VHOST_BLK_OP_READ ? cmd->len + 1 : replied + 1;
 }
 
 static void release(struct vhost_blk_req *req)
@@ -70,24 +79,55 @@ static void release(struct vhost_blk_req *req)
 		vhost_blk_bounce_end(req);
 	else
 		vhost_blk_unmap(req);
+	kfree(req->io.ranges);
+	req->io.ranges = NULL;
+	kvfree(req->reply);
+	req->reply = NULL;
 	req->busy = false;
 	q->inflight--;
 	q->inflight_bytes -= req->cmd.len;
+}
+
+/* The status of a request whose answer, where it has one, is with the guest. */
+static u8 settle_status(struct vhost_blk_req *req, u32 *replied)
+{
+	u8 status = req->status;
+
+	if (req->error)
+		status = vhost_blk_status(req->error, req->disk->zone_sectors);
+	if (status != VIRTIO_BLK_S_OK || !req->reply)
+		return status;
+	if (vhost_blk_reply_send(req))
+		return VIRTIO_BLK_S_IOERR;
+	*replied = req->reply->len;
+	return status;
 }
 
 /* Write the status of a request and its entry for the used ring. */
 static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
 {
 	struct vhost_virtqueue *vq = &req->q->vq;
-	u8 status = req->error ? vhost_blk_status(req->error) : req->status;
-	u32 len = vhost_blk_used_len(&req->cmd, status);
+	u32 len, replied = 0;
+	u8 status;
 
+	status = settle_status(req, &replied);
+	len = vhost_blk_used_len(&req->cmd, replied, status);
 	trace_vhost_blk_complete(req->q, req->head, status, len);
 	if (put_user(status, req->status_slot))
 		return false;
 	used->id = cpu_to_vhost32(vq, req->head);
 	used->len = cpu_to_vhost32(vq, len);
 	return true;
+}
+
+/* A request that is bounced may have more windows. */
+static bool go_on(struct vhost_blk_req *req)
+{
+	struct mem_cgroup *before = vhost_blk_owner_begin(&req->disk->owner);
+	bool more = vhost_blk_bounce_next(req);
+
+	vhost_blk_owner_end(before);
+	return more;
 }
 
 /* Take all that is done; vq->heads has room for every request of a queue. */
@@ -98,7 +138,7 @@ static unsigned int finish_done(struct vhost_blk_queue *q)
 	unsigned int nr = 0;
 
 	llist_for_each_entry_safe(req, next, list, done_node) {
-		if (req->bounced && vhost_blk_bounce_next(req))
+		if (req->bounced && go_on(req))
 			continue;
 		if (answer(req, &q->vq.heads[nr]))
 			nr++;

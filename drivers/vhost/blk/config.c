@@ -5,6 +5,7 @@
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/eventfd.h>
+#include <linux/math64.h>
 #include <linux/uaccess.h>
 
 #include "blk.h"
@@ -19,11 +20,25 @@ static const u64 vhost_blk_module_features =
 	FEATURE(VIRTIO_F_VERSION_1) |
 	FEATURE(VIRTIO_BLK_F_SIZE_MAX) |
 	FEATURE(VIRTIO_BLK_F_SEG_MAX) |
-	FEATURE(VIRTIO_BLK_F_RO) |
+	FEATURE(VIRTIO_BLK_F_GEOMETRY) |
 	FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
 	FEATURE(VIRTIO_BLK_F_FLUSH) |
 	FEATURE(VIRTIO_BLK_F_TOPOLOGY) |
+	FEATURE(VIRTIO_BLK_F_CONFIG_WCE) |
 	FEATURE(VIRTIO_BLK_F_MQ);
+
+/* Those that one backend has and another hasn't. */
+static const u64 vhost_blk_backend_features =
+	FEATURE(VIRTIO_BLK_F_RO) |
+	FEATURE(VIRTIO_BLK_F_DISCARD) |
+	FEATURE(VIRTIO_BLK_F_WRITE_ZEROES) |
+	FEATURE(VIRTIO_BLK_F_SECURE_ERASE) |
+	FEATURE(VIRTIO_BLK_F_ZONED);
+
+static u64 features_of(const struct vhost_blk_disk *disk)
+{
+	return disk->features | (disk->ro ? FEATURE(VIRTIO_BLK_F_RO) : 0);
+}
 
 /**
  * vhost_blk_features - the bits on offer
@@ -34,36 +49,95 @@ static const u64 vhost_blk_module_features =
  */
 u64 vhost_blk_features(const struct vhost_blk *blk)
 {
-	u64 features = vhost_blk_module_features;
-
-	if (blk->disk && !blk->disk->ro)
-		features &= ~FEATURE(VIRTIO_BLK_F_RO);
-	return features;
+	return vhost_blk_module_features |
+	       (blk->disk ? features_of(blk->disk) : vhost_blk_backend_features);
 }
 
 /**
- * vhost_blk_fill_config - the configuration space (5.2.4) as it is now
+ * vhost_blk_may_attach - can a backend be what the guest believes it has?
  * @blk: the device, its mutex held
- * @config: filled in
+ * @disk: the backend
+ *
+ * Nothing is believed before features are negotiated.  A guest that knows of
+ * a read-only disk, or has one, needn't be told that it can be written now.
  */
-void vhost_blk_fill_config(const struct vhost_blk *blk,
-			   struct virtio_blk_config *config)
+bool vhost_blk_may_attach(const struct vhost_blk *blk,
+			  const struct vhost_blk_disk *disk)
+{
+	u64 ro = FEATURE(VIRTIO_BLK_F_RO), known = blk->features;
+
+	if (!known)
+		return true;
+	if (blk->disk && disk->block_size > blk->disk->block_size)
+		return false;
+	if (disk->ro && !(known & ro) && !(blk->disk && blk->disk->ro))
+		return false;
+	return !(known & vhost_blk_backend_features & ~ro & ~disk->features);
+}
+
+/**
+ * vhost_blk_ops_of - the operations that a driver may use
+ * @features: that it has acknowledged
+ */
+u32 vhost_blk_ops_of(u64 features)
+{
+	u32 ops = VHOST_BLK_BASIC_OPS;
+
+	if (features & FEATURE(VIRTIO_BLK_F_DISCARD))
+		ops |= BIT(VHOST_BLK_OP_DISCARD);
+	if (features & FEATURE(VIRTIO_BLK_F_WRITE_ZEROES))
+		ops |= BIT(VHOST_BLK_OP_WRITE_ZEROES);
+	if (features & FEATURE(VIRTIO_BLK_F_SECURE_ERASE))
+		ops |= BIT(VHOST_BLK_OP_SECURE_ERASE);
+	if (features & FEATURE(VIRTIO_BLK_F_ZONED))
+		ops |= VHOST_BLK_ZONE_OPS;
+	return ops;
+}
+
+/**
+ * vhost_blk_must_sync - is each write to be stable when it completes (5.2.6.2)?
+ * @blk: the device, its mutex held
+ */
+bool vhost_blk_must_sync(const struct vhost_blk *blk)
+{
+	if (blk->features & FEATURE(VIRTIO_BLK_F_CONFIG_WCE))
+		return !blk->writeback;
+	return !(blk->features & FEATURE(VIRTIO_BLK_F_FLUSH));
+}
+
+/* Any will do for those who still ask: this is what disks used to say. */
+static void fill_geometry(u64 capacity, struct virtio_blk_geometry *geometry)
+{
+	const unsigned int heads = 16, sectors = 63, most = 16383;
+	u64 cylinders = div_u64(capacity, heads * sectors);
+
+	geometry->heads = heads;
+	geometry->sectors = sectors;
+	geometry->cylinders =
+		__cpu_to_virtio16(true, min_t(u64, cylinders, most));
+}
+
+/* The configuration space (5.2.4) as it is now. */
+static void fill_config(const struct vhost_blk *blk,
+			union vhost_blk_config *config)
 {
 	struct vhost_blk_disk *disk = blk->disk;
+	struct virtio_blk_config *v = &config->v;
 	struct vhost_blk_limits limits;
 
 	memset(config, 0, sizeof(*config));
-	config->num_queues = __cpu_to_virtio16(true, VHOST_BLK_MAX_QUEUES);
+	v->num_queues = __cpu_to_virtio16(true, VHOST_BLK_MAX_QUEUES);
+	v->wce = blk->writeback;
 	if (!disk)
 		return;
 
 	vhost_blk_disk_limits(disk, &limits);
-	config->capacity = __cpu_to_virtio64(true, limits.capacity);
-	config->size_max = __cpu_to_virtio32(true, VHOST_BLK_SIZE_MAX);
-	config->seg_max = __cpu_to_virtio32(true, VHOST_BLK_SEG_MAX);
-	config->blk_size = __cpu_to_virtio32(true, disk->block_size);
-	config->wce = 1;
-	disk->ops->topology(disk, config);
+	v->capacity = __cpu_to_virtio64(true, limits.capacity);
+	v->size_max = __cpu_to_virtio32(true, VHOST_BLK_SIZE_MAX);
+	v->seg_max = __cpu_to_virtio32(true, VHOST_BLK_SEG_MAX);
+	v->blk_size = __cpu_to_virtio32(true, disk->block_size);
+	fill_geometry(limits.capacity, &v->geometry);
+	disk->ops->config(disk, config);
 }
 
 /* Check the window of a config ioctl; @argp is its argument. */
@@ -72,8 +146,8 @@ static long config_window(struct vhost_vdpa_config *window,
 {
 	if (copy_from_user(window, argp, sizeof(*window)))
 		return -EFAULT;
-	if (!window->len || window->off > sizeof(struct virtio_blk_config) ||
-	    window->len > sizeof(struct virtio_blk_config) - window->off)
+	if (!window->len || window->off > sizeof(union vhost_blk_config) ||
+	    window->len > sizeof(union vhost_blk_config) - window->off)
 		return -EINVAL;
 	return 0;
 }
@@ -87,15 +161,37 @@ long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vdpa_config __user *user = argp;
 	struct vhost_vdpa_config window;
-	struct virtio_blk_config config;
+	union vhost_blk_config config;
 	long ret = config_window(&window, argp);
 
 	if (ret)
 		return ret;
-	vhost_blk_fill_config(blk, &config);
+	fill_config(blk, &config);
 	if (copy_to_user(user->buf, (u8 *)&config + window.off, window.len))
 		return -EFAULT;
 	return 0;
+}
+
+/*
+ * Once a driver believes in a writethrough cache it doesn't flush any more, so
+ * what was completed before has to be made stable here.
+ */
+static long set_writeback(struct vhost_blk *blk, bool writeback)
+{
+	bool before = blk->writeback;
+	long ret;
+
+	if (writeback == before)
+		return 0;
+	ret = vhost_blk_pause(blk);
+	if (ret)
+		return ret;
+	if (!writeback && blk->disk && !blk->disk->ro)
+		ret = blk->disk->ops->flush(blk->disk);
+	if (!ret)
+		blk->writeback = writeback;
+	vhost_blk_resume(blk);
+	return ret;
 }
 
 /**
@@ -103,20 +199,23 @@ long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
  * @blk: the device, its mutex held
  * @argp: the ioctl's argument
  *
- * `writeback` is all that a driver may write (5.2.4), and that only where
- * VIRTIO_BLK_F_CONFIG_WCE is offered, which it isn't yet.
+ * `writeback` is all that a driver may write (5.2.4).
  */
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp)
 {
+	struct vhost_vdpa_config __user *user = argp;
 	struct vhost_vdpa_config window;
 	long ret = config_window(&window, argp);
+	u8 writeback;
 
 	if (ret)
 		return ret;
 	if (window.off != offsetof(struct virtio_blk_config, wce) ||
 	    window.len != sizeof_field(struct virtio_blk_config, wce))
 		return -EINVAL;
-	return -EOPNOTSUPP;
+	if (get_user(writeback, user->buf))
+		return -EFAULT;
+	return writeback > 1 ? -EINVAL : set_writeback(blk, writeback);
 }
 
 /**

@@ -27,6 +27,8 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 	}
 	vhost_dev_init(&blk->dev, blk->vqs, VHOST_BLK_MAX_QUEUES, UIO_MAXIOV,
 		       VHOST_BLK_WEIGHT, VHOST_BLK_BYTE_WEIGHT, true, NULL);
+	vhost_blk_resize_init(blk);
+	blk->writeback = true;
 	file->private_data = blk;
 	return 0;
 }
@@ -37,6 +39,7 @@ static void shut_down(struct vhost_blk *blk)
 	unsigned int i;
 
 	vhost_blk_stop(blk);
+	vhost_blk_resize_end(blk);
 	vhost_blk_drain_uninterruptible(blk);
 	vhost_dev_stop(&blk->dev);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
@@ -47,6 +50,7 @@ static void shut_down(struct vhost_blk *blk)
 		eventfd_ctx_put(blk->config_call);
 	blk->config_call = NULL;
 	blk->features = 0;
+	blk->writeback = true;
 }
 
 static int vhost_blk_release(struct inode *inode, struct file *file)
@@ -72,6 +76,10 @@ static long set_features(struct vhost_blk *blk, void __user *argp)
 		return -EBUSY;
 
 	blk->features = features;
+	/* A driver that can't flush starts with writethrough (5.2.5.2). */
+	if (features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE) &&
+	    !(features & (1ULL << VIRTIO_BLK_F_FLUSH)))
+		blk->writeback = false;
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		struct vhost_virtqueue *vq = &blk->queues[i].vq;
 
@@ -106,24 +114,11 @@ static long set_backend_features(void __user *argp)
 	return features ? -EOPNOTSUPP : 0;
 }
 
-/* Would the guest be given less than it has negotiated? */
-static bool may_replace(struct vhost_blk *blk, struct vhost_blk_disk *new)
-{
-	bool knows_ro = blk->features & (1ULL << VIRTIO_BLK_F_RO);
-	bool was_ro = blk->disk && blk->disk->ro;
-
-	return !new->ro || !blk->features || knows_ro || was_ro;
-}
-
 static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 {
-	struct virtio_blk_config before, after;
 	unsigned int i;
 
-	vhost_blk_fill_config(blk, &before);
 	swap(blk->disk, new);
-	vhost_blk_fill_config(blk, &after);
-
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		struct vhost_virtqueue *vq = &blk->queues[i].vq;
 
@@ -133,8 +128,7 @@ static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 		mutex_unlock(&vq->mutex);
 	}
 	vhost_blk_disk_close(new);
-	if (before.capacity != after.capacity && blk->config_call)
-		eventfd_signal(blk->config_call);
+	vhost_blk_resize_look(blk);
 }
 
 static long set_backend(struct vhost_blk *blk, void __user *argp)
@@ -156,7 +150,7 @@ static long set_backend(struct vhost_blk *blk, void __user *argp)
 		disk = vhost_blk_disk_open(&arg);
 		if (IS_ERR(disk))
 			return PTR_ERR(disk);
-		if (!may_replace(blk, disk)) {
+		if (!vhost_blk_may_attach(blk, disk)) {
 			vhost_blk_disk_close(disk);
 			return -EOPNOTSUPP;
 		}

@@ -42,25 +42,69 @@ static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
 	return hdr;
 }
 
-/* Without flushes the guest relies on every write being stable (5.2.6.2). */
-static bool writes_must_be_stable(struct vhost_blk_queue *q)
+/**
+ * struct chain - a descriptor chain, cut to what the request is about
+ * @out: readable segments: data, or ranges
+ * @nr_out: how many
+ * @in: writable segments: data of a read, or the reply
+ * @nr_in: how many
+ */
+struct chain {
+	struct iovec *out;
+	unsigned int nr_out;
+	struct iovec *in;
+	unsigned int nr_in;
+};
+
+static void cut_chain(struct chain *chain, const struct vhost_blk_cmd *cmd)
 {
-	return !vhost_has_feature(&q->vq, VIRTIO_BLK_F_FLUSH);
+	u32 in = cmd->reply, out = 0;
+
+	if (cmd->op == VHOST_BLK_OP_READ)
+		in = cmd->len;
+	else
+		out = cmd->len;
+	chain->nr_out = vhost_blk_iov_trim(&chain->out, chain->nr_out,
+					   sizeof(struct virtio_blk_outhdr),
+					   out);
+	chain->nr_in = vhost_blk_iov_trim(&chain->in, chain->nr_in, 0, in);
 }
 
-static int get_id(struct vhost_blk_req *req, const struct iovec *iov,
-		  unsigned int nr)
+/* Is the data of a request not where the backend can take it? */
+static bool must_bounce(const struct vhost_blk_disk *disk,
+			const struct vhost_blk_cmd *cmd,
+			const struct chain *chain)
 {
-	struct iov_iter iter;
-	u32 len = req->cmd.len;
+	if (cmd->op == VHOST_BLK_OP_READ)
+		return vhost_blk_must_bounce(disk, cmd->op, chain->in,
+					     chain->nr_in);
+	return vhost_blk_op_moves_data(cmd->op) &&
+	       vhost_blk_must_bounce(disk, cmd->op, chain->out, chain->nr_out);
+}
 
-	iov_iter_init(&iter, ITER_DEST, iov, nr, len);
-	return copy_to_iter(req->disk->serial, len, &iter) == len ? 0 : -EFAULT;
+/* Have all of a checked request but its outcome. */
+static int prepare(struct vhost_blk_req *req, struct chain *chain,
+		   const struct vhost_blk_limits *limits)
+{
+	bool read = req->cmd.op == VHOST_BLK_OP_READ;
+	const struct iovec *data = read ? chain->in : chain->out;
+	unsigned int nr = read ? chain->nr_in : chain->nr_out;
+	int ret = 0;
+
+	if (req->cmd.reply)
+		ret = vhost_blk_reply_prepare(req, chain->in, chain->nr_in);
+	if (ret || !req->cmd.len)
+		return ret;
+	if (vhost_blk_op_has_ranges(req->cmd.op))
+		return vhost_blk_read_ranges(req, limits, data, nr);
+	if (req->bounced)
+		return vhost_blk_bounce_start(req, data, nr);
+	return vhost_blk_map(req, data, nr);
 }
 
 /* Do what a checked request asks for; ends in vhost_blk_req_done(). */
-static void execute(struct vhost_blk_req *req, const struct iovec *iov,
-		    unsigned int nr)
+static void execute(struct vhost_blk_req *req, struct chain *chain,
+		    const struct vhost_blk_limits *limits)
 {
 	struct vhost_blk_cmd *cmd = &req->cmd;
 	int ret;
@@ -69,26 +113,23 @@ static void execute(struct vhost_blk_req *req, const struct iovec *iov,
 		.op = cmd->op,
 		.pos = cmd->pos,
 		.len = cmd->len,
-		.sync = writes_must_be_stable(req->q),
+		.sync = req->q->sync,
 	};
-
-	if (cmd->op == VHOST_BLK_OP_GET_ID) {
-		vhost_blk_req_done(req, get_id(req, iov, nr));
+	ret = prepare(req, chain, limits);
+	if (ret || req->status != VIRTIO_BLK_S_OK) {
+		vhost_blk_req_done(req, ret);
 		return;
 	}
-	if (cmd->op != VHOST_BLK_OP_FLUSH) {
-		if (!cmd->len) {
-			vhost_blk_req_done(req, 0);
-			return;
-		}
-		if (req->bounced)
-			ret = vhost_blk_bounce_start(req, iov, nr);
-		else
-			ret = vhost_blk_map(req, iov, nr);
-		if (ret) {
-			vhost_blk_req_done(req, ret);
-			return;
-		}
+	if (cmd->op == VHOST_BLK_OP_GET_ID) {
+		if (req->reply)
+			vhost_blk_reply_set(req, req->disk->serial,
+					    VHOST_BLK_SERIAL_LEN);
+		vhost_blk_req_done(req, 0);
+		return;
+	}
+	if (vhost_blk_op_moves_data(cmd->op) && !cmd->len) {
+		vhost_blk_req_done(req, 0);
+		return;
 	}
 	trace_vhost_blk_submit(req->q, req->head, req->io.pos, req->io.len,
 			       req->io.nr_bvec, req->bounced);
@@ -105,6 +146,19 @@ static bool admit(struct vhost_blk_queue *q, u32 len, bool bounced)
 	return q->inflight_bytes + len <= VHOST_BLK_MAX_INFLIGHT_BYTES;
 }
 
+static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
+		  const struct vhost_blk_cmd *cmd, u8 status)
+{
+	struct vhost_blk_queue *q = req->q;
+
+	req->busy = true;
+	req->disk = disk;
+	req->cmd = *cmd;
+	req->status = status;
+	q->inflight++;
+	q->inflight_bytes += cmd->len;
+}
+
 /*
  * Start the request of a chain.  Return: 0, -EAGAIN where it has to wait and
  * is still on the ring, or an error where it can't be answered.
@@ -112,15 +166,14 @@ static bool admit(struct vhost_blk_queue *q, u32 len, bool bounced)
 static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		      unsigned int head, unsigned int out, unsigned int in)
 {
-	struct vhost_blk_req *req;
+	struct chain chain = { q->iov, out, q->iov + out, in };
+	u64 readable = vhost_blk_iov_len(chain.out, out);
+	u64 writable = vhost_blk_iov_len(chain.in, in);
+	u8 __user *slot = vhost_blk_status_slot(chain.in, in);
+	struct vhost_blk_limits limits = { .ops = q->ops };
 	struct vhost_blk_header hdr = {};
-	struct vhost_blk_limits limits;
-	struct iovec *data = q->iov;
-	u64 readable = vhost_blk_iov_len(q->iov, out);
-	u64 writable = vhost_blk_iov_len(q->iov + out, in);
-	unsigned int nr = out;
-	u8 __user *slot = vhost_blk_status_slot(q->iov + out, in);
 	struct vhost_blk_cmd cmd;
+	struct vhost_blk_req *req;
 	bool bounced = false;
 	u8 status;
 
@@ -132,29 +185,18 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	status = vhost_blk_parse(read_header(q, out, readable, &hdr), readable,
 				 writable, &limits, &cmd);
 	if (status == VIRTIO_BLK_S_OK) {
-		if (cmd.op != VHOST_BLK_OP_WRITE) {
-			data += out;
-			nr = in;
-		}
-		nr = vhost_blk_iov_trim(&data, nr, cmd.skip, cmd.len);
-		bounced = cmd.op != VHOST_BLK_OP_GET_ID &&
-			  vhost_blk_must_bounce(disk, data, nr);
+		cut_chain(&chain, &cmd);
+		bounced = must_bounce(disk, &cmd, &chain);
 		if (!admit(q, cmd.len, bounced))
 			return -EAGAIN;
 	}
 
-	req->busy = true;
-	req->disk = disk;
-	req->cmd = cmd;
+	begin(req, disk, &cmd, status);
 	req->bounced = bounced;
-	req->status = status;
 	req->status_slot = slot;
-	q->inflight++;
-	q->inflight_bytes += cmd.len;
 	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
-
 	if (status == VIRTIO_BLK_S_OK)
-		execute(req, data, nr);
+		execute(req, &chain, &limits);
 	else
 		vhost_blk_req_done(req, 0);
 	return 0;
@@ -212,14 +254,17 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 						  poll.work);
 	struct vhost_blk_queue *q = to_queue(vq);
 	struct vhost_blk_disk *disk;
+	struct mem_cgroup *before;
 	struct blk_plug plug;
 
 	mutex_lock(&vq->mutex);
 	disk = vhost_vq_get_backend(vq);
 	if (disk && !q->paused && !q->broken) {
+		before = vhost_blk_owner_begin(&disk->owner);
 		blk_start_plug(&plug);
 		take_chains(q, disk);
 		blk_finish_plug(&plug);
+		vhost_blk_owner_end(before);
 	}
 	mutex_unlock(&vq->mutex);
 }

@@ -68,7 +68,7 @@ static int alloc_requests(struct vhost_blk_queue *q)
 }
 
 /* Return: 1 where the queue was started, 0 where there was nothing to do. */
-static int start_queue(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
+static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	int ret;
@@ -86,7 +86,7 @@ static int start_queue(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 	if (ret)
 		return ret;
 
-	vhost_vq_set_backend(vq, disk);
+	vhost_vq_set_backend(vq, blk->disk);
 	ret = vhost_vq_init_access(vq);
 	if (ret) {
 		vhost_vq_set_backend(vq, NULL);
@@ -95,6 +95,8 @@ static int start_queue(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 	q->paused = false;
 	q->broken = false;
 	q->starved = false;
+	q->sync = vhost_blk_must_sync(blk);
+	q->ops = vhost_blk_ops_of(blk->features);
 	return 1;
 }
 
@@ -142,7 +144,7 @@ int vhost_blk_start(struct vhost_blk *blk)
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		q = &blk->queues[i];
 		mutex_lock(&q->vq.mutex);
-		ret = start_queue(q, blk->disk);
+		ret = start_queue(blk, q);
 		mutex_unlock(&q->vq.mutex);
 		if (ret < 0)
 			goto stop_started;
@@ -152,6 +154,7 @@ int vhost_blk_start(struct vhost_blk *blk)
 	/* The guest may have made chains available before. */
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		vhost_poll_queue(&blk->queues[i].vq.poll);
+	vhost_blk_resize_watch(blk);
 	return 0;
 
 stop_started:
@@ -224,7 +227,7 @@ void vhost_blk_drain_uninterruptible(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_resume - let paused queues take chains again
+ * vhost_blk_resume - let paused queues take chains again, by the rules of now
  * @blk: the device, its mutex held
  */
 void vhost_blk_resume(struct vhost_blk *blk)
@@ -236,6 +239,7 @@ void vhost_blk_resume(struct vhost_blk *blk)
 		q = &blk->queues[i];
 		mutex_lock(&q->vq.mutex);
 		q->paused = false;
+		q->sync = vhost_blk_must_sync(blk);
 		if (vhost_vq_get_backend(&q->vq))
 			vhost_poll_queue(&q->vq.poll);
 		mutex_unlock(&q->vq.mutex);

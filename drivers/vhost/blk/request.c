@@ -83,15 +83,19 @@ unsigned int vhost_blk_iov_trim(struct iovec **iov, unsigned int nr, u64 skip,
 }
 
 /* Whole blocks that lie in the backend; no sum here can wrap. */
-static bool range_ok(u64 sector, u64 len, const struct vhost_blk_limits *limits)
+static bool sectors_ok(u64 sector, u64 nr,
+		       const struct vhost_blk_limits *limits)
 {
-	u64 nr = len / SECTOR_BYTES;
-
-	if (len % SECTOR_BYTES || len > VHOST_BLK_MAX_BYTES)
-		return false;
 	if ((sector | nr) & (limits->block_sectors - 1))
 		return false;
 	return nr <= limits->capacity && sector <= limits->capacity - nr;
+}
+
+static bool range_ok(u64 sector, u64 len, const struct vhost_blk_limits *limits)
+{
+	if (len % SECTOR_BYTES || len > VHOST_BLK_MAX_BYTES)
+		return false;
+	return sectors_ok(sector, len / SECTOR_BYTES, limits);
 }
 
 static u8 parse_rw(const struct vhost_blk_header *hdr, u64 len,
@@ -103,6 +107,148 @@ static u8 parse_rw(const struct vhost_blk_header *hdr, u64 len,
 	cmd->pos = hdr->sector * SECTOR_BYTES;
 	cmd->len = len;
 	return VIRTIO_BLK_S_OK;
+}
+
+static u8 parse_array(u64 len, unsigned int max_ranges,
+		      struct vhost_blk_cmd *cmd)
+{
+	const u32 one = sizeof(struct virtio_blk_discard_write_zeroes);
+
+	if (!len || len % one || len / one > max_ranges)
+		return VIRTIO_BLK_S_IOERR;
+	cmd->len = len;
+	return VIRTIO_BLK_S_OK;
+}
+
+static bool starts_zone(u64 sector, const struct vhost_blk_limits *limits)
+{
+	return sector < limits->capacity &&
+	       !(sector & (limits->zone_sectors - 1));
+}
+
+/* The device answers with where the data went (5.2.6.1). */
+static u8 parse_append(const struct vhost_blk_header *hdr, u64 len, u64 room,
+		       const struct vhost_blk_limits *limits,
+		       struct vhost_blk_cmd *cmd)
+{
+	if (room < sizeof(__le64))
+		return VIRTIO_BLK_S_IOERR;
+	if (!starts_zone(hdr->sector, limits) || !len ||
+	    len > (u64)limits->append_sectors * SECTOR_BYTES ||
+	    len > (u64)limits->zone_sectors * SECTOR_BYTES)
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	cmd->reply = sizeof(__le64);
+	return parse_rw(hdr, len, limits, cmd);
+}
+
+/* As many descriptors as there is room for, at least one. */
+static u8 parse_report(const struct vhost_blk_header *hdr, u64 room,
+		       const struct vhost_blk_limits *limits,
+		       struct vhost_blk_cmd *cmd)
+{
+	const u32 head = sizeof(struct virtio_blk_zone_report);
+	const u32 one = sizeof(struct virtio_blk_zone_descriptor);
+
+	if (hdr->sector >= limits->capacity || room < head + one)
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	room = min_t(u64, room, head + VHOST_BLK_MAX_REPORT * one);
+	cmd->pos = hdr->sector * SECTOR_BYTES;
+	cmd->reply = room - (room - head) % one;
+	return VIRTIO_BLK_S_OK;
+}
+
+/* Open, close, finish and reset of one zone. */
+static u8 parse_zone(const struct vhost_blk_header *hdr,
+		     const struct vhost_blk_limits *limits,
+		     struct vhost_blk_cmd *cmd)
+{
+	if (!starts_zone(hdr->sector, limits))
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	cmd->pos = hdr->sector * SECTOR_BYTES;
+	return VIRTIO_BLK_S_OK;
+}
+
+/* From VIRTIO_BLK_T_* to an operation; -1 for none. */
+static int op_of(u32 type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_IN:
+		return VHOST_BLK_OP_READ;
+	case VIRTIO_BLK_T_OUT:
+		return VHOST_BLK_OP_WRITE;
+	case VIRTIO_BLK_T_FLUSH:
+		return VHOST_BLK_OP_FLUSH;
+	case VIRTIO_BLK_T_GET_ID:
+		return VHOST_BLK_OP_GET_ID;
+	case VIRTIO_BLK_T_DISCARD:
+		return VHOST_BLK_OP_DISCARD;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return VHOST_BLK_OP_WRITE_ZEROES;
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return VHOST_BLK_OP_SECURE_ERASE;
+	case VIRTIO_BLK_T_ZONE_APPEND:
+		return VHOST_BLK_OP_ZONE_APPEND;
+	case VIRTIO_BLK_T_ZONE_REPORT:
+		return VHOST_BLK_OP_ZONE_REPORT;
+	case VIRTIO_BLK_T_ZONE_OPEN:
+		return VHOST_BLK_OP_ZONE_OPEN;
+	case VIRTIO_BLK_T_ZONE_CLOSE:
+		return VHOST_BLK_OP_ZONE_CLOSE;
+	case VIRTIO_BLK_T_ZONE_FINISH:
+		return VHOST_BLK_OP_ZONE_FINISH;
+	case VIRTIO_BLK_T_ZONE_RESET:
+		return VHOST_BLK_OP_ZONE_RESET;
+	case VIRTIO_BLK_T_ZONE_RESET_ALL:
+		return VHOST_BLK_OP_ZONE_RESET_ALL;
+	default:
+		return -1;
+	}
+}
+
+static bool op_changes(enum vhost_blk_op op)
+{
+	switch (op) {
+	case VHOST_BLK_OP_READ:
+	case VHOST_BLK_OP_FLUSH:
+	case VHOST_BLK_OP_GET_ID:
+	case VHOST_BLK_OP_ZONE_REPORT:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static u8 parse_op(const struct vhost_blk_header *hdr, u64 data, u64 room,
+		   const struct vhost_blk_limits *limits,
+		   struct vhost_blk_cmd *cmd)
+{
+	switch (cmd->op) {
+	case VHOST_BLK_OP_READ:
+		return parse_rw(hdr, room, limits, cmd);
+	case VHOST_BLK_OP_WRITE:
+		return parse_rw(hdr, data, limits, cmd);
+	case VHOST_BLK_OP_GET_ID:
+		cmd->reply = min_t(u64, room, VHOST_BLK_SERIAL_LEN);
+		return VIRTIO_BLK_S_OK;
+	case VHOST_BLK_OP_DISCARD:
+	case VHOST_BLK_OP_SECURE_ERASE:
+		return parse_array(data, VHOST_BLK_MAX_RANGES, cmd);
+	case VHOST_BLK_OP_WRITE_ZEROES:
+		return parse_array(data, VHOST_BLK_MAX_ZEROES, cmd);
+	case VHOST_BLK_OP_ZONE_APPEND:
+		return parse_append(hdr, data, room, limits, cmd);
+	case VHOST_BLK_OP_ZONE_REPORT:
+		return parse_report(hdr, room, limits, cmd);
+	case VHOST_BLK_OP_ZONE_OPEN:
+	case VHOST_BLK_OP_ZONE_CLOSE:
+	case VHOST_BLK_OP_ZONE_FINISH:
+	case VHOST_BLK_OP_ZONE_RESET:
+		return parse_zone(hdr, limits, cmd);
+	case VHOST_BLK_OP_FLUSH:
+	case VHOST_BLK_OP_ZONE_RESET_ALL:
+		return VIRTIO_BLK_S_OK;
+	}
+	return VIRTIO_BLK_S_UNSUPP;
 }
 
 /**
@@ -122,28 +268,62 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		   u64 writable, const struct vhost_blk_limits *limits,
 		   struct vhost_blk_cmd *cmd)
 {
+	int op;
+
 	*cmd = (struct vhost_blk_cmd){};
 	if (!hdr || readable < HEADER_BYTES)
 		return VIRTIO_BLK_S_IOERR;
 
-	switch (hdr->type) {
-	case VIRTIO_BLK_T_IN:
-		cmd->op = VHOST_BLK_OP_READ;
-		return parse_rw(hdr, writable - 1, limits, cmd);
-	case VIRTIO_BLK_T_OUT:
-		cmd->op = VHOST_BLK_OP_WRITE;
-		cmd->skip = HEADER_BYTES;
-		if (limits->ro)
-			return VIRTIO_BLK_S_IOERR;
-		return parse_rw(hdr, readable - HEADER_BYTES, limits, cmd);
-	case VIRTIO_BLK_T_FLUSH:
-		cmd->op = VHOST_BLK_OP_FLUSH;
-		return VIRTIO_BLK_S_OK;
-	case VIRTIO_BLK_T_GET_ID:
-		cmd->op = VHOST_BLK_OP_GET_ID;
-		cmd->len = min_t(u64, writable - 1, VHOST_BLK_SERIAL_LEN);
-		return VIRTIO_BLK_S_OK;
-	default:
+	op = op_of(hdr->type);
+	if (op < 0 || !(limits->ops & BIT(op)))
 		return VIRTIO_BLK_S_UNSUPP;
+	cmd->op = op;
+	if (limits->ro && op_changes(op))
+		return VIRTIO_BLK_S_IOERR;
+	return parse_op(hdr, readable - HEADER_BYTES, writable - 1, limits, cmd);
+}
+
+/* What a range may be flagged with (5.2.6.2). */
+static bool flags_ok(enum vhost_blk_op op, u32 flags)
+{
+	if (op == VHOST_BLK_OP_WRITE_ZEROES)
+		flags &= ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+	return !flags;
+}
+
+/**
+ * vhost_blk_parse_ranges - check the ranges of a request, all of them
+ * @raw: as the guest wrote them, little endian, read once
+ * @nr: how many, at least 1
+ * @op: what is to be done with them
+ * @limits: of the backend
+ * @ranges: filled in; may be the memory of none of the others
+ *
+ * Return: VIRTIO_BLK_S_OK, or the status that the chain is to be given.
+ */
+u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
+			  unsigned int nr, enum vhost_blk_op op,
+			  const struct vhost_blk_limits *limits,
+			  struct vhost_blk_range *ranges)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!flags_ok(op, le32_to_cpu(raw[i].flags)))
+			return VIRTIO_BLK_S_UNSUPP;
+
+	for (i = 0; i < nr; i++) {
+		u64 sector = le64_to_cpu(raw[i].sector);
+		u32 sectors = le32_to_cpu(raw[i].num_sectors);
+
+		if (sectors > VHOST_BLK_MAX_RANGE_SECTORS ||
+		    !sectors_ok(sector, sectors, limits))
+			return VIRTIO_BLK_S_IOERR;
+		ranges[i] = (struct vhost_blk_range){
+			.pos = sector * SECTOR_BYTES,
+			.len = (u64)sectors * SECTOR_BYTES,
+			.unmap = raw[i].flags != 0,
+		};
 	}
+	return VIRTIO_BLK_S_OK;
 }

@@ -7,18 +7,55 @@
 #ifndef VHOST_BLK_REQUEST_H
 #define VHOST_BLK_REQUEST_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 #include <linux/uio.h>
 
 /* Bytes of one request's data, at most: SIZE_MAX times SEG_MAX is less. */
 #define VHOST_BLK_MAX_BYTES	(1024U * 1024 * 1024)
 
+/*
+ * Ranges of one request, and sectors of one range, at most.  Zeroes may have
+ * to be written one by one, so that there are fewer of them.
+ */
+#define VHOST_BLK_MAX_RANGES	256
+#define VHOST_BLK_MAX_ZEROES	16
+#define VHOST_BLK_MAX_RANGE_SECTORS	(8U * 1024 * 1024)
+
+/* Descriptors of one zone report, at most. */
+#define VHOST_BLK_MAX_REPORT	1024
+
 enum vhost_blk_op {
 	VHOST_BLK_OP_READ,
 	VHOST_BLK_OP_WRITE,
 	VHOST_BLK_OP_FLUSH,
 	VHOST_BLK_OP_GET_ID,
+	VHOST_BLK_OP_DISCARD,
+	VHOST_BLK_OP_WRITE_ZEROES,
+	VHOST_BLK_OP_SECURE_ERASE,
+	VHOST_BLK_OP_ZONE_APPEND,
+	VHOST_BLK_OP_ZONE_REPORT,
+	VHOST_BLK_OP_ZONE_OPEN,
+	VHOST_BLK_OP_ZONE_CLOSE,
+	VHOST_BLK_OP_ZONE_FINISH,
+	VHOST_BLK_OP_ZONE_RESET,
+	VHOST_BLK_OP_ZONE_RESET_ALL,
 };
+
+/* Those that every device has. */
+#define VHOST_BLK_BASIC_OPS	(BIT(VHOST_BLK_OP_READ) | \
+				 BIT(VHOST_BLK_OP_WRITE) | \
+				 BIT(VHOST_BLK_OP_FLUSH) | \
+				 BIT(VHOST_BLK_OP_GET_ID))
+
+/* Those of VIRTIO_BLK_F_ZONED. */
+#define VHOST_BLK_ZONE_OPS	(BIT(VHOST_BLK_OP_ZONE_APPEND) | \
+				 BIT(VHOST_BLK_OP_ZONE_REPORT) | \
+				 BIT(VHOST_BLK_OP_ZONE_OPEN) | \
+				 BIT(VHOST_BLK_OP_ZONE_CLOSE) | \
+				 BIT(VHOST_BLK_OP_ZONE_FINISH) | \
+				 BIT(VHOST_BLK_OP_ZONE_RESET) | \
+				 BIT(VHOST_BLK_OP_ZONE_RESET_ALL))
 
 /**
  * struct vhost_blk_header - the request header, read once, in host byte order
@@ -31,14 +68,20 @@ struct vhost_blk_header {
 };
 
 /**
- * struct vhost_blk_limits - what the backend allows at this moment
+ * struct vhost_blk_limits - what backend and driver allow at this moment
  * @capacity: in sectors of 512 bytes
  * @block_sectors: sectors in a logical block, a power of two
+ * @zone_sectors: sectors in a zone, a power of two; of zoned devices alone
+ * @append_sectors: sectors of one zone append, at most
+ * @ops: bits of the operations whose feature was negotiated
  * @ro: nothing may be changed
  */
 struct vhost_blk_limits {
 	u64 capacity;
 	u32 block_sectors;
+	u32 zone_sectors;
+	u32 append_sectors;
+	u32 ops;
 	bool ro;
 };
 
@@ -46,16 +89,44 @@ struct vhost_blk_limits {
  * struct vhost_blk_cmd - what to do for a chain
  * @op: the operation
  * @pos: offset in the backend, in bytes
- * @skip: bytes before the data: in the readable part for a write, in the
- *	writable part for everything else
- * @len: bytes of data
+ * @len: bytes of data, or of the array of ranges: at the start of the
+ *	writable part for a read, behind the header for everything else
+ * @reply: bytes that the device answers with at most, status not counted, at
+ *	the start of the writable part; data of a read isn't a reply
  */
 struct vhost_blk_cmd {
 	enum vhost_blk_op op;
 	u64 pos;
-	u32 skip;
 	u32 len;
+	u32 reply;
 };
+
+/**
+ * struct vhost_blk_range - part of the backend that a request is about
+ * @pos: offset in bytes
+ * @len: in bytes, may be 0
+ * @unmap: it need not stay allocated
+ */
+struct vhost_blk_range {
+	u64 pos;
+	u64 len;
+	bool unmap;
+};
+
+struct virtio_blk_discard_write_zeroes;
+
+static inline bool vhost_blk_op_has_ranges(enum vhost_blk_op op)
+{
+	return op == VHOST_BLK_OP_DISCARD || op == VHOST_BLK_OP_WRITE_ZEROES ||
+	       op == VHOST_BLK_OP_SECURE_ERASE;
+}
+
+/* Its data is moved between the guest's pages and the backend. */
+static inline bool vhost_blk_op_moves_data(enum vhost_blk_op op)
+{
+	return op == VHOST_BLK_OP_READ || op == VHOST_BLK_OP_WRITE ||
+	       op == VHOST_BLK_OP_ZONE_APPEND;
+}
 
 /* request.c APIs: */
 u64 vhost_blk_iov_len(const struct iovec *iov, unsigned int nr);
@@ -65,5 +136,9 @@ unsigned int vhost_blk_iov_trim(struct iovec **iov, unsigned int nr, u64 skip,
 u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		   u64 writable, const struct vhost_blk_limits *limits,
 		   struct vhost_blk_cmd *cmd);
+u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
+			  unsigned int nr, enum vhost_blk_op op,
+			  const struct vhost_blk_limits *limits,
+			  struct vhost_blk_range *ranges);
 
 #endif

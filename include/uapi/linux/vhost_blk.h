@@ -60,9 +60,13 @@ struct vhost_blk_backend {
  * EBADF: no such fd.  EACCES: open for writing alone.  EINVAL: unknown flag,
  * nonzero @reserved, neither a block device nor a regular file, or a file open
  * with O_APPEND.  ENODEV: the block device is gone.  EOPNOTSUPP: the file can't do asynchronous I/O
- * by iterator, or, while features are negotiated, the new backend lacks one
- * of them (a read-only one where VIRTIO_BLK_F_RO was not acknowledged).
+ * by iterator; or, while features are negotiated, the new backend lacks one
+ * of them (a read-only one where VIRTIO_BLK_F_RO was not acknowledged) or has
+ * larger logical blocks; or its zones are not a power of two of sectors.
  * EPERM: the caller is not the owner.
+ *
+ * What kernel threads do for the backend is charged to the control groups that
+ * the caller is in now.
  */
 #define VHOST_BLK_SET_BACKEND	_IOW(VHOST_VIRTIO, 0x50, \
 				     struct vhost_blk_backend)
@@ -82,15 +86,23 @@ struct vhost_blk_backend {
 
 /*
  * Read or write the struct virtio_blk_config (5.2.4) of the device, in the
- * layout of struct vhost_vdpa_config: .off and .len in bytes, both inside
- * struct virtio_blk_config.  All fields are little endian.  Before a backend
- * is attached it reads as zero but for num_queues.
+ * layout of struct vhost_vdpa_config: .off and .len in bytes, both inside the
+ * 96 bytes up to the end of the field `zoned`, on every kernel.  All fields are
+ * little endian.  Before a backend is attached it reads as zero but for
+ * num_queues and writeback.
  *
  * SET_CONFIG takes only .off and .len that name the field `writeback`, with
- * the value 0 or 1, and only where VIRTIO_BLK_F_CONFIG_WCE is offered.
+ * the value 0 or 1, at any time.  It is 1 until it is set, and 0 from a
+ * VHOST_SET_FEATURES on that has VIRTIO_BLK_F_CONFIG_WCE but not
+ * VIRTIO_BLK_F_FLUSH (5.2.5.2).  It counts where VIRTIO_BLK_F_CONFIG_WCE was
+ * acknowledged; without that, writes are stable when they complete unless
+ * VIRTIO_BLK_F_FLUSH was (5.2.6.2).  When a change to 0 returns, every write
+ * that had completed before is stable.
  *
- * EINVAL: outside the config space, or a field that can't be set.  EOPNOTSUPP:
- * `writeback`, but VIRTIO_BLK_F_CONFIG_WCE is not offered.
+ * EINVAL: outside the config space, a field that can't be set, or a value that
+ * is neither 0 nor 1.  EIO, ENOSPC and the like: what was written before could
+ * not be made stable; `writeback` is as it was.  EPERM: SET_CONFIG, and the
+ * caller is not the owner.
  */
 #define VHOST_BLK_GET_CONFIG	_IOR(VHOST_VIRTIO, 0x52, \
 				     struct vhost_vdpa_config)
@@ -100,6 +112,11 @@ struct vhost_blk_backend {
 /*
  * Signal this eventfd whenever the capacity has changed, so that the VMM can
  * raise a configuration change notification (4.1.5.4).  -1 takes it away.
+ *
+ * The capacity changes by VHOST_BLK_SET_BACKEND, or because the file or block
+ * device grew or shrank, which is seen within about a second while the device
+ * runs, and at its start.  Requests are always checked against the size of the
+ * moment.
  *
  * EBADF: no such fd.  EINVAL: not an eventfd.
  */

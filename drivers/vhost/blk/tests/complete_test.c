@@ -7,7 +7,7 @@
 
 #include "../blk.h"
 
-/* Every errno: success and "can't" have their own status, all others one. */
+/* Every errno: few have a status of their own. */
 static void status_test(struct kunit *test)
 {
 	int error;
@@ -19,8 +19,14 @@ static void status_test(struct kunit *test)
 			want = VIRTIO_BLK_S_OK;
 		if (error == -EOPNOTSUPP)
 			want = VIRTIO_BLK_S_UNSUPP;
-		KUNIT_EXPECT_EQ_MSG(test, want, vhost_blk_status(error),
+		KUNIT_EXPECT_EQ_MSG(test, want, vhost_blk_status(error, false),
 				    "errno %d", error);
+		if (error == -ETOOMANYREFS)
+			want = VIRTIO_BLK_S_ZONE_OPEN_RESOURCE;
+		if (error == -EOVERFLOW)
+			want = VIRTIO_BLK_S_ZONE_ACTIVE_RESOURCE;
+		KUNIT_EXPECT_EQ_MSG(test, want, vhost_blk_status(error, true),
+				    "errno %d, zoned", error);
 	}
 }
 
@@ -48,7 +54,7 @@ static void blk_status_test(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		int error = blk_status_to_errno(cases[i].in);
 
-		KUNIT_EXPECT_EQ(test, cases[i].out, vhost_blk_status(error));
+		KUNIT_EXPECT_EQ(test, cases[i].out, vhost_blk_status(error, false));
 	}
 }
 
@@ -56,17 +62,26 @@ static void blk_status_test(struct kunit *test)
 static void used_len_test(struct kunit *test)
 {
 	struct vhost_blk_cmd cmd = { .op = VHOST_BLK_OP_READ, .len = 4096 };
+	const u8 ok = VIRTIO_BLK_S_OK;
 
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, VIRTIO_BLK_S_OK), 4097U);
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, VIRTIO_BLK_S_IOERR), 1U);
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 4097U);
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, VIRTIO_BLK_S_IOERR),
+			1U);
 	cmd.op = VHOST_BLK_OP_WRITE;
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, VIRTIO_BLK_S_OK), 1U);
-	cmd = (struct vhost_blk_cmd){ .op = VHOST_BLK_OP_GET_ID, .len = 20 };
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, VIRTIO_BLK_S_OK), 21U);
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 1U);
+	cmd.op = VHOST_BLK_OP_DISCARD;
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 1U);
+	cmd = (struct vhost_blk_cmd){ .op = VHOST_BLK_OP_GET_ID, .reply = 20 };
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 20, ok), 21U);
+	cmd.op = VHOST_BLK_OP_ZONE_REPORT;
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 128, ok), 129U);
+	KUNIT_EXPECT_EQ(test,
+			vhost_blk_used_len(&cmd, 128,
+					   VIRTIO_BLK_S_ZONE_INVALID_CMD), 1U);
 	cmd = (struct vhost_blk_cmd){ .op = VHOST_BLK_OP_FLUSH };
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, VIRTIO_BLK_S_OK), 1U);
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 1U);
 	cmd = (struct vhost_blk_cmd){};
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, VIRTIO_BLK_S_UNSUPP),
+	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, VIRTIO_BLK_S_UNSUPP),
 			1U);
 }
 

@@ -13,24 +13,41 @@
 
 #define HEADER	sizeof(struct virtio_blk_outhdr)
 
+#define ALL_OPS	U32_MAX
+
 static const struct vhost_blk_limits disk_512 = {
-	.capacity = 1000, .block_sectors = 1,
+	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
 };
 
 static const struct vhost_blk_limits disk_4k = {
-	.capacity = 1000, .block_sectors = 8,
+	.capacity = 1000, .block_sectors = 8, .ops = ALL_OPS,
 };
 
 static const struct vhost_blk_limits disk_ro = {
-	.capacity = 1000, .block_sectors = 1, .ro = true,
+	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.ro = true,
 };
 
 static const struct vhost_blk_limits disk_huge = {
-	.capacity = U64_MAX, .block_sectors = 1,
+	.capacity = U64_MAX, .block_sectors = 1, .ops = ALL_OPS,
+};
+
+static const struct vhost_blk_limits disk_zoned = {
+	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.zone_sectors = 128, .append_sectors = 64,
+};
+
+static const struct vhost_blk_limits disk_zoned_ro = {
+	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.zone_sectors = 128, .append_sectors = 64, .ro = true,
+};
+
+static const struct vhost_blk_limits disk_basic = {
+	.capacity = 1000, .block_sectors = 1, .ops = VHOST_BLK_BASIC_OPS,
 };
 
 static const struct vhost_blk_limits disk_empty = {
-	.capacity = 0, .block_sectors = 1,
+	.capacity = 0, .block_sectors = 1, .ops = ALL_OPS,
 };
 
 /**
@@ -61,7 +78,12 @@ struct parse_case {
 #define WRITE_CASE(n, disk, s, bytes, st)	{ .name = n, .limits = disk, \
 	.type = VIRTIO_BLK_T_OUT, .sector = s, .out = bytes, \
 	.status = VIRTIO_BLK_S_##st, .op = VHOST_BLK_OP_WRITE }
-#define UNKNOWN_CASE(t)	{ .name = "type " #t, .limits = &disk_512, \
+#define ZONE_CASE(n, disk, t, s, o, i, st)	{ .name = n, .limits = disk, \
+	.type = VIRTIO_BLK_T_##t, .sector = s, .out = o, .in = i, \
+	.status = VIRTIO_BLK_S_##st, .op = VHOST_BLK_OP_##t }
+#define RANGES_CASE(n, disk, t, bytes, st)	\
+	ZONE_CASE(n, disk, t, U64_MAX, bytes, 0, st)
+#define UNKNOWN_CASE(t)	{ .name = "type " #t, .limits = &disk_basic, \
 	.type = t, .in = 512, .status = VIRTIO_BLK_S_UNSUPP }
 
 static const struct parse_case parse_cases[] = {
@@ -103,12 +125,68 @@ static const struct parse_case parse_cases[] = {
 	  .type = VIRTIO_BLK_T_GET_ID, .in = 4096, .op = VHOST_BLK_OP_GET_ID },
 	{ .name = "get id, little room", .limits = &disk_512,
 	  .type = VIRTIO_BLK_T_GET_ID, .in = 5, .op = VHOST_BLK_OP_GET_ID },
+	RANGES_CASE("discard", &disk_512, DISCARD, 16, OK),
+	RANGES_CASE("discard, many", &disk_512, DISCARD, 256 * 16, OK),
+	RANGES_CASE("discard, too many", &disk_512, DISCARD, 257 * 16, IOERR),
+	RANGES_CASE("discard of nothing", &disk_512, DISCARD, 0, IOERR),
+	RANGES_CASE("half a range", &disk_512, DISCARD, 24, IOERR),
+	RANGES_CASE("discard, read-only", &disk_ro, DISCARD, 16, IOERR),
+	RANGES_CASE("discard, 2^64 bytes", &disk_512, DISCARD,
+		    U64_MAX - 2 * HEADER + 1, IOERR),
+	RANGES_CASE("zeroes", &disk_512, WRITE_ZEROES, 16 * 16, OK),
+	RANGES_CASE("zeroes, too many", &disk_512, WRITE_ZEROES, 17 * 16,
+		    IOERR),
+	RANGES_CASE("zeroes, read-only", &disk_ro, WRITE_ZEROES, 16, IOERR),
+	RANGES_CASE("erase", &disk_512, SECURE_ERASE, 256 * 16, OK),
+	RANGES_CASE("erase, read-only", &disk_ro, SECURE_ERASE, 16, IOERR),
+	ZONE_CASE("append", &disk_zoned, ZONE_APPEND, 128, 512, 8, OK),
+	ZONE_CASE("append, most", &disk_zoned, ZONE_APPEND, 0, 32768, 8, OK),
+	ZONE_CASE("append, too much", &disk_zoned, ZONE_APPEND, 0, 33280, 8,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("append of nothing", &disk_zoned, ZONE_APPEND, 0, 0, 8,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("append inside", &disk_zoned, ZONE_APPEND, 64, 512, 8,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("append past the end", &disk_zoned, ZONE_APPEND, 1024, 512, 8,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("append, no answer", &disk_zoned, ZONE_APPEND, 0, 512, 7,
+		  IOERR),
+	ZONE_CASE("append, part", &disk_zoned, ZONE_APPEND, 0, 100, 8, IOERR),
+	ZONE_CASE("append, read-only", &disk_zoned_ro, ZONE_APPEND, 0, 512, 8,
+		  IOERR),
+	ZONE_CASE("report", &disk_zoned, ZONE_REPORT, 0, 0, 128, OK),
+	ZONE_CASE("report from inside", &disk_zoned, ZONE_REPORT, 999, 0, 128,
+		  OK),
+	ZONE_CASE("report, odd room", &disk_zoned, ZONE_REPORT, 0, 0, 255, OK),
+	ZONE_CASE("report, all room", &disk_zoned, ZONE_REPORT, 0, 0, U32_MAX,
+		  OK),
+	ZONE_CASE("report, no room", &disk_zoned, ZONE_REPORT, 0, 0, 127,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("report past the end", &disk_zoned, ZONE_REPORT, 1000, 0, 128,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("report, read-only", &disk_zoned_ro, ZONE_REPORT, 0, 0, 128,
+		  OK),
+	ZONE_CASE("open", &disk_zoned, ZONE_OPEN, 128, 0, 0, OK),
+	ZONE_CASE("open inside", &disk_zoned, ZONE_OPEN, 129, 0, 0,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("close", &disk_zoned, ZONE_CLOSE, 896, 0, 0, OK),
+	ZONE_CASE("close past the end", &disk_zoned, ZONE_CLOSE, 1024, 0, 0,
+		  ZONE_INVALID_CMD),
+	ZONE_CASE("finish", &disk_zoned, ZONE_FINISH, 0, 0, 0, OK),
+	ZONE_CASE("reset", &disk_zoned, ZONE_RESET, 0, 0, 0, OK),
+	ZONE_CASE("reset, read-only", &disk_zoned_ro, ZONE_RESET, 0, 0, 0,
+		  IOERR),
+	ZONE_CASE("reset all", &disk_zoned, ZONE_RESET_ALL, U64_MAX, 0, 0, OK),
 	UNKNOWN_CASE(2),
 	UNKNOWN_CASE(3),
 	UNKNOWN_CASE(5),
 	UNKNOWN_CASE(VIRTIO_BLK_T_DISCARD),
 	UNKNOWN_CASE(VIRTIO_BLK_T_WRITE_ZEROES),
 	UNKNOWN_CASE(VIRTIO_BLK_T_SECURE_ERASE),
+	UNKNOWN_CASE(VIRTIO_BLK_T_ZONE_APPEND),
+	UNKNOWN_CASE(VIRTIO_BLK_T_ZONE_REPORT),
+	UNKNOWN_CASE(VIRTIO_BLK_T_ZONE_RESET_ALL),
+	UNKNOWN_CASE(10),
 	UNKNOWN_CASE(0x80000000),
 	UNKNOWN_CASE(U32_MAX),
 };
@@ -123,9 +201,25 @@ KUNIT_ARRAY_PARAM(parse, parse_cases, describe);
 /* Bytes of data that a case is to come out with. */
 static u64 want_len(const struct parse_case *c)
 {
-	if (c->op == VHOST_BLK_OP_GET_ID)
+	if (c->op == VHOST_BLK_OP_READ)
+		return c->in;
+	return vhost_blk_op_moves_data(c->op) || vhost_blk_op_has_ranges(c->op) ?
+		       c->out : 0;
+}
+
+/* Bytes of reply that there is to be room for. */
+static u64 want_reply(const struct parse_case *c)
+{
+	switch (c->op) {
+	case VHOST_BLK_OP_GET_ID:
 		return min_t(u64, c->in, VHOST_BLK_SERIAL_LEN);
-	return c->op == VHOST_BLK_OP_WRITE ? c->out : c->in;
+	case VHOST_BLK_OP_ZONE_APPEND:
+		return 8;
+	case VHOST_BLK_OP_ZONE_REPORT:
+		return min_t(u64, c->in / 64 * 64, 64 + 64 * 1024);
+	default:
+		return 0;
+	}
 }
 
 static void parse_test(struct kunit *test)
@@ -141,10 +235,94 @@ static void parse_test(struct kunit *test)
 		return;
 	KUNIT_EXPECT_EQ(test, c->op, cmd.op);
 	KUNIT_EXPECT_EQ(test, want_len(c), (u64)cmd.len);
-	KUNIT_EXPECT_EQ(test, cmd.skip,
-			c->op == VHOST_BLK_OP_WRITE ? HEADER : 0);
-	if (c->op == VHOST_BLK_OP_READ || c->op == VHOST_BLK_OP_WRITE)
+	KUNIT_EXPECT_EQ(test, want_reply(c), (u64)cmd.reply);
+	if (c->sector < 1000)
 		KUNIT_EXPECT_EQ(test, cmd.pos, c->sector * 512);
+}
+
+/**
+ * struct range_case - ranges of one request and what is to come of them
+ * @name: for the log
+ * @limits: of the disk
+ * @op: what is asked for
+ * @raw: two ranges
+ * @status: expected
+ */
+struct range_case {
+	const char *name;
+	const struct vhost_blk_limits *limits;
+	enum vhost_blk_op op;
+	struct virtio_blk_discard_write_zeroes raw[2];
+	u8 status;
+};
+
+#define RANGE(s, n, f)	{ cpu_to_le64(s), cpu_to_le32(n), cpu_to_le32(f) }
+#define PAIR_CASE(n, disk, o, a, b, st)	{ .name = n, .limits = disk, \
+	.op = VHOST_BLK_OP_##o, .raw = { a, b }, .status = VIRTIO_BLK_S_##st }
+#define GOOD	RANGE(0, 8, 0)
+
+#define ONE(...)	__VA_ARGS__
+
+static const struct range_case range_cases[] = {
+	PAIR_CASE("two", &disk_512, DISCARD, ONE(GOOD), ONE(RANGE(1, 999, 0)),
+		  OK),
+	PAIR_CASE("an empty one", &disk_512, DISCARD, ONE(GOOD),
+		  ONE(RANGE(1000, 0, 0)), OK),
+	PAIR_CASE("past the end", &disk_512, DISCARD, ONE(GOOD),
+		  ONE(RANGE(1, 1000, 0)), IOERR),
+	PAIR_CASE("the first is bad", &disk_512, WRITE_ZEROES,
+		  ONE(RANGE(1000, 1, 0)), ONE(GOOD), IOERR),
+	PAIR_CASE("sector wraps", &disk_512, SECURE_ERASE, ONE(GOOD),
+		  ONE(RANGE(U64_MAX, 1, 0)), IOERR),
+	PAIR_CASE("sum wraps", &disk_huge, DISCARD, ONE(GOOD),
+		  ONE(RANGE(U64_MAX, 8, 0)), IOERR),
+	PAIR_CASE("longest", &disk_huge, DISCARD, ONE(GOOD),
+		  ONE(RANGE(0, VHOST_BLK_MAX_RANGE_SECTORS, 0)), OK),
+	PAIR_CASE("too long", &disk_huge, DISCARD, ONE(GOOD),
+		  ONE(RANGE(0, VHOST_BLK_MAX_RANGE_SECTORS + 1, 0)), IOERR),
+	PAIR_CASE("part of a block", &disk_4k, WRITE_ZEROES, ONE(GOOD),
+		  ONE(RANGE(8, 4, 0)), IOERR),
+	PAIR_CASE("not at a block", &disk_4k, WRITE_ZEROES, ONE(GOOD),
+		  ONE(RANGE(4, 8, 0)), IOERR),
+	PAIR_CASE("zeroes, unmap", &disk_512, WRITE_ZEROES, ONE(GOOD),
+		  ONE(RANGE(8, 8, 1)), OK),
+	PAIR_CASE("discard, unmap", &disk_512, DISCARD, ONE(GOOD),
+		  ONE(RANGE(8, 8, 1)), UNSUPP),
+	PAIR_CASE("erase, unmap", &disk_512, SECURE_ERASE, ONE(GOOD),
+		  ONE(RANGE(8, 8, 1)), UNSUPP),
+	PAIR_CASE("zeroes, another flag", &disk_512, WRITE_ZEROES,
+		  ONE(RANGE(8, 8, 3)), ONE(GOOD), UNSUPP),
+	PAIR_CASE("the highest flag", &disk_512, DISCARD,
+		  ONE(RANGE(8, 8, 0x80000000)), ONE(GOOD), UNSUPP),
+	PAIR_CASE("flag and range", &disk_512, DISCARD,
+		  ONE(RANGE(5000, 8, 0)), ONE(RANGE(8, 8, 2)), UNSUPP),
+};
+
+static void describe_range(const struct range_case *c, char *desc)
+{
+	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(ranges, range_cases, describe_range);
+
+static void ranges_test(struct kunit *test)
+{
+	const struct range_case *c = test->param_value;
+	struct vhost_blk_range got[2];
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, c->status,
+			vhost_blk_parse_ranges(c->raw, 2, c->op, c->limits,
+					       got));
+	if (c->status != VIRTIO_BLK_S_OK)
+		return;
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, got[i].pos,
+				le64_to_cpu(c->raw[i].sector) * 512);
+		KUNIT_EXPECT_EQ(test, got[i].len,
+				le32_to_cpu(c->raw[i].num_sectors) * 512ULL);
+		KUNIT_EXPECT_EQ(test, got[i].unmap, c->raw[i].flags != 0);
+	}
 }
 
 static void no_header_test(struct kunit *test)
@@ -232,6 +410,7 @@ static void trim_test(struct kunit *test)
 
 static struct kunit_case request_cases[] = {
 	KUNIT_CASE_PARAM(parse_test, parse_gen_params),
+	KUNIT_CASE_PARAM(ranges_test, ranges_gen_params),
 	KUNIT_CASE(no_header_test),
 	KUNIT_CASE(iov_len_test),
 	KUNIT_CASE(status_slot_test),

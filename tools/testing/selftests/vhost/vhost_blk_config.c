@@ -35,8 +35,7 @@ static uint64_t get_features(struct guest *g)
 		 BIT64(VIRTIO_F_ANY_LAYOUT) | BIT64(VIRTIO_F_NOTIFY_ON_EMPTY))
 /* Nothing in the module does what these promise. */
 #define NEVER	(BIT64(VIRTIO_BLK_F_SCSI) | BIT64(VIRTIO_BLK_F_BARRIER) |		\
-		 BIT64(VIRTIO_F_RING_PACKED) | BIT64(VIRTIO_BLK_F_GEOMETRY) |		\
-		 BIT64(17) /* ZONED */)
+		 BIT64(VIRTIO_F_RING_PACKED) | BIT64(15) /* LIFETIME */)
 
 #define NO_CONFIG	"the model device has no config space"
 
@@ -56,7 +55,9 @@ TEST_F(disk, before_backend)
 	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_RO));
 	ASSERT_EQ(0, get_config(&self->g, &c));
 	EXPECT_EQ(VHOST_BLK_MAX_QUEUES, le16toh(c.num_queues));
+	EXPECT_EQ(1, c.wce);
 	c.num_queues = 0;
+	c.wce = 0;
 	EXPECT_EQ(0, memcmp(&c, &(struct virtio_blk_config){ 0 }, sizeof(c)));
 }
 

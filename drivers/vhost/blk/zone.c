@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stage 4a, host-managed zoned block devices: reports, the state of zones, and
+ * what was wrong with a request that the device refused.
+ *
+ * Section numbers are those of the VIRTIO specification, version 1.3.
+ */
+#include <linux/blkdev.h>
+#include <linux/blkzoned.h>
+#include <linux/log2.h>
+
+#include "blk.h"
+
+#ifdef CONFIG_BLK_DEV_ZONED
+
+/**
+ * vhost_blk_zone_open - is this a zoned device?
+ * @disk: a block device that is being attached
+ */
+int vhost_blk_zone_open(struct vhost_blk_disk *disk)
+{
+	struct block_device *bdev = disk->bdev;
+	unsigned int append;
+
+	if (!bdev_is_zoned(bdev))
+		return 0;
+	disk->zone_sectors = bdev_zone_sectors(bdev);
+	if (!is_power_of_2(disk->zone_sectors))
+		return -EOPNOTSUPP;
+
+	/*
+	 * The block layer may split anything but an append: it has to fit, and
+	 * does in whole pages.
+	 */
+	append = min_t(unsigned int, bdev_max_segments(bdev),
+		       VHOST_BLK_BOUNCE_PAGES) * (PAGE_SIZE / SECTOR_SIZE);
+	disk->append_sectors = min(append, bdev_max_zone_append_sectors(bdev));
+	disk->features |= 1ULL << VIRTIO_BLK_F_ZONED;
+	return 0;
+}
+
+/**
+ * vhost_blk_zone_config - the field `zoned` of the configuration space (5.2.4)
+ * @disk: a zoned device
+ * @config: its zoned is filled in
+ */
+void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
+			   union vhost_blk_config *config)
+{
+	struct virtio_blk_zoned_characteristics *z = &config->zoned;
+	struct block_device *bdev = disk->bdev;
+
+	z->zone_sectors = __cpu_to_virtio32(true, disk->zone_sectors);
+	z->max_open_zones =
+		__cpu_to_virtio32(true, bdev_max_open_zones(bdev));
+	z->max_active_zones =
+		__cpu_to_virtio32(true, bdev_max_active_zones(bdev));
+	z->max_append_sectors = __cpu_to_virtio32(true, disk->append_sectors);
+	z->write_granularity =
+		__cpu_to_virtio32(true, bdev_zone_write_granularity(bdev));
+	z->model = VIRTIO_BLK_Z_HM;
+}
+
+static u8 zone_state(const struct blk_zone *zone)
+{
+	switch (zone->cond) {
+	case BLK_ZONE_COND_EMPTY:
+		return VIRTIO_BLK_ZS_EMPTY;
+	case BLK_ZONE_COND_IMP_OPEN:
+		return VIRTIO_BLK_ZS_IOPEN;
+	case BLK_ZONE_COND_EXP_OPEN:
+		return VIRTIO_BLK_ZS_EOPEN;
+	case BLK_ZONE_COND_CLOSED:
+		return VIRTIO_BLK_ZS_CLOSED;
+	case BLK_ZONE_COND_READONLY:
+		return VIRTIO_BLK_ZS_RDONLY;
+	case BLK_ZONE_COND_FULL:
+		return VIRTIO_BLK_ZS_FULL;
+	case BLK_ZONE_COND_OFFLINE:
+		return VIRTIO_BLK_ZS_OFFLINE;
+	default:
+		return VIRTIO_BLK_ZS_NOT_WP;
+	}
+}
+
+static u8 zone_type(const struct blk_zone *zone)
+{
+	switch (zone->type) {
+	case BLK_ZONE_TYPE_SEQWRITE_REQ:
+		return VIRTIO_BLK_ZT_SWR;
+	case BLK_ZONE_TYPE_SEQWRITE_PREF:
+		return VIRTIO_BLK_ZT_SWP;
+	default:
+		return VIRTIO_BLK_ZT_CONV;
+	}
+}
+
+/* A device that reports more than it was asked for is not to be trusted. */
+static int report_one(struct blk_zone *zone, unsigned int idx, void *data)
+{
+	struct vhost_blk_req *req = data;
+	struct virtio_blk_zone_report *report = req->reply->buf;
+	struct virtio_blk_zone_descriptor *desc = &report->zones[idx];
+
+	if ((void *)(desc + 1) > req->reply->buf + req->cmd.reply)
+		return -EIO;
+	desc->z_cap = __cpu_to_virtio64(true, zone->capacity);
+	desc->z_start = __cpu_to_virtio64(true, zone->start);
+	desc->z_wp = __cpu_to_virtio64(true, zone->wp);
+	desc->z_type = zone_type(zone);
+	desc->z_state = zone_state(zone);
+	return 0;
+}
+
+static int report(struct vhost_blk_req *req)
+{
+	struct virtio_blk_zone_report *report = req->reply->buf;
+	unsigned int room;
+	int nr;
+
+	room = (req->cmd.reply - sizeof(*report)) / sizeof(report->zones[0]);
+	nr = blkdev_report_zones(req->disk->bdev, req->io.pos >> SECTOR_SHIFT,
+				 room, report_one, req);
+	if (nr < 0)
+		return nr;
+	report->nr_zones = __cpu_to_virtio64(true, nr);
+	req->reply->len = struct_size(report, zones, nr);
+	return 0;
+}
+
+static int take_zone(struct blk_zone *zone, unsigned int idx, void *data)
+{
+	*(struct blk_zone *)data = *zone;
+	return 0;
+}
+
+/* Why was a request for this zone refused?  The zone is as it was then. */
+static u8 reason(const struct vhost_blk_io *io, const struct blk_zone *zone)
+{
+	bool write = io->op == VHOST_BLK_OP_WRITE;
+	u64 sector = io->pos >> SECTOR_SHIFT;
+
+	if (zone->cond == BLK_ZONE_COND_OFFLINE ||
+	    zone->cond == BLK_ZONE_COND_READONLY)
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	if (zone->type == BLK_ZONE_TYPE_CONVENTIONAL)
+		return write ? VIRTIO_BLK_S_IOERR :
+			       VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	if (zone->cond == BLK_ZONE_COND_FULL ||
+	    (io->len >> SECTOR_SHIFT) >
+	    zone->start + zone->capacity - (write ? sector : zone->wp))
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	if (write && sector != zone->wp)
+		return VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
+	return VIRTIO_BLK_S_IOERR;
+}
+
+/**
+ * vhost_blk_zone_explain - from the device's refusal to a status of 5.2.6
+ * @req: failed; from the workqueue, since the zone has to be looked at
+ */
+void vhost_blk_zone_explain(struct vhost_blk_req *req)
+{
+	struct blk_zone zone = {};
+
+	if (blkdev_report_zones(req->disk->bdev, req->io.pos >> SECTOR_SHIFT, 1,
+				take_zone, &zone) == 1)
+		req->status = reason(&req->io, &zone);
+	else
+		req->status = VIRTIO_BLK_S_IOERR;
+	vhost_blk_req_done(req, 0);
+}
+
+/**
+ * vhost_blk_zone_control - report, or change the state of zones; sleeps
+ * @req: the request
+ *
+ * Return: 0 or an errno.
+ */
+int vhost_blk_zone_control(struct vhost_blk_req *req)
+{
+	struct block_device *bdev = req->disk->bdev;
+	sector_t sector = req->io.pos >> SECTOR_SHIFT;
+	sector_t nr = req->disk->zone_sectors;
+	enum req_op op;
+
+	switch (req->io.op) {
+	case VHOST_BLK_OP_ZONE_REPORT:
+		return report(req);
+	case VHOST_BLK_OP_ZONE_OPEN:
+		op = REQ_OP_ZONE_OPEN;
+		break;
+	case VHOST_BLK_OP_ZONE_CLOSE:
+		op = REQ_OP_ZONE_CLOSE;
+		break;
+	case VHOST_BLK_OP_ZONE_FINISH:
+		op = REQ_OP_ZONE_FINISH;
+		break;
+	case VHOST_BLK_OP_ZONE_RESET:
+		op = REQ_OP_ZONE_RESET;
+		break;
+	case VHOST_BLK_OP_ZONE_RESET_ALL:
+		op = REQ_OP_ZONE_RESET;
+		nr = bdev_nr_sectors(bdev);
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	/* The last zone may be a short one. */
+	nr = min_t(sector_t, nr, bdev_nr_sectors(bdev) - sector);
+	return blkdev_zone_mgmt(bdev, op, sector, nr);
+}
+
+#else
+
+int vhost_blk_zone_open(struct vhost_blk_disk *disk)
+{
+	return 0;
+}
+
+void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
+			   union vhost_blk_config *config)
+{
+}
+
+void vhost_blk_zone_explain(struct vhost_blk_req *req)
+{
+	vhost_blk_req_done(req, -EIO);
+}
+
+int vhost_blk_zone_control(struct vhost_blk_req *req)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif
