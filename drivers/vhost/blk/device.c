@@ -157,13 +157,19 @@ static long set_backend(struct vhost_blk *blk, void __user *argp)
 	}
 
 	ret = vhost_blk_pause(blk);
-	if (ret) {
-		vhost_blk_disk_close(disk);
-		return ret;
-	}
-	swap_disk(blk, disk);
+	if (ret)
+		goto close_disk;
+	/* Flushes go to the new one from here on. */
+	if (vhost_blk_running(blk) && !blk->disk->ro)
+		ret = blk->disk->ops->flush(blk->disk);
+	if (!ret)
+		swap_disk(blk, disk);
 	vhost_blk_resume(blk);
-	return 0;
+	if (!ret)
+		return 0;
+close_disk:
+	vhost_blk_disk_close(disk);
+	return ret;
 }
 
 static long set_running(struct vhost_blk *blk, void __user *argp)

@@ -51,18 +51,20 @@ struct vhost_blk_backend {
 /*
  * Attach, replace or (fd -1) detach the backend.  The kernel keeps its own
  * reference; the caller may close the fd.  While the device runs this is a
- * swap: requests in flight finish on the old backend, all later ones go to
- * the new one.  Detaching while the device runs: EBUSY.
+ * swap: requests in flight finish on the old backend, which is then flushed,
+ * and all later ones go to the new one.  Detaching while the device runs: EBUSY.
  *
  * A backend that is open for reading alone, or whose block device is
  * read-only, is attached as with VHOST_BLK_BACKEND_F_RO.
  *
  * EBADF: no such fd.  EACCES: open for writing alone.  EINVAL: unknown flag,
  * nonzero @reserved, neither a block device nor a regular file, or a file open
- * with O_APPEND.  ENODEV: the block device is gone.  EOPNOTSUPP: the file can't do asynchronous I/O
- * by iterator; or, while features are negotiated, the new backend lacks one
- * of them (a read-only one where VIRTIO_BLK_F_RO was not acknowledged) or has
- * larger logical blocks; or its zones are not a power of two of sectors.
+ * with O_APPEND.  ENODEV: the block device is gone.  EIO, ENOSPC and the like:
+ * the old backend could not be flushed, and stays.  EOPNOTSUPP: the file can't
+ * do asynchronous I/O by iterator; or, while features are negotiated, the new
+ * backend lacks one of them (a read-only one where VIRTIO_BLK_F_RO was not
+ * acknowledged) or has larger logical blocks; or its zones are not a power of
+ * two of sectors.
  * EPERM: the caller is not the owner.
  *
  * What kernel threads do for the backend is charged to the control groups that
