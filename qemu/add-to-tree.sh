@@ -17,10 +17,12 @@ copy() {
 	cmp -s "$1" "$2" || install -D -m 644 "$1" "$2"
 }
 
-# add_after FILE PATTERN LINES: below the last line that matches.
+# add_after FILE PATTERN LINES: below the last line that matches, instead of
+# what an earlier version of this script put there: statements of meson that
+# end with their second parenthesis.
 add_after() {
 	local file=$tree/$1 pattern=$2 lines=$3
-	if grep -q 'VHOST_BLK\b' "$file"; then
+	if [[ $1 != *meson.build ]] && grep -q 'VHOST_BLK\b' "$file"; then
 		return
 	fi
 	grep -q "$pattern" "$file" || {
@@ -28,16 +30,19 @@ add_after() {
 		exit 1
 	}
 	awk -v pattern="$pattern" -v lines="$lines" '
-		{ text[NR] = $0 }
-		$0 ~ pattern { last = NR }
+		/'"'CONFIG_VHOST_BLK'"'/ { old = 1 }
+		!old { text[++n] = $0 }
+		!old && $0 ~ pattern { last = n }
+		/\)\)$/ { old = 0 }
 		END {
-			for (i = 1; i <= NR; i++) {
+			for (i = 1; i <= n; i++) {
 				print text[i]
 				if (i == last)
 					print lines
 			}
 		}' "$file" >"$file.new"
-	mv "$file.new" "$file"
+	copy "$file.new" "$file"
+	rm "$file.new"
 }
 
 [[ -f $tree/hw/virtio/vhost.c ]] || {
@@ -52,7 +57,8 @@ copy "$here/../include/uapi/linux/vhost_blk.h" "$tree/linux-headers/linux/vhost_
 
 add_after hw/block/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "specific_ss.add(when: 'CONFIG_VHOST_BLK',
-                if_true: files('vhost-blk.c', 'vhost-blk-backing.c', 'vhost-blk-kernel.c'))"
+                if_true: files('vhost-blk.c', 'vhost-blk-backing.c',
+                               'vhost-blk-config.c', 'vhost-blk-kernel.c'))"
 add_after hw/virtio/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "virtio_pci_ss.add(when: 'CONFIG_VHOST_BLK', if_true: files('vhost-blk-pci.c'))"
 add_after hw/block/Kconfig 'depends on VIRTIO && VHOST_USER && LINUX' "

@@ -8,7 +8,6 @@
 #include "hw/virtio/vhost-blk.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
-#include "standard-headers/linux/virtio_blk.h"
 
 #include <linux/vhost_blk.h>
 #include <sys/ioctl.h>

@@ -16,7 +16,6 @@
 #include "hw/qdev-properties.h"
 #include "hw/virtio/vhost-blk.h"
 #include "hw/virtio/vhost.h"
-#include "hw/virtio/virtio-access.h"
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/virtio.h"
 #include "migration/vmstate.h"
@@ -24,7 +23,6 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
-#include "standard-headers/linux/virtio_blk.h"
 
 /* 10.0 moved it. */
 #if VHOST_BLK_QEMU >= 1000
@@ -37,124 +35,6 @@
 
 /* One virtqueue needs room for a header, a status byte and data. */
 #define VHOST_BLK_MIN_QUEUE_SIZE 4
-
-#ifndef VIRTIO_BLK_F_SECURE_ERASE
-#define VIRTIO_BLK_F_SECURE_ERASE 16
-#endif
-#ifndef VIRTIO_F_NOTIFICATION_DATA
-#define VIRTIO_F_NOTIFICATION_DATA 38
-#endif
-
-/* Offered to the guest only where the kernel offers them too. */
-static const int vhost_blk_feature_bits[] = {
-    VIRTIO_BLK_F_SIZE_MAX,
-    VIRTIO_BLK_F_SEG_MAX,
-    VIRTIO_BLK_F_RO,
-    VIRTIO_BLK_F_BLK_SIZE,
-    VIRTIO_BLK_F_FLUSH,
-    VIRTIO_BLK_F_TOPOLOGY,
-    VIRTIO_BLK_F_CONFIG_WCE,
-    VIRTIO_BLK_F_MQ,
-    VIRTIO_BLK_F_DISCARD,
-    VIRTIO_BLK_F_WRITE_ZEROES,
-    VIRTIO_BLK_F_SECURE_ERASE,
-    VIRTIO_F_NOTIFY_ON_EMPTY,
-    VIRTIO_F_ANY_LAYOUT,
-    VIRTIO_RING_F_INDIRECT_DESC,
-    VIRTIO_RING_F_EVENT_IDX,
-    VIRTIO_F_VERSION_1,
-    VIRTIO_F_IOMMU_PLATFORM,
-    VIRTIO_F_RING_PACKED,
-    VIRTIO_F_IN_ORDER,
-    VIRTIO_F_NOTIFICATION_DATA,
-    VIRTIO_F_RING_RESET,
-    VHOST_INVALID_FEATURE_BIT
-};
-
-/* What the kernel decides alone; no property of this device masks them. */
-static const int vhost_blk_kernel_bits[] = {
-    VIRTIO_BLK_F_SIZE_MAX,
-    VIRTIO_BLK_F_SEG_MAX,
-    VIRTIO_BLK_F_RO,
-    VIRTIO_BLK_F_BLK_SIZE,
-    VIRTIO_BLK_F_TOPOLOGY,
-};
-
-static void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
-{
-    VHostBlk *s = VHOST_BLK(vdev);
-    struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
-    uint32_t seg_max;
-
-    memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
-
-    /*
-     * The kernel knows neither how many of its queues are in use nor their
-     * size, and a chain may not be longer than its queue (virtio 2.7.5.3.1).
-     */
-    virtio_stw_p(vdev, &cfg->num_queues, s->num_queues);
-    seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
-    virtio_stl_p(vdev, &cfg->seg_max, seg_max);
-}
-
-static void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
-{
-    VHostBlk *s = VHOST_BLK(vdev);
-    const size_t off = offsetof(struct virtio_blk_config, wce);
-    uint8_t writeback = config[off];
-
-    /* The guest may write any byte; this is the one that has a meaning. */
-    if (writeback > 1 || writeback == s->config[off] ||
-        !virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
-        return;
-    }
-    if (vhost_blk_push_writeback(s, writeback) == 0) {
-        s->config[off] = writeback;
-    }
-}
-
-static void vhost_blk_config_changed(EventNotifier *n)
-{
-    VHostBlk *s = container_of(n, VHostBlk, config_notifier);
-    int ret;
-
-    if (!event_notifier_test_and_clear(n)) {
-        return;
-    }
-    ret = vhost_blk_fetch_config(s);
-    if (ret < 0) {
-        error_report("vhost-blk: reading the configuration failed: %s",
-                     strerror(-ret));
-        return;
-    }
-    virtio_notify_config(VIRTIO_DEVICE(s));
-}
-
-/*
- * Features
- */
-
-static uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
-                                       Error **errp)
-{
-    VHostBlk *s = VHOST_BLK(vdev);
-    size_t i;
-
-    features |= s->host_features;
-    for (i = 0; i < ARRAY_SIZE(vhost_blk_kernel_bits); i++) {
-        virtio_add_feature(&features, vhost_blk_kernel_bits[i]);
-    }
-    if (s->num_queues > 1) {
-        virtio_add_feature(&features, VIRTIO_BLK_F_MQ);
-    }
-    /* Without a cache to flush every completed write is stable. */
-    if (s->write_cache == ON_OFF_AUTO_OFF) {
-        virtio_clear_feature(&features, VIRTIO_BLK_F_CONFIG_WCE);
-    } else {
-        virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
-    }
-    return vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
-}
 
 /*
  * Start and stop
@@ -390,11 +270,38 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
     return false;
 }
 
+static void vhost_blk_make_queues(VHostBlk *s)
+{
+    int i;
+
+    s->virtqs = g_new(VirtQueue *, s->num_queues);
+    for (i = 0; i < s->num_queues; i++) {
+        s->virtqs[i] = virtio_add_queue(VIRTIO_DEVICE(s), s->queue_size,
+                                        vhost_blk_handle_output);
+    }
+    s->vhost_vqs = g_new0(struct vhost_virtqueue, s->num_queues);
+    s->dev.vqs = s->vhost_vqs;
+    s->dev.nvqs = s->num_queues;
+    s->dev.vq_index = 0;
+    s->dev.vq_index_end = s->num_queues;
+}
+
+static void vhost_blk_delete_queues(VHostBlk *s)
+{
+    int i;
+
+    for (i = 0; i < s->num_queues; i++) {
+        virtio_delete_queue(s->virtqs[i]);
+    }
+    g_free(s->vhost_vqs);
+    g_free(s->virtqs);
+}
+
 static void vhost_blk_realize(DeviceState *dev, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
     VHostBlk *s = VHOST_BLK(dev);
-    int i, ret;
+    int ret;
 
     s->fd = -1;
     s->claim_fd = -1;
@@ -407,16 +314,7 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     }
 
     virtio_init(vdev, VIRTIO_ID_BLOCK, VHOST_BLK_CONFIG_SIZE);
-    s->virtqs = g_new(VirtQueue *, s->num_queues);
-    for (i = 0; i < s->num_queues; i++) {
-        s->virtqs[i] = virtio_add_queue(vdev, s->queue_size,
-                                        vhost_blk_handle_output);
-    }
-    s->vhost_vqs = g_new0(struct vhost_virtqueue, s->num_queues);
-    s->dev.vqs = s->vhost_vqs;
-    s->dev.nvqs = s->num_queues;
-    s->dev.vq_index = 0;
-    s->dev.vq_index_end = s->num_queues;
+    vhost_blk_make_queues(s);
 
     /* Takes over the descriptor: closes it when it fails. */
     ret = vhost_dev_init(&s->dev, (void *)(uintptr_t)s->vhostfd,
@@ -436,11 +334,7 @@ cleanup_dev:
     vhost_dev_cleanup(&s->dev);
 delete_queues:
     s->vhostfd = -1;
-    for (i = 0; i < s->num_queues; i++) {
-        virtio_delete_queue(s->virtqs[i]);
-    }
-    g_free(s->vhost_vqs);
-    g_free(s->virtqs);
+    vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
 close_backing:
     vhost_blk_close_backing(s);
@@ -450,18 +344,13 @@ static void vhost_blk_unrealize(DeviceState *dev)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
     VHostBlk *s = VHOST_BLK(dev);
-    int i;
 
     /* Stops and drains; nothing below can race with a request. */
     virtio_set_status(vdev, 0);
     vhost_blk_unwatch_config(s);
     vhost_dev_cleanup(&s->dev);
     s->vhostfd = -1;
-    for (i = 0; i < s->num_queues; i++) {
-        virtio_delete_queue(s->virtqs[i]);
-    }
-    g_free(s->vhost_vqs);
-    g_free(s->virtqs);
+    vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
     vhost_blk_close_backing(s);
 }

@@ -12,6 +12,7 @@
 #include "hw/virtio/virtio.h"
 #include "qemu/event_notifier.h"
 #include "qom/object.h"
+#include "standard-headers/linux/virtio_blk.h"
 
 /*
  * Differences between the QEMU versions that this source is built in: these
@@ -38,6 +39,14 @@ typedef int VHostBlkStatus;
 typedef void VHostBlkClassData;
 typedef void VHostBlkStatus;
 #define VHOST_BLK_STATUS_OK
+#endif
+
+/* Newer than the headers of QEMU 7.2. */
+#ifndef VIRTIO_BLK_F_SECURE_ERASE
+#define VIRTIO_BLK_F_SECURE_ERASE 16
+#endif
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA 38
 #endif
 
 /*
@@ -90,6 +99,13 @@ struct VHostBlk {
     /* What VHOST_BLK_GET_CONFIG said last, little endian. */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
 };
+
+/* vhost-blk-config.c */
+uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
+                                Error **errp);
+void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config);
+void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config);
+void vhost_blk_config_changed(EventNotifier *n);
 
 /* vhost-blk-backing.c */
 int vhost_blk_take_fd(const char *prop, const char *name, Error **errp);

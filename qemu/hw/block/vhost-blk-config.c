@@ -1,0 +1,125 @@
+/*
+ * vhost-blk: the features and the configuration space that the guest sees
+ *
+ * Both are the kernel's but for what it can't know: how many queues there are,
+ * their size, and what the properties of the device take away.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/virtio/vhost-blk.h"
+#include "hw/virtio/virtio-access.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+
+/* Offered to the guest only where the kernel offers them too. */
+static const int vhost_blk_feature_bits[] = {
+    VIRTIO_BLK_F_SIZE_MAX,
+    VIRTIO_BLK_F_SEG_MAX,
+    VIRTIO_BLK_F_RO,
+    VIRTIO_BLK_F_BLK_SIZE,
+    VIRTIO_BLK_F_FLUSH,
+    VIRTIO_BLK_F_TOPOLOGY,
+    VIRTIO_BLK_F_CONFIG_WCE,
+    VIRTIO_BLK_F_MQ,
+    VIRTIO_BLK_F_DISCARD,
+    VIRTIO_BLK_F_WRITE_ZEROES,
+    VIRTIO_BLK_F_SECURE_ERASE,
+    VIRTIO_F_NOTIFY_ON_EMPTY,
+    VIRTIO_F_ANY_LAYOUT,
+    VIRTIO_RING_F_INDIRECT_DESC,
+    VIRTIO_RING_F_EVENT_IDX,
+    VIRTIO_F_VERSION_1,
+    VIRTIO_F_IOMMU_PLATFORM,
+    VIRTIO_F_RING_PACKED,
+    VIRTIO_F_IN_ORDER,
+    VIRTIO_F_NOTIFICATION_DATA,
+    VIRTIO_F_RING_RESET,
+    VHOST_INVALID_FEATURE_BIT
+};
+
+/* What the kernel decides alone; no property of this device masks them. */
+static const int vhost_blk_kernel_bits[] = {
+    VIRTIO_BLK_F_SIZE_MAX,
+    VIRTIO_BLK_F_SEG_MAX,
+    VIRTIO_BLK_F_RO,
+    VIRTIO_BLK_F_BLK_SIZE,
+    VIRTIO_BLK_F_TOPOLOGY,
+};
+
+uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
+                                Error **errp)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    size_t i;
+
+    features |= s->host_features;
+    for (i = 0; i < ARRAY_SIZE(vhost_blk_kernel_bits); i++) {
+        virtio_add_feature(&features, vhost_blk_kernel_bits[i]);
+    }
+    if (s->num_queues > 1) {
+        virtio_add_feature(&features, VIRTIO_BLK_F_MQ);
+    }
+    /* Without a cache to flush every completed write is stable. */
+    if (s->write_cache == ON_OFF_AUTO_OFF) {
+        virtio_clear_feature(&features, VIRTIO_BLK_F_CONFIG_WCE);
+    } else {
+        virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
+    }
+    return vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
+}
+
+/*
+ * Configuration space
+ */
+
+void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
+    uint32_t seg_max;
+
+    memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
+
+    /*
+     * The kernel knows neither how many of its queues are in use nor their
+     * size, and a chain may not be longer than its queue (virtio 2.7.5.3.1).
+     */
+    virtio_stw_p(vdev, &cfg->num_queues, s->num_queues);
+    seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
+    virtio_stl_p(vdev, &cfg->seg_max, seg_max);
+}
+
+void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    const size_t off = offsetof(struct virtio_blk_config, wce);
+    uint8_t writeback = config[off];
+
+    /* The guest may write any byte; this is the one that has a meaning. */
+    if (writeback > 1 || writeback == s->config[off] ||
+        !virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
+        return;
+    }
+    if (vhost_blk_push_writeback(s, writeback) == 0) {
+        s->config[off] = writeback;
+    }
+}
+
+void vhost_blk_config_changed(EventNotifier *n)
+{
+    VHostBlk *s = container_of(n, VHostBlk, config_notifier);
+    int ret;
+
+    if (!event_notifier_test_and_clear(n)) {
+        return;
+    }
+    ret = vhost_blk_fetch_config(s);
+    if (ret < 0) {
+        error_report("vhost-blk: reading the configuration failed: %s",
+                     strerror(-ret));
+        return;
+    }
+    virtio_notify_config(VIRTIO_DEVICE(s));
+}
