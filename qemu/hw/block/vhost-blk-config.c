@@ -17,6 +17,7 @@
 static const int vhost_blk_feature_bits[] = {
     VIRTIO_BLK_F_SIZE_MAX,
     VIRTIO_BLK_F_SEG_MAX,
+    VIRTIO_BLK_F_GEOMETRY,
     VIRTIO_BLK_F_RO,
     VIRTIO_BLK_F_BLK_SIZE,
     VIRTIO_BLK_F_FLUSH,
@@ -26,6 +27,7 @@ static const int vhost_blk_feature_bits[] = {
     VIRTIO_BLK_F_DISCARD,
     VIRTIO_BLK_F_WRITE_ZEROES,
     VIRTIO_BLK_F_SECURE_ERASE,
+    VIRTIO_BLK_F_ZONED,
     VIRTIO_F_NOTIFY_ON_EMPTY,
     VIRTIO_F_ANY_LAYOUT,
     VIRTIO_RING_F_INDIRECT_DESC,
@@ -43,9 +45,11 @@ static const int vhost_blk_feature_bits[] = {
 static const int vhost_blk_kernel_bits[] = {
     VIRTIO_BLK_F_SIZE_MAX,
     VIRTIO_BLK_F_SEG_MAX,
+    VIRTIO_BLK_F_GEOMETRY,
     VIRTIO_BLK_F_RO,
     VIRTIO_BLK_F_BLK_SIZE,
     VIRTIO_BLK_F_TOPOLOGY,
+    VIRTIO_BLK_F_ZONED,
 };
 
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
@@ -67,7 +71,26 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
     } else {
         virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
     }
-    return vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
+    features = vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
+    if (virtio_has_feature(features, VIRTIO_BLK_F_ZONED) &&
+        !virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
+        error_setg(errp, "disable-modern: a zoned device needs virtio 1.0");
+    }
+    return features;
+}
+
+/*
+ * The kernel offers ZONED for host-managed devices alone, and to a driver that
+ * doesn't know of zones they are of no use: virtio 5.2.5.2 wants FEATURES_OK to
+ * fail, and no ZONED without it.
+ */
+int vhost_blk_validate_features(VirtIODevice *vdev)
+{
+    if (!virtio_host_has_feature(vdev, VIRTIO_BLK_F_ZONED)) {
+        return 0;
+    }
+    return virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_ZONED) &&
+           virtio_vdev_has_feature(vdev, VIRTIO_F_VERSION_1) ? 0 : -EINVAL;
 }
 
 /*

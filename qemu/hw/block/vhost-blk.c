@@ -90,6 +90,11 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
         error_setg(errp, "the virtio transport has no guest notifiers");
         return -ENOSYS;
     }
+    /* A legacy driver starts without having been asked. */
+    if (vhost_blk_validate_features(vdev) < 0) {
+        error_setg(errp, "the driver can't handle a zoned disk");
+        return -EINVAL;
+    }
 
     ret = vhost_dev_enable_notifiers(&s->dev, vdev);
     if (ret < 0) {
@@ -413,6 +418,7 @@ static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
     vdc->get_config = vhost_blk_get_config;
     vdc->set_config = vhost_blk_set_config;
     vdc->get_features = vhost_blk_get_features;
+    vdc->validate_features = vhost_blk_validate_features;
     vdc->set_status = vhost_blk_set_status;
     vdc->reset = vhost_blk_reset;
     vdc->post_load = vhost_blk_post_load;

@@ -45,6 +45,9 @@ typedef void VHostBlkStatus;
 #ifndef VIRTIO_BLK_F_SECURE_ERASE
 #define VIRTIO_BLK_F_SECURE_ERASE 16
 #endif
+#ifndef VIRTIO_BLK_F_ZONED
+#define VIRTIO_BLK_F_ZONED 17
+#endif
 #ifndef VIRTIO_F_NOTIFICATION_DATA
 #define VIRTIO_F_NOTIFICATION_DATA 38
 #endif
@@ -61,11 +64,11 @@ OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
 #define VHOST_BLK_AUTO_NUM_QUEUES UINT16_MAX
 
 /*
- * Bytes of struct virtio_blk_config that the guest sees: all up to the last
- * field of VIRTIO_BLK_F_SECURE_ERASE.  A constant, because it is part of the
- * migration stream, and because the features follow the backend.
+ * Bytes of struct virtio_blk_config that the guest sees: all of virtio 1.3's,
+ * of which the headers of QEMU 7.2 know the first 60.  A constant, because it
+ * is part of the migration stream, and because the features follow the backend.
  */
-#define VHOST_BLK_CONFIG_SIZE 72
+#define VHOST_BLK_CONFIG_SIZE 96
 
 struct VHostBlk {
     VirtIODevice parent_obj;
@@ -103,6 +106,7 @@ struct VHostBlk {
 /* vhost-blk-config.c */
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp);
+int vhost_blk_validate_features(VirtIODevice *vdev);
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config);
 void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config);
 void vhost_blk_config_changed(EventNotifier *n);
