@@ -65,13 +65,13 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
     if (s->num_queues > 1) {
         virtio_add_feature(&features, VIRTIO_BLK_F_MQ);
     }
-    /* Without a cache to flush every completed write is stable. */
-    if (s->write_cache == ON_OFF_AUTO_OFF) {
-        virtio_clear_feature(&features, VIRTIO_BLK_F_CONFIG_WCE);
-    } else {
-        virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
-    }
+    virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
     features = vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
+    /* A cache that nobody can switch on needs no flush. */
+    if (s->write_cache == ON_OFF_AUTO_OFF &&
+        !virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE)) {
+        virtio_clear_feature(&features, VIRTIO_BLK_F_FLUSH);
+    }
     if (virtio_has_feature(features, VIRTIO_BLK_F_ZONED) &&
         !virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
         error_setg(errp, "disable-modern: a zoned device needs virtio 1.0");
@@ -94,6 +94,19 @@ int vhost_blk_validate_features(VirtIODevice *vdev)
 }
 
 /*
+ * What a driver finds when it has negotiated its features; a reset negotiates
+ * none.  Without FLUSH it starts in writethrough mode (virtio 5.2.5.2).
+ */
+void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+
+    s->writeback = s->write_cache != ON_OFF_AUTO_OFF &&
+                   (!virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE) ||
+                    virtio_has_feature(features, VIRTIO_BLK_F_FLUSH));
+}
+
+/*
  * Configuration space
  */
 
@@ -112,21 +125,41 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     virtio_stw_p(vdev, &cfg->num_queues, s->num_queues);
     seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
     virtio_stl_p(vdev, &cfg->seg_max, seg_max);
+    cfg->wce = s->writeback;
+}
+
+/* Without CONFIG_WCE the kernel goes by FLUSH alone. */
+int vhost_blk_tell_writeback(VHostBlk *s)
+{
+    if (!virtio_vdev_has_feature(VIRTIO_DEVICE(s), VIRTIO_BLK_F_CONFIG_WCE)) {
+        return 0;
+    }
+    return vhost_blk_push_writeback(s, s->writeback);
 }
 
 void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
 {
     VHostBlk *s = VHOST_BLK(vdev);
-    const size_t off = offsetof(struct virtio_blk_config, wce);
-    uint8_t writeback = config[off];
+    const struct virtio_blk_config *cfg =
+        (const struct virtio_blk_config *)config;
+    bool old = s->writeback;
+    int ret;
 
     /* The guest may write any byte; this is the one that has a meaning. */
-    if (writeback > 1 || writeback == s->config[off] ||
+    if (!cfg->wce == !old ||
         !virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
         return;
     }
-    if (vhost_blk_push_writeback(s, writeback) == 0) {
-        s->config[off] = writeback;
+    s->writeback = cfg->wce;
+    if (!vhost_dev_is_started(&s->dev)) {
+        return;
+    }
+    ret = vhost_blk_tell_writeback(s);
+    if (ret < 0) {
+        /* The driver reads back what holds. */
+        error_report("vhost-blk: switching the cache mode failed: %s",
+                     strerror(-ret));
+        s->writeback = old;
     }
 }
 

@@ -62,7 +62,7 @@ int vhost_blk_fetch_config(VHostBlk *s)
     return ret;
 }
 
-int vhost_blk_push_writeback(VHostBlk *s, uint8_t writeback)
+int vhost_blk_push_writeback(VHostBlk *s, bool writeback)
 {
     g_autofree struct vhost_vdpa_config *cfg = g_malloc0(sizeof(*cfg) + 1);
 

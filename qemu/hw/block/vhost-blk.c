@@ -79,6 +79,30 @@ static void vhost_blk_unmask_queues(VHostBlk *s)
     }
 }
 
+/* The rings are set up: what is left is said to the kernel directly. */
+static int vhost_blk_run(VHostBlk *s, Error **errp)
+{
+    int ret;
+
+    vhost_blk_unmask_queues(s);
+    ret = vhost_blk_forget_unused_queues(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "resetting unused queues failed");
+        return ret;
+    }
+    ret = vhost_blk_tell_writeback(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "setting the cache mode failed");
+        return ret;
+    }
+    /* This serves what the guest has made available before, too. */
+    ret = vhost_blk_set_running(s, 1);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "VHOST_BLK_SET_RUNNING failed");
+    }
+    return ret;
+}
+
 static int vhost_blk_start(VHostBlk *s, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
@@ -115,17 +139,8 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
         goto unset_guest_notifiers;
     }
 
-    vhost_blk_unmask_queues(s);
-    ret = vhost_blk_forget_unused_queues(s);
+    ret = vhost_blk_run(s, errp);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "resetting unused queues failed");
-        goto stop_dev;
-    }
-
-    /* This serves what the guest has made available before, too. */
-    ret = vhost_blk_set_running(s, 1);
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "VHOST_BLK_SET_RUNNING failed");
         goto stop_dev;
     }
     return 0;
@@ -212,25 +227,6 @@ static bool vhost_blk_guest_notifier_pending(VirtIODevice *vdev, int idx)
     VHostBlk *s = VHOST_BLK(vdev);
 
     return idx >= 0 && vhost_virtqueue_pending(&s->dev, idx);
-}
-
-static void vhost_blk_reset(VirtIODevice *vdev)
-{
-    VHostBlk *s = VHOST_BLK(vdev);
-    const size_t off = offsetof(struct virtio_blk_config, wce);
-
-    /* What the last driver chose does not hold for the next. */
-    if (virtio_host_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE) &&
-        !s->config[off] && vhost_blk_push_writeback(s, 1) == 0) {
-        s->config[off] = 1;
-    }
-}
-
-static int vhost_blk_post_load(VirtIODevice *vdev)
-{
-    /* vdev->config is the source's; what its guest chose holds here too. */
-    vhost_blk_set_config(vdev, vdev->config);
-    return 0;
 }
 
 static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
@@ -320,6 +316,7 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
 
     virtio_init(vdev, VIRTIO_ID_BLOCK, VHOST_BLK_CONFIG_SIZE);
     vhost_blk_make_queues(s);
+    vhost_blk_set_features(vdev, 0);
 
     /* Takes over the descriptor: closes it when it fails. */
     ret = vhost_dev_init(&s->dev, (void *)(uintptr_t)s->vhostfd,
@@ -374,6 +371,7 @@ static const VMStateDescription vhost_blk_vmstate = {
     .version_id = 1,
     .fields = (VMStateField[]) {
         VMSTATE_VIRTIO_DEVICE,
+        VMSTATE_BOOL(writeback, VHostBlk),
         VMSTATE_END_OF_LIST()
     },
 };
@@ -418,10 +416,9 @@ static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
     vdc->get_config = vhost_blk_get_config;
     vdc->set_config = vhost_blk_set_config;
     vdc->get_features = vhost_blk_get_features;
+    vdc->set_features = vhost_blk_set_features;
     vdc->validate_features = vhost_blk_validate_features;
     vdc->set_status = vhost_blk_set_status;
-    vdc->reset = vhost_blk_reset;
-    vdc->post_load = vhost_blk_post_load;
     vdc->guest_notifier_mask = vhost_blk_guest_notifier_mask;
     vdc->guest_notifier_pending = vhost_blk_guest_notifier_pending;
     vdc->get_vhost = vhost_blk_get_vhost;

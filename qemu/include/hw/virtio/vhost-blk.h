@@ -101,12 +101,21 @@ struct VHostBlk {
 
     /* What VHOST_BLK_GET_CONFIG said last, little endian. */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
+
+    /*
+     * The cache mode.  Kept here, since the guest reads and writes it before
+     * the device starts, and since it migrates; the kernel is told at a start
+     * and at a change.
+     */
+    bool writeback;
 };
 
 /* vhost-blk-config.c */
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp);
 int vhost_blk_validate_features(VirtIODevice *vdev);
+void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features);
+int vhost_blk_tell_writeback(VHostBlk *s);
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config);
 void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config);
 void vhost_blk_config_changed(EventNotifier *n);
@@ -125,7 +134,7 @@ bool vhost_blk_watch_config(VHostBlk *s, EventNotifierHandler *changed,
                             Error **errp);
 void vhost_blk_unwatch_config(VHostBlk *s);
 int vhost_blk_fetch_config(VHostBlk *s);
-int vhost_blk_push_writeback(VHostBlk *s, uint8_t writeback);
+int vhost_blk_push_writeback(VHostBlk *s, bool writeback);
 int vhost_blk_forget_queue(VHostBlk *s, unsigned int index);
 int vhost_blk_set_running(VHostBlk *s, int running);
 
