@@ -8,6 +8,7 @@
 #include "hw/virtio/vhost-blk.h"
 #include "monitor/monitor.h"
 #include "qapi/error.h"
+#include "qapi/visitor.h"
 #include "qemu/cutils.h"
 #include "qemu/error-report.h"
 
@@ -17,6 +18,9 @@
 #else
 #include "sysemu/runstate.h"
 #endif
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 
 /*
  * The bytes of an image file that QEMU's file driver locks: one of the first
@@ -59,16 +63,16 @@ static bool vhost_blk_check_type(const char *prop, mode_t mode, Error **errp)
     return false;
 }
 
-static int vhost_blk_open_path(VHostBlk *s, Error **errp)
+static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
 {
     int flags = s->readonly ? O_RDONLY : O_RDWR;
     struct stat st;
     int fd;
 
     /* Opening a pipe would wait, and opening a tape has side effects. */
-    if (!strstart(s->path, "/dev/fdset/", NULL)) {
-        if (stat(s->path, &st) < 0) {
-            error_setg_file_open(errp, errno, s->path);
+    if (!strstart(path, "/dev/fdset/", NULL)) {
+        if (stat(path, &st) < 0) {
+            error_setg_file_open(errp, errno, path);
             error_prepend(errp, "path: ");
             return -1;
         }
@@ -77,27 +81,27 @@ static int vhost_blk_open_path(VHostBlk *s, Error **errp)
         }
         /* Block devices bypass the page cache in any case. */
         if (S_ISREG(st.st_mode) && s->direct != ON_OFF_AUTO_OFF) {
-            fd = qemu_open(s->path, flags | O_DIRECT, NULL);
+            fd = qemu_open(path, flags | O_DIRECT, NULL);
             if (fd >= 0 || errno != EINVAL) {
                 goto opened;
             }
             if (s->direct == ON_OFF_AUTO_ON) {
                 error_setg(errp, "direct: the filesystem of '%s' has no "
-                           "O_DIRECT", s->path);
+                           "O_DIRECT", path);
                 return -1;
             }
             warn_report("vhost-blk: the filesystem of '%s' has no O_DIRECT: "
-                        "I/O is buffered (direct=off says so)", s->path);
+                        "I/O is buffered (direct=off says so)", path);
         }
     }
-    fd = qemu_open(s->path, flags, NULL);
+    fd = qemu_open(path, flags, NULL);
 
 opened:
     if (fd < 0) {
         bool ro_helps = (errno == EROFS || errno == EACCES) && !s->readonly &&
-                        access(s->path, R_OK) == 0;
+                        access(path, R_OK) == 0;
 
-        error_setg_errno(errp, errno, "path: Could not open '%s'%s", s->path,
+        error_setg_errno(errp, errno, "path: Could not open '%s'%s", path,
                          ro_helps ? " for writing (readonly=on?)" : "");
     }
     return fd;
@@ -118,52 +122,62 @@ int vhost_blk_take_fd(const char *prop, const char *name, Error **errp)
     return fd;
 }
 
-static bool vhost_blk_check_access(VHostBlk *s, Error **errp)
+static bool vhost_blk_check_access(VHostBlk *s, const VHostBlkBacking *backing,
+                                   mode_t mode, Error **errp)
 {
-    int mode = fcntl(s->fd, F_GETFL) & O_ACCMODE;
+    int access = fcntl(backing->fd, F_GETFL) & O_ACCMODE;
+    int protected = access == O_RDONLY;
 
-    if (mode == O_WRONLY) {
-        error_setg(errp, "fd: open for writing alone");
+    if (access == O_WRONLY) {
+        error_setg(errp, "%s: open for writing alone", backing->prop);
         return false;
     }
-    if (mode == O_RDONLY && !s->readonly) {
-        error_setg(errp, "fd: open for reading alone; readonly=on is needed");
+    if (S_ISBLK(mode) && !protected &&
+        ioctl(backing->fd, BLKROGET, &protected) < 0) {
+        error_setg_errno(errp, errno, "%s: BLKROGET", backing->prop);
+        return false;
+    }
+    if (protected && !s->readonly) {
+        error_setg(errp, "%s: '%s' is %s; readonly=on is needed",
+                   backing->prop, backing->name, access == O_RDONLY ?
+                   "open for reading alone" : "read-only");
         return false;
     }
     return true;
 }
 
 /* Nobody else writes; where we write, nobody else reads either. */
-static int vhost_blk_lock_file(VHostBlk *s)
+static int vhost_blk_lock_file(int fd, bool readonly)
 {
     int ret;
 
-    if (!s->readonly) {
-        return qemu_lock_fd(s->fd, LOCK_DOES(0), LOCK_END - LOCK_DOES(0), true);
+    if (!readonly) {
+        return qemu_lock_fd(fd, LOCK_DOES(0), LOCK_END - LOCK_DOES(0), true);
     }
-    ret = qemu_lock_fd(s->fd, LOCK_DOES(USE_READ), 1, false);
+    ret = qemu_lock_fd(fd, LOCK_DOES(USE_READ), 1, false);
     if (!ret) {
-        ret = qemu_lock_fd(s->fd, LOCK_FORBIDS(USE_WRITE), 1, false);
-    }
-    if (!ret) {
-        ret = qemu_lock_fd_test(s->fd, LOCK_DOES(USE_WRITE), 1, true);
+        ret = qemu_lock_fd(fd, LOCK_FORBIDS(USE_WRITE), 1, false);
     }
     if (!ret) {
-        ret = qemu_lock_fd_test(s->fd, LOCK_FORBIDS(USE_READ), 1, true);
+        ret = qemu_lock_fd_test(fd, LOCK_DOES(USE_WRITE), 1, true);
+    }
+    if (!ret) {
+        ret = qemu_lock_fd_test(fd, LOCK_FORBIDS(USE_READ), 1, true);
     }
     return ret;
 }
 
 /* O_EXCL is for one opener alone: a second descriptor holds it. */
-static int vhost_blk_claim_bdev(VHostBlk *s)
+static int vhost_blk_claim_bdev(VHostBlkBacking *backing)
 {
-    g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", s->fd);
+    g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", backing->fd);
 
-    s->claim_fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
-    return s->claim_fd < 0 ? -errno : 0;
+    backing->claim_fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
+    return backing->claim_fd < 0 ? -errno : 0;
 }
 
-static bool vhost_blk_claim(VHostBlk *s, mode_t mode, Error **errp)
+static bool vhost_blk_claim(VHostBlk *s, VHostBlkBacking *backing, mode_t mode,
+                            Error **errp)
 {
     int ret;
 
@@ -180,46 +194,118 @@ static bool vhost_blk_claim(VHostBlk *s, mode_t mode, Error **errp)
         return true;
     }
 
-    ret = S_ISBLK(mode) ? vhost_blk_claim_bdev(s) : vhost_blk_lock_file(s);
+    ret = S_ISBLK(mode) ? vhost_blk_claim_bdev(backing)
+                        : vhost_blk_lock_file(backing->fd, s->readonly);
     if (ret == -EBUSY || ret == -EAGAIN || ret == -EACCES) {
-        error_setg(errp, "exclusive: '%s' is in use by another process%s "
-                   "(exclusive=off shares it)",
-                   s->path ? s->path : s->fd_name,
+        error_setg(errp, "exclusive: '%s' is in use already%s "
+                   "(exclusive=off shares it)", backing->name,
                    S_ISBLK(mode) ? ", mounted, or part of another device" : "");
     } else if (ret < 0) {
         error_setg_errno(errp, -ret, "exclusive: '%s' can't be locked",
-                         s->path ? s->path : s->fd_name);
+                         backing->name);
     }
     return ret == 0;
 }
 
-bool vhost_blk_open_backing(VHostBlk *s, Error **errp)
+/* Opens what backing->name stands for; on failure nothing stays open. */
+bool vhost_blk_open_backing(VHostBlk *s, VHostBlkBacking *backing,
+                            Error **errp)
 {
-    const char *prop = s->path ? "path" : "fd";
+    bool is_path = !strcmp(backing->prop, "path");
     struct stat st;
 
-    s->fd = s->path ? vhost_blk_open_path(s, errp)
-                    : vhost_blk_take_fd("fd", s->fd_name, errp);
-    if (s->fd < 0) {
+    backing->claim_fd = -1;
+    backing->fd = is_path ? vhost_blk_open_path(s, backing->name, errp)
+                          : vhost_blk_take_fd("fd", backing->name, errp);
+    if (backing->fd < 0) {
         return false;
     }
-    if (fstat(s->fd, &st) < 0) {
-        error_setg_errno(errp, errno, "%s: fstat", prop);
-        return false;
+    if (fstat(backing->fd, &st) < 0) {
+        error_setg_errno(errp, errno, "%s: fstat", backing->prop);
+    } else if (vhost_blk_check_type(backing->prop, st.st_mode, errp) &&
+               vhost_blk_check_access(s, backing, st.st_mode, errp) &&
+               vhost_blk_claim(s, backing, st.st_mode, errp)) {
+        return true;
     }
-    return vhost_blk_check_type(prop, st.st_mode, errp) &&
-           vhost_blk_check_access(s, errp) &&
-           vhost_blk_claim(s, st.st_mode, errp);
+    vhost_blk_close_backing(backing);
+    return false;
 }
 
-void vhost_blk_close_backing(VHostBlk *s)
+void vhost_blk_close_backing(VHostBlkBacking *backing)
 {
-    if (s->claim_fd >= 0) {
-        close(s->claim_fd);
+    if (backing->claim_fd >= 0) {
+        close(backing->claim_fd);
     }
-    if (s->fd >= 0) {
-        qemu_close(s->fd);
+    if (backing->fd >= 0) {
+        qemu_close(backing->fd);
     }
-    s->claim_fd = -1;
-    s->fd = -1;
+    backing->claim_fd = -1;
+    backing->fd = -1;
 }
+
+/*
+ * The property "path", which may be set at run time
+ */
+
+/* The kernel drains and replaces; until it has agreed the old one stays. */
+static bool vhost_blk_swap(VHostBlk *s, const char *path, Error **errp)
+{
+    VHostBlkBacking new = { .prop = "path", .name = path };
+
+    if (!vhost_blk_open_backing(s, &new, errp)) {
+        return false;
+    }
+    if (!vhost_blk_attach(s, &new, errp)) {
+        vhost_blk_close_backing(&new);
+        return false;
+    }
+    vhost_blk_close_backing(&s->backing);
+    s->backing = new;
+    vhost_blk_backing_changed(s);
+    return true;
+}
+
+static void vhost_blk_get_path(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    VHostBlk *s = VHOST_BLK(obj);
+    char *path = s->path ?: (char *)"";
+
+    visit_type_str(v, name, &path, errp);
+}
+
+static void vhost_blk_set_path(Object *obj, Visitor *v, const char *name,
+                               void *opaque, Error **errp)
+{
+    VHostBlk *s = VHOST_BLK(obj);
+    char *path;
+
+    if (!visit_type_str(v, name, &path, errp)) {
+        return;
+    }
+    if (DEVICE(obj)->realized) {
+        if (!vhost_blk_swap(s, path, errp)) {
+            g_free(path);
+            return;
+        }
+        /* In case it was this that named the old one. */
+        g_free(s->fd_name);
+        s->fd_name = NULL;
+    }
+    g_free(s->path);
+    s->path = path;
+}
+
+static void vhost_blk_release_path(Object *obj, const char *name, void *opaque)
+{
+    g_free(VHOST_BLK(obj)->path);
+}
+
+const PropertyInfo vhost_blk_prop_path = {
+    .VHOST_BLK_PROPERTY_TYPE = "str",
+    .description = "Block device or raw image; can be set at run time",
+    .realized_set_allowed = true,
+    .get = vhost_blk_get_path,
+    .set = vhost_blk_set_path,
+    .release = vhost_blk_release_path,
+};

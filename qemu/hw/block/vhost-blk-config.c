@@ -76,6 +76,7 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
         !virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
         error_setg(errp, "disable-modern: a zoned device needs virtio 1.0");
     }
+    s->offered_features = features;
     return features;
 }
 
@@ -116,6 +117,8 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
     uint32_t seg_max;
 
+    /* The size may change while nothing runs and nobody says so. */
+    vhost_blk_fetch_config(s);
     memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
 
     /*
@@ -166,16 +169,33 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
 void vhost_blk_config_changed(EventNotifier *n)
 {
     VHostBlk *s = container_of(n, VHostBlk, config_notifier);
+
+    if (event_notifier_test_and_clear(n)) {
+        virtio_notify_config(VIRTIO_DEVICE(s));
+    }
+}
+
+/*
+ * A new backing has all that the driver has negotiated, or the kernel would
+ * not have taken it.  What else it lacks is not offered to the next driver.
+ */
+void vhost_blk_backing_changed(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    uint8_t before[VHOST_BLK_CONFIG_SIZE];
     int ret;
 
-    if (!event_notifier_test_and_clear(n)) {
-        return;
-    }
-    ret = vhost_blk_fetch_config(s);
+    memcpy(before, s->config, sizeof(before));
+    ret = vhost_blk_follow_backing(s);
     if (ret < 0) {
-        error_report("vhost-blk: reading the configuration failed: %s",
-                     strerror(-ret));
+        error_report("vhost-blk: reading the features and configuration "
+                     "failed: %s", strerror(-ret));
         return;
     }
-    virtio_notify_config(VIRTIO_DEVICE(s));
+    vdev->host_features &= ~s->offered_features;
+    vdev->host_features |= vhost_get_features(&s->dev, vhost_blk_feature_bits,
+                                              s->offered_features);
+    if (memcmp(before, s->config, sizeof(before))) {
+        virtio_notify_config(vdev);
+    }
 }

@@ -181,46 +181,39 @@ void vhost_blk_unwatch_config(VHostBlk *s)
     event_notifier_cleanup(&s->config_notifier);
 }
 
-bool vhost_blk_attach(VHostBlk *s, Error **errp)
+bool vhost_blk_attach(VHostBlk *s, const VHostBlkBacking *backing,
+                      Error **errp)
 {
     struct vhost_blk_backend backend = {
-        .fd = s->fd,
+        .fd = backing->fd,
         .flags = s->readonly ? VHOST_BLK_BACKEND_F_RO : 0,
     };
-    const char *prop = s->path ? "path" : "fd";
-    int ret;
+    uint64_t features = VIRTIO_DEVICE(s)->guest_features;
+    int ret = 0;
 
     if (s->serial) {
         memcpy(backend.serial, s->serial, strlen(s->serial));
     }
-    ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &backend);
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "%s: the kernel refuses '%s'", prop,
-                         s->path ? s->path : s->fd_name);
-        return false;
+    /* The kernel judges by these; before a start it has those of the last. */
+    if (!vhost_dev_is_started(&s->dev)) {
+        ret = vhost_blk_ioctl(s, VHOST_SET_FEATURES, &features);
     }
-
-    /* From now on both follow the backend. */
-    ret = vhost_blk_ioctl(s, VHOST_GET_FEATURES, &s->dev.features);
     if (!ret) {
-        ret = vhost_blk_fetch_config(s);
+        ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &backend);
     }
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "vhostfd: reading the features and "
-                         "configuration failed");
-        return false;
+        error_setg_errno(errp, -ret, "%s: the kernel refuses '%s'%s",
+                         backing->prop, backing->name,
+                         ret == -EOPNOTSUPP && features ?
+                         " (it lacks what the guest uses)" : "");
     }
-    if (!s->readonly &&
-        (s->dev.features & BIT_ULL(VIRTIO_BLK_F_RO))) {
-        error_setg(errp, "%s: '%s' is read-only; readonly=on is needed", prop,
-                   s->path ? s->path : s->fd_name);
-        return false;
-    }
-    if (s->write_cache == ON_OFF_AUTO_ON &&
-        !(s->dev.features & BIT_ULL(VIRTIO_BLK_F_FLUSH))) {
-        error_setg(errp, "write-cache: the kernel can't flush '%s'",
-                   s->path ? s->path : s->fd_name);
-        return false;
-    }
-    return true;
+    return ret == 0;
+}
+
+/* Features and configuration are those of the backing. */
+int vhost_blk_follow_backing(VHostBlk *s)
+{
+    int ret = vhost_blk_ioctl(s, VHOST_GET_FEATURES, &s->dev.features);
+
+    return ret < 0 ? ret : vhost_blk_fetch_config(s);
 }

@@ -304,13 +304,16 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     VHostBlk *s = VHOST_BLK(dev);
     int ret;
 
-    s->fd = -1;
-    s->claim_fd = -1;
     s->vhostfd = -1;
     if (!vhost_blk_check_properties(s, errp)) {
         return;
     }
-    if (!vhost_blk_open_backing(s, errp) || !vhost_blk_open_vhost(s, errp)) {
+    s->backing.prop = s->path ? "path" : "fd";
+    s->backing.name = s->path ?: s->fd_name;
+    if (!vhost_blk_open_backing(s, &s->backing, errp)) {
+        return;
+    }
+    if (!vhost_blk_open_vhost(s, errp)) {
         goto close_backing;
     }
 
@@ -326,8 +329,16 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
         goto delete_queues;
     }
     if (!vhost_blk_make_workers(s, errp) || !vhost_blk_set_polling(s, errp) ||
-        !vhost_blk_attach(s, errp) ||
-        !vhost_blk_watch_config(s, vhost_blk_config_changed, errp)) {
+        !vhost_blk_attach(s, &s->backing, errp)) {
+        goto cleanup_dev;
+    }
+    ret = vhost_blk_follow_backing(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "vhostfd: reading the features and "
+                         "configuration failed");
+        goto cleanup_dev;
+    }
+    if (!vhost_blk_watch_config(s, vhost_blk_config_changed, errp)) {
         goto cleanup_dev;
     }
     return;
@@ -339,7 +350,7 @@ delete_queues:
     vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
 close_backing:
-    vhost_blk_close_backing(s);
+    vhost_blk_close_backing(&s->backing);
 }
 
 static void vhost_blk_unrealize(DeviceState *dev)
@@ -354,7 +365,7 @@ static void vhost_blk_unrealize(DeviceState *dev)
     s->vhostfd = -1;
     vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
-    vhost_blk_close_backing(s);
+    vhost_blk_close_backing(&s->backing);
 }
 
 static void vhost_blk_instance_init(Object *obj)
@@ -377,7 +388,7 @@ static const VMStateDescription vhost_blk_vmstate = {
 };
 
 static VHostBlkProperty vhost_blk_properties[] = {
-    DEFINE_PROP_STRING("path", VHostBlk, path),
+    DEFINE_PROP("path", VHostBlk, path, vhost_blk_prop_path, char *),
     DEFINE_PROP_STRING("fd", VHostBlk, fd_name),
     DEFINE_PROP_STRING("vhostfd", VHostBlk, vhostfd_name),
     DEFINE_PROP_STRING("serial", VHostBlk, serial),

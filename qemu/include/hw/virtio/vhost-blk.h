@@ -30,6 +30,13 @@ typedef const Property VHostBlkProperty;
 #define VHOST_BLK_PROPERTIES_END
 #endif
 
+/* 10.0: a property's kind is its type. */
+#if VHOST_BLK_QEMU >= 1000
+#define VHOST_BLK_PROPERTY_TYPE type
+#else
+#define VHOST_BLK_PROPERTY_TYPE name
+#endif
+
 /* 10.1: class_init() takes const data, set_status() may fail. */
 #if VHOST_BLK_QEMU >= 1001
 typedef const void VHostBlkClassData;
@@ -70,6 +77,14 @@ OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
  */
 #define VHOST_BLK_CONFIG_SIZE 96
 
+/* What holds the data, and the property that says so, for messages. */
+typedef struct VHostBlkBacking {
+    const char *prop;
+    const char *name;
+    int fd;
+    int claim_fd;
+} VHostBlkBacking;
+
 struct VHostBlk {
     VirtIODevice parent_obj;
 
@@ -89,9 +104,7 @@ struct VHostBlk {
     OnOffAuto write_cache;
     int32_t bootindex;
 
-    /* The backing file, what holds it exclusively, and /dev/vhost-blk. */
-    int fd;
-    int claim_fd;
+    VHostBlkBacking backing;
     int vhostfd;
 
     struct vhost_dev dev;
@@ -101,6 +114,8 @@ struct VHostBlk {
 
     /* What VHOST_BLK_GET_CONFIG said last, little endian. */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
+    /* What the first backing had to offer. */
+    uint64_t offered_features;
 
     /*
      * The cache mode.  Kept here, since the guest reads and writes it before
@@ -119,17 +134,22 @@ int vhost_blk_tell_writeback(VHostBlk *s);
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config);
 void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config);
 void vhost_blk_config_changed(EventNotifier *n);
+void vhost_blk_backing_changed(VHostBlk *s);
 
 /* vhost-blk-backing.c */
 int vhost_blk_take_fd(const char *prop, const char *name, Error **errp);
-bool vhost_blk_open_backing(VHostBlk *s, Error **errp);
-void vhost_blk_close_backing(VHostBlk *s);
+bool vhost_blk_open_backing(VHostBlk *s, VHostBlkBacking *backing,
+                            Error **errp);
+void vhost_blk_close_backing(VHostBlkBacking *backing);
+extern const PropertyInfo vhost_blk_prop_path;
 
 /* vhost-blk-kernel.c; an int is 0 or a negative errno */
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp);
 bool vhost_blk_make_workers(VHostBlk *s, Error **errp);
 bool vhost_blk_set_polling(VHostBlk *s, Error **errp);
-bool vhost_blk_attach(VHostBlk *s, Error **errp);
+bool vhost_blk_attach(VHostBlk *s, const VHostBlkBacking *backing,
+                      Error **errp);
+int vhost_blk_follow_backing(VHostBlk *s);
 bool vhost_blk_watch_config(VHostBlk *s, EventNotifierHandler *changed,
                             Error **errp);
 void vhost_blk_unwatch_config(VHostBlk *s);
