@@ -111,6 +111,25 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
  * Configuration space
  */
 
+/* What the properties change. */
+static void vhost_blk_override(VHostBlk *s, struct virtio_blk_config *cfg)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    uint32_t sectors;
+
+    if (s->geometry.cyls) {
+        virtio_stw_p(vdev, &cfg->geometry.cylinders, s->geometry.cyls);
+        cfg->geometry.heads = s->geometry.heads;
+        cfg->geometry.sectors = s->geometry.secs;
+    }
+    sectors = virtio_ldl_p(vdev, &cfg->max_discard_sectors);
+    virtio_stl_p(vdev, &cfg->max_discard_sectors,
+                 MIN(sectors, s->max_discard_sectors));
+    sectors = virtio_ldl_p(vdev, &cfg->max_write_zeroes_sectors);
+    virtio_stl_p(vdev, &cfg->max_write_zeroes_sectors,
+                 MIN(sectors, s->max_write_zeroes_sectors));
+}
+
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
 {
     VHostBlk *s = VHOST_BLK(vdev);
@@ -129,6 +148,7 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
     virtio_stl_p(vdev, &cfg->seg_max, seg_max);
     cfg->wce = s->writeback;
+    vhost_blk_override(s, cfg);
 }
 
 /* Without CONFIG_WCE the kernel goes by FLUSH alone. */

@@ -36,6 +36,9 @@
 /* One virtqueue needs room for a header, a status byte and data. */
 #define VHOST_BLK_MIN_QUEUE_SIZE 4
 
+/* What firmware calls the disk, behind the name of its PCI device. */
+#define VHOST_BLK_BOOT_SUFFIX "/disk@0,0"
+
 /*
  * Start and stop
  */
@@ -238,6 +241,23 @@ static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
  * Life of the device
  */
 
+static bool vhost_blk_check_geometry(const VHostBlkGeometry *g, Error **errp)
+{
+    if (!g->cyls && !g->heads && !g->secs) {
+        return true;
+    }
+    if (g->cyls < 1 || g->cyls > UINT16_MAX) {
+        error_setg(errp, "cyls: %u is not in 1 to %u", g->cyls, UINT16_MAX);
+    } else if (g->heads < 1 || g->heads > UINT8_MAX) {
+        error_setg(errp, "heads: %u is not in 1 to %u", g->heads, UINT8_MAX);
+    } else if (g->secs < 1 || g->secs > UINT8_MAX) {
+        error_setg(errp, "secs: %u is not in 1 to %u", g->secs, UINT8_MAX);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
 {
     if (s->num_queues == VHOST_BLK_AUTO_NUM_QUEUES) {
@@ -265,8 +285,13 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
                    s->workers, s->num_queues);
     } else if (s->serial && strlen(s->serial) > VHOST_BLK_SERIAL_LEN) {
         error_setg(errp, "serial: longer than %d bytes", VHOST_BLK_SERIAL_LEN);
+    } else if (!s->max_discard_sectors) {
+        error_setg(errp, "max-discard-sectors: 0 (discard=off says so)");
+    } else if (!s->max_write_zeroes_sectors) {
+        error_setg(errp, "max-write-zeroes-sectors: 0 (write-zeroes=off says "
+                   "so)");
     } else {
-        return true;
+        return vhost_blk_check_geometry(&s->geometry, errp);
     }
     return false;
 }
@@ -341,6 +366,8 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     if (!vhost_blk_watch_config(s, vhost_blk_config_changed, errp)) {
         goto cleanup_dev;
     }
+    add_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX, s->boot_geometry.cyls,
+                         s->boot_geometry.heads, s->boot_geometry.secs);
     return;
 
 cleanup_dev:
@@ -360,6 +387,7 @@ static void vhost_blk_unrealize(DeviceState *dev)
 
     /* Stops and drains; nothing below can race with a request. */
     virtio_set_status(vdev, 0);
+    del_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX);
     vhost_blk_unwatch_config(s);
     vhost_dev_cleanup(&s->dev);
     s->vhostfd = -1;
@@ -373,7 +401,7 @@ static void vhost_blk_instance_init(Object *obj)
     VHostBlk *s = VHOST_BLK(obj);
 
     device_add_bootindex_property(obj, &s->bootindex, "bootindex",
-                                  "/disk@0,0", DEVICE(obj));
+                                  VHOST_BLK_BOOT_SUFFIX, DEVICE(obj));
 }
 
 static const VMStateDescription vhost_blk_vmstate = {
@@ -403,6 +431,16 @@ static VHostBlkProperty vhost_blk_properties[] = {
     DEFINE_PROP_UINT16("queue-size", VHostBlk, queue_size, 256),
     DEFINE_PROP_UINT16("workers", VHostBlk, workers, 1),
     DEFINE_PROP_UINT32("poll-us", VHostBlk, poll_us, 0),
+    DEFINE_PROP_UINT32("cyls", VHostBlk, geometry.cyls, 0),
+    DEFINE_PROP_UINT32("heads", VHostBlk, geometry.heads, 0),
+    DEFINE_PROP_UINT32("secs", VHostBlk, geometry.secs, 0),
+    DEFINE_PROP_UINT32("lcyls", VHostBlk, boot_geometry.cyls, 0),
+    DEFINE_PROP_UINT32("lheads", VHostBlk, boot_geometry.heads, 0),
+    DEFINE_PROP_UINT32("lsecs", VHostBlk, boot_geometry.secs, 0),
+    DEFINE_PROP_UINT32("max-discard-sectors", VHostBlk, max_discard_sectors,
+                       UINT32_MAX),
+    DEFINE_PROP_UINT32("max-write-zeroes-sectors", VHostBlk,
+                       max_write_zeroes_sectors, UINT32_MAX),
     DEFINE_PROP_BIT64("config-wce", VHostBlk, host_features,
                       VIRTIO_BLK_F_CONFIG_WCE, true),
     DEFINE_PROP_BIT64("discard", VHostBlk, host_features,

@@ -118,6 +118,14 @@ test_properties() {
 	esac
 	check "poll-us" accepted -- ",path=$file,poll-us=50"
 	check "write-cache=off" accepted -- ",path=$file,write-cache=off"
+	check "write-cache=off,config-wce=off" accepted -- ",path=$file,write-cache=off,config-wce=off"
+	check "a geometry" accepted -- ",path=$file,cyls=32,heads=16,secs=63,lcyls=32,lheads=16,lsecs=63"
+	check "half a geometry" refused ' heads: 0 is not' -- ",path=$file,cyls=32"
+	check "cyls=65536" refused ' cyls: 65536 is not' -- ",path=$file,cyls=65536,heads=1,secs=1"
+	check "secs=256" refused ' secs: 256 is not' -- ",path=$file,cyls=1,heads=1,secs=256"
+	for value in max-discard-sectors max-write-zeroes-sectors; do
+		check "$value=0" refused " $value: 0" -- ",path=$file,$value=0"
+	done
 	check "a serial of 21 bytes" refused ' serial: longer than 20' \
 		-- ",path=$file,serial=123456789012345678901"
 	check "direct: not a switch" refused "'direct'" -- ",path=$file,direct=maybe"

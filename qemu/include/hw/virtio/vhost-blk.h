@@ -85,6 +85,13 @@ typedef struct VHostBlkBacking {
     int claim_fd;
 } VHostBlkBacking;
 
+/* All of it, or nothing. */
+typedef struct VHostBlkGeometry {
+    uint32_t cyls;
+    uint32_t heads;
+    uint32_t secs;
+} VHostBlkGeometry;
+
 struct VHostBlk {
     VirtIODevice parent_obj;
 
@@ -103,6 +110,10 @@ struct VHostBlk {
     OnOffAuto exclusive;
     OnOffAuto write_cache;
     int32_t bootindex;
+    uint32_t max_discard_sectors;
+    uint32_t max_write_zeroes_sectors;
+    VHostBlkGeometry geometry;
+    VHostBlkGeometry boot_geometry;
 
     VHostBlkBacking backing;
     int vhostfd;
