@@ -46,6 +46,9 @@
 /* Bytes of one queue in flight; one request may exceed it, alone. */
 #define VHOST_BLK_MAX_INFLIGHT_BYTES	(256ULL * 1024 * 1024)
 
+/* Requests of one device that sleep in the backend at a time. */
+#define VHOST_BLK_MAX_PUNTED	64
+
 #define VHOST_BLK_INLINE_BVECS	4
 #define VHOST_BLK_PIN_BATCH	64
 #define VHOST_BLK_BOUNCE_PAGES	64
@@ -204,6 +207,8 @@ struct vhost_blk_queue {
  * struct vhost_blk - a device: one open of /dev/vhost-blk
  * @dev: the vhost core's part
  * @vqs: for the vhost core
+ * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
+ *	asks for much of it, is in nobody else's way
  * @disk: what is attached, or NULL; protected by dev.mutex
  * @features: acknowledged by the guest; protected by dev.mutex
  * @writeback: of the configuration space; protected by dev.mutex
@@ -216,6 +221,7 @@ struct vhost_blk_queue {
 struct vhost_blk {
 	struct vhost_dev dev;
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
+	struct workqueue_struct *wq;
 	struct vhost_blk_disk *disk;
 	u64 features;
 	bool writeback;
@@ -239,6 +245,7 @@ union vhost_blk_config {
 
 static_assert(sizeof(union vhost_blk_config) == 96);
 
+/* For what doesn't wait for a backend. */
 extern struct workqueue_struct *vhost_blk_wq;
 
 static inline struct vhost_blk_queue *to_queue(struct vhost_virtqueue *vq)

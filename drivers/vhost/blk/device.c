@@ -7,9 +7,11 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "blk.h"
 
@@ -21,6 +23,13 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 	blk = kvzalloc_obj(*blk, GFP_KERNEL_ACCOUNT);
 	if (!blk)
 		return -ENOMEM;
+	/* Memory may be waiting for what guests write: WQ_MEM_RECLAIM. */
+	blk->wq = alloc_workqueue("vhost-blk-%d", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				  VHOST_BLK_MAX_PUNTED, task_tgid_nr(current));
+	if (!blk->wq) {
+		kvfree(blk);
+		return -ENOMEM;
+	}
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		vhost_blk_queue_init(&blk->queues[i]);
 		blk->vqs[i] = &blk->queues[i].vq;
@@ -59,6 +68,7 @@ static int vhost_blk_release(struct inode *inode, struct file *file)
 
 	shut_down(blk);
 	vhost_dev_cleanup(&blk->dev);
+	destroy_workqueue(blk->wq);
 	kvfree(blk);
 	return 0;
 }

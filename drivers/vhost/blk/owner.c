@@ -81,7 +81,10 @@ static void punted_work(struct work_struct *work)
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req))
 {
+	struct vhost_blk *blk = container_of(req->q->vq.dev, struct vhost_blk,
+					     dev);
+
 	req->punted = fn;
 	INIT_WORK(&req->work, punted_work);
-	queue_work(vhost_blk_wq, &req->work);
+	queue_work(blk->wq, &req->work);
 }
