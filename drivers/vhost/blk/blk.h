@@ -214,6 +214,7 @@ struct vhost_blk_queue {
  * @writeback: of the configuration space; protected by dev.mutex
  * @capacity: that the guest has been told of last; protected by dev.mutex
  * @resize: looks whether it still is
+ * @watched: @resize is to look again; protected by dev.mutex
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
  * @queues: all that there may be; only those with addresses are started
@@ -227,6 +228,7 @@ struct vhost_blk {
 	bool writeback;
 	u64 capacity;
 	struct delayed_work resize;
+	bool watched;
 	struct eventfd_ctx *config_call;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
 };

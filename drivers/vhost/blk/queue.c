@@ -175,6 +175,7 @@ void vhost_blk_stop(struct vhost_blk *blk)
 {
 	unsigned int i;
 
+	blk->watched = false;
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		stop_taking(&blk->queues[i]);
 }

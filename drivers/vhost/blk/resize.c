@@ -29,7 +29,7 @@ static void resize_work(struct work_struct *work)
 		look_again(blk);
 		return;
 	}
-	if (vhost_blk_running(blk)) {
+	if (blk->watched) {
 		vhost_blk_resize_look(blk);
 		look_again(blk);
 	}
@@ -60,11 +60,12 @@ void vhost_blk_resize_look(struct vhost_blk *blk)
 
 /**
  * vhost_blk_resize_watch - look from now on, until the device is stopped
- * @blk: the device, running, its mutex held
+ * @blk: the device, started though maybe without a queue, its mutex held
  */
 void vhost_blk_resize_watch(struct vhost_blk *blk)
 {
 	vhost_blk_resize_look(blk);
+	blk->watched = true;
 	look_again(blk);
 }
 
