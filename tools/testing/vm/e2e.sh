@@ -1,11 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: e2e.sh [--preload] [HOST]
+# Usage: e2e.sh [--preload] [PART] [HOST]
 #
 # End to end: in the test host HOST (default uml-7.3) QEMU runs a guest whose
 # disks go through /dev/vhost-blk; prints TAP.  The guest's own fio judges the
 # data, the host compares what arrived in the backing files.  A report in the
-# kernel log of guest or host fails the run.
+# kernel log of guest or host fails the run.  PART is
+#
+#   basic  (default) data, resets, firmware, and the device's properties
+#   live   disks that are swapped, resized, unplugged and reset meanwhile;
+#          firmware that is reset while it does I/O; UEFI
 #
 #   --preload  Debian's stock QEMU with the device preloaded, instead of a
 #              QEMU that was built with it (minutes quicker on a cold cache)
@@ -13,19 +17,20 @@ set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-host=uml-7.3 preload=0 inside=0
+host=uml-7.3 preload=0 inside=0 part=basic
 for arg; do
 	case $arg in
 	--help) usage; exit ;;
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
+	basic | live) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
 
 if ((!inside)); then
-	"$VB_VM/packages.sh" kernel guest selftest
+	"$VB_VM/packages.sh" kernel guest selftest firmware
 	export VHOST_E2E_QEMU='' VHOST_E2E_OBJECT='' VHOST_E2E_GUEST=''
 	if ((preload)); then
 		VHOST_E2E_QEMU=$(command -v qemu-system-x86_64)
@@ -34,7 +39,7 @@ if ((!inside)); then
 		VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	fi
 	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
-	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 900 -- "$0" --inside
+	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 900 -- "$0" --inside "$part"
 fi
 
 qemu=$VHOST_E2E_QEMU object=$VHOST_E2E_OBJECT guest=$VHOST_E2E_GUEST
@@ -78,6 +83,10 @@ make_null_blk() {
 . "$VB_VM/e2e-data.sh"
 # shellcheck source=tools/testing/vm/e2e-properties.sh
 . "$VB_VM/e2e-properties.sh"
+# shellcheck source=tools/testing/vm/e2e-live.sh
+. "$VB_VM/e2e-live.sh"
+# shellcheck source=tools/testing/vm/e2e-firmware.sh
+. "$VB_VM/e2e-firmware.sh"
 
 make_null_blk nullb0 256
 make_null_blk nullb1 512
@@ -86,10 +95,20 @@ mkdir "$tmp/mnt"
 mount /dev/nullb1 "$tmp/mnt"
 
 echo "TAP version 13"
-test_data
-test_reset
-test_seabios
-test_properties
+case $part in
+basic)
+	test_data
+	test_reset
+	test_seabios
+	test_properties
+	;;
+live)
+	test_machine
+	test_live
+	test_resets
+	test_uefi
+	;;
+esac
 umount "$tmp/mnt"
 rm -rf "$tmp"
 echo "1..$tests"

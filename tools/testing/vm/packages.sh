@@ -11,6 +11,7 @@
 #   selftest  build and run the selftests
 #   tcg       run QEMU as a test host with the stock kernel
 #   guest     run a guest: QEMU 7.2 and its firmware
+#   firmware  boot a guest by UEFI
 #   qemu      build QEMU
 #   dkms      packages of 'make dkms'
 set -euo pipefail
@@ -28,6 +29,7 @@ group_packages() {
 	selftest) echo gcc make libc6-dev linux-libc-dev kmod e2fsprogs dmsetup ;;
 	tcg) echo qemu-system-x86 kmod cpio busybox-static pahole ;;
 	guest) echo qemu-system-x86 seabios cpio busybox-static ;;
+	firmware) echo ovmf mtools binutils ;;
 	qemu) echo gcc make ninja-build meson pkg-config python3 python3-venv \
 		libglib2.0-dev libpixman-1-dev libaio-dev liburing-dev libfdt-dev \
 		zlib1g-dev flex bison xz-utils dpkg-dev patch ;;
