@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: build.sh [7.2|10.0] [--preload|--compile-only]
+# Usage: build.sh [7.2|10.0] [--preload|--compile-only|--qtest]
 #
 # Builds qemu-system-x86_64 with the vhost-blk device from Debian's QEMU source
 # package of that series (default 7.2), and prints the path of the binary.
@@ -10,6 +10,8 @@
 #                   env LD_PRELOAD=PATH qemu-system-x86_64 ...
 #   --compile-only  compile the device alone, any warning an error, and print
 #                   where the objects are
+#   --qtest         build QEMU 7.2's qos-test, with its tests of virtio-blk made
+#                   tests of vhost-blk (qtest-to-tree.sh)
 #
 # The binary finds its firmware with -L /usr/share/qemu -L /usr/share/seabios.
 # What was built is kept in the cache; VHOST_BLK_UPDATE=1 asks for a newer
@@ -26,13 +28,16 @@ for arg; do
 	case $arg in
 	--help) usage; exit ;;
 	7.2 | 10.0) series=$arg ;;
-	--preload | --compile-only) mode=${arg#--} ;;
+	--preload | --compile-only | --qtest) mode=${arg#--} ;;
 	*) usage >&2; exit 2 ;;
 	esac
 done
 
-# One build at a time of each kind: they share nothing but the source.
-take_lock "qemu-$series-$mode"
+# One build at a time of each kind: they share nothing but the source.  Tests
+# are built in the tree of the binary that they test.
+kind=$mode
+[[ $mode == qtest ]] && kind=full
+take_lock "qemu-$series-$kind"
 source_link=$VB_CACHE/src/qemu-$series
 
 fetch_source() {
@@ -80,14 +85,16 @@ fetch_meson() {
 	take_lock "qemu-source-$series"
 	fetch_source
 )
-key=$(cache_key "$(<"$source_link/version")" "$mode" "$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" \
-	"$VB_TOP/qemu/add-to-tree.sh" "$VB_TOP/qemu/build.sh" \
+inputs=("$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" "$VB_TOP/qemu/add-to-tree.sh"
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
+[[ $mode == qtest ]] && inputs=("$VB_TOP/qemu/qtest-to-tree.sh" "$VB_TOP/qemu/tests")
+key=$(cache_key "$(<"$source_link/version")" "$mode" "${inputs[@]}" "$VB_TOP/qemu/build.sh")
 entry=$VB_CACHE/qemu/$series-$mode-$key
 case $mode in
 full) product=qemu-system-x86_64 ;;
 preload) product=vhost-blk.so ;;
 compile-only) product=objects ;;
+qtest) product=qos-test ;;
 esac
 
 if [[ -e $entry ]]; then
@@ -108,7 +115,7 @@ options=(--target-list=x86_64-softmmu --without-default-features
 	--enable-linux-aio --enable-linux-io-uring --enable-fdt=system
 	--disable-docs --disable-install-blobs)
 [[ $mode == preload ]] && options+=(--disable-pie --extra-cflags=-fPIC)
-tree=$VB_CACHE/obj/qemu-$series-$mode
+tree=$VB_CACHE/obj/qemu-$series-$kind
 made_of=$(cache_key "$(<"$source_link/version")" "${options[*]}" "$meson_path" "$(gcc --version)")
 log=$VB_CACHE/log/qemu-$series-$mode
 export PYTHONPATH=$meson_path
@@ -132,20 +139,23 @@ work=$(scratch_dir)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/out"
 
-# Configures again where add-to-tree.sh changed what is built.
-run_logged "asking what to build" "$log-reconfigure.log" ninja build.ninja
-mapfile -t objects < <(ninja -t targets all |
-	sed -n 's,^\([^ :]*/hw_[^ :]*vhost-blk[^ :]*\.o\):.*,\1,p')
-((${#objects[@]} == 5)) || die "expected 5 objects of the device, have: ${objects[*]}"
-# Built anew each time, so that the log has its warnings.
-rm -f "${objects[@]}"
-run_logged "compiling the device" "$log-device.log" ninja "${objects[@]}"
-if grep -E '(vhost-blk|vhost_blk)[^ ]*:[0-9]+:[0-9]+: (warning|error)' "$log-device.log" >&2; then
-	die "the compiler has warnings on the device (log: $log-device.log)"
-fi
+compile_device() {
+	# Configures again where add-to-tree.sh changed what is built.
+	run_logged "asking what to build" "$log-reconfigure.log" ninja build.ninja
+	mapfile -t objects < <(ninja -t targets all |
+		sed -n 's,^\([^ :]*/hw_[^ :]*vhost-blk[^ :]*\.o\):.*,\1,p')
+	((${#objects[@]} == 5)) || die "expected 5 objects of the device, have: ${objects[*]}"
+	# Built anew each time, so that the log has its warnings.
+	rm -f "${objects[@]}"
+	run_logged "compiling the device" "$log-device.log" ninja "${objects[@]}"
+	if grep -E '(vhost-blk|vhost_blk)[^ ]*:[0-9]+:[0-9]+: (warning|error)' "$log-device.log" >&2; then
+		die "the compiler has warnings on the device (log: $log-device.log)"
+	fi
+}
 
 case $mode in
 full)
+	compile_device
 	run_logged "building $product (5 to 7 minutes on 2 CPUs)" "$log-build.log" \
 		ninja "$product"
 	strip -o "$work/out/$product" "$product"
@@ -153,11 +163,19 @@ full)
 		die "the binary has no vhost-blk-pci (log: $log-help.log)"
 	;;
 preload)
+	compile_device
 	cc -shared -o "$work/out/$product" "${objects[@]}"
 	;;
 compile-only)
+	compile_device
 	mkdir "$work/out/$product"
 	cp "${objects[@]}" "$work/out/$product/"
+	;;
+qtest)
+	"$VB_TOP/qemu/qtest-to-tree.sh" "$tree"
+	run_logged "building $product (a minute)" "$log-build.log" \
+		ninja "tests/qtest/$product"
+	strip -o "$work/out/$product" "tests/qtest/$product"
 	;;
 esac
 publish "$work/out" "$entry"

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Usage: qtest-to-tree.sh QEMUTREE
+#
+# Makes QEMU's own qtests of virtio-blk-pci, in the source tree of QEMU 7.2, run
+# against vhost-blk-pci.  All of their cases stay as they are, but
+#
+#   - the device is vhost-blk-pci, and has path= instead of drive=: the file
+#     that VHOST_QTEST_IMAGE names, and VHOST_QTEST_SECOND for hotplug,
+#   - block_resize, which is for QEMU's block layer, is a truncate of the file.
+#
+# Each edit is counted: of another source this makes nothing that tests less.
+# The project's own cases, tests/qtest/vhost-blk-test.c, come with them.
+set -euo pipefail
+
+[[ ${1:-} == --help ]] && { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit; }
+tree=${1:?usage: qtest-to-tree.sh QEMUTREE}
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$tree/tests/qtest"
+
+# edit FILE LINES SCRIPT: sed, which has to make, change or delete that many.
+edit() {
+	local file=$1 lines=$2 changed
+	sed -i.before "$3" "$file"
+	changed=$(diff "$file.before" "$file" | grep -c '^[<>]') || :
+	rm "$file.before"
+	[[ $changed == "$lines" ]] || {
+		echo "qtest-to-tree.sh: $changed lines instead of $lines of $file by: $3" >&2
+		exit 1
+	}
+}
+
+# From what it was, each time; a file that comes out the same keeps its time.
+adapt() {
+	local file=$1 function=$2
+	[[ -e $file.of-virtio-blk ]] || cp "$file" "$file.of-virtio-blk"
+	cp "$file.of-virtio-blk" new.c
+	"$function" new.c
+	cmp -s new.c "$file" || cp new.c "$file"
+	rm new.c
+}
+
+image='getenv("VHOST_QTEST_IMAGE")'
+
+test_cases() {
+	edit "$1" 10 's/"virtio-blk-pci"/"vhost-blk-pci"/'
+	edit "$1" 12 "/qmp_discard_response(.*block_resize/,/;\$/c\\
+    g_assert_cmpint(truncate($image, n_size), ==, 0);"
+	edit "$1" 3 "s/fd = g_file_open_tmp(.*);/t_path = g_strdup($image);\\
+    fd = open(t_path, O_RDWR | O_CREAT | O_TRUNC, 0600);/"
+	edit "$1" 7 '/g_string_append_printf(cmd_line,/,/;$/c\
+    g_assert_nonnull(tmp_path);'
+	edit "$1" 4 "s/'drive': 'drive1'/'path': %s/
+s/stringify(PCI_SLOT_HP) \".0\");/stringify(PCI_SLOT_HP) \".0\", getenv(\"VHOST_QTEST_SECOND\"));/"
+}
+
+libqos_driver() {
+	edit "$1" 6 's/("virtio-blk-pci"/("vhost-blk-pci"/'
+	edit "$1" 2 "s/\"id=drv0,drive=drive0,addr=%x.%x\",/\"id=drv0,path=%s,addr=%x.%x\", $image,/"
+}
+
+list_of_tests() {
+	edit "$1" 1 "s/^  'virtio-blk-test.c',/&\\
+  'vhost-blk-test.c',/"
+}
+
+cmp -s "$here/tests/qtest/vhost-blk-test.c" vhost-blk-test.c ||
+	install -m 644 "$here/tests/qtest/vhost-blk-test.c" .
+adapt meson.build list_of_tests
+adapt virtio-blk-test.c test_cases
+adapt libqos/virtio-blk.c libqos_driver

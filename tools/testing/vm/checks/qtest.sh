@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: qtest.sh [HOST]
+#
+# QEMU's own qtests of virtio-blk-pci, run against vhost-blk-pci in the test host
+# HOST (default uml-7.3): see qemu/qtest-to-tree.sh for what is changed in them.
+# Then those of the project's own, qemu/tests/qtest.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/vm/checks/tap.sh
+. "$VB_VM/checks/tap.sh"
+
+# Eight are all that virtio-blk-test.c of QEMU 7.2 has for a PCI device.
+cases=(basic config hotplug idx indirect msix nxvirtq resize
+	config-size writeback zoned)
+
+if [[ ${1:-} != --inside ]]; then
+	[[ ${1:-} == --help ]] && { usage; exit; }
+	VHOST_QTEST_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
+	VHOST_QTEST_BINARY=$("$VB_TOP/qemu/build.sh" 7.2 --qtest | tail -n 1)
+	export VHOST_QTEST_QEMU VHOST_QTEST_BINARY
+	exec "$VB_VM/uml-run.sh" "${1:-uml-7.3}" --timeout 300 -- "$0" --inside
+fi
+
+tmp=$(mktemp -d)
+make_null_blk() {
+	local dir=/sys/kernel/config/nullb/$1 attribute
+	mkdir "$dir"
+	for attribute in memory_backed=1 "${@:2}" power=1; do
+		echo "${attribute#*=}" >"$dir/${attribute%%=*}"
+	done
+}
+make_null_blk nullb0 size=256
+make_null_blk nullb1 size=64 zoned=1 zone_size=4
+mkfs.ext4 -q /dev/nullb0
+mkdir "$tmp/mnt"
+mount /dev/nullb0 "$tmp/mnt"
+export VHOST_QTEST_IMAGE=$tmp/mnt/image VHOST_QTEST_SECOND=$tmp/mnt/second \
+	VHOST_QTEST_ZONED=/dev/nullb1
+truncate -s 16M "$VHOST_QTEST_SECOND"
+
+# qos-test takes the name of the architecture from that of the binary.
+cat >"$tmp/qemu-system-x86_64" <<-SCRIPT
+	#!/bin/sh
+	exec $VHOST_QTEST_QEMU -nodefaults -L /usr/share/qemu -L /usr/share/seabios "\$@"
+SCRIPT
+chmod +x "$tmp/qemu-system-x86_64"
+export QTEST_QEMU_BINARY=$tmp/qemu-system-x86_64
+
+mapfile -t paths < <("$VHOST_QTEST_BINARY" -l | grep /vhost-blk-pci/)
+names=$(printf '%s\n' "${paths[@]##*/}" | sort | paste -sd' ')
+expected=$(printf '%s\n' "${cases[@]}" | sort | paste -sd' ')
+[[ $names == "$expected" ]] || die "test cases: $names; expected: $expected"
+
+# One case is one process: the first that fails would end it.
+# shellcheck disable=SC2317 # called by tap_run
+run_case() {
+	local output
+	output=$("$VHOST_QTEST_BINARY" --tap -k -p "$1" 2>&1) || { echo "$output"; return 1; }
+	grep -qxF "ok 1 $1" <<<"$output" || { echo "$output"; return 1; }
+}
+
+for path in "${paths[@]}"; do
+	tap_run "${path##*/}" run_case "$path"
+done
+umount "$tmp/mnt"
+tap_end
