@@ -72,6 +72,9 @@ bool vhost_blk_may_attach(const struct vhost_blk *blk,
 		return false;
 	if (disk->ro && !(known & ro) && !(blk->disk && blk->disk->ro))
 		return false;
+	/* A driver that knows of no zones would write where it likes. */
+	if (disk->features & ~known & FEATURE(VIRTIO_BLK_F_ZONED))
+		return false;
 	return !(known & vhost_blk_backend_features & ~ro & ~disk->features);
 }
 
