@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: check.sh [GROUP…]
 #
-# Runs the groups of checks (all of them without an argument), two at a time,
+# Runs the groups of checks (all of them without an argument), some at a time,
 # each of which prints TAP, and ends with one line: "N passed, N failed", and
 # ", N skipped" where any was.  Exit 1 if anything failed, or if any group did
 # not run to its end.  The TAP and messages of each group are kept in
@@ -157,10 +157,10 @@ reap_lanes() {
 	fi
 }
 
-# Two at a time, since a test host keeps one CPU busy; while something is still
-# being built that is one of the two.
+# A test host has one CPU, and leaves it idle for a third of its time: so there
+# is one more than there are CPUs.  Whatever is still being built is one of them.
 start_when_free() {
-	while reap_lanes; ((${#lanes[@]} + (${#prebuilder} > 0) >= 2)); do
+	while reap_lanes; ((${#lanes[@]} + (${#prebuilder} > 0) > $(nproc))); do
 		# One that is gone already is seen in the next turn.
 		wait -n 2>/dev/null || :
 	done
