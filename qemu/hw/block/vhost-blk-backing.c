@@ -19,6 +19,7 @@
 #include "sysemu/runstate.h"
 #endif
 
+#include <linux/blkzoned.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
@@ -247,6 +248,24 @@ void vhost_blk_close_backing(VHostBlkBacking *backing)
  * The property "path", which may be set at run time
  */
 
+/*
+ * A driver that was not offered zones would write where it likes.  What says
+ * that there are some is their size.
+ */
+static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBacking *backing,
+                                  Error **errp)
+{
+    uint32_t sectors = 0;
+
+    if (ioctl(backing->fd, BLKGETZONESZ, &sectors) < 0 || !sectors ||
+        virtio_has_feature(s->offered_features, VIRTIO_BLK_F_ZONED)) {
+        return true;
+    }
+    error_setg(errp, "%s: '%s' is zoned, and the disk was not when it was "
+               "added", backing->prop, backing->name);
+    return false;
+}
+
 /* The kernel drains and replaces; until it has agreed the old one stays. */
 static bool vhost_blk_swap(VHostBlk *s, const char *path, Error **errp)
 {
@@ -255,7 +274,8 @@ static bool vhost_blk_swap(VHostBlk *s, const char *path, Error **errp)
     if (!vhost_blk_open_backing(s, &new, errp)) {
         return false;
     }
-    if (!vhost_blk_attach(s, &new, errp)) {
+    if (!vhost_blk_check_zones(s, &new, errp) ||
+        !vhost_blk_attach(s, &new, errp)) {
         vhost_blk_close_backing(&new);
         return false;
     }

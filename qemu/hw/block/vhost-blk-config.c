@@ -134,10 +134,18 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
 {
     VHostBlk *s = VHOST_BLK(vdev);
     struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
+    uint8_t last[VHOST_BLK_CONFIG_SIZE];
     uint32_t seg_max;
 
-    /* The size may change while nothing runs and nobody says so. */
-    vhost_blk_fetch_config(s);
+    /*
+     * The size may change while nothing runs and nobody says so.  Drivers read
+     * it in two halves, which belong together in the same generation.
+     */
+    memcpy(last, s->config, sizeof(last));
+    if (vhost_blk_fetch_config(s) == 0 &&
+        memcmp(last, s->config, sizeof(last))) {
+        vdev->generation++;
+    }
     memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
 
     /*
@@ -216,6 +224,7 @@ void vhost_blk_backing_changed(VHostBlk *s)
     vdev->host_features |= vhost_get_features(&s->dev, vhost_blk_feature_bits,
                                               s->offered_features);
     if (memcmp(before, s->config, sizeof(before))) {
+        vdev->generation++;
         virtio_notify_config(vdev);
     }
 }

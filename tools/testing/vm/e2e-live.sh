@@ -132,6 +132,7 @@ errors_of_a_swap() {
 		swap_refused '^path: .*No such file' disk "" &&
 		swap_refused '^path: .* is read-only; readonly=on is needed' disk /dev/nullb0 &&
 		swap_refused '^exclusive: .* in use already, mounted' disk /dev/nullb1 &&
+		swap_refused '^path: .* is zoned' disk /dev/nullb2 &&
 		swap_refused '^exclusive: .* in use already' disk "$old" &&
 		swap_refused '^exclusive: .* in use already' disk "$file.own" &&
 		qmp_refused "after it was realized" qom-set path=/machine/peripheral/disk \
@@ -146,6 +147,7 @@ test_machine() {
 	truncate -s 16M "$file" "$file.own" "$file.ro"
 	truncate -s 24M "$other"
 	mkfifo "$tmp/pipe"
+	make_null_blk nullb2 64 zoned=1 zone_size=4
 
 	check "a machine without a guest" start_machine -S -machine pc -smp 3 \
 		-device "vhost-blk-pci,id=disk,path=$file,write-cache=off" \

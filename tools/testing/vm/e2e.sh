@@ -71,12 +71,13 @@ run_guest() {
 		${object:+--preload "$object"} "$@"
 }
 
+# make_null_blk NAME MEGABYTES [ATTRIBUTE=VALUE…]
 make_null_blk() {
-	local dir=/sys/kernel/config/nullb/$1
+	local dir=/sys/kernel/config/nullb/$1 attribute
 	mkdir "$dir"
-	echo 1 >"$dir/memory_backed"
-	echo "$2" >"$dir/size"
-	echo 1 >"$dir/power"
+	for attribute in memory_backed=1 size="$2" "${@:3}" power=1; do
+		echo "${attribute#*=}" >"$dir/${attribute%%=*}"
+	done
 }
 
 # shellcheck source=tools/testing/vm/e2e-data.sh
