@@ -58,7 +58,7 @@ endless_boot_sector() {
 # said COUNT: that many boots, and I/O since the last one.
 said() {
 	local i
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 900; i++)); do
 		[[ $(tr -cd B <"$tmp/said") == $(printf 'B%.0s' $(seq "$1")) &&
 		   $(tail -c 1 "$tmp/said") == . ]] && return
 		sleep 0.1

@@ -216,6 +216,9 @@ live_script() {
 			"$(cat $sys/$disk/queue/write_cache)," \
 			"$(cat $sys/$disk/queue/max_segments) segments," \
 			"virtio 1.0: $(cut -c33 $sys/$disk/device/features)"
+		echo "$disk: $(fdisk -l /dev/$disk | grep -o '[0-9]* heads, [0-9]* sectors/track')," \
+			"at most $(cat $sys/$disk/queue/discard_max_hw_bytes) bytes of discard," \
+			"$(cat $sys/$disk/queue/write_zeroes_max_bytes) of zeroes"
 	done
 
 	load vda 1000
@@ -343,7 +346,7 @@ test_live() {
 		run_guest --timeout 400 --script "$tmp/script" -- \
 			"${qmp_arguments[@]}" \
 			-device "vhost-blk-pci,id=disk,path=$dir/65536" \
-			-device "vhost-blk-pci,id=loop,path=$loop,write-cache=off" \
+			-device "vhost-blk-pci,id=loop,path=$loop,write-cache=off,cyls=100,heads=5,secs=7,max-discard-sectors=2048,max-write-zeroes-sectors=1024" \
 			-device vhost-blk-pci,path=/dev/nullb0,disable-modern=on,disable-legacy=off,num-queues=64,queue-size=1024,write-cache=off,config-wce=off \
 			-device pcie-root-port,id=rp,chassis=1,slot=1 |
 			live_host >"$tmp/live" || status=$?
@@ -356,6 +359,10 @@ test_live() {
 		"vda: 65536 ro=0 write back, 254 segments, virtio 1.0: 1"
 	check "write-cache=off" says "$tmp/live" \
 		"vdb: 65536 ro=0 write through, 254 segments, virtio 1.0: 1"
+	check "the kernel's geometry and limits" says "$tmp/live" \
+		"vda: 16 heads, 63 sectors/track, at most 4294967296 bytes of discard, 4294967296 of zeroes"
+	check "cyls, heads, secs, max-discard-sectors, max-write-zeroes-sectors" says "$tmp/live" \
+		"vdb: 5 heads, 7 sectors/track, at most 1048576 bytes of discard, 524288 of zeroes"
 	check "legacy device, 64 queues of 1024, config-wce=off" says "$tmp/live" \
 		"vdc: 524288 ro=0 write through, 1022 segments, virtio 1.0: 0"
 	check "path swapped under load: the guest reads the new disk" says "$tmp/live" \
