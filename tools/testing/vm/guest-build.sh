@@ -1,26 +1,43 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: guest-build.sh
+# Usage: guest-build.sh [small|full]
 #
-# Puts together the guest that guest-run.sh boots, from Debian's packages
-# alone: the stock kernel and an initramfs with busybox, fio (built from
-# Debian's source package: a static one is a tenth of the packaged one with its
-# libraries) and the kernel's virtio modules.  Prints its directory, which has
-# vmlinuz and initrd.
+# Puts together a guest that guest-run.sh boots, from Debian's packages alone,
+# and prints its directory, which has vmlinuz and initrd.
+#
+#   small  (default) the stock kernel of Debian 12 with its virtio modules,
+#          busybox, and fio (built from Debian's source package: a static one
+#          is a tenth of the packaged one with its libraries)
+#   full   the cloud kernel 6.12, which knows zoned virtio disks, with file
+#          systems; and the programs that make, check and load them
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tools/testing/vm/apt.sh
 . "$VB_VM/apt.sh"
 
-[[ ${1:-} == --help ]] && { usage; exit; }
+kind=small
+for arg; do
+	case $arg in
+	--help) usage; exit ;;
+	small | full) kind=$arg ;;
+	*) usage >&2; exit 2 ;;
+	esac
+done
 
-# In the order in which they are loaded.
-modules=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev
-	virtio_pci virtio_blk qemu_fw_cfg)
+# What init loads; what is loaded on demand; and what busybox lacks or does
+# otherwise.  (The shell of busybox prefers its own applets to any program.)
+modules=(virtio_pci virtio_blk qemu_fw_cfg)
+demand=() programs=() metapackage=linux-image-amd64
+if [[ $kind == full ]]; then
+	metapackage=linux-image-6.12-cloud-amd64
+	demand=(ext4 xfs btrfs)
+	programs=(dash blkdiscard blkzone blockdev fallocate fstrim sfdisk mkfs.ext4 e2fsck
+		mkfs.xfs xfs_repair xfs_io mkfs.btrfs btrfs stress-ng)
+fi
 
-take_lock guest
-key=$(cache_key "$VB_VM/guest-build.sh" "$VB_VM/guest-init.sh")
+take_lock "guest-$kind"
+key=$(cache_key "$kind" "$VB_VM/guest-build.sh" "$VB_VM/guest-init.sh")
 link=$VB_CACHE/guest/current-$key
 if [[ -z ${VHOST_BLK_UPDATE:-} && -e $link/initrd ]]; then
 	touch "$link/"
@@ -28,16 +45,21 @@ if [[ -z ${VHOST_BLK_UPDATE:-} && -e $link/initrd ]]; then
 	exit
 fi
 
-"$VB_VM/packages.sh" guest qemu
+groups=(guest qemu)
+[[ $kind == small ]] || groups+=(guest-full)
+"$VB_VM/packages.sh" "${groups[@]}"
+PATH=$VB_BUILD_PATH
+need_tool "${programs[@]}" modprobe depmod
 apt_setup
-kernel=$(apt-cache -c "$VB_APT_CONF" depends linux-image-amd64 |
+kernel=$(apt-cache -c "$VB_APT_CONF" depends "$metapackage" |
 	 awk '/Depends: linux-image-/ { print $2; exit }')
-[[ -n $kernel ]] || die "linux-image-amd64 depends on no kernel"
+[[ -n $kernel ]] || die "$metapackage depends on no kernel"
 kernel_version=$(apt_candidate "$kernel")
 fio_version=$(apt-cache -c "$VB_APT_CONF" showsrc --only-source fio |
 	      awk '$1 == "Version:" { print $2 }' | sort -V | head -n 1)
-busybox_version=$(dpkg-query -W -f '${Version}' busybox-static)
-entry=$VB_CACHE/guest/$(cache_key "$key" "$kernel_version" "$fio_version" "$busybox_version")
+
+mapfile -t files < <(command -v busybox "${programs[@]}")
+entry=$VB_CACHE/guest/$(cache_key "$key" "$kernel_version" "$fio_version" "${files[@]}")
 
 work=$(scratch_dir)
 trap 'rm -rf "$work"' EXIT
@@ -48,7 +70,6 @@ build_fio() {
 	apt-get -c "$VB_APT_CONF" -q source --download-only "fio=$fio_version"
 	dpkg-source --no-check -x fio_*.dsc tree
 	cd tree
-	PATH=$VB_BUILD_PATH
 	./configure --build-static --disable-native --disable-numa \
 		--disable-rdma --disable-http --disable-pmem --disable-libnfs
 	make -j"$(nproc)" fio
@@ -60,36 +81,69 @@ if [[ ! -e $fio ]]; then
 	publish "$work/fio/out" "$fio"
 fi
 
-# Unpacks only what is wanted of the package of 300 MB.
+# Drivers of hardware that no guest has are most of the package.
 unpack_kernel() {
-	local patterns=('./boot/vmlinuz-*') module
 	apt_fetch "$work" "$kernel=$kernel_version"
-	for module in "${modules[@]}"; do
-		patterns+=("./lib/modules/*/$module.ko")
-	done
 	mkdir "$work/kernel"
-	dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb |
-		tar -x -C "$work/kernel" --wildcards "${patterns[@]}"
+	dpkg-deb --fsys-tarfile "$work/$kernel"_*.deb | tar -x -C "$work/kernel" --wildcards \
+		--exclude='*/kernel/drivers/'{gpu,media,infiniband,iio,staging,usb,net,input,hwmon,scsi} \
+		--exclude='*/kernel/'{net,sound} './boot/vmlinuz-*' './lib/modules/*'
+	find "$work/kernel/lib" -name '*.ko.xz' -exec xz -d {} +
+	depmod -b "$work/kernel" "$(ls "$work/kernel/lib/modules")"
+}
+
+# pack_modules RELEASE: those named, with what they depend on; which of them init
+# is to load, in /modules (some kernels have some of them built in).
+pack_modules() {
+	local release=$1 module file
+	for module in "${modules[@]}" "${demand[@]}"; do
+		modprobe -d "$work/kernel" -S "$release" --show-depends "$module" \
+			>"$work/depends" || die "$kernel has no module $module"
+		while read -r file; do
+			install -D -m 644 "$file" "$work/root/${file#"$work/kernel/"}"
+		done < <(awk '$1 == "insmod" { print $2 }' "$work/depends")
+		if [[ " ${modules[*]} " == *" $module "* ]] && grep -q ^insmod "$work/depends"; then
+			echo "$module" >>"$work/root/modules"
+		fi
+	done
+	cp "$work/kernel/lib/modules/$release"/modules.{builtin,builtin.modinfo,order} \
+		"$work/root/lib/modules/$release/"
+	depmod -b "$work/root" "$release"
+}
+
+# The machine's programs with their libraries, at the libraries' own paths.
+pack_programs() {
+	local file
+	for file; do
+		rm -f "$work/root/bin/${file##*/}"
+		install -m 755 "$file" "$work/root/bin/${file##*/}"
+		ldd "$file" >>"$work/libraries"
+	done
+	# It is looked for when a thread is cancelled, and by nothing before.
+	ldconfig -p | awk '$1 == "libgcc_s.so.1" { print $1, "=>", $NF; exit }' >>"$work/libraries"
+	while read -r file; do
+		install -D -m 755 "$file" "$work/root$file"
+	done < <(awk '/not found/ { exit 1 } $2 == "=>" { print $3 } /^\t\/.*ld-linux/ { print $1 }' \
+		"$work/libraries" | sort -u)
 }
 
 pack_initramfs() {
-	local root=$work/root module applet
-	mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules} "$work/out"
-	install -m 755 /bin/busybox "$root/bin/busybox"
+	local root=$work/root applet
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,mnt} "$work/out"
+	install -m 755 "${files[0]}" "$root/bin/busybox"
 	while read -r applet; do
 		[[ $applet == busybox ]] || ln -s busybox "$root/bin/$applet"
 	done < <("$root/bin/busybox" --list)
 	install -m 755 "$fio/fio" "$root/bin/fio"
 	install -m 755 "$VB_VM/guest-init.sh" "$root/init"
-	for module in "${modules[@]}"; do
-		find "$work/kernel/lib" -name "$module.ko" -exec cp {} "$root/modules/" \;
-		[[ -f $root/modules/$module.ko ]] || die "$kernel has no module $module"
-		echo "$module" >>"$root/modules/order"
-	done
+	pack_modules "$(ls "$work/kernel/lib/modules")"
+	if ((${#programs[@]})); then
+		pack_programs "${files[@]:1}"
+		ln -sf dash "$root/bin/sh"
+	fi
 	(cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/out/initrd"
 	cp "$work"/kernel/boot/vmlinuz-* "$work/out/vmlinuz"
-	echo "$kernel $kernel_version, fio $fio_version, busybox $busybox_version" \
-		>"$work/out/contents"
+	echo "$kernel $kernel_version, fio $fio_version, ${files[*]}" >"$work/out/contents"
 }
 
 if [[ ! -e $entry ]]; then

@@ -10,9 +10,10 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
+echo /bin/modprobe >/proc/sys/kernel/modprobe
 while read -r module; do
-	insmod "/modules/$module.ko" || echo "guest-init: no module $module" >/dev/kmsg
-done </modules/order
+	modprobe "$module" || echo "guest-init: no module $module" >/dev/kmsg
+done </modules
 
 given=/sys/firmware/qemu_fw_cfg/by_name/opt/vhost-blk
 # The tty would turn a newline into two characters.

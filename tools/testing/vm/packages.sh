@@ -12,6 +12,7 @@
 #   tcg       run QEMU as a test host with the stock kernel
 #   guest     run a guest: QEMU 7.2 and its firmware
 #   firmware  boot a guest by UEFI
+#   guest-full  the programs of the larger guest
 #   qemu      build QEMU
 #   dkms      packages of 'make dkms'
 set -euo pipefail
@@ -28,7 +29,8 @@ group_packages() {
 	lint) echo shellcheck sparse perl git ;;
 	selftest) echo gcc make libc6-dev linux-libc-dev kmod e2fsprogs dmsetup ;;
 	tcg) echo qemu-system-x86 kmod cpio busybox-static pahole ;;
-	guest) echo qemu-system-x86 seabios cpio busybox-static ;;
+	guest) echo qemu-system-x86 seabios cpio busybox-static kmod xz-utils ;;
+	guest-full) echo util-linux fdisk e2fsprogs xfsprogs btrfs-progs stress-ng ;;
 	firmware) echo ovmf mtools binutils ;;
 	qemu) echo gcc make ninja-build meson pkg-config python3 python3-venv \
 		libglib2.0-dev libpixman-1-dev libaio-dev liburing-dev libfdt-dev \
