@@ -60,8 +60,9 @@ if [[ -z $accel ]]; then
 fi
 case $accel in
 kvm) machine=(-accel kvm -cpu host -machine q35) ;;
-# Some kernels panic on a TCG vCPU with cx16.
-tcg) machine=(-accel tcg -cpu "max,-cx16" -machine "q35,hpet=off") ;;
+# Some kernels panic on a TCG vCPU with cx16.  In UML one thread is all that can
+# run: a thread for each vCPU only makes them wait for each other.
+tcg) machine=(-accel "tcg,thread=$( ((uml)) && echo single || echo multi)" -cpu "max,-cx16" -machine "q35,hpet=off") ;;
 *) usage >&2; exit 2 ;;
 esac
 args=("${machine[@]}" -smp "$smp" -m "$mem"
