@@ -9,14 +9,14 @@
 # host looks for, and a disk that must refuse writes.
 data_script() {
 	cat <<-'SCRIPT'
-	for disk in vda vdb vdc vdd; do
+	for disk in vda vdb vdc vdd vde; do
 		sys=/sys/block/$disk
 		echo "$disk: $(cat $sys/serial) $(cat $sys/size) ro=$(cat $sys/ro)" \
 			"queues=$(ls $sys/mq | wc -l)" \
 			"segments=$(cat $sys/queue/max_segments)"
 	done
 	failed=0
-	for disk in vda vdb vdc; do
+	for disk in vda vdb vdc vde; do
 		fio --name=$disk --filename=/dev/$disk --rw=randwrite --bsrange=512-64k \
 			--bs_unaligned=0 --blockalign=512 --offset=1m --size=6m \
 			--direct=1 --ioengine=io_uring --iodepth=16 --numjobs=2 \
@@ -34,6 +34,8 @@ data_script() {
 		dd if=/tmp/random of=/dev/$disk bs=64k seek=1024 conv=fsync 2>/dev/null || failed=1
 		echo "sum $disk: $(sha256sum </tmp/random)"
 	done
+	# Of the 64 characters the first is bit 0.
+	echo "vde: features $(cut -c33-40 /sys/block/vde/device/features)"
 	dd if=/dev/zero of=/dev/vdd bs=4k count=1 conv=fsync 2>/dev/null &&
 		echo "vdd: written" || echo "vdd: refused"
 	echo "vdd: $(sha256sum </dev/vdd)"
@@ -51,7 +53,7 @@ arrived() {
 test_data() {
 	local dir=$tmp/mnt sum
 	data_script >"$tmp/script"
-	truncate -s 128M "$dir/direct" "$dir/buffered"
+	truncate -s 128M "$dir/direct" "$dir/buffered" "$dir/legacy"
 	head -c 1M /dev/urandom >"$dir/readonly"
 	sum=$(sha256sum <"$dir/readonly")
 	: >"$tmp/data"
@@ -62,26 +64,32 @@ test_data() {
 			-device "vhost-blk-pci,path=$dir/direct,direct=on,serial=a-direct-file-twenty,queue-size=64" \
 			-device "vhost-blk-pci,path=$dir/buffered,direct=off,serial=buffered,queue-size=1024" \
 			-device "vhost-blk-pci,path=$dir/readonly,readonly=on,serial=readonly,num-queues=1,vectors=0" \
+			-device "vhost-blk-pci,path=$dir/legacy,disable-modern=on,disable-legacy=off,serial=legacy" \
 			>"$tmp/data" || { local status=$?; cat "$tmp/data"; return "$status"; }
 	}
-	check "a guest runs fio on four disks to its end" data_guest
+	check "a guest runs fio on five disks to its end" data_guest
 	check "block device: serial, size, queues" says "$tmp/data" \
 		"vda: block-device 524288 ro=0 queues=2 segments=254"
 	check "file: serial of 20 bytes, size, queues, segments of a queue of 64" says "$tmp/data" \
 		"vdb: a-direct-file-twenty 262144 ro=0 queues=2 segments=62"
 	check "read-only file: ro, one queue" says "$tmp/data" \
 		"vdd: readonly 2048 ro=1 queues=1 segments=254"
+	check "legacy: serial, size, queues" says "$tmp/data" \
+		"vde: legacy 262144 ro=0 queues=2 segments=254"
+	check "legacy: no bit above 31 was negotiated" says "$tmp/data" "vde: features 00000000"
 	check "block device: fio verifies crc32c" says "$tmp/data" "fio vda: 0"
 	check "file, direct: fio verifies crc32c" says "$tmp/data" "fio vdb: 0"
 	check "file, buffered: fio verifies crc32c" says "$tmp/data" "fio vdc: 0"
+	check "legacy: fio verifies crc32c" says "$tmp/data" "fio vde: 0"
 	check "block device: the data is where the host expects it" arrived vda /dev/nullb0
 	check "file, direct: the data is where the host expects it" arrived vdb "$dir/direct"
 	check "file, buffered: the data is where the host expects it" arrived vdc "$dir/buffered"
+	check "legacy: the data is where the host expects it" arrived vde "$dir/legacy"
 	check "read-only file: a write is refused" says "$tmp/data" "vdd: refused"
 	check "read-only file: served without MSI-X" says "$tmp/data" "vdd: IO-APIC"
 	check "read-only file: the guest reads what is in it" says "$tmp/data" "vdd: $sum"
 	check "read-only file: unchanged" test "$sum" = "$(sha256sum <"$dir/readonly")"
-	rm "$dir/direct" "$dir/buffered" "$dir/readonly"
+	rm "$dir/direct" "$dir/buffered" "$dir/readonly" "$dir/legacy"
 }
 
 # The first boot leaves a mark and is reset by the host while it writes, the
