@@ -18,6 +18,7 @@
 #   e2e               QEMU and a guest that runs fio
 #   e2e-live          the same while QEMU is told to swap, resize, unplug, reset;
 #                     and boots by SeaBIOS and UEFI
+#   e2e-fs            file systems, discards, caches and a crash, in a larger guest
 #   qtest             QEMU's own qtests of virtio-blk, on vhost-blk-pci
 #   qemu-10.0         the QEMU device, compiled in the newer QEMU
 #
@@ -31,8 +32,8 @@ exec </dev/null
 
 # The long ones first, so that none is left alone at the end; cold, each after
 # what it needs has had time to be built.
-all=(lint selftest-tcg selftest-uml-7.3 harness model kunit e2e e2e-live selftest-uml-6.1 module
-	selftest-uml-7.3-smp qtest qemu-10.0)
+all=(lint selftest-tcg selftest-uml-7.3 harness model kunit e2e e2e-live e2e-fs selftest-uml-6.1
+	module selftest-uml-7.3-smp qtest qemu-10.0)
 (($#)) || set -- "${all[@]}"
 groups=()
 for group; do
@@ -57,6 +58,7 @@ recipe() {
 	selftest-*) echo "kernel selftest : checks/selftest.sh ${1#selftest-}" ;;
 	e2e) echo "kernel guest qemu : e2e.sh" ;;
 	e2e-live) echo "kernel guest qemu firmware : e2e.sh live" ;;
+	e2e-*) echo "kernel guest guest-full qemu selftest : e2e.sh ${1#e2e-}" ;;
 	qtest) echo "kernel qemu : checks/qtest.sh" ;;
 	qemu-10.0) echo "kernel qemu : checks/qemu.sh 10.0" ;;
 	esac
@@ -73,7 +75,7 @@ for group in "${groups[@]}"; do
 	case $group in
 	lint | kunit) hosts+=(uml-7.3) ;;
 	selftest-uml-*) hosts+=("${group#selftest-}") ;;
-	e2e | e2e-live | qtest) hosts+=(uml-7.3 qemu-7.2) ;;
+	e2e | e2e-* | qtest) hosts+=(uml-7.3 qemu-7.2) ;;
 	esac
 done
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)

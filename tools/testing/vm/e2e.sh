@@ -3,13 +3,14 @@
 # Usage: e2e.sh [--preload] [PART] [HOST]
 #
 # End to end: in the test host HOST (default uml-7.3) QEMU runs a guest whose
-# disks go through /dev/vhost-blk; prints TAP.  The guest's own fio judges the
-# data, the host compares what arrived in the backing files.  A report in the
-# kernel log of guest or host fails the run.  PART is
+# disks go through /dev/vhost-blk; prints TAP.  The guest's own programs judge
+# the data, the host compares what arrived in the backing files.  A report in
+# the kernel log of guest or host fails the run.  PART is
 #
 #   basic  (default) data, resets, firmware, and the device's properties
 #   live   disks that are swapped, resized, unplugged and reset meanwhile;
 #          firmware that is reset while it does I/O; UEFI
+#   fs     what a block device must do, file systems, a crash: the full guest
 #
 #   --preload  Debian's stock QEMU with the device preloaded, instead of a
 #              QEMU that was built with it (minutes quicker on a cold cache)
@@ -24,7 +25,7 @@ for arg; do
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
-	basic | live) part=$arg ;;
+	basic | live | fs) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
@@ -38,7 +39,9 @@ if ((!inside)); then
 	else
 		VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	fi
-	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
+	kind=full
+	[[ $part == basic || $part == live ]] && kind=small
+	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" "$kind" | tail -n 1)
 	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 900 -- "$0" --inside "$part"
 fi
 
@@ -71,6 +74,31 @@ run_guest() {
 		${object:+--preload "$object"} "$@"
 }
 
+# guest_script PART…: one script of these files of guest/.
+guest_script() {
+	cat "${@/#/$VB_VM/guest/}"
+}
+
+# guest_results FILE: the checks that the guest made are this script's own.
+guest_results() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		"ok "*)
+			tests=$((tests + 1))
+			echo "ok $tests ${line#ok }"
+			;;
+		"not ok "*)
+			tests=$((tests + 1)) failures=$((failures + 1))
+			echo "not ok $tests ${line#not ok }"
+			;;
+		"# "*) echo "$line" ;;
+		esac
+	done <"$1"
+	check "as many checks as the guest made" says "$1" \
+		"checks: $(grep -cE '^(not )?ok ' "$1")"
+}
+
 # make_null_blk NAME MEGABYTES [ATTRIBUTE=VALUE…]
 make_null_blk() {
 	local dir=/sys/kernel/config/nullb/$1 attribute
@@ -88,9 +116,11 @@ make_null_blk() {
 . "$VB_VM/e2e-live.sh"
 # shellcheck source=tools/testing/vm/e2e-firmware.sh
 . "$VB_VM/e2e-firmware.sh"
+# shellcheck source=tools/testing/vm/e2e-fs.sh
+. "$VB_VM/e2e-fs.sh"
 
-make_null_blk nullb0 256
-make_null_blk nullb1 512
+# A file system for files that are backends
+make_null_blk nullb1 512 discard=1
 mkfs.ext4 -q -O ^has_journal /dev/nullb1
 mkdir "$tmp/mnt"
 mount /dev/nullb1 "$tmp/mnt"
@@ -98,17 +128,20 @@ mount /dev/nullb1 "$tmp/mnt"
 echo "TAP version 13"
 case $part in
 basic)
+	make_null_blk nullb0 256
 	test_data
 	test_reset
 	test_seabios
 	test_properties
 	;;
 live)
+	make_null_blk nullb0 256
 	test_machine
 	test_live
 	test_resets
 	test_uefi
 	;;
+fs) test_fs ;;
 esac
 umount "$tmp/mnt"
 rm -rf "$tmp"

@@ -1,0 +1,115 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The functions of tap.sh; check calls those of this file.
+# shellcheck disable=SC2317
+#
+# Part of a guest script: what a block device must do whatever is behind it.
+
+# engines DISK: four engines write and verify at once, each its own quarter.
+# (fio's mmap engine punches holes into a block device that it has written; it
+# has its turn on files.)
+engines() {
+	run_fio --filename="/dev/$1" --size=2m --rw=randwrite --bsrange=4k-64k \
+		--blockalign=4k --verify=crc32c --verify_fatal=1 \
+		--name=libaio --ioengine=libaio --iodepth=16 --direct=1 --offset=0 \
+		--name=io_uring --ioengine=io_uring --iodepth=16 --direct=1 --offset=8m \
+		--name=sync --ioengine=sync --iodepth=1 --direct=0 --fsync=16 --offset=16m \
+		--name=psync --ioengine=psync --iodepth=1 --direct=1 --fsync=16 --offset=24m
+}
+
+# Requests as large as they get, and buffers that no page begins with.
+large() {
+	run_fio --filename="/dev/$1" --size=8m --bs=4m --rw=write --direct=1 \
+		--ioengine=io_uring --iodepth=4 --verify=crc32c --verify_fatal=1 --name=large
+}
+
+unaligned() {
+	run_fio --filename="/dev/$1" --size=1m --bs=8k --rw=randwrite --direct=1 \
+		--ioengine=libaio --iodepth=8 --iomem_align=512 --verify=crc32c \
+		--verify_fatal=1 --name=unaligned
+}
+
+# Direct and through the page cache at the same time, side by side.
+mixed() {
+	run_fio --filename="/dev/$1" --size=4m --rw=randwrite --bs=4k --verify=crc32c \
+		--verify_fatal=1 --time_based --runtime=1 \
+		--name=direct --direct=1 --ioengine=libaio --iodepth=8 --offset=0 \
+		--name=buffered --ioengine=sync --fsync=32 --offset=4m
+}
+
+# direct_alignment DISK BLOCK: O_DIRECT by the logical block and not less.  (dd of
+# busybox does without O_DIRECT where it is refused.)
+direct_alignment() {
+	xfs_io -d -c "pwrite -b $2 $(($2 * 5)) $(($2 * 3))" \
+		-c "pread -b $2 $(($2 * 5)) $(($2 * 3))" "/dev/$1" || return
+	! xfs_io -d -c "pread -b $(($2 / 2)) 0 $(($2 / 2))" "/dev/$1" || return
+	! xfs_io -d -c "pwrite $(($2 / 2)) $2" "/dev/$1"
+}
+
+# end_of_device DISK BLOCK: the last block can be written and read, the one after
+# it can't, directly or not.
+end_of_device() {
+	last=$(($(blockdev --getsize64 "/dev/$1") / $2 - 1))
+	head -c "$2" /dev/urandom >/tmp/last
+	for flag in oflag=direct conv=fsync; do
+		dd if=/tmp/last of="/dev/$1" bs="$2" seek="$last" "$flag" || return
+		forget
+		is "$(dd if="/dev/$1" bs="$2" skip="$last" count=2 | sha256sum)" \
+			"$(sha256sum </tmp/last)" || return
+		! dd if=/dev/zero of="/dev/$1" bs="$2" seek=$((last + 1)) count=1 \
+			"$flag" || return
+	done
+}
+
+# partitions DISK BLOCK: two of them; each begins and ends where it should.
+partitions() {
+	mib=$((1048576 / $2))
+	printf '%d %d\n' $mib $mib $((4 * mib)) $((2 * mib)) | sfdisk -q "/dev/$1" || return
+	is "$(cat "/sys/block/$1/$1"2/start) $(cat "/sys/block/$1/$1"2/size)" "8192 4096" || return
+	head -c 65536 /dev/urandom >/tmp/part
+	dd if=/tmp/part of="/dev/${1}2" bs=64k seek=3 conv=fsync || return
+	! dd if=/dev/zero of="/dev/${1}1" bs=4k seek=256 count=1 oflag=direct || return
+	is "$(sum "/dev/$1" $((4194304 + 3 * 65536)) 65536)" "$(sha256sum </tmp/part)" || return
+	dd if=/dev/zero of="/dev/$1" bs=4k count=1 conv=fsync || return
+	blockdev --rereadpt "/dev/$1" || return
+	[ ! -e "/dev/${1}1" ]
+}
+
+flushes() {
+	awk '{ print $16 }' "/sys/block/$1/stat"
+}
+
+# An fsync of the disk becomes a flush, and comes after what it is to save.
+fsync_flushes() {
+	before=$(flushes "$1")
+	dd if=/dev/urandom of="/dev/$1" bs=4k count=4 conv=fsync || return
+	after=$(flushes "$1")
+	echo "$before flushes before, $after after"
+	[ "$after" -gt "$before" ]
+}
+
+read_only() {
+	is "$(cat "/sys/block/$1/ro") $(blockdev --getro "/dev/$1")" "1 1" || return
+	for flag in oflag=direct conv=fsync; do
+		! dd if=/dev/zero of="/dev/$1" bs=4k count=1 "$flag" || return
+	done
+	# A guest's root may say otherwise, and changes nothing.
+	blockdev --setrw "/dev/$1"
+	! dd if=/dev/zero of="/dev/$1" bs=4k count=1 oflag=direct || return
+	! blkdiscard -z "/dev/$1"
+}
+
+# queues DISK COUNT SEGMENTS: hardware queues and the segments of a request.
+queues() {
+	is "$(find "/sys/block/$1/mq" -mindepth 1 -maxdepth 1 | wc -l)" "$2" || return
+	is "$(cat "/sys/block/$1/queue/max_segments")" "$3"
+}
+
+# Each CPU's queue carries I/O by itself.
+each_queue() {
+	for cpu in $(seq 0 $(($(nproc) - 1))); do
+		run_fio --filename="/dev/$1" --size=256k --offset="${cpu}m" --rw=randwrite --bs=4k \
+			--direct=1 --ioengine=libaio --iodepth=8 --cpus_allowed="$cpu" \
+			--verify=crc32c --verify_fatal=1 --name="cpu$cpu" || return
+	done
+}

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# The functions of tap.sh and fs.sh; check calls those of this file.
+# shellcheck disable=SC2317
+#
+# Part of a guest script: files written until the host kills QEMU, and what the
+# next boot finds of them.
+
+# What is in file N is known from its number.
+crash_content() {
+	yes "$1 of those that were there before the crash" | head -c $(($1 * 3571 % 65536 + 1))
+}
+
+# crash_recovered DISK LAST: the journal is replayed, and each file is whole.
+crash_recovered() {
+	mount -t ext4 "/dev/$1" /mnt || return
+	for file in $(seq 1 "$2"); do
+		crash_content "$file" >/tmp/content
+		cmp /tmp/content "/mnt/file$file" || return
+	done
+	unmount
+}
