@@ -19,6 +19,7 @@
 #   e2e-live          the same while QEMU is told to swap, resize, unplug, reset;
 #                     and boots by SeaBIOS and UEFI
 #   e2e-fs            file systems, discards, caches and a crash, in a larger guest
+#   e2e-zoned         a zoned disk and a file system on it
 #   qtest             QEMU's own qtests of virtio-blk, on vhost-blk-pci
 #   qemu-10.0         the QEMU device, compiled in the newer QEMU
 #
@@ -33,7 +34,7 @@ exec </dev/null
 # The long ones first, so that none is left alone at the end; cold, each after
 # what it needs has had time to be built.
 all=(lint selftest-tcg selftest-uml-7.3 harness model kunit e2e e2e-live e2e-fs selftest-uml-6.1
-	module selftest-uml-7.3-smp qtest qemu-10.0)
+	module selftest-uml-7.3-smp e2e-zoned qtest qemu-10.0)
 (($#)) || set -- "${all[@]}"
 groups=()
 for group; do

@@ -11,6 +11,7 @@
 #   live   disks that are swapped, resized, unplugged and reset meanwhile;
 #          firmware that is reset while it does I/O; UEFI
 #   fs     what a block device must do, file systems, a crash: the full guest
+#   zoned  a zoned disk and a file system on it: the full guest
 #
 #   --preload  Debian's stock QEMU with the device preloaded, instead of a
 #              QEMU that was built with it (minutes quicker on a cold cache)
@@ -25,7 +26,7 @@ for arg; do
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
-	basic | live | fs) part=$arg ;;
+	basic | live | fs | zoned) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
@@ -118,6 +119,8 @@ make_null_blk() {
 . "$VB_VM/e2e-firmware.sh"
 # shellcheck source=tools/testing/vm/e2e-fs.sh
 . "$VB_VM/e2e-fs.sh"
+# shellcheck source=tools/testing/vm/e2e-zoned.sh
+. "$VB_VM/e2e-zoned.sh"
 
 # A file system for files that are backends
 make_null_blk nullb1 512 discard=1
@@ -142,6 +145,7 @@ live)
 	test_uefi
 	;;
 fs) test_fs ;;
+zoned) test_zoned ;;
 esac
 umount "$tmp/mnt"
 rm -rf "$tmp"
