@@ -221,6 +221,7 @@ live_script() {
 			"$(cat $sys/$disk/queue/write_zeroes_max_bytes) of zeroes"
 	done
 
+	echo "cache vdb"
 	load vda 1000
 	old=65536
 	for i in 1 2 3 4 5 6; do
@@ -254,6 +255,7 @@ live_script() {
 	echo "vda: cache $(cat $sys/vda/cache_type), $(cat $sys/vda/queue/write_cache)"
 	echo "write back" >$sys/vdb/cache_type
 	echo "vdb: cache $(cat $sys/vdb/cache_type), $(cat $sys/vdb/queue/write_cache)"
+	echo "cache vdb"
 	virtio=$(basename $(readlink -f $sys/vda/device))
 	bound=0
 	for i in 1 2 3 4 5 6 7 8 9 10; do
@@ -286,6 +288,14 @@ live_script() {
 	SCRIPT
 }
 
+# The field `writeback` of the device open as descriptor 9, as the kernel has it:
+# VHOST_BLK_GET_CONFIG of one byte at 32.
+kernel_writeback() {
+	perl -e '$config = pack("LLC", 32, 1, 255);
+		 ioctl(STDIN, 0x8008af52, $config) or die $!;
+		 print unpack("x8C", $config), "\n"' <&9
+}
+
 # What the guest says, as the host's part of it is done.
 live_host() {
 	local line swaps=0
@@ -296,6 +306,7 @@ live_host() {
 		"swap vda")
 			swaps=$((swaps + 1))
 			swap disk "$dir/$((swaps % 2 ? 98304 : 65536))" ;;
+		"cache vdb") echo "writeback in the kernel: $(kernel_writeback)" ;;
 		"resize vda "*) truncate -s $((${line##* } * 512)) "$dir/65536" ;;
 		"resize vdb "*)
 			truncate -s $((${line##* } * 512)) "$dir/loop"
@@ -343,13 +354,15 @@ test_live() {
 	live_guest() {
 		local status=0
 		qmp_open
+		exec 9<>/dev/vhost-blk
 		run_guest --timeout 400 --script "$tmp/script" -- \
 			"${qmp_arguments[@]}" \
 			-device "vhost-blk-pci,id=disk,path=$dir/65536" \
-			-device "vhost-blk-pci,id=loop,path=$loop,write-cache=off,cyls=100,heads=5,secs=7,max-discard-sectors=2048,max-write-zeroes-sectors=1024" \
+			-device "vhost-blk-pci,id=loop,path=$loop,vhostfd=9,write-cache=off,cyls=100,heads=5,secs=7,max-discard-sectors=2048,max-write-zeroes-sectors=1024" \
 			-device vhost-blk-pci,path=/dev/nullb0,disable-modern=on,disable-legacy=off,num-queues=64,queue-size=1024,write-cache=off,config-wce=off \
 			-device pcie-root-port,id=rp,chassis=1,slot=1 |
 			live_host >"$tmp/live" || status=$?
+		exec 9>&-
 		qmp_close
 		cat "$tmp/live"
 		((!status)) && ! grep -q "^the host failed" "$tmp/live"
@@ -382,6 +395,8 @@ test_live() {
 		"vda: cache write through, write through"
 	check "and to write back where it began with the other" says "$tmp/live" \
 		"vdb: cache write back, write back"
+	check "the kernel is told of both modes" test 0,1 = "$(sed -n \
+		's/^writeback in the kernel: //p' "$tmp/live" | paste -sd,)"
 	check "driver unbound under load and bound anew" says "$tmp/live" \
 		"vda: bound anew 10 times, cache write back"
 	check "hotplug, and hot-unplug under load" says "$tmp/live" "plugged 5 times"
