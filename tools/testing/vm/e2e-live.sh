@@ -100,7 +100,7 @@ each_queue_count() {
 	local n
 	truncate -s 1M "$file.q"
 	for n in 1 2 7 33 64; do
-		qmp device_add driver=vhost-blk-pci id=q "path=$other" num-queues="$n" addr=9 &&
+		qmp device_add driver=vhost-blk-pci id=q "path=$other" num-queues="$n" addr=9.0 &&
 			property q num-queues "$n" &&
 			property q vectors "$((n + 1))" &&
 			qmp qom-set path=/machine/peripheral/q property=path "value=$file.q" || return 1
