@@ -12,13 +12,13 @@ crash_boot() {
 	guest_script tap.sh fs.sh crash.sh run-crash.sh >"$tmp/script"
 	while read -r line; do
 		echo "$line"
-		[[ $line == "stable 40" ]] || continue
+		[[ $line == "stable 25" ]] || continue
 		kill -KILL "$(<"$tmp/pid")" && killed=1
-	done < <(run_guest --timeout 120 --script "$tmp/script" -- -pidfile "$tmp/pid" \
+	done < <(run_guest --timeout 300 --script "$tmp/script" -- -pidfile "$tmp/pid" \
 			-device "vhost-blk-pci,path=$tmp/mnt/crash" 2>&1) >"$tmp/crash"
 	stable=$(sed -n 's/^stable //p' "$tmp/crash" | tail -n 1)
 	((killed)) || cat "$tmp/crash"
-	((killed && stable >= 40))
+	((killed && stable >= 25))
 }
 
 make_disks() {
