@@ -75,6 +75,12 @@ struct virtio_blk_zone_report {
 };
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#include "vhost.h"
+
+#define vhost_init_device_iotlb(dev) vhost_init_device_iotlb(dev, true)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #include <linux/errno.h>
 
@@ -148,6 +154,30 @@ static inline ssize_t vhost_blk_vfs_iter_write(struct file *file,
 	vhost_add_used_n(vq, heads, count)
 #define vhost_discard_vq_desc(vq, nbufs, ndesc) \
 	vhost_discard_vq_desc(vq, nbufs)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#include "vhost.h"
+
+/* A device that had an IOMMU kept it. */
+static inline void vhost_blk_clear_device_iotlb(struct vhost_dev *dev)
+{
+	struct vhost_iotlb *iotlb = dev->iotlb;
+	int i;
+
+	dev->iotlb = NULL;
+	for (i = 0; i < dev->nvqs; i++) {
+		struct vhost_virtqueue *vq = dev->vqs[i];
+
+		mutex_lock(&vq->mutex);
+		vq->iotlb = NULL;
+		memset(vq->meta_iotlb, 0, sizeof(vq->meta_iotlb));
+		mutex_unlock(&vq->mutex);
+	}
+	vhost_iotlb_free(iotlb);
+}
+
+#define vhost_clear_device_iotlb vhost_blk_clear_device_iotlb
 #endif
 
 #endif

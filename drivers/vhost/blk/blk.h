@@ -18,6 +18,7 @@
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/llist.h>
+#include <linux/poll.h>
 #include <linux/uio.h>
 #include <linux/vhost_blk.h>
 #include <linux/virtio_blk.h>
@@ -50,6 +51,7 @@
 #define VHOST_BLK_MAX_PUNTED	64
 
 #define VHOST_BLK_INLINE_BVECS	4
+#define VHOST_BLK_INLINE_SPANS	2
 #define VHOST_BLK_PIN_BATCH	64
 #define VHOST_BLK_BOUNCE_PAGES	64
 
@@ -102,16 +104,41 @@ struct vhost_blk_reply {
 };
 
 /**
+ * struct vhost_blk_span - a piece of guest memory that may be written
+ * @addr: address in the guest: physical, or what its IOMMU makes of that
+ * @base: the same in the owner
+ * @len: in bytes, not 0
+ */
+struct vhost_blk_span {
+	u64 addr;
+	void __user *base;
+	u64 len;
+};
+
+/**
+ * struct vhost_blk_track - what track.c keeps for a queue
+ * @log: writable descriptors of the chain being parsed
+ * @spare: for a request that finds no memory while nothing is in flight
+ */
+struct vhost_blk_track {
+	struct vhost_log log[VHOST_BLK_MAX_IOV];
+	struct vhost_blk_span spare[VHOST_BLK_MAX_IOV];
+};
+
+/**
  * struct vhost_blk_req - a request, one for each descriptor head of a queue
  * @done_node: in vhost_blk_queue.done
  * @q: the queue
  * @disk: where @io goes to
  * @head: its descriptor head
- * @busy: in flight; protected by vq.mutex
+ * @busy: in flight, or done but not in the used ring yet
  * @bounced: data goes through q->bounce
  * @error: 0 or the errno of the I/O; set before the request is on q->done
  * @status: VIRTIO_BLK_S_*: what the guest gets where @error is 0
  * @status_slot: where it gets it
+ * @spans: the writable part of its chain, while that is tracked
+ * @nr_spans: how many
+ * @inline_spans: of @spans, where they are enough
  * @cmd: what the guest asked for
  * @io: what is being done for it
  * @reply: NULL where @cmd has none
@@ -131,6 +158,9 @@ struct vhost_blk_req {
 	u8 status;
 	int error;
 	u8 __user *status_slot;
+	struct vhost_blk_span *spans;
+	unsigned int nr_spans;
+	struct vhost_blk_span inline_spans[VHOST_BLK_INLINE_SPANS];
 	struct vhost_blk_cmd cmd;
 	struct vhost_blk_io io;
 	struct vhost_blk_reply *reply;
@@ -166,13 +196,16 @@ struct vhost_blk_bounce {
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
- * @inflight: requests with .busy
+ * @inflight: requests taken and not done
  * @inflight_bytes: their data
  * @paused: no chain is taken while an ioctl waits for those in flight
  * @broken: a chain couldn't be answered; no more are taken until a new start
  * @starved: chains are waiting for @inflight_bytes or @bounce
  * @sync: every write is to be stable when it completes
  * @ops: bits of the operations that the driver has negotiated
+ * @tracking: what requests may write is recorded, see track.c
+ * @track: NULL before the first time
+ * @nr_used: entries in vq.heads that the used ring doesn't have yet
  * @bounce: NULL before the first request that needs it
  * @done: requests whose I/O is done, by the backend; emptied by the worker
  * @done_work: the worker's part of completion
@@ -195,6 +228,9 @@ struct vhost_blk_queue {
 	bool starved;
 	bool sync;
 	u32 ops;
+	bool tracking;
+	struct vhost_blk_track *track;
+	unsigned int nr_used;
 	struct vhost_blk_bounce *bounce;
 
 	struct llist_head done;
@@ -266,6 +302,7 @@ void vhost_blk_stop(struct vhost_blk *blk);
 int vhost_blk_stop_queue(struct vhost_blk_queue *q);
 int vhost_blk_pause(struct vhost_blk *blk);
 void vhost_blk_resume(struct vhost_blk *blk);
+int vhost_blk_ack_features(struct vhost_blk *blk, u64 features);
 int vhost_blk_drain(struct vhost_blk *blk);
 void vhost_blk_drain_uninterruptible(struct vhost_blk *blk);
 bool vhost_blk_running(struct vhost_blk *blk);
@@ -294,6 +331,21 @@ void vhost_blk_break(struct vhost_blk_queue *q);
 int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 		  unsigned int nr);
 void vhost_blk_unmap(struct vhost_blk_req *req);
+
+/* track.c APIs: */
+int vhost_blk_track_set(struct vhost_blk_queue *q, u64 features);
+void vhost_blk_track_free(struct vhost_blk_queue *q);
+int vhost_blk_track(struct vhost_blk_req *req, const struct iovec *iov,
+		    unsigned int nr);
+void vhost_blk_untrack(struct vhost_blk_req *req);
+int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len);
+bool vhost_blk_may_write(const struct vhost_blk_queue *q, u64 first, u64 last);
+
+/* iotlb.c APIs: */
+int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features);
+ssize_t vhost_blk_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t vhost_blk_write_iter(struct kiocb *iocb, struct iov_iter *from);
+__poll_t vhost_blk_poll(struct file *file, poll_table *wait);
 
 /* ranges.c APIs: */
 int vhost_blk_read_ranges(struct vhost_blk_req *req,
@@ -324,6 +376,7 @@ void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 u8 vhost_blk_status(int error, bool zoned);
 u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status);
 void vhost_blk_req_done(struct vhost_blk_req *req, int error);
+void vhost_blk_publish(struct vhost_blk_queue *q);
 void vhost_blk_done_work(struct vhost_work *work);
 void vhost_blk_orphan_work(struct work_struct *work);
 

@@ -83,7 +83,7 @@ static void release(struct vhost_blk_req *req)
 	req->io.ranges = NULL;
 	kvfree(req->reply);
 	req->reply = NULL;
-	req->busy = false;
+	vhost_blk_untrack(req);
 	q->inflight--;
 	q->inflight_bytes -= req->cmd.len;
 }
@@ -103,6 +103,29 @@ static u8 settle_status(struct vhost_blk_req *req, u32 *replied)
 	return status;
 }
 
+/* Of a request that failed any byte may have been written all the same. */
+static u32 may_have_written(const struct vhost_blk_req *req, u32 replied)
+{
+	if (req->cmd.op == VHOST_BLK_OP_READ)
+		return req->cmd.len;
+	return req->error ? req->cmd.reply : replied;
+}
+
+static int log_answer(struct vhost_blk_req *req, u32 written)
+{
+	u64 room = 0;
+	unsigned int i;
+	int ret = 0;
+
+	if (!req->nr_spans)
+		return 0;
+	for (i = 0; i < req->nr_spans; i++)
+		room += req->spans[i].len;
+	if (written)
+		ret = vhost_blk_log(req, 0, written);
+	return ret ? ret : vhost_blk_log(req, room - 1, 1);
+}
+
 /* Write the status of a request and its entry for the used ring. */
 static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
 {
@@ -114,6 +137,8 @@ static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
 	len = vhost_blk_used_len(&req->cmd, replied, status);
 	trace_vhost_blk_complete(req->q, req->head, status, len);
 	if (put_user(status, req->status_slot))
+		return false;
+	if (log_answer(req, may_have_written(req, replied)))
 		return false;
 	used->id = cpu_to_vhost32(vq, req->head);
 	used->len = cpu_to_vhost32(vq, len);
@@ -131,22 +156,45 @@ static bool go_on(struct vhost_blk_req *req)
 }
 
 /* Take all that is done; vq->heads has room for every request of a queue. */
-static unsigned int finish_done(struct vhost_blk_queue *q)
+static void finish_done(struct vhost_blk_queue *q)
 {
 	struct llist_node *list = llist_reverse_order(llist_del_all(&q->done));
 	struct vhost_blk_req *req, *next;
-	unsigned int nr = 0;
 
 	llist_for_each_entry_safe(req, next, list, done_node) {
 		if (req->bounced && go_on(req))
 			continue;
-		if (answer(req, &q->vq.heads[nr]))
-			nr++;
-		else
+		if (answer(req, &q->vq.heads[q->nr_used])) {
+			q->nr_used++;
+		} else {
 			vhost_blk_break(q);
+			req->busy = false;
+		}
 		release(req);
 	}
-	return nr;
+}
+
+/**
+ * vhost_blk_publish - put what has been answered into the used ring
+ * @q: the queue, its mutex held
+ *
+ * Behind an IOMMU the ring may be out of reach for now.  Then the vhost core
+ * asks for it, and the answer comes as a kick, which tries again.
+ */
+void vhost_blk_publish(struct vhost_blk_queue *q)
+{
+	struct vhost_virtqueue *vq = &q->vq;
+	unsigned int i, nr = q->nr_used;
+
+	if (!nr || !vq_meta_prefetch(vq))
+		return;
+	q->nr_used = 0;
+	for (i = 0; i < nr; i++)
+		q->reqs[vhost32_to_cpu(vq, vq->heads[i].id)].busy = false;
+	if (vhost_add_used_n(vq, vq->heads, NULL, nr))
+		vhost_blk_break(q);
+	else
+		vhost_signal(vq->dev, vq);
 }
 
 /* Chains that found no room try again; whoever drains is told. */
@@ -168,18 +216,12 @@ void vhost_blk_done_work(struct vhost_work *work)
 						 done_work);
 	struct vhost_virtqueue *vq = &q->vq;
 	struct blk_plug plug;
-	unsigned int nr;
 
 	mutex_lock(&vq->mutex);
 	blk_start_plug(&plug);
-	nr = finish_done(q);
+	finish_done(q);
 	blk_finish_plug(&plug);
-	if (nr) {
-		if (vhost_add_used_n(vq, vq->heads, NULL, nr))
-			vhost_blk_break(q);
-		else
-			vhost_signal(vq->dev, vq);
-	}
+	vhost_blk_publish(q);
 	after_release(q);
 	mutex_unlock(&vq->mutex);
 }
@@ -198,8 +240,11 @@ void vhost_blk_orphan_work(struct work_struct *work)
 	struct vhost_blk_req *req, *next;
 
 	mutex_lock(&q->vq.mutex);
-	llist_for_each_entry_safe(req, next, llist_del_all(&q->done), done_node)
+	llist_for_each_entry_safe(req, next, llist_del_all(&q->done),
+				  done_node) {
+		req->busy = false;
 		release(req);
+	}
 	after_release(q);
 	mutex_unlock(&q->vq.mutex);
 }

@@ -73,31 +73,48 @@ static int vhost_blk_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* While the device runs, the VMM may switch the dirty log and no more. */
+static long check_features(struct vhost_blk *blk, u64 features, bool running)
+{
+	u64 log = 1ULL << VHOST_F_LOG_ALL;
+
+	if (features & ~vhost_blk_features(blk))
+		return -EOPNOTSUPP;
+	if (running && (features ^ blk->features) & ~log)
+		return -EBUSY;
+	if (features & log && !vhost_log_access_ok(&blk->dev))
+		return -EFAULT;
+	return 0;
+}
+
+/*
+ * Requests that were taken before the log was on don't know what they will
+ * have written: they are waited for.
+ */
 static long set_features(struct vhost_blk *blk, void __user *argp)
 {
-	unsigned int i;
+	bool running = vhost_blk_running(blk);
 	u64 features;
+	long ret;
 
 	if (copy_from_user(&features, argp, sizeof(features)))
 		return -EFAULT;
-	if (features & ~vhost_blk_features(blk))
-		return -EOPNOTSUPP;
-	if (features != blk->features && vhost_blk_running(blk))
-		return -EBUSY;
-
-	blk->features = features;
+	ret = check_features(blk, features, running);
+	if (ret || (running && features == blk->features))
+		return ret;
+	ret = vhost_blk_pause(blk);
+	if (ret)
+		return ret;
+	if (!running)
+		ret = vhost_blk_iotlb_set(blk, features);
+	if (!ret)
+		ret = vhost_blk_ack_features(blk, features);
 	/* A driver that can't flush starts with writethrough (5.2.5.2). */
-	if (features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE) &&
+	if (!ret && features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE) &&
 	    !(features & (1ULL << VIRTIO_BLK_F_FLUSH)))
 		blk->writeback = false;
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		struct vhost_virtqueue *vq = &blk->queues[i].vq;
-
-		mutex_lock(&vq->mutex);
-		vq->acked_features = features;
-		mutex_unlock(&vq->mutex);
-	}
-	return 0;
+	vhost_blk_resume(blk);
+	return ret;
 }
 
 static long get_features(struct vhost_blk *blk, void __user *argp)
@@ -107,21 +124,24 @@ static long get_features(struct vhost_blk *blk, void __user *argp)
 	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
 }
 
-/* None is offered yet. */
+static const u64 vhost_blk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
+
 static long get_backend_features(void __user *argp)
 {
-	u64 features = 0;
-
-	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
+	return copy_to_user(argp, &vhost_blk_backend_bits,
+			    sizeof(vhost_blk_backend_bits)) ? -EFAULT : 0;
 }
 
-static long set_backend_features(void __user *argp)
+static long set_backend_features(struct vhost_blk *blk, void __user *argp)
 {
 	u64 features;
 
 	if (copy_from_user(&features, argp, sizeof(features)))
 		return -EFAULT;
-	return features ? -EOPNOTSUPP : 0;
+	if (features & ~vhost_blk_backend_bits)
+		return -EOPNOTSUPP;
+	vhost_set_backend_features(&blk->dev, features);
+	return 0;
 }
 
 static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
@@ -309,6 +329,9 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 	void __user *argp = (void __user *)arg;
 	long ret;
 
+	/* The vhost core takes the mutex for this one. */
+	if (cmd == VHOST_SET_BACKEND_FEATURES)
+		return set_backend_features(blk, argp);
 	/* Another thread may be waiting for a device that hangs. */
 	if (mutex_lock_killable(&blk->dev.mutex))
 		return -EINTR;
@@ -321,9 +344,6 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 		break;
 	case VHOST_GET_BACKEND_FEATURES:
 		ret = get_backend_features(argp);
-		break;
-	case VHOST_SET_BACKEND_FEATURES:
-		ret = set_backend_features(argp);
 		break;
 	case VHOST_BLK_GET_CONFIG:
 		ret = vhost_blk_get_config(blk, argp);
@@ -340,6 +360,9 @@ const struct file_operations vhost_blk_fops = {
 	.open = vhost_blk_open,
 	.release = vhost_blk_release,
 	.llseek = noop_llseek,
+	.read_iter = vhost_blk_read_iter,
+	.write_iter = vhost_blk_write_iter,
+	.poll = vhost_blk_poll,
 	.unlocked_ioctl = vhost_blk_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

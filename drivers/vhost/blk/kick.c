@@ -177,9 +177,16 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	bool bounced = false;
 	u8 status;
 
+	int ret;
+
 	req = &q->reqs[array_index_nospec(head, q->nr_reqs)];
 	if (req->busy || !slot)
 		return -EINVAL;
+	if (q->tracking) {
+		ret = vhost_blk_track(req, chain.in, in);
+		if (ret)
+			return ret;
+	}
 
 	vhost_blk_disk_limits(disk, &limits);
 	status = vhost_blk_parse(read_header(q, out, readable, &hdr), readable,
@@ -187,8 +194,10 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	if (status == VIRTIO_BLK_S_OK) {
 		cut_chain(&chain, &cmd);
 		bounced = must_bounce(disk, &cmd, &chain);
-		if (!admit(q, cmd.len, bounced))
+		if (!admit(q, cmd.len, bounced)) {
+			vhost_blk_untrack(req);
 			return -EAGAIN;
+		}
 	}
 
 	begin(req, disk, &cmd, status);
@@ -205,8 +214,9 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 static void take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 {
 	struct vhost_virtqueue *vq = &q->vq;
+	struct vhost_log *log = q->tracking ? q->track->log : NULL;
 	struct vhost_dev *dev = vq->dev;
-	unsigned int out, in, taken = 0;
+	unsigned int out, in, nr_log, taken = 0;
 	u64 before = q->inflight_bytes;
 	int head, ret;
 
@@ -214,7 +224,10 @@ static void take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 	vhost_disable_notify(dev, vq);
 	do {
 		head = vhost_get_vq_desc(vq, q->iov, VHOST_BLK_MAX_IOV, &out,
-					 &in, NULL, NULL);
+					 &in, log, &nr_log);
+		/* The IOMMU has been asked; its answer is a kick. */
+		if (head == -EAGAIN)
+			break;
 		if (head < 0) {
 			vhost_blk_break(q);
 			break;
@@ -258,8 +271,9 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 	struct blk_plug plug;
 
 	mutex_lock(&vq->mutex);
+	vhost_blk_publish(q);
 	disk = vhost_vq_get_backend(vq);
-	if (disk && !q->paused && !q->broken) {
+	if (disk && vq_meta_prefetch(vq) && !q->paused && !q->broken) {
 		before = vhost_blk_owner_begin(&disk->owner);
 		blk_start_plug(&plug);
 		take_chains(q, disk);

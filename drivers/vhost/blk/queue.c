@@ -38,6 +38,7 @@ void vhost_blk_queue_free(struct vhost_blk_queue *q)
 	q->iov = NULL;
 	vhost_blk_bounce_free(q->bounce);
 	q->bounce = NULL;
+	vhost_blk_track_free(q);
 }
 
 /* Have a request for each descriptor head.  The mutex of the queue is held. */
@@ -67,13 +68,31 @@ static int alloc_requests(struct vhost_blk_queue *q)
 	return 0;
 }
 
+/* What a stop could not put into the used ring is lost with that ring. */
+static void forget_unpublished(struct vhost_blk_queue *q)
+{
+	unsigned int i;
+
+	for (i = 0; q->nr_used && i < q->nr_reqs; i++)
+		q->reqs[i].busy = false;
+	q->nr_used = 0;
+}
+
+/* Behind an IOMMU any address is as good as another, 0 included. */
+static bool has_addresses(const struct vhost_virtqueue *vq)
+{
+	if (vq->iotlb)
+		return vq->desc || vq->avail || vq->used;
+	return vq->desc && vq->avail && vq->used;
+}
+
 /* Return: 1 where the queue was started, 0 where there was nothing to do. */
 static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	int ret;
 
-	if (vhost_vq_get_backend(vq) || !vq->desc || !vq->avail || !vq->used)
+	if (vhost_vq_get_backend(vq) || !has_addresses(vq))
 		return 0;
 	/* A stop that was interrupted: its requests are still in use. */
 	if (q->inflight)
@@ -82,7 +101,10 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 		return -EINVAL;
 	if (!vhost_vq_access_ok(vq))
 		return -EFAULT;
+	forget_unpublished(q);
 	ret = alloc_requests(q);
+	if (!ret)
+		ret = vhost_blk_track_set(q, blk->features);
 	if (ret)
 		return ret;
 
@@ -270,6 +292,38 @@ int vhost_blk_pause(struct vhost_blk *blk)
 	if (ret)
 		vhost_blk_resume(blk);
 	return ret;
+}
+
+/**
+ * vhost_blk_ack_features - what guest and VMM have agreed on holds from now on
+ * @blk: the device, nothing in flight, its mutex held
+ * @features: checked
+ *
+ * Return: 0, or -ENOMEM, with nothing changed that is seen outside.
+ */
+int vhost_blk_ack_features(struct vhost_blk *blk, u64 features)
+{
+	struct vhost_blk_queue *q;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++) {
+		q = &blk->queues[i];
+		mutex_lock(&q->vq.mutex);
+		if (vhost_vq_get_backend(&q->vq))
+			ret = vhost_blk_track_set(q, features);
+		mutex_unlock(&q->vq.mutex);
+	}
+	if (ret)
+		return ret;
+	blk->features = features;
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		q = &blk->queues[i];
+		mutex_lock(&q->vq.mutex);
+		q->vq.acked_features = features;
+		mutex_unlock(&q->vq.mutex);
+	}
+	return 0;
 }
 
 /**

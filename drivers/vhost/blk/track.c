@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the requests in flight may write in guest memory.
+ *
+ * It is recorded while it matters: for the dirty log, which has to name every
+ * byte that was written, by guest-physical address; and behind an IOMMU, where
+ * what is taken away from the device must not be written any more.
+ */
+#include <linux/minmax.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "blk.h"
+
+/**
+ * vhost_blk_track_set - record from now on, or no more
+ * @q: the queue, nothing of it in flight, its mutex held
+ * @features: acknowledged by the guest and the VMM
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vhost_blk_track_set(struct vhost_blk_queue *q, u64 features)
+{
+	bool wanted = features & (1ULL << VHOST_F_LOG_ALL |
+				  1ULL << VIRTIO_F_ACCESS_PLATFORM);
+
+	if (wanted && !q->track)
+		q->track = kvzalloc_obj(*q->track, GFP_KERNEL_ACCOUNT);
+	if (wanted && !q->track)
+		return -ENOMEM;
+	q->tracking = wanted;
+	return 0;
+}
+
+void vhost_blk_track_free(struct vhost_blk_queue *q)
+{
+	kvfree(q->track);
+	q->track = NULL;
+}
+
+/*
+ * The vhost core tells the writable descriptors, by address in the guest;
+ * @iov has the same bytes, cut wherever they aren't contiguous in the owner.
+ */
+static void fill_spans(struct vhost_blk_span *spans, const struct iovec *iov,
+		       unsigned int nr, const struct vhost_log *log)
+{
+	u64 done = 0;
+
+	for (; nr--; iov++, spans++) {
+		spans->addr = log->addr + done;
+		spans->base = iov->iov_base;
+		spans->len = iov->iov_len;
+		done += iov->iov_len;
+		if (done >= log->len) {
+			log++;
+			done = 0;
+		}
+	}
+}
+
+/**
+ * vhost_blk_track - record where a request may write
+ * @req: a request that is about to be in flight
+ * @iov: the writable segments of its chain, as they came from the core
+ * @nr: how many; vhost_blk_queue.track has the descriptors
+ *
+ * Return: 0, or -EAGAIN where it has to wait for memory.  With nothing in flight
+ * there is always some.
+ */
+int vhost_blk_track(struct vhost_blk_req *req, const struct iovec *iov,
+		    unsigned int nr)
+{
+	struct vhost_blk_track *track = req->q->track;
+
+	req->spans = req->inline_spans;
+	if (nr > ARRAY_SIZE(req->inline_spans))
+		req->spans = kvmalloc_array(nr, sizeof(*req->spans),
+					    GFP_NOIO | __GFP_ACCOUNT |
+					    __GFP_NOWARN);
+	if (!req->spans && !req->q->inflight)
+		req->spans = track->spare;
+	if (!req->spans)
+		return -EAGAIN;
+	req->nr_spans = nr;
+	fill_spans(req->spans, iov, nr, track->log);
+	return 0;
+}
+
+/**
+ * vhost_blk_untrack - forget it
+ * @req: the request; need not have been recorded
+ */
+void vhost_blk_untrack(struct vhost_blk_req *req)
+{
+	struct vhost_blk_track *track = req->q->track;
+
+	if (req->spans != req->inline_spans &&
+	    !(track && req->spans == track->spare))
+		kvfree(req->spans);
+	req->spans = NULL;
+	req->nr_spans = 0;
+}
+
+static int log_span(struct vhost_virtqueue *vq,
+		    const struct vhost_blk_span *span, u64 off, u64 len)
+{
+	struct iovec iov = { .iov_base = span->base + off, .iov_len = len };
+	struct vhost_log log = { .addr = span->addr + off, .len = len };
+
+	return vhost_log_write(vq, &log, 1, len, &iov, 1);
+}
+
+/**
+ * vhost_blk_log - part of what a request may write has been written
+ * @req: the request, in the worker
+ * @off: first byte, counted over the writable segments of its chain
+ * @len: bytes
+ *
+ * Return: 0, or an error where the log can't be written.
+ */
+int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len)
+{
+	struct vhost_virtqueue *vq = &req->q->vq;
+	unsigned int i;
+	int ret = 0;
+
+	if (!vhost_has_feature(vq, VHOST_F_LOG_ALL))
+		return 0;
+	for (i = 0; i < req->nr_spans && len && !ret; i++) {
+		const struct vhost_blk_span *span = &req->spans[i];
+		u64 part;
+
+		if (off >= span->len) {
+			off -= span->len;
+			continue;
+		}
+		part = min(len, span->len - off);
+		ret = log_span(vq, span, off, part);
+		len -= part;
+		off = 0;
+	}
+	return ret;
+}
+
+static bool req_overlaps(const struct vhost_blk_req *req, u64 first, u64 last)
+{
+	const struct vhost_blk_span *span = req->spans;
+	unsigned int i;
+
+	for (i = 0; i < req->nr_spans; i++, span++)
+		if (span->addr <= last && span->addr + span->len - 1 >= first)
+			return true;
+	return false;
+}
+
+/**
+ * vhost_blk_may_write - may a request in flight write there?
+ * @q: the queue, its mutex held
+ * @first: first address, in the guest
+ * @last: last address
+ */
+bool vhost_blk_may_write(const struct vhost_blk_queue *q, u64 first, u64 last)
+{
+	unsigned int i, left = q->inflight;
+
+	for (i = 0; i < q->nr_reqs && left; i++) {
+		if (!q->reqs[i].nr_spans)
+			continue;
+		left--;
+		if (req_overlaps(&q->reqs[i], first, last))
+			return true;
+	}
+	return false;
+}
