@@ -271,8 +271,10 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 	struct blk_plug plug;
 
 	mutex_lock(&vq->mutex);
-	vhost_blk_publish(q);
 	disk = vhost_vq_get_backend(vq);
+	/* Once stopped and drained, the memory is not the device's any more. */
+	if (disk || q->inflight)
+		vhost_blk_publish(q);
 	if (disk && vq_meta_prefetch(vq) && !q->paused && !q->broken) {
 		before = vhost_blk_owner_begin(&disk->owner);
 		blk_start_plug(&plug);
