@@ -121,15 +121,24 @@ static long stage_open(struct guest *g)
 	return g->fd < 0 ? -errno : 0;
 }
 
+long guest_set_features(struct guest *g, uint64_t features)
+{
+	long ret = guest_ioctl(g, VHOST_SET_FEATURES, &features);
+
+	if (!ret)
+		g->features = features;
+	return ret;
+}
+
 static long stage_features(struct guest *g)
 {
 	long ret = guest_ioctl(g, VHOST_GET_FEATURES, &g->offered);
+	uint64_t features;
 
 	if (ret)
 		return ret;
-	g->features = g->offered & (guest_known_features() | g->opts.features_on);
-	g->features &= ~g->opts.features_off;
-	return guest_ioctl(g, VHOST_SET_FEATURES, &g->features);
+	features = g->offered & (guest_known_features() | g->opts.features_on);
+	return guest_set_features(g, features & ~g->opts.features_off);
 }
 
 static long stage_rings(struct guest *g)

@@ -24,9 +24,11 @@
 
 #define BIT64(n)	(1ULL << (n))
 #define SECTOR		512
-#define MAX_REGIONS	8
+#define MAX_REGIONS	520
 #define HOLE_GPA	0x7fff00000000ULL	/* in no memory table of ours */
 
+struct dirty;
+struct iommu;
 struct model;
 struct request;
 
@@ -107,6 +109,8 @@ struct guest {
 	uint64_t data_start;		/* of region 0: what lies behind the rings */
 	struct ring *ring;
 	unsigned int nrings;
+	struct iommu *iommu;		/* NULL: the device uses physical addresses */
+	struct dirty *dirty;		/* NULL: nothing is logged */
 	char why[256];
 };
 
@@ -120,6 +124,7 @@ long guest_ioctl(struct guest *g, unsigned long cmd, void *arg);
 long guest_set_backend(struct guest *g, int fd, uint32_t flags);
 long guest_set_running(struct guest *g, int on);
 long guest_set_mem_table(struct guest *g);
+long guest_set_features(struct guest *g, uint64_t features);
 const char *guest_prove(struct guest *g);
 const char *guest_say(struct guest *g, const char *fmt, ...);
 bool guest_has_device(void);
@@ -136,10 +141,12 @@ void guest_write(struct guest *g, uint64_t gpa, const void *from, uint64_t len);
 void guest_snapshot(struct guest *g);
 void guest_expect(struct guest *g, uint64_t gpa, const void *from, uint64_t len);
 const char *guest_compare(struct guest *g);
+bool region_back(struct region *r, int fd);
 
 /* ring.c */
 const char *ring_init(struct ring *r, struct guest *g, unsigned int index);
 long ring_setup(struct ring *r);
+long ring_set_addr(struct ring *r);
 long ring_set_base(struct ring *r, uint16_t base);
 long ring_get_base(struct ring *r, uint16_t *base);
 void ring_reset(struct ring *r, uint16_t base);

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "iommu.h"
 
 #define CANARY		0xc5
 #define COMPARE_SLACK	65536	/* bytes beyond the last allocation that are compared too */
@@ -41,6 +41,13 @@ struct region *guest_add_region(struct guest *g, uint64_t gpa, uint64_t len)
 	return r;
 }
 
+/* From now on the memory is that of a file; what was in it is lost. */
+bool region_back(struct region *r, int fd)
+{
+	return mmap(r->hva, r->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		    0) == r->hva;
+}
+
 void guest_free_memory(struct guest *g)
 {
 	size_t guard = page_size();
@@ -53,18 +60,25 @@ void guest_free_memory(struct guest *g)
 	}
 }
 
-/* The part of [gpa, gpa + len) that lies in one region; *len is cut to it */
-static struct region *find_region(struct guest *g, uint64_t gpa, uint64_t *len)
+/*
+ * Where the device's address is: the part of [addr, addr + len) that lies in one
+ * region and, behind an IOMMU, one of its pages; *len is cut to it.
+ */
+static struct region *find_region(struct guest *g, uint64_t addr, uint64_t *len,
+				  uint64_t *off)
 {
 	unsigned int i;
 
+	if (g->iommu)
+		addr = iommu_translate(g, addr, len);
 	for (i = 0; i < g->nregions; i++) {
 		struct region *r = &g->region[i];
 		uint64_t left;
 
-		if (gpa < r->gpa || gpa - r->gpa >= r->len)
+		if (addr < r->gpa || addr - r->gpa >= r->len)
 			continue;
-		left = r->len - (gpa - r->gpa);
+		*off = addr - r->gpa;
+		left = r->len - *off;
 		if (*len > left)
 			*len = left;
 		return r;
@@ -74,12 +88,12 @@ static struct region *find_region(struct guest *g, uint64_t gpa, uint64_t *len)
 
 void *guest_ptr(struct guest *g, uint64_t gpa, uint64_t len)
 {
-	uint64_t part = len;
-	struct region *r = find_region(g, gpa, &part);
+	uint64_t part = len, off;
+	struct region *r = find_region(g, gpa, &part, &off);
 
 	if (!r || part < len)
 		return NULL;
-	return r->hva + (gpa - r->gpa);
+	return r->hva + off;
 }
 
 /* Canaries as far as guest_compare() looks */
@@ -106,7 +120,7 @@ uint64_t guest_alloc(struct guest *g, uint64_t len, uint64_t align)
 	}
 	g->bump = at + len;
 	paint(g);
-	return r->gpa + at;
+	return (g->iommu ? g->iommu->base : r->gpa) + at;
 }
 
 void guest_release(struct guest *g, uint64_t mark)
@@ -117,12 +131,12 @@ void guest_release(struct guest *g, uint64_t mark)
 void guest_read(struct guest *g, uint64_t gpa, void *to, uint64_t len)
 {
 	while (len) {
-		uint64_t part = len;
-		struct region *r = find_region(g, gpa, &part);
+		uint64_t part = len, off;
+		struct region *r = find_region(g, gpa, &part, &off);
 
 		if (!r)
 			abort();
-		memcpy(to, r->hva + (gpa - r->gpa), part);
+		memcpy(to, r->hva + off, part);
 		to = (char *)to + part;
 		gpa += part;
 		len -= part;
@@ -132,12 +146,12 @@ void guest_read(struct guest *g, uint64_t gpa, void *to, uint64_t len)
 void guest_write(struct guest *g, uint64_t gpa, const void *from, uint64_t len)
 {
 	while (len) {
-		uint64_t part = len;
-		struct region *r = find_region(g, gpa, &part);
+		uint64_t part = len, off;
+		struct region *r = find_region(g, gpa, &part, &off);
 
 		if (!r)
 			abort();
-		memcpy(r->hva + (gpa - r->gpa), from, part);
+		memcpy(r->hva + off, from, part);
 		from = (const char *)from + part;
 		gpa += part;
 		len -= part;
@@ -151,7 +165,8 @@ static void compared_part(struct guest *g, unsigned int i, uint64_t *start, uint
 
 	*start = i ? 0 : g->data_start;
 	*end = r->len;
-	if (!i && r->len - g->bump > COMPARE_SLACK)
+	/* Behind an IOMMU what was allocated is scattered over all of it */
+	if (!i && !g->iommu && r->len - g->bump > COMPARE_SLACK)
 		*end = g->bump + COMPARE_SLACK;
 }
 
@@ -175,12 +190,12 @@ void guest_snapshot(struct guest *g)
 void guest_expect(struct guest *g, uint64_t gpa, const void *from, uint64_t len)
 {
 	while (len) {
-		uint64_t part = len;
-		struct region *r = find_region(g, gpa, &part);
+		uint64_t part = len, off;
+		struct region *r = find_region(g, gpa, &part, &off);
 
 		if (!r)
 			abort();
-		memcpy(r->shadow + (gpa - r->gpa), from, part);
+		memcpy(r->shadow + off, from, part);
 		from = (const char *)from + part;
 		gpa += part;
 		len -= part;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "iommu.h"
 #include "request.h"
 
 static const char *ring_say(struct ring *r, const char *what, unsigned int id)
@@ -93,18 +94,35 @@ long ring_get_base(struct ring *r, uint16_t *base)
 	return ret;
 }
 
+/* Where the device is told that a part of the ring is */
+static uint64_t device_addr(struct ring *r, const void *part)
+{
+	const struct region *mem = &r->guest->region[0];
+
+	if (r->guest->iommu)
+		return r->guest->iommu->base + ((const uint8_t *)part - mem->hva);
+	return (uintptr_t)part;
+}
+
+long ring_set_addr(struct ring *r)
+{
+	struct vhost_vring_addr addr = {
+		.index = r->index,
+		.flags = r->guest->dirty ? 1 << VHOST_VRING_F_LOG : 0,
+		.desc_user_addr = device_addr(r, r->desc),
+		.avail_user_addr = device_addr(r, r->avail),
+		.used_user_addr = device_addr(r, r->used),
+		.log_guest_addr = r->used_gpa,
+	};
+
+	return guest_ioctl(r->guest, VHOST_SET_VRING_ADDR, &addr);
+}
+
 /* Tell the device all about the ring; it starts where the used ring stands. */
 long ring_setup(struct ring *r)
 {
 	struct vhost_vring_state num = { .index = r->index, .num = r->num };
 	struct vhost_vring_file file = { .index = r->index };
-	struct vhost_vring_addr addr = {
-		.index = r->index,
-		.desc_user_addr = (uintptr_t)r->desc,
-		.avail_user_addr = (uintptr_t)r->avail,
-		.used_user_addr = (uintptr_t)r->used,
-		.log_guest_addr = r->used_gpa,
-	};
 	static const unsigned long cmd[] = {
 		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
 	};
@@ -116,7 +134,7 @@ long ring_setup(struct ring *r)
 	if (!ret)
 		ret = ring_set_base(r, r->used_idx);
 	if (!ret)
-		ret = guest_ioctl(r->guest, VHOST_SET_VRING_ADDR, &addr);
+		ret = ring_set_addr(r);
 	for (i = 0; !ret && i < 3; i++) {
 		file.fd = fd[i];
 		ret = guest_ioctl(r->guest, cmd[i], &file);
@@ -259,6 +277,8 @@ const char *ring_wait(struct ring *r, unsigned int n, int ms)
 			return ring_say(r, "error eventfd, completions missing", n);
 		if (now_ms() > end)
 			return ring_say(r, "timeout, completions missing", n);
+		if (r->guest->iommu)
+			iommu_serve(r->guest);
 		/* A sleep is a tick at least where timers are coarse: first let others run */
 		if (++spins < 300)
 			sched_yield();

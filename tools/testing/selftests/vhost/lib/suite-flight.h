@@ -10,6 +10,11 @@
 #include "suite.h"
 #include "traffic.h"
 
+/* Bytes of the guest's memory, 0: the usual */
+#ifndef FLIGHT_MEM
+#define FLIGHT_MEM	0
+#endif
+
 FIXTURE(flight) {
 	struct backend b;
 	struct guest g;
@@ -41,7 +46,7 @@ FIXTURE_VARIANT_ADD(flight, file_buffered) {
 /* Two queues, of which most tests use the first */
 FIXTURE_SETUP(flight)
 {
-	struct guest_opts opts = { .backend = &self->b, .queues = 2 };
+	struct guest_opts opts = { .backend = &self->b, .queues = 2, .mem = FLIGHT_MEM };
 	const char *why;
 
 	if (!guest_has_device())
