@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The dirty log: every page of guest memory that the device writes is logged,
+ * and no other, whatever the requests are and whenever the log is switched.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "dirty.h"
+#include "mix.h"
+#include "suite-disk.h"
+
+#define FLIGHT_MEM	(2U << 20)
+#include "suite-flight.h"
+#include "suite-ioctl.h"
+
+#define LOG_ALL		BIT64(VHOST_F_LOG_ALL)
+#define ZEROES		BIT64(VIRTIO_BLK_F_WRITE_ZEROES)
+#define NOWHERE		0xffffffffff000000ULL	/* no address of a process */
+
+/* Small regions, one behind the other, so that requests cross from one to the next */
+static uint64_t add_regions(struct guest *g, unsigned int n, uint64_t *len)
+{
+	uint64_t start = g->region[0].gpa + g->region[0].len;
+	unsigned int i;
+
+	for (i = *len = 0; i < n; i++) {
+		uint64_t part = (1 + i % 3) * 4096;
+
+		if (!guest_add_region(g, start + *len, part))
+			abort();
+		*len += part;
+	}
+	return start;
+}
+
+static const char *boot_logged(struct guest *g, const struct guest_opts *opts,
+			       unsigned int regions, struct mix_opts *mix, struct dirty *d)
+{
+	const char *why;
+
+	guest_init(g, opts);
+	mix->area = add_regions(g, regions, &mix->area_len);
+	dirty_attach(g, d);
+	why = guest_boot_to(g, STAGE_MEMORY);
+	if (!why && dirty_set_base(g))
+		why = "SET_LOG_BASE fails";
+	return why ? why : guest_boot(g);
+}
+
+/* Reads of these sectors fail from now on, or don't any more. */
+static bool set_bad(struct backend *b, uint64_t sector, bool bad)
+{
+	char path[256], text[64];
+	int fd, ok, len;
+
+	if (!b->nullb[0])
+		return false;
+	snprintf(path, sizeof(path), "%s/badblocks", b->nullb);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	len = snprintf(text, sizeof(text), "%c%llu-%llu", bad ? '+' : '-',
+		       (unsigned long long)sector, (unsigned long long)sector + 7);
+	ok = fd >= 0 && write(fd, text, len) == len;
+	close(fd);
+	return ok;
+}
+
+/* All kinds of requests: what changed is logged, and what could not change is not. */
+TEST_F_TIMEOUT(disk, random, 120)
+{
+	uint64_t bad = self->b.size / SECTOR - 8;
+	struct guest_opts opts = {
+		.backend = &self->b, .queues = 4, .mem = 2 << 20,
+		.features_on = LOG_ALL | ZEROES,
+	};
+	struct mix_opts mix = { .bad_sector = set_bad(&self->b, bad, true) ? bad : 0 };
+	unsigned int i, changed = 0, logged = 0;
+	struct dirty d;
+
+	ASSERT_WELL(boot_logged(&self->g, &opts, 24, &mix, &d));
+	ASSERT_TRUE(guest_has(&self->g, VHOST_F_LOG_ALL));
+	for (i = 0; i < scaled(40, 4); i++) {
+		ASSERT_WELL(mix_round(&self->g, &mix, &self->rng));
+		ASSERT_LT(0, d.changed);
+		changed += d.changed;
+		logged += d.logged;
+	}
+	TH_LOG("%u pages changed, %u were logged", changed, logged);
+	if (mix.bad_sector)
+		ASSERT_TRUE(set_bad(&self->b, bad, false));
+	dirty_free(&self->g);
+}
+
+/* Of each kind alone, so that none hides behind the pages of another */
+TEST_F_TIMEOUT(disk, each_kind, 120)
+{
+	uint64_t bad = self->b.size / SECTOR - 8;
+	struct guest_opts opts = {
+		.backend = &self->b, .mem = 1 << 20, .features_on = LOG_ALL | ZEROES,
+	};
+	struct mix_opts mix = {
+		.per_queue = 8, .bad_sector = set_bad(&self->b, bad, true) ? bad : 0,
+	};
+	struct dirty d;
+	unsigned int i;
+
+	ASSERT_WELL(boot_logged(&self->g, &opts, 6, &mix, &d));
+	for (i = 0; i < MIX_KINDS; i++) {
+		if (i == MIX_BROKEN && !mix.bad_sector)
+			continue;
+		mix.kinds = 1 << i;
+		ASSERT_WELL(mix_round(&self->g, &mix, &self->rng));
+		ASSERT_LT(1, d.changed);
+	}
+	if (mix.bad_sector)
+		ASSERT_TRUE(set_bad(&self->b, bad, false));
+	dirty_free(&self->g);
+}
+
+/* A large queue, whose used ring is of more than one page, and chains of hundreds */
+TEST_F_TIMEOUT(disk, long_chains, 120)
+{
+	struct guest_opts opts = {
+		.backend = &self->b, .num = 1024, .mem = 4 << 20, .features_on = LOG_ALL,
+	};
+	struct mix_opts mix = {
+		.kinds = 1 << MIX_READ | 1 << MIX_WRITE, .max_segs = 400, .max_sectors = 300,
+	};
+	struct dirty d;
+	unsigned int i;
+
+	ASSERT_WELL(boot_logged(&self->g, &opts, 0, &mix, &d));
+	for (i = 0; i < scaled(20, 2); i++)
+		ASSERT_WELL(mix_round(&self->g, &mix, &self->rng));
+	dirty_free(&self->g);
+}
+
+/* Reads in flight, or a quick backing has done some already */
+static const char *reads_in_flight(struct guest *g, struct batch *b, struct rng *rng)
+{
+	struct batch_opts opts = { .per_queue = 20, .reads_only = true, .max_sectors = 16 };
+	const char *why;
+
+	batch_build(b, g, &opts, rng);
+	dirty_begin(g);
+	why = batch_submit(b);
+	if (rng_next(rng) & 1)
+		usleep(rng_below(rng, 4000));
+	return why;
+}
+
+/* What is written after the switch is logged, when on, and not logged, when off. */
+TEST_F_TIMEOUT(flight, switched, 120)
+{
+	struct guest *g = &self->g;
+	struct batch *b = &self->batch;
+	struct mix_opts mix = { 0 };
+	unsigned int i, changed = 0;
+	struct dirty d;
+
+	dirty_attach(g, &d);
+	ASSERT_EQ(0, dirty_set_base(g));
+	for (i = 0; i < scaled(12, 3); i++) {
+		/* on */
+		ASSERT_WELL(reads_in_flight(g, b, &self->rng));
+		ASSERT_EQ(0, dirty_switch(g, true));
+		dirty_begin(g);
+		dirty_may_all(g);
+		ASSERT_WELL(batch_wait(b, 20000));
+		ASSERT_WELL(dirty_check(g));
+		changed += d.changed;
+		ASSERT_WELL(batch_check(b));
+		batch_free(b);
+		ASSERT_WELL(mix_round(g, &mix, &self->rng));
+		/* off */
+		ASSERT_WELL(reads_in_flight(g, b, &self->rng));
+		ASSERT_EQ(0, dirty_switch(g, false));
+		dirty_begin(g);
+		ASSERT_WELL(batch_wait(b, 20000));
+		ASSERT_EQ(0, dirty_count(g));
+		ASSERT_WELL(batch_check(b));
+		batch_free(b);
+	}
+	TH_LOG("%u pages changed after a switch", changed);
+	dirty_free(g);
+}
+
+static void *switch_often(void *arg)
+{
+	struct guest *g = arg;
+	struct guest copy = *g;
+	unsigned int i = 0;
+
+	/* its own copy of the features: the other thread's are those of the boot */
+	while (!__atomic_load_n(&g->opts.serial, __ATOMIC_ACQUIRE))
+		if (dirty_switch(&copy, ++i & 1))
+			abort();
+	if (dirty_switch(&copy, false))
+		abort();
+	return NULL;
+}
+
+/* The switch under a guest that never pauses: nothing is lost, doubled or wrong. */
+TEST_F_TIMEOUT(flight, switched_under_load, 120)
+{
+	struct batch_opts opts = { .per_queue = 16 };
+	struct guest *g = &self->g;
+	pthread_t thread;
+	struct dirty d;
+	unsigned int i;
+
+	dirty_attach(g, &d);
+	ASSERT_EQ(0, dirty_set_base(g));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, switch_often, g));
+	for (i = 0; i < scaled(40, 5); i++)
+		ASSERT_WELL(batch_round(g, &opts, &self->rng));
+	__atomic_store_n(&g->opts.serial, "vhost-blk-test", __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	ASSERT_WELL(guest_prove(g));
+	dirty_free(g);
+}
+
+/* Another bitmap while requests are in flight: the old one is not touched any more. */
+TEST_F_TIMEOUT(flight, other_bitmap, 120)
+{
+	struct guest *g = &self->g;
+	struct batch *b = &self->batch;
+	struct dirty d;
+	unsigned int i;
+
+	dirty_attach(g, &d);
+	ASSERT_EQ(0, dirty_set_base(g));
+	ASSERT_EQ(0, dirty_switch(g, true));
+	for (i = 0; i < scaled(12, 3); i++) {
+		uint8_t *old;
+		uint64_t k;
+
+		ASSERT_WELL(reads_in_flight(g, b, &self->rng));
+		old = dirty_replace(g);
+		ASSERT_EQ(0, dirty_set_base(g));
+		/* whoever still writes there breaks its queue */
+		ASSERT_EQ(0, mprotect(old, 4096, PROT_READ));
+		ASSERT_WELL(batch_wait(b, 20000));
+		/* what was in flight is in one of the two */
+		for (k = 0; k < d.len; k++)
+			d.bits[k] |= old[k];
+		dirty_may_all(g);
+		ASSERT_WELL(dirty_check(g));
+		ASSERT_WELL(batch_check(b));
+		batch_free(b);
+		dirty_unmap(g, old);
+	}
+	dirty_free(g);
+}
+
+/* A request that can't be logged breaks its queue, and nobody hears of it. */
+static const char *breaks(struct ring *r, uint32_t type)
+{
+	struct guest *g = r->guest;
+	struct request *q = request_new(g, type, 8, 4096);
+	const char *why;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	ring_add(r, q);
+	ring_kick(r);
+	why = check_broken(r);
+	if (!why && type == VIRTIO_BLK_T_OUT)
+		backend_model_write(g->opts.backend, 8 * SECTOR, q->data, q->len);
+	request_free(q);
+	return why;
+}
+
+/* The log is gone while the device runs. */
+TEST_F_TIMEOUT(flight, unmapped, 60)
+{
+	struct guest *g = &self->g;
+	struct batch *b = &self->batch;
+	struct dirty d;
+
+	dirty_attach(g, &d);
+	ASSERT_EQ(0, dirty_set_base(g));
+	ASSERT_EQ(0, dirty_switch(g, true));
+	ASSERT_EQ(0, mprotect(d.bits, 4096, PROT_NONE));
+	ASSERT_WELL(breaks(&g->ring[0], VIRTIO_BLK_T_IN));
+	ASSERT_WELL(breaks(&g->ring[1], VIRTIO_BLK_T_OUT));
+	ASSERT_EQ(0, mprotect(d.bits, 4096, PROT_READ | PROT_WRITE));
+	ASSERT_WELL(check_repaired(g));
+	/* with requests in flight */
+	ASSERT_WELL(reads_in_flight(g, b, &self->rng));
+	ASSERT_EQ(0, mprotect(d.bits, 4096, PROT_READ));
+	if (variant->kind == BACKEND_SLOW)
+		ASSERT_TRUE(eventfd_wait(g->ring[0].err, 10000));
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	batch_free(b);
+	ASSERT_EQ(0, mprotect(d.bits, 4096, PROT_READ | PROT_WRITE));
+	ASSERT_WELL(check_repaired(g));
+	ASSERT_EQ(0, dirty_switch(g, false));
+	dirty_free(g);
+}
+
+/* Without the feature and the flag of the rings nothing is logged. */
+TEST_F(ioctl, off)
+{
+	struct guest *g = &self->g;
+	struct dirty d;
+
+	UP_TO(STAGE_RUNNING);
+	dirty_attach(g, &d);
+	ASSERT_EQ(0, dirty_set_base(g));
+	ASSERT_EQ(0, dirty_switch(g, true));
+	ASSERT_WELL(guest_prove(g));
+	EXPECT_LT(0, dirty_count(g));
+	ASSERT_EQ(0, dirty_switch(g, false));
+	dirty_begin(g);
+	ASSERT_WELL(guest_prove(g));
+	EXPECT_EQ(0, dirty_count(g));
+	dirty_free(g);
+}
+
+/* Whoever waits for the log to be written to is told. */
+TEST_F(ioctl, eventfd)
+{
+	struct guest *g = &self->g;
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), none = -1, bad = 1000;
+	struct dirty d;
+
+	UP_TO(STAGE_RUNNING);
+	dirty_attach(g, &d);
+	ASSERT_EQ(0, dirty_set_base(g));
+	ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_LOG_FD, &fd));
+	ASSERT_WELL(guest_prove(g));
+	EXPECT_EQ(0, eventfd_drain(fd));
+	ASSERT_EQ(0, dirty_switch(g, true));
+	ASSERT_WELL(guest_prove(g));
+	EXPECT_LT(0, eventfd_drain(fd));
+	EXPECT_EQ(-EBADF, guest_ioctl(g, VHOST_SET_LOG_FD, &bad));
+	ASSERT_WELL(guest_prove(g));
+	EXPECT_LT(0, eventfd_drain(fd));
+	ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_LOG_FD, &none));
+	ASSERT_WELL(guest_prove(g));
+	EXPECT_EQ(0, eventfd_drain(fd));
+	ASSERT_EQ(0, dirty_switch(g, false));
+	close(fd);
+	dirty_free(g);
+}
+
+/* A log that can't be memory of the owner is refused where it would be used. */
+TEST_F(ioctl, nowhere)
+{
+	uint64_t nowhere = NOWHERE, on;
+	struct guest *g = &self->g;
+	struct dirty d;
+
+	UP_TO(STAGE_RUNNING);
+	dirty_attach(g, &d);
+	on = g->features | LOG_ALL;
+	/* not used yet, so nobody looks */
+	ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_LOG_BASE, &nowhere));
+	EXPECT_EQ(-EFAULT, guest_ioctl(g, VHOST_SET_FEATURES, &on));
+	ASSERT_WELL(guest_prove(g));
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_FEATURES, &on));
+	EXPECT_EQ(-EFAULT, guest_set_running(g, 1));
+	ASSERT_EQ(0, dirty_set_base(g));
+	ASSERT_EQ(0, guest_set_running(g, 1));
+	ASSERT_WELL(guest_prove(g));
+	EXPECT_EQ(-EFAULT, guest_ioctl(g, VHOST_SET_LOG_BASE, &nowhere));
+	ASSERT_WELL(guest_prove(g));
+	ASSERT_EQ(0, dirty_switch(g, false));
+	dirty_free(g);
+}
+
+TEST_HARNESS_MAIN
