@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory as VMMs make it: in hundreds of regions, and of every kind that
+ * a process can map.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "dirty.h"
+#include "mix.h"
+#include "suite-disk.h"
+#include "traffic.h"
+
+#define MEM		(2U << 20)	/* a huge page, too */
+#define FIRST_GPA	(1ULL << 32)
+#define ZEROES		BIT64(VIRTIO_BLK_F_WRITE_ZEROES)
+
+/* How many regions a table may have here */
+static unsigned int max_regions(void)
+{
+	FILE *f = fopen("/sys/module/vhost/parameters/max_mem_regions", "r");
+	unsigned int n = 64;
+
+	if (f) {
+		if (fscanf(f, "%u", &n) != 1)
+			n = 64;
+		fclose(f);
+	}
+	return n;
+}
+
+/* As many regions as there may be, of a few pages each, one behind the other */
+static uint64_t fill_table(struct guest *g, unsigned int n, struct rng *rng)
+{
+	uint64_t len = 0;
+
+	while (g->nregions < n) {
+		uint64_t part = (1 + rng_below(rng, 3)) * 4096;
+
+		if (!guest_add_region(g, FIRST_GPA + len, part))
+			abort();
+		len += part;
+	}
+	return len;
+}
+
+static void swap_regions(struct guest *g, unsigned int a, unsigned int b)
+{
+	struct region was = g->region[a];
+
+	g->region[a] = g->region[b];
+	g->region[b] = was;
+}
+
+/* Hundreds of regions, in any order, and requests that cross many of them */
+TEST_F_TIMEOUT(disk, many, 120)
+{
+	unsigned int i, n = max_regions() < MAX_REGIONS ? max_regions() : MAX_REGIONS;
+	struct guest_opts opts = {
+		.backend = &self->b, .queues = 2, .mem = MEM, .features_on = ZEROES,
+	};
+	struct mix_opts mix = { .max_sectors = 200, .per_queue = 8, .area = FIRST_GPA };
+	struct guest *g = &self->g;
+	struct request *q;
+
+	guest_init(g, &opts);
+	mix.area_len = fill_table(g, n, &self->rng);
+	/* the first one is the allocator's */
+	for (i = n - 1; i > 1; i--)
+		swap_regions(g, i, 1 + rng_below(&self->rng, i));
+	ASSERT_WELL(guest_boot(g));
+	TH_LOG("%u regions", n);
+	for (i = 0; i < scaled(20, 3); i++)
+		ASSERT_WELL(mix_round(g, &mix, &self->rng));
+	/* one descriptor over all of them, or as many as the disk has room for */
+	for (i = 0; i < 2; i++) {
+		uint64_t room = mix.area_len - 8192;
+		uint32_t len = room < self->b.size ? room & ~511ULL : self->b.size;
+
+		q = request_new(g, i ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT, 0, len);
+		request_cut_usual(q);
+		request_place_at(q, FIRST_GPA + (i ? 0 : 512 - HDR_LEN),
+				 FIRST_GPA + (i ? 512 : len + 4096));
+		request_arm(q, 5);
+		ASSERT_WELL(request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK));
+		request_free(q);
+	}
+}
+
+/* Into the hole behind a region: nobody can be told of it, and nothing is written. */
+TEST_F_TIMEOUT(disk, hole, 60)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = 2, .mem = MEM };
+	struct guest *g = &self->g;
+	unsigned int i;
+
+	guest_init(g, &opts);
+	for (i = 0; i < 8; i++)
+		ASSERT_NE(NULL, guest_add_region(g, FIRST_GPA + i * 4096 + (i > 5) * 4096, 4096));
+	ASSERT_WELL(guest_boot(g));
+	for (i = 0; i < 2; i++) {
+		uint64_t hdr = guest_alloc(g, HDR_LEN, 16), status = guest_alloc(g, 1, 1);
+		struct virtio_blk_outhdr h = {
+			.type = htole32(i ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN),
+		};
+
+		guest_write(g, hdr, &h, sizeof(h));
+		ring_put_desc(&g->ring[0], 0, hdr, HDR_LEN, VRING_DESC_F_NEXT, 1);
+		ring_put_desc(&g->ring[0], 1, FIRST_GPA, 7 * 4096,
+			      VRING_DESC_F_NEXT | (i ? 0 : VRING_DESC_F_WRITE), 2);
+		ring_put_desc(&g->ring[0], 2, status, 1, VRING_DESC_F_WRITE, 0);
+		guest_snapshot(g);
+		ring_add_raw(&g->ring[0], 0);
+		ring_kick_now(&g->ring[0]);
+		ASSERT_WELL(check_broken(&g->ring[0]));
+		ASSERT_WELL(guest_compare(g));
+		ASSERT_WELL(check_repaired(g));
+	}
+}
+
+/* A table that is too long is refused, and the one before stays. */
+TEST_F(disk, too_many)
+{
+	struct guest_opts opts = { .backend = &self->b, .mem = MEM };
+	unsigned int i, n = max_regions() + 1;
+	struct vhost_memory *table = calloc(1, sizeof(*table) + n * sizeof(table->regions[0]));
+	struct guest *g = &self->g;
+
+	guest_init(g, &opts);
+	ASSERT_WELL(guest_boot(g));
+	for (i = 0; i < n; i++) {
+		table->regions[i].guest_phys_addr = FIRST_GPA + i * 4096;
+		table->regions[i].memory_size = 4096;
+		table->regions[i].userspace_addr = (uintptr_t)g->region[0].hva;
+	}
+	table->nregions = n;
+	EXPECT_EQ(-E2BIG, guest_ioctl(g, VHOST_SET_MEM_TABLE, table));
+	ASSERT_WELL(guest_prove(g));
+	table->nregions = n - 1;
+	EXPECT_EQ(0, guest_ioctl(g, VHOST_SET_MEM_TABLE, table));
+	EXPECT_EQ(0, guest_set_mem_table(g));
+	ASSERT_WELL(guest_prove(g));
+	free(table);
+}
+
+enum memory {
+	MEMORY_ANONYMOUS,
+	MEMORY_MEMFD,
+	MEMORY_HUGE,
+	MEMORY_TMPFS,
+	MEMORY_FILE,
+};
+
+FIXTURE(memory) {
+	int fd;
+};
+
+FIXTURE_VARIANT(memory) {
+	enum memory kind;
+};
+
+FIXTURE_VARIANT_ADD(memory, anonymous) { .kind = MEMORY_ANONYMOUS };
+FIXTURE_VARIANT_ADD(memory, memfd) { .kind = MEMORY_MEMFD };
+FIXTURE_VARIANT_ADD(memory, huge) { .kind = MEMORY_HUGE };
+FIXTURE_VARIANT_ADD(memory, tmpfs) { .kind = MEMORY_TMPFS };
+FIXTURE_VARIANT_ADD(memory, file) { .kind = MEMORY_FILE };
+
+/* A file that nobody else can open */
+static int hidden_file(const char *dir)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/vhost-test-memory-%d", dir, getpid());
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	unlink(path);
+	return fd;
+}
+
+static int memory_open(enum memory kind)
+{
+	const char *dir = getenv("VHOST_TEST_DIR");
+
+	switch (kind) {
+	case MEMORY_MEMFD:
+		return memfd_create("vhost-test", MFD_CLOEXEC);
+	case MEMORY_HUGE:
+		return memfd_create("vhost-test", MFD_CLOEXEC | MFD_HUGETLB);
+	case MEMORY_TMPFS:
+		return hidden_file("/dev/shm");
+	case MEMORY_FILE:
+		return hidden_file(dir ? dir : "/tmp");
+	default:
+		return -1;
+	}
+}
+
+FIXTURE_SETUP(memory)
+{
+	void *probe;
+
+	self->fd = -1;
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (variant->kind == MEMORY_ANONYMOUS)
+		return;
+	self->fd = memory_open(variant->kind);
+	if (self->fd < 0 && variant->kind == MEMORY_HUGE)
+		SKIP(return, "no huge pages here: %s", strerror(errno));
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ftruncate(self->fd, MEM));
+	probe = mmap(NULL, MEM, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
+	if (probe == MAP_FAILED && variant->kind == MEMORY_HUGE)
+		SKIP(return, "no huge page is reserved (vm.nr_hugepages): %s", strerror(errno));
+	ASSERT_NE(MAP_FAILED, probe);
+	munmap(probe, MEM);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	if (self->fd >= 0)
+		close(self->fd);
+}
+
+/* All of the guest's memory, the rings too, is of that kind. */
+static const char *use_memory(int fd, enum backend_kind kind, bool direct, struct rng *rng)
+{
+	struct guest_opts opts = { .queues = 2, .mem = MEM, .features_on = ZEROES };
+	struct mix_opts mix = { .per_queue = 10 };
+	struct backend b;
+	struct guest g;
+	const char *why = backend_open(&b, kind, direct);
+	unsigned int i;
+
+	if (why)
+		return why;
+	opts.backend = &b;
+	guest_init(&g, &opts);
+	if (fd >= 0 && !region_back(&g.region[0], fd))
+		why = "mmap of the guest's memory fails";
+	g.painted = g.data_start;
+	for (i = 0; !why && i < g.nrings; i++)
+		ring_reset(&g.ring[i], 0);
+	if (!why)
+		why = guest_boot(&g);
+	for (i = 0; !why && i < scaled(6, 2); i++)
+		why = mix_round(&g, &mix, rng);
+	if (!why)
+		why = backend_compare_all(&b);
+	if (why)
+		printf("# %s backing, %s: %s\n", kind == BACKEND_FILE ? "file" : "bdev",
+		       direct ? "direct" : "buffered", why);
+	guest_destroy(&g);
+	backend_close(&b);
+	return why ? "the memory is not good enough" : NULL;
+}
+
+TEST_F_TIMEOUT(memory, backings, 120)
+{
+	struct rng rng = { rng_seed_from_env() };
+	unsigned int i;
+
+	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)rng.state);
+	for (i = 0; i < 4; i++)
+		ASSERT_WELL(use_memory(self->fd, i & 1 ? BACKEND_FILE : BACKEND_BDEV, i & 2,
+				       &rng));
+}
+
+TEST_HARNESS_MAIN
