@@ -24,7 +24,7 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-all='ioctl uapi config data layout errors notify drain live log regions hostile'
+all='ioctl uapi config data layout errors notify drain stop live log regions hostile'
 suites='' list=''
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb
