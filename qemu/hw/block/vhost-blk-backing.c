@@ -124,7 +124,7 @@ int vhost_blk_take_fd(const char *prop, const char *name, Error **errp)
 }
 
 static bool vhost_blk_check_access(VHostBlk *s, const VHostBlkBacking *backing,
-                                   mode_t mode, Error **errp)
+                                   Error **errp)
 {
     int access = fcntl(backing->fd, F_GETFL) & O_ACCMODE;
     int protected = access == O_RDONLY;
@@ -133,7 +133,7 @@ static bool vhost_blk_check_access(VHostBlk *s, const VHostBlkBacking *backing,
         error_setg(errp, "%s: open for writing alone", backing->prop);
         return false;
     }
-    if (S_ISBLK(mode) && !protected &&
+    if (backing->is_bdev && !protected &&
         ioctl(backing->fd, BLKROGET, &protected) < 0) {
         error_setg_errno(errp, errno, "%s: BLKROGET", backing->prop);
         return false;
@@ -177,35 +177,56 @@ static int vhost_blk_claim_bdev(VHostBlkBacking *backing)
     return backing->claim_fd < 0 ? -errno : 0;
 }
 
-static bool vhost_blk_claim(VHostBlk *s, VHostBlkBacking *backing, mode_t mode,
-                            Error **errp)
+static bool vhost_blk_wants_claim(VHostBlk *s, const VHostBlkBacking *backing)
 {
-    int ret;
-
-    if (s->exclusive == ON_OFF_AUTO_OFF) {
-        return true;
+    if (s->exclusive != ON_OFF_AUTO_AUTO) {
+        return s->exclusive == ON_OFF_AUTO_ON;
     }
     /*
      * Until an incoming migration is complete the file is its source's.  Any
      * number of readers may share a block device.
      */
-    if (s->exclusive == ON_OFF_AUTO_AUTO &&
-        (runstate_check(RUN_STATE_INMIGRATE) ||
-         (S_ISBLK(mode) && s->readonly))) {
+    return !runstate_check(RUN_STATE_INMIGRATE) &&
+           !(backing->is_bdev && s->readonly);
+}
+
+/* Keep others away, where that is wanted and not so already. */
+bool vhost_blk_claim_backing(VHostBlk *s, VHostBlkBacking *backing,
+                             Error **errp)
+{
+    int ret;
+
+    if (backing->claimed || !vhost_blk_wants_claim(s, backing)) {
         return true;
     }
-
-    ret = S_ISBLK(mode) ? vhost_blk_claim_bdev(backing)
-                        : vhost_blk_lock_file(backing->fd, s->readonly);
+    ret = backing->is_bdev ? vhost_blk_claim_bdev(backing)
+                           : vhost_blk_lock_file(backing->fd, s->readonly);
+    backing->claimed = ret == 0;
+    if (ret < 0 && !backing->is_bdev) {
+        qemu_unlock_fd(backing->fd, LOCK_DOES(0), LOCK_END - LOCK_DOES(0));
+    }
     if (ret == -EBUSY || ret == -EAGAIN || ret == -EACCES) {
         error_setg(errp, "exclusive: '%s' is in use already%s "
                    "(exclusive=off shares it)", backing->name,
-                   S_ISBLK(mode) ? ", mounted, or part of another device" : "");
+                   backing->is_bdev ?
+                   ", mounted, or part of another device" : "");
     } else if (ret < 0) {
         error_setg_errno(errp, -ret, "exclusive: '%s' can't be locked",
                          backing->name);
     }
     return ret == 0;
+}
+
+/* Whoever takes over the machine may claim it now. */
+void vhost_blk_unclaim_backing(VHostBlkBacking *backing)
+{
+    if (backing->claim_fd >= 0) {
+        close(backing->claim_fd);
+        backing->claim_fd = -1;
+    } else if (backing->claimed) {
+        qemu_unlock_fd(backing->fd, LOCK_DOES(0), LOCK_END - LOCK_DOES(0));
+    }
+    backing->claimed = false;
 }
 
 /* Opens what backing->name stands for; on failure nothing stays open. */
@@ -216,6 +237,7 @@ bool vhost_blk_open_backing(VHostBlk *s, VHostBlkBacking *backing,
     struct stat st;
 
     backing->claim_fd = -1;
+    backing->claimed = false;
     backing->fd = is_path ? vhost_blk_open_path(s, backing->name, errp)
                           : vhost_blk_take_fd("fd", backing->name, errp);
     if (backing->fd < 0) {
@@ -223,24 +245,25 @@ bool vhost_blk_open_backing(VHostBlk *s, VHostBlkBacking *backing,
     }
     if (fstat(backing->fd, &st) < 0) {
         error_setg_errno(errp, errno, "%s: fstat", backing->prop);
-    } else if (vhost_blk_check_type(backing->prop, st.st_mode, errp) &&
-               vhost_blk_check_access(s, backing, st.st_mode, errp) &&
-               vhost_blk_claim(s, backing, st.st_mode, errp)) {
+        goto close_backing;
+    }
+    backing->is_bdev = S_ISBLK(st.st_mode);
+    if (vhost_blk_check_type(backing->prop, st.st_mode, errp) &&
+        vhost_blk_check_access(s, backing, errp) &&
+        vhost_blk_claim_backing(s, backing, errp)) {
         return true;
     }
+close_backing:
     vhost_blk_close_backing(backing);
     return false;
 }
 
 void vhost_blk_close_backing(VHostBlkBacking *backing)
 {
-    if (backing->claim_fd >= 0) {
-        close(backing->claim_fd);
-    }
+    vhost_blk_unclaim_backing(backing);
     if (backing->fd >= 0) {
         qemu_close(backing->fd);
     }
-    backing->claim_fd = -1;
     backing->fd = -1;
 }
 

@@ -26,8 +26,10 @@
 
 /* 10.0 moved it. */
 #if VHOST_BLK_QEMU >= 1000
+#include "system/runstate.h"
 #include "system/system.h"
 #else
+#include "sysemu/runstate.h"
 #include "sysemu/sysemu.h"
 #endif
 
@@ -121,6 +123,10 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
     if (vhost_blk_validate_features(vdev) < 0) {
         error_setg(errp, "the driver can't handle a zoned disk");
         return -EINVAL;
+    }
+    if (s->backing_lost) {
+        error_setg(errp, "'%s' is in use by somebody else", s->backing.name);
+        return -EBUSY;
     }
 
     ret = vhost_dev_enable_notifiers(&s->dev, vdev);
@@ -235,6 +241,44 @@ static bool vhost_blk_guest_notifier_pending(VirtIODevice *vdev, int idx)
 static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
 {
     return &VHOST_BLK(vdev)->dev;
+}
+
+/*
+ * The machine runs, or stops
+ */
+
+/*
+ * Called before the device is started, and after it has been stopped.  A
+ * machine that has stopped may go on elsewhere: what the guest's writes have
+ * left in caches of this host has to be seen there.
+ */
+static void vhost_blk_vm_state_changed(void *opaque, bool running,
+                                       RunState state)
+{
+    VHostBlk *s = opaque;
+    Error *err = NULL;
+
+    if (running) {
+        s->backing_lost = !vhost_blk_claim_backing(s, &s->backing, &err);
+        if (s->backing_lost) {
+            error_reportf_err(err, "vhost-blk: ");
+        }
+    } else if (!s->readonly && qemu_fdatasync(s->backing.fd) < 0) {
+        error_report("vhost-blk: flushing '%s' failed: %s", s->backing.name,
+                     strerror(errno));
+    }
+}
+
+/*
+ * The state is what starts the machine elsewhere, so the backing is given up
+ * before it is sent.  Should it go on here after all, it is claimed again.
+ */
+static int vhost_blk_pre_save(void *opaque)
+{
+    VHostBlk *s = opaque;
+
+    vhost_blk_unclaim_backing(&s->backing);
+    return 0;
 }
 
 /*
@@ -368,6 +412,8 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     }
     add_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX, s->boot_geometry.cyls,
                          s->boot_geometry.heads, s->boot_geometry.secs);
+    s->vm_state_handler =
+        qemu_add_vm_change_state_handler(vhost_blk_vm_state_changed, s);
     return;
 
 cleanup_dev:
@@ -387,6 +433,7 @@ static void vhost_blk_unrealize(DeviceState *dev)
 
     /* Stops and drains; nothing below can race with a request. */
     virtio_set_status(vdev, 0);
+    qemu_del_vm_change_state_handler(s->vm_state_handler);
     del_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX);
     vhost_blk_unwatch_config(s);
     vhost_dev_cleanup(&s->dev);
@@ -408,6 +455,7 @@ static const VMStateDescription vhost_blk_vmstate = {
     .name = "vhost-blk",
     .minimum_version_id = 1,
     .version_id = 1,
+    .pre_save = vhost_blk_pre_save,
     .fields = (VMStateField[]) {
         VMSTATE_VIRTIO_DEVICE,
         VMSTATE_BOOL(writeback, VHostBlk),

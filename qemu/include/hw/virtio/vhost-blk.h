@@ -83,6 +83,8 @@ typedef struct VHostBlkBacking {
     const char *name;
     int fd;
     int claim_fd;
+    bool is_bdev;
+    bool claimed;
 } VHostBlkBacking;
 
 /* All of it, or nothing. */
@@ -116,7 +118,10 @@ struct VHostBlk {
     VHostBlkGeometry boot_geometry;
 
     VHostBlkBacking backing;
+    /* While the machine was stopped somebody else has taken it. */
+    bool backing_lost;
     int vhostfd;
+    VMChangeStateEntry *vm_state_handler;
 
     struct vhost_dev dev;
     struct vhost_virtqueue *vhost_vqs;
@@ -152,6 +157,9 @@ int vhost_blk_take_fd(const char *prop, const char *name, Error **errp);
 bool vhost_blk_open_backing(VHostBlk *s, VHostBlkBacking *backing,
                             Error **errp);
 void vhost_blk_close_backing(VHostBlkBacking *backing);
+bool vhost_blk_claim_backing(VHostBlk *s, VHostBlkBacking *backing,
+                             Error **errp);
+void vhost_blk_unclaim_backing(VHostBlkBacking *backing);
 extern const PropertyInfo vhost_blk_prop_path;
 
 /* vhost-blk-kernel.c; an int is 0 or a negative errno */
