@@ -96,11 +96,19 @@ bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
     if (ret < 0) {
         error_setg_errno(errp, -ret, "vhostfd: not a descriptor of "
                          VHOST_BLK_DEV);
-        close(s->vhostfd);
-        s->vhostfd = -1;
-        return false;
+        goto close_vhost;
+    }
+    /* QEMU reads from it what the IOMMU is to translate, until it is empty. */
+    if (!g_unix_set_fd_nonblocking(s->vhostfd, true, NULL)) {
+        error_setg_errno(errp, errno, "vhostfd: O_NONBLOCK");
+        goto close_vhost;
     }
     return true;
+
+close_vhost:
+    close(s->vhostfd);
+    s->vhostfd = -1;
+    return false;
 }
 
 /* Queue i is served by worker i % workers; the first came with the owner. */

@@ -38,6 +38,9 @@
 /* One virtqueue needs room for a header, a status byte and data. */
 #define VHOST_BLK_MIN_QUEUE_SIZE 4
 
+/* An IOMMU may map less than a page of the host, but not less than this. */
+#define VHOST_BLK_IOMMU_PAGE 4096
+
 /* What firmware calls the disk, behind the name of its PCI device. */
 #define VHOST_BLK_BOOT_SUFFIX "/disk@0,0"
 
@@ -163,6 +166,43 @@ disable_notifiers:
     return ret;
 }
 
+static void vhost_blk_map_ring(VHostBlk *s, hwaddr addr, hwaddr size,
+                               bool write)
+{
+    hwaddr page = QEMU_ALIGN_DOWN(addr, VHOST_BLK_IOMMU_PAGE);
+
+    for (; page < addr + size; page += VHOST_BLK_IOMMU_PAGE) {
+        /* What the guest has taken away is left to the kernel to miss. */
+        vhost_device_iotlb_miss(&s->dev, page, write);
+    }
+}
+
+/*
+ * Behind an IOMMU the kernel may find no way to a ring, and asks QEMU: the
+ * thread that waits for the device to stop.  It is told before, but where the
+ * guest resets the device: it wants no answers, and may have taken the rings
+ * away already.
+ */
+static void vhost_blk_map_rings(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    int i;
+
+    if (vdev->vm_running || !virtio_bus_device_iommu_enabled(vdev) ||
+        !virtio_vdev_has_feature(vdev, VIRTIO_F_IOMMU_PLATFORM)) {
+        return;
+    }
+    for (i = 0; i < s->num_queues; i++) {
+        struct vhost_virtqueue *vq = &s->vhost_vqs[i];
+
+        if (virtio_queue_get_desc_addr(vdev, i)) {
+            vhost_blk_map_ring(s, vq->desc_phys, vq->desc_size, false);
+            vhost_blk_map_ring(s, vq->avail_phys, vq->avail_size, false);
+            vhost_blk_map_ring(s, vq->used_phys, vq->used_size, true);
+        }
+    }
+}
+
 static void vhost_blk_stop(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
@@ -170,6 +210,7 @@ static void vhost_blk_stop(VHostBlk *s)
     VirtioBusClass *k = VIRTIO_BUS_GET_CLASS(bus);
     int ret;
 
+    vhost_blk_map_rings(s);
     /* Returns when nothing is in flight. */
     ret = vhost_blk_set_running(s, 0);
     if (ret < 0) {
