@@ -26,6 +26,7 @@ make_disks() {
 	make_null_blk nullb0 256 discard=1
 	make_null_blk nullb2 64 discard=1 blocksize=4096
 	make_null_blk nullb3 8
+	make_null_blk nullb4 8
 	dd if=/dev/urandom of=/dev/nullb3 bs=1M count=8 status=none
 	blockdev --setro /dev/nullb3
 	truncate -s 384M "$dir/direct"
@@ -80,19 +81,36 @@ trimmed() {
 	((kept < 16 * 2048))
 }
 
+# in_group COMMAND…: in a control group that may read and write 1 MiB of nullb4 a
+# second.
+in_group() {
+	local group=/sys/fs/cgroup/guest
+	echo +io >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir "$group"
+	echo "$(</sys/block/nullb4/dev) rbps=1048576 wbps=1048576" >"$group/io.max"
+	(
+		echo "$BASHPID" >"$group/cgroup.procs"
+		"$@"
+	)
+}
+
 fs_boot() {
-	local dir=$tmp/mnt
-	run_guest --timeout 600 --mem 512M --script "$tmp/script" -- \
+	local dir=$tmp/mnt erase=()
+	if [[ -b /dev/vhost-blk-erase ]]; then
+		erase=(-device vhost-blk-pci,path=/dev/vhost-blk-erase,serial=erase)
+	fi
+	in_group run_guest --timeout 600 --mem 512M --script "$tmp/script" -- \
 		-device vhost-blk-pci,path=/dev/nullb0,serial=block,num-queues=2 \
 		-device vhost-blk-pci,path=/dev/nullb2,serial=block-4k \
 		-device "vhost-blk-pci,path=$dir/direct,direct=on,serial=direct,queue-size=64" \
 		-device "vhost-blk-pci,path=$dir/buffered,direct=off,serial=buffered,queue-size=1024,num-queues=1" \
 		-device "vhost-blk-pci,path=$dir/readonly,readonly=on,serial=readonly" \
 		-device vhost-blk-pci,path=/dev/nullb3,readonly=on,serial=readonly-block \
+		-device vhost-blk-pci,path=/dev/nullb4,serial=limited \
 		-device "vhost-blk-pci,path=$dir/crash,serial=crash" \
 		-device "vhost-blk-pci,path=$dir/discarded,serial=discarded" \
 		-device "vhost-blk-pci,path=$dir/trimmed,serial=trimmed,direct=off" \
-		-device vhost-blk-pci,path=/dev/dm-0,serial=striped \
+		-device vhost-blk-pci,path=/dev/dm-0,serial=striped "${erase[@]}" \
 		>"$tmp/fs" || { local status=$?; tail -n 60 "$tmp/fs"; return "$status"; }
 }
 

@@ -113,3 +113,19 @@ each_queue() {
 			--verify=crc32c --verify_fatal=1 --name="cpu$cpu" || return
 	done
 }
+
+# How long 2 MiB take, there and back, in hundredths of a second
+duration() {
+	begin=$(cut -d' ' -f1 /proc/uptime | tr -d .)
+	dd if=/dev/zero of="/dev/$1" bs=64k count=32 oflag=direct 2>/dev/null
+	dd if="/dev/$1" of=/dev/null bs=64k count=32 iflag=direct 2>/dev/null
+	echo $(($(cut -d' ' -f1 /proc/uptime | tr -d .) - begin))
+}
+
+# throttled DISK OTHER: the host lets QEMU's control group have 1 MiB a second of
+# the one, and does not limit the other.
+throttled() {
+	limited=$(duration "$1") free=$(duration "$2")
+	echo "$limited with a limit, $free without, in hundredths of a second"
+	[ "$limited" -gt 300 ] && [ "$free" -lt $((limited / 2)) ]
+}

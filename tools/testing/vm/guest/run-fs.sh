@@ -13,6 +13,11 @@ check "discarded: ranges are gone or zero" thrown_away "$(disk discarded)"
 check "trimmed: fstrim" trims "$(disk trimmed)"
 check "striped: secure erase is not offered, bad ranges are refused" \
 	bad_ranges "$(disk striped)" 512
+if [ -n "$(disk erase)" ]; then
+	check "secure erase" erased "$(disk erase)"
+else
+	skip "secure erase" "the host has no disk that can do it"
+fi
 for disk in $block $block4k $direct $buffered "$(disk striped)"; do
 	limits "$disk"
 done
@@ -38,6 +43,8 @@ check "block: as many queues as asked for" queues "$block" 2 254
 check "block: each queue alone" each_queue "$block"
 check "direct: a queue for each vCPU, 62 segments of 64" queues "$direct" 2 62
 check "buffered: 1022 segments of 1024" queues "$buffered" 1 1022
+check "a disk that the control group limits is slow, another is not" \
+	throttled "$(disk limited)" "$block"
 check "read-only file: refused" read_only "$(disk readonly)"
 check "read-only block device: refused" read_only "$(disk readonly-block)"
 check_file_system ext4 "$block"
