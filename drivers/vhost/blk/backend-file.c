@@ -8,7 +8,6 @@
 #include <linux/blkdev.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <linux/ioprio.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -159,7 +158,7 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 	iov_iter_advance(&iter, req->file.done);
 
 	init_sync_kiocb(iocb, file);
-	iocb->ki_ioprio = req->file.ioprio;
+	iocb->ki_ioprio = io->ioprio;
 	iocb->ki_pos = io->pos + req->file.done;
 	iocb->ki_flags |= flags | (write && io->sync ? IOCB_DSYNC : 0);
 	iocb->ki_complete = file_complete;
@@ -253,7 +252,6 @@ static void file_submit(struct vhost_blk_req *req)
 		return;
 	}
 	req->file.done = 0;
-	req->file.ioprio = get_current_ioprio();
 	if (req->disk->file->f_mode & FMODE_NOWAIT)
 		file_rw(req, IOCB_NOWAIT);
 	else

@@ -64,6 +64,7 @@
  * @nr_bvec: how many
  * @ranges: of the operations that have them, else NULL
  * @nr_ranges: how many
+ * @ioprio: of the worker that took the request
  * @sync: what is written is to be stable when it completes (5.2.6.2)
  */
 struct vhost_blk_io {
@@ -74,18 +75,17 @@ struct vhost_blk_io {
 	unsigned int nr_bvec;
 	struct vhost_blk_range *ranges;
 	unsigned int nr_ranges;
+	u16 ioprio;
 	bool sync;
 };
 
 /**
  * struct vhost_blk_file_io - what backend-file.c keeps for a request
  * @iocb: of the current try
- * @ioprio: of the worker that took the request
  * @done: bytes done by earlier tries
  */
 struct vhost_blk_file_io {
 	struct kiocb iocb;
-	u16 ioprio;
 	u32 done;
 };
 

@@ -4,6 +4,7 @@
  * empty, the queue's turn is over, or the next chain has to wait.
  */
 #include <linux/blkdev.h>
+#include <linux/ioprio.h>
 #include <linux/limits.h>
 #include <linux/nospec.h>
 #include <linux/uio.h>
@@ -113,6 +114,7 @@ static void execute(struct vhost_blk_req *req, struct chain *chain,
 		.op = cmd->op,
 		.pos = cmd->pos,
 		.len = cmd->len,
+		.ioprio = get_current_ioprio(),
 		.sync = req->q->sync,
 	};
 	ret = prepare(req, chain, limits);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * I/O in the owner's name: what a kernel thread does for a backend is charged
- * to the control groups of the process that attached it.
+ * to the control groups of the process that attached it, and has the priority
+ * of the worker.
  *
  * Where the worker is a thread of the owner (Linux 6.4 and newer) what it does
  * is charged, and throttled, without any of this; the workqueue and the worker
  * of older kernels are nobody's.
  */
 #include <linux/cgroup.h>
+#include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
@@ -64,10 +66,14 @@ static void punted_work(struct work_struct *work)
 {
 	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
 						 work);
+	int ioprio = get_current_ioprio();
 	struct mem_cgroup *before;
 
 	before = vhost_blk_owner_begin(&req->disk->owner);
+	/* Where there is no memory for it, it is done all the same. */
+	set_task_ioprio(current, req->io.ioprio);
 	req->punted(req);
+	set_task_ioprio(current, ioprio);
 	vhost_blk_owner_end(before);
 }
 
