@@ -78,14 +78,19 @@ static void fill_ranges(struct block_device *bdev,
 			struct virtio_blk_config *config)
 {
 	u32 discard = bdev_max_discard_sectors(bdev);
-	u32 granularity = bdev_discard_granularity(bdev) / SECTOR_SIZE;
+	u32 granularity = max(bdev_discard_granularity(bdev),
+			      bdev_logical_block_size(bdev)) / SECTOR_SIZE;
 	u32 zeroes = bdev_write_zeroes_sectors(bdev);
 	u32 erase = bdev_max_secure_erase_sectors(bdev);
 
-	config->max_discard_sectors =
-		__cpu_to_virtio32(true, vhost_blk_cap_range(discard));
-	config->max_discard_seg = __cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
-	config->discard_sector_alignment = __cpu_to_virtio32(true, granularity);
+	if (discard) {
+		config->max_discard_sectors =
+			__cpu_to_virtio32(true, vhost_blk_cap_range(discard));
+		config->max_discard_seg =
+			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
+		config->discard_sector_alignment =
+			__cpu_to_virtio32(true, granularity);
+	}
 
 	config->write_zeroes_may_unmap = discard || zeroes;
 	config->max_write_zeroes_sectors =
@@ -93,12 +98,14 @@ static void fill_ranges(struct block_device *bdev,
 	config->max_write_zeroes_seg =
 		__cpu_to_virtio32(true, VHOST_BLK_MAX_ZEROES);
 
-	config->max_secure_erase_sectors =
-		__cpu_to_virtio32(true, vhost_blk_cap_range(erase));
-	config->max_secure_erase_seg =
-		__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
-	config->secure_erase_sector_alignment =
-		__cpu_to_virtio32(true, granularity);
+	if (erase) {
+		config->max_secure_erase_sectors =
+			__cpu_to_virtio32(true, vhost_blk_cap_range(erase));
+		config->max_secure_erase_seg =
+			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
+		config->secure_erase_sector_alignment =
+			__cpu_to_virtio32(true, granularity);
+	}
 }
 
 static void bdev_config(const struct vhost_blk_disk *disk,
