@@ -105,6 +105,13 @@ static inline long vhost_worker_ioctl(struct vhost_dev *dev, unsigned int ioctl,
 }
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#include <linux/blkdev.h>
+
+#define bdev_zone_is_seq(bdev, sector) \
+	disk_zone_is_seq((bdev)->bd_disk, sector)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #include <linux/eventfd.h>
 

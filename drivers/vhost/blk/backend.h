@@ -87,6 +87,8 @@ void vhost_blk_owner_end(struct mem_cgroup *before);
 int vhost_blk_zone_open(struct vhost_blk_disk *disk);
 void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 			   union vhost_blk_config *config);
+bool vhost_blk_zone_crossed(const struct vhost_blk_req *req,
+			    const struct vhost_blk_limits *limits);
 int vhost_blk_zone_control(struct vhost_blk_req *req);
 void vhost_blk_zone_explain(struct vhost_blk_req *req);
 

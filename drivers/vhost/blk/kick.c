@@ -92,6 +92,10 @@ static int prepare(struct vhost_blk_req *req, struct chain *chain,
 	unsigned int nr = read ? chain->nr_in : chain->nr_out;
 	int ret = 0;
 
+	if (vhost_blk_zone_crossed(req, limits)) {
+		req->status = VIRTIO_BLK_S_ZONE_INVALID_CMD;
+		return 0;
+	}
 	if (req->cmd.reply)
 		ret = vhost_blk_reply_prepare(req, chain->in, chain->nr_in);
 	if (ret || !req->cmd.len)

@@ -61,6 +61,26 @@ void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 	z->model = VIRTIO_BLK_Z_HM;
 }
 
+/**
+ * vhost_blk_zone_crossed - does it go from a sequential zone into the next one?
+ * @req: its cmd is set
+ * @limits: of the backend
+ *
+ * No read or write may do that (5.2.6.2), but the block layer would split it.
+ */
+bool vhost_blk_zone_crossed(const struct vhost_blk_req *req,
+			    const struct vhost_blk_limits *limits)
+{
+	const struct vhost_blk_cmd *cmd = &req->cmd;
+	u64 zone = (u64)limits->zone_sectors * SECTOR_SIZE;
+
+	if (!(limits->ops & VHOST_BLK_ZONE_OPS) || !zone ||
+	    !vhost_blk_op_moves_data(cmd->op) || !cmd->len)
+		return false;
+	return ((cmd->pos ^ (cmd->pos + cmd->len - 1)) & ~(zone - 1)) &&
+	       bdev_zone_is_seq(req->disk->bdev, cmd->pos >> SECTOR_SHIFT);
+}
+
 static u8 zone_state(const struct blk_zone *zone)
 {
 	switch (zone->cond) {
@@ -221,6 +241,12 @@ int vhost_blk_zone_open(struct vhost_blk_disk *disk)
 void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 			   union vhost_blk_config *config)
 {
+}
+
+bool vhost_blk_zone_crossed(const struct vhost_blk_req *req,
+			    const struct vhost_blk_limits *limits)
+{
+	return false;
 }
 
 void vhost_blk_zone_explain(struct vhost_blk_req *req)
