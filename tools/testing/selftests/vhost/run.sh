@@ -14,17 +14,19 @@
 #
 # The backings are null_blk devices, or loop devices where there is no null_blk,
 # and files on an ext4 of its own, or on tmpfs where there is no mkfs.ext4 (the
-# tests with O_DIRECT skip there on kernels older than 6.6).  VHOST_TEST_BDEV,
-# VHOST_TEST_SLOW_BDEV and VHOST_TEST_DIR name others; what is on a device named
-# so is lost.  VHOST_TEST_SEED repeats a run, VHOST_TEST_REQUESTS sets how many
-# requests the notification tests make, VHOST_TEST_TIMEOUT the seconds a suite
-# may take.
+# tests with O_DIRECT skip there on kernels older than 6.6).  Some suites make
+# what they need besides: device mapper, control groups, zoned null_blk.
+# VHOST_TEST_BDEV, VHOST_TEST_SLOW_BDEV and VHOST_TEST_DIR name others; what is on
+# a device named so is lost.  VHOST_TEST_SEED repeats a run, VHOST_TEST_REQUESTS
+# sets how many requests the notification tests make, VHOST_TEST_TIMEOUT the
+# seconds a suite may take.
 #
 # Exit 0: every test passed or said why it was skipped.  1: something failed.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-all='ioctl uapi config data layout errors notify drain stop live log regions hostile'
+all='ioctl uapi config data layout errors ranges offload
+ notify drain stop live log regions hostile'
 suites='' list=''
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb
@@ -112,8 +114,16 @@ leftovers() {
 		vhost_blk_*) echo "process ${comm%/comm}: $name" ;;
 		esac
 	done
-	for thing in "$nullb"/vhost-test-* "$VHOST_TEST_DIR"/vhost-test-*; do
+	for thing in "$nullb"/vhost-test-* "$VHOST_TEST_DIR"/vhost-test-* /tmp/vhost-test-* \
+		/sys/fs/cgroup/vhost-test-*; do
 		[ -e "$thing" ] && echo "$thing"
+	done
+	for thing in /sys/block/dm-*/dm/name; do
+		name=''
+		{ read -r name <"$thing"; } 2>/dev/null
+		case $name in
+		vhost-test-*) echo "device mapper's $name" ;;
+		esac
 	done
 }
 
@@ -177,6 +187,8 @@ fi
 scratch=$(mktemp -d /tmp/vhost-selftest.XXXXXX) || exit 1
 prepare_configfs
 prepare_dir
+load dm-mod
+load dm-log-writes
 
 tests=0 failed=0
 for suite in $suites; do

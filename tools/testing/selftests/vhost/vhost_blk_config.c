@@ -7,62 +7,46 @@
 
 #include "suite-disk.h"
 
-static long get_config(struct guest *g, struct virtio_blk_config *config)
-{
-	struct {
-		struct vhost_vdpa_config c;
-		uint8_t space[sizeof(*config)];
-	} arg = { .c.len = offsetof(struct virtio_blk_config, max_discard_sectors) };
-	long ret = guest_ioctl(g, VHOST_BLK_GET_CONFIG, &arg);
-
-	memset(config, 0, sizeof(*config));
-	memcpy(config, arg.space, arg.c.len);
-	return ret;
-}
-
-static uint64_t get_features(struct guest *g)
-{
-	uint64_t features = 0;
-
-	guest_ioctl(g, VHOST_GET_FEATURES, &features);
-	return features;
-}
-
 #define ALWAYS	(BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) |		\
 		 BIT64(VIRTIO_BLK_F_TOPOLOGY) | BIT64(VIRTIO_BLK_F_FLUSH) |		\
+		 BIT64(VIRTIO_BLK_F_GEOMETRY) | BIT64(VIRTIO_BLK_F_CONFIG_WCE) |	\
 		 BIT64(VIRTIO_BLK_F_MQ) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) |		\
 		 BIT64(VIRTIO_RING_F_EVENT_IDX) | BIT64(VIRTIO_F_VERSION_1) |		\
 		 BIT64(VIRTIO_F_ANY_LAYOUT) | BIT64(VIRTIO_F_NOTIFY_ON_EMPTY))
+/* Of some backends; of the module before there is one */
+#define SOME	(BIT64(VIRTIO_BLK_F_RO) | BIT64(VIRTIO_BLK_F_DISCARD) |			\
+		 BIT64(VIRTIO_BLK_F_WRITE_ZEROES) | BIT64(VIRTIO_BLK_F_SECURE_ERASE) |	\
+		 BIT64(VIRTIO_BLK_F_ZONED))
 /* Nothing in the module does what these promise. */
 #define NEVER	(BIT64(VIRTIO_BLK_F_SCSI) | BIT64(VIRTIO_BLK_F_BARRIER) |		\
-		 BIT64(VIRTIO_F_RING_PACKED) | BIT64(15) /* LIFETIME */)
+		 BIT64(BLK_F_LIFETIME) | BIT64(VIRTIO_F_RING_PACKED))
 
 #define NO_CONFIG	"the model device has no config space"
 
 TEST_F(disk, before_backend)
 {
 	struct guest_opts opts = { .backend = &self->b };
-	struct virtio_blk_config c;
+	struct blk_config c;
 	uint64_t f;
 
 	if (model_wanted())
 		SKIP(return, NO_CONFIG);
 	guest_init(&self->g, &opts);
 	ASSERT_WELL(guest_boot_to(&self->g, STAGE_OPEN));
-	f = get_features(&self->g);
+	f = guest_offered(&self->g);
 	EXPECT_EQ(ALWAYS, f & ALWAYS);
 	EXPECT_EQ(0, f & NEVER);
-	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_RO));
-	ASSERT_EQ(0, get_config(&self->g, &c));
+	EXPECT_EQ(SOME, f & SOME);
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
 	EXPECT_EQ(VHOST_BLK_MAX_QUEUES, le16toh(c.num_queues));
-	EXPECT_EQ(1, c.wce);
+	EXPECT_EQ(1, c.writeback);
 	c.num_queues = 0;
-	c.wce = 0;
-	EXPECT_EQ(0, memcmp(&c, &(struct virtio_blk_config){ 0 }, sizeof(c)));
+	c.writeback = 0;
+	EXPECT_EQ(0, memcmp(&c, &(struct blk_config){ 0 }, sizeof(c)));
 }
 
 static void check_topology(struct __test_metadata *_metadata, struct backend *b,
-			   const struct virtio_blk_config *c)
+			   const struct blk_config *c)
 {
 	unsigned int physical = 0, logical = 512;
 
@@ -76,17 +60,18 @@ static void check_topology(struct __test_metadata *_metadata, struct backend *b,
 
 TEST_F(disk, space)
 {
-	struct virtio_blk_config c;
+	struct blk_config c;
 	uint64_t f;
 
 	if (model_wanted())
 		SKIP(return, NO_CONFIG);
 	BOOT();
-	f = get_features(&self->g);
+	f = guest_offered(&self->g);
 	EXPECT_EQ(ALWAYS, f & ALWAYS);
 	EXPECT_EQ(0, f & NEVER);
 	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_RO));
-	ASSERT_EQ(0, get_config(&self->g, &c));
+	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_ZONED));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
 	EXPECT_EQ(self->b.size / SECTOR, le64toh(c.capacity));
 	EXPECT_EQ(VHOST_BLK_MAX_QUEUES, le16toh(c.num_queues));
 	/* a request must be possible: header, status and some data */
@@ -96,25 +81,49 @@ TEST_F(disk, space)
 	EXPECT_EQ(0, le32toh(c.blk_size) & (le32toh(c.blk_size) - 1));
 	if (f & BIT64(VIRTIO_BLK_F_SIZE_MAX))
 		EXPECT_LE(4096, le32toh(c.size_max));
+	EXPECT_EQ(0, c.zoned.model);
+	EXPECT_EQ(0, c.zoned.zone_sectors);
+	EXPECT_EQ(0, c.unused0);
 	check_topology(_metadata, &self->b, &c);
+}
+
+/* What disks used to say of themselves; the largest for what is larger */
+TEST_F(disk, geometry)
+{
+	struct blk_config c;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	BOOT();
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	EXPECT_EQ(16, c.geometry.heads);
+	EXPECT_EQ(63, c.geometry.sectors);
+	EXPECT_EQ(self->b.size / SECTOR / (16 * 63), le16toh(c.geometry.cylinders));
+	if (self->b.kind != BACKEND_FILE)
+		return;
+	/* 20 GiB, of which nothing is written */
+	ASSERT_EQ(0, ftruncate(self->b.check_fd, 20LL << 30));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	EXPECT_EQ(16383, le16toh(c.geometry.cylinders));
+	ASSERT_EQ(0, ftruncate(self->b.check_fd, self->b.size));
 }
 
 /* Field by field and byte by byte it is the same space. */
 TEST_F(disk, windows)
 {
-	struct virtio_blk_config c;
+	struct blk_config c;
 	uint8_t *byte = (uint8_t *)&c;
 	unsigned int off, len;
 
 	if (model_wanted())
 		SKIP(return, NO_CONFIG);
 	BOOT();
-	ASSERT_EQ(0, get_config(&self->g, &c));
-	for (off = 0; off < 36; off++) {
-		for (len = 1; len <= 36 - off; len++) {
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	for (off = 0; off < sizeof(c); off++) {
+		for (len = 1; len <= sizeof(c) - off; len += len < 9 ? 1 : 17) {
 			struct {
 				struct vhost_vdpa_config c;
-				uint8_t space[64];
+				uint8_t space[sizeof(c) + 1];
 			} arg = { .c = { .off = off, .len = len } };
 
 			memset(arg.space, 0x77, sizeof(arg.space));
@@ -122,6 +131,11 @@ TEST_F(disk, windows)
 			ASSERT_EQ(0, memcmp(arg.space, byte + off, len));
 			ASSERT_EQ(0x77, arg.space[len]);
 		}
+	}
+	for (off = 0; off <= sizeof(c) + 8; off++) {
+		struct vhost_vdpa_config w = { .off = off, .len = sizeof(c) - off + 1 };
+
+		ASSERT_EQ(-EINVAL, guest_ioctl(&self->g, VHOST_BLK_GET_CONFIG, &w));
 	}
 }
 
@@ -135,28 +149,28 @@ TEST_F(disk, read_only)
 		SKIP(return, NO_CONFIG);
 	guest_init(&self->g, &opts);
 	ASSERT_WELL(guest_boot_to(&self->g, STAGE_BACKEND));
-	EXPECT_NE(0, get_features(&self->g) & BIT64(VIRTIO_BLK_F_RO));
+	EXPECT_NE(0, guest_offered(&self->g) & BIT64(VIRTIO_BLK_F_RO));
 	/* and not any more when another one is attached */
 	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
-	EXPECT_EQ(0, get_features(&self->g) & BIT64(VIRTIO_BLK_F_RO));
+	EXPECT_EQ(0, guest_offered(&self->g) & BIT64(VIRTIO_BLK_F_RO));
 	self->g.opts.backend_flags = 0;
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
 TEST_F(disk, detached)
 {
-	struct virtio_blk_config c;
+	struct blk_config c;
 
 	if (model_wanted())
 		SKIP(return, NO_CONFIG);
 	BOOT();
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 	ASSERT_EQ(0, guest_set_backend(&self->g, -1, 0));
-	ASSERT_EQ(0, get_config(&self->g, &c));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
 	EXPECT_EQ(0, c.capacity);
-	EXPECT_NE(0, get_features(&self->g) & BIT64(VIRTIO_BLK_F_RO));
+	EXPECT_EQ(SOME, guest_offered(&self->g) & SOME);
 	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
-	ASSERT_EQ(0, get_config(&self->g, &c));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
 	EXPECT_EQ(self->b.size / SECTOR, le64toh(c.capacity));
 	ASSERT_EQ(0, guest_set_running(&self->g, 1));
 	ASSERT_WELL(guest_prove(&self->g));
@@ -174,13 +188,13 @@ TEST(odd_sizes)
 		uint64_t size = (2 << 20) + extra[i], sectors = size / SECTOR;
 		struct backend b;
 		struct guest_opts opts = { .backend = &b };
-		struct virtio_blk_config c;
+		struct blk_config c;
 		struct guest g;
 
 		ASSERT_WELL(backend_open_sized(&b, BACKEND_FILE, false, size));
 		guest_init(&g, &opts);
 		ASSERT_WELL(guest_boot(&g));
-		ASSERT_EQ(0, get_config(&g, &c));
+		ASSERT_EQ(0, guest_get_config(&g, &c));
 		EXPECT_GE(sectors, le64toh(c.capacity));
 		EXPECT_EQ(sectors & ~(le32toh(c.blk_size) / SECTOR - 1ULL), le64toh(c.capacity));
 		sectors = le64toh(c.capacity);

@@ -44,6 +44,17 @@ TEST_F(disk, get_id_full)
 	SIMPLE(VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES, S_OK);
 }
 
+/* Room for less gets as much as fits, room for more is left alone behind the 20. */
+TEST_F(disk, get_id_room)
+{
+	uint32_t len;
+
+	BOOT(.serial = "abcdefghijklmnopqrst");
+	for (len = 0; len <= 2 * VIRTIO_BLK_ID_BYTES; len++)
+		SIMPLE(VIRTIO_BLK_T_GET_ID, 0, len, S_OK);
+	SIMPLE(VIRTIO_BLK_T_GET_ID, 0, 4096, S_OK);
+}
+
 /* The 20 bytes over descriptors anywhere, and status behind them in the same one */
 TEST_F(disk, get_id_layout)
 {
@@ -67,7 +78,7 @@ TEST_F(disk, unknown_types)
 	static const uint32_t type[] = {
 		2, 3, 5, 6, 7, 9, 12, 99, 0x100, 0x7fffffff, 0x80000000, 0xfffffffe, ~0U,
 		VIRTIO_BLK_T_OUT | 0x80000000 /* the barrier bit of old, not offered */,
-		15, 16, 18, 20, 22, 24, 26 /* zones, not offered */,
+		17, 19, 21, 23, 25, 27 /* between those of zones */,
 	};
 	unsigned int i;
 
@@ -79,23 +90,33 @@ TEST_F(disk, unknown_types)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* Not offered, so not known */
+/* Without their feature they are not known, whatever the backend can do. */
 TEST_F(disk, unsupported_types)
 {
-	struct {
-		uint32_t type;
-		unsigned int feature;
-	} static const t[] = {
-		{ 11, 13 /* DISCARD */ }, { 13, 14 /* WRITE_ZEROES */ },
-		{ 14, 16 /* SECURE_ERASE */ }, { 10, 15 /* LIFETIME */ },
+	static const uint32_t type[] = {
+		VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_SECURE_ERASE,
+		BLK_T_GET_LIFETIME, VIRTIO_BLK_T_ZONE_APPEND, VIRTIO_BLK_T_ZONE_OPEN,
+		VIRTIO_BLK_T_ZONE_CLOSE, VIRTIO_BLK_T_ZONE_FINISH, VIRTIO_BLK_T_ZONE_RESET,
+		VIRTIO_BLK_T_ZONE_RESET_ALL, VIRTIO_BLK_T_ZONE_REPORT,
 	};
 	unsigned int i;
 
-	BOOT();
-	for (i = 0; i < ARRAY_SIZE(t); i++)
-		if (!(self->g.features >> t[i].feature & 1))
-			SIMPLE(t[i].type, 0, 16, VIRTIO_BLK_S_UNSUPP);
+	BOOT(.features_off = BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES) |
+			     BIT64(VIRTIO_BLK_F_SECURE_ERASE));
+	for (i = 0; i < ARRAY_SIZE(type); i++) {
+		SIMPLE(type[i], 0, 0, VIRTIO_BLK_S_UNSUPP);
+		SIMPLE(type[i], 0, 16, VIRTIO_BLK_S_UNSUPP);
+		SIMPLE(type[i], 0, 4096, VIRTIO_BLK_S_UNSUPP);
+	}
 	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* The one of them that no backend has: neither offered nor served */
+TEST_F(disk, lifetime)
+{
+	BOOT();
+	EXPECT_EQ(0, guest_offered(&self->g) & BIT64(BLK_F_LIFETIME));
+	SIMPLE(BLK_T_GET_LIFETIME, 0, 20, VIRTIO_BLK_S_UNSUPP);
 }
 
 TEST_F(disk, partial_sectors)

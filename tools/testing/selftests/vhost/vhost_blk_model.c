@@ -5,6 +5,7 @@
  * driver.
  */
 #include "suite.h"
+#include "ranges.h"
 #include "traffic.h"
 
 struct planted {
@@ -108,6 +109,41 @@ static const char *kicks(struct guest *g)
 	return why ? why : check_kick_spurious(&g->ring[0], 100);
 }
 
+static const char *zeroes(struct guest *g)
+{
+	return range_run(&g->ring[0], VIRTIO_BLK_T_WRITE_ZEROES, 100, 20, RANGE_UNMAP,
+			 VIRTIO_BLK_S_OK);
+}
+
+static const char *several(struct guest *g)
+{
+	static const struct range r[] = { { 8, 8, 0 }, { 100, 3, 0 }, { 50, 1, 0 } };
+
+	return ranges_run(&g->ring[0], VIRTIO_BLK_T_DISCARD, r, ARRAY_SIZE(r),
+			  VIRTIO_BLK_S_OK);
+}
+
+static const char *one_bad(struct guest *g)
+{
+	uint64_t end = g->opts.backend->size / SECTOR;
+	struct range r[] = { { 8, 8, 0 }, { 100, 3, 0 }, { end - 1, 2, 0 } };
+
+	return ranges_run(&g->ring[0], VIRTIO_BLK_T_WRITE_ZEROES, r, ARRAY_SIZE(r),
+			  VIRTIO_BLK_S_IOERR);
+}
+
+static const char *flags(struct guest *g)
+{
+	return range_run(&g->ring[0], VIRTIO_BLK_T_DISCARD, 8, 8, RANGE_UNMAP,
+			 VIRTIO_BLK_S_UNSUPP);
+}
+
+static const char *not_negotiated(struct guest *g)
+{
+	return range_run(&g->ring[0], VIRTIO_BLK_T_DISCARD, 8, 8, 0, VIRTIO_BLK_S_UNSUPP);
+}
+
+#define NO_DISCARD	BIT64(VIRTIO_BLK_F_DISCARD)
 #define NO_EVENT_IDX	BIT64(VIRTIO_RING_F_EVENT_IDX)
 #define ON_EMPTY	BIT64(VIRTIO_F_NOTIFY_ON_EMPTY)
 
@@ -130,6 +166,13 @@ static const struct planted planted[] = {
 	{ BUG_NEVER_QUIET, quiet, "no kick was saved", .features_off = NO_EVENT_IDX },
 	{ BUG_NO_ERROR, broken, "silent" },
 	{ BUG_BASE, vring_base, "base" },
+	{ BUG_ZERO_SHORT, zeroes, "backing" },
+	{ BUG_ZERO_LONG, zeroes, "backing" },
+	{ BUG_FIRST_RANGE, several, "backing" },
+	{ BUG_RANGE_END, one_bad, "status" },
+	{ BUG_RANGE_EARLY, one_bad, "backing" },
+	{ BUG_RANGE_FLAGS, flags, "status" },
+	{ BUG_RANGE_FEATURE, not_negotiated, "status", .features_off = NO_DISCARD },
 	/* without a bug they all pass */
 	{ BUG_NONE, usual }, { BUG_NONE, range }, { BUG_NONE, range_read },
 	{ BUG_NONE, read_only, .read_only = true }, { BUG_NONE, serial },
@@ -140,6 +183,8 @@ static const struct planted planted[] = {
 	{ BUG_NONE, broken }, { BUG_NONE, vring_base }, { BUG_NONE, kicks },
 	{ BUG_NONE, kicks, .features_off = NO_EVENT_IDX },
 	{ BUG_NONE, call_on_empty, .features_on = ON_EMPTY },
+	{ BUG_NONE, zeroes }, { BUG_NONE, several }, { BUG_NONE, one_bad },
+	{ BUG_NONE, flags }, { BUG_NONE, not_negotiated, .features_off = NO_DISCARD },
 };
 
 FIXTURE(model) {

@@ -30,13 +30,13 @@ static const char *test_dir(void)
 	return dir ? dir : "/tmp";
 }
 
-static const char *make_file(struct backend *b, uint64_t size)
+static const char *make_file(struct backend *b, const char *dir, uint64_t size)
 {
 	static unsigned int count;
 	int fd;
 
-	snprintf(b->path, sizeof(b->path), "%s/vhost-test-%d-%u", test_dir(), getpid(),
-		 count++);
+	snprintf(b->path, sizeof(b->path), "%s/vhost-test-%d-%u", dir ? dir : test_dir(),
+		 getpid(), count++);
 	fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return say(b, "create");
@@ -49,36 +49,79 @@ static const char *make_file(struct backend *b, uint64_t size)
 	return NULL;
 }
 
-static const char *find_bdev(struct backend *b)
+static const char *make_loop(struct backend *b, const struct backend_opts *opts)
+{
+	char file[sizeof(b->path)];
+	const char *why = make_file(b, opts->dir, opts->size);
+
+	if (why)
+		return why;
+	memcpy(file, b->path, sizeof(file));
+	b->loop_file = open(file, O_RDWR | O_CLOEXEC);
+	b->loop = loop_attach(b->loop_file, opts->block_size, b->path, sizeof(b->path));
+	unlink(file);
+	b->unlink = false;
+	b->deterministic = true;
+	return b->loop < 0 ? "no loop device" : NULL;
+}
+
+static const char *make_nullb(struct backend *b, const struct backend_opts *opts,
+			      unsigned int delay_ns)
+{
+	b->deterministic = true;
+	return nullb_create(b, opts->size, delay_ns, opts->nullb);
+}
+
+static const char *find_bdev(struct backend *b, const struct backend_opts *opts)
 {
 	const char *env = getenv("VHOST_TEST_BDEV");
-	char file[sizeof(b->path)];
-	const char *why;
 
 	if (env) {
 		snprintf(b->path, sizeof(b->path), "%s", env);
 		return NULL;
 	}
-	if (!nullb_create(b, 0))
-		return NULL;
-	why = make_file(b, BACKEND_SIZE);
-	if (why)
-		return why;
-	memcpy(file, b->path, sizeof(file));
-	b->loop = loop_attach(file, b->path, sizeof(b->path));
-	unlink(file);
-	b->unlink = false;
-	return b->loop < 0 ? "no block device: no VHOST_TEST_BDEV, null_blk or loop" : NULL;
+	return make_nullb(b, opts, 0) ? make_loop(b, opts) : NULL;
 }
 
-static const char *find_slow(struct backend *b)
+static const char *find_slow(struct backend *b, const struct backend_opts *opts)
 {
 	const char *env = getenv("VHOST_TEST_SLOW_BDEV");
 
 	if (!env)
-		return nullb_create(b, SLOW_NSEC);
+		return make_nullb(b, opts, SLOW_NSEC);
 	snprintf(b->path, sizeof(b->path), "%s", env);
 	return NULL;
+}
+
+static const char *find_erase(struct backend *b)
+{
+	snprintf(b->path, sizeof(b->path), "/dev/vhost-blk-erase");
+	b->erased = 0xe5;
+	return access(b->path, F_OK) ? "no disk with secure erase (CONFIG_VHOST_BLK_ERASE_DISK)" :
+				       NULL;
+}
+
+static const char *find(struct backend *b, const struct backend_opts *opts)
+{
+	switch (opts->kind) {
+	case BACKEND_FILE:
+		b->deterministic = true;
+		return make_file(b, opts->dir, opts->size);
+	case BACKEND_BDEV:
+		return find_bdev(b, opts);
+	case BACKEND_SLOW:
+		return find_slow(b, opts);
+	case BACKEND_NULLB:
+		return make_nullb(b, opts, 0);
+	case BACKEND_LOOP:
+		return make_loop(b, opts);
+	case BACKEND_ERASE:
+		return find_erase(b);
+	case BACKEND_NAMED:
+		snprintf(b->path, sizeof(b->path), "%s", opts->path);
+		return NULL;
+	}
+	return "no such kind";
 }
 
 static const char *measure(struct backend *b)
@@ -97,14 +140,16 @@ static const char *measure(struct backend *b)
 	return NULL;
 }
 
-static const char *fill(struct backend *b)
+static const char *fill(struct backend *b, bool blank)
 {
 	uint64_t off, part;
 	struct rng r = { 0x5eed };
 
 	if (posix_memalign((void **)&b->scratch, 4096, SCRATCH))
 		return "no memory";
-	b->model = malloc(b->size);
+	b->model = calloc(1, b->size);
+	if (blank)
+		return NULL;
 	rng_fill(&r, b->model, b->size);
 	for (off = 0; off < b->size; off += part) {
 		part = b->size - off < SCRATCH ? b->size - off : SCRATCH;
@@ -123,39 +168,46 @@ int backend_reopen(struct backend *b, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-const char *backend_open_sized(struct backend *b, enum backend_kind kind,
-			       bool direct, uint64_t size)
+const char *backend_open_as(struct backend *b, const struct backend_opts *want)
 {
-	bool file = kind == BACKEND_FILE;
+	struct backend_opts opts = *want;
+	bool file = opts.kind == BACKEND_FILE;
 	const char *why;
 
+	if (!opts.size)
+		opts.size = BACKEND_SIZE;
 	memset(b, 0, sizeof(*b));
-	b->kind = kind;
-	b->direct = direct;
+	b->kind = opts.kind;
+	b->direct = opts.direct;
 	b->fd = -1;
 	b->loop = -1;
+	b->loop_file = -1;
 	b->check_fd = -1;
-	if (kind == BACKEND_SLOW)
-		why = find_slow(b);
-	else
-		why = file ? make_file(b, size) : find_bdev(b);
+	why = find(b, &opts);
 	if (why)
 		goto fail;
-	b->fd = open(b->path, O_RDWR | O_CLOEXEC | (direct ? O_DIRECT : 0));
+	b->fd = open(b->path, O_RDWR | O_CLOEXEC | (opts.direct ? O_DIRECT : 0));
 	b->check_fd = open(b->path, O_RDWR | O_CLOEXEC | (file ? 0 : O_DIRECT));
 	if (b->fd < 0 || b->check_fd < 0)
-		why = say(b, direct ? "open with O_DIRECT" : "open");
+		why = say(b, opts.direct ? "open with O_DIRECT" : "open");
 	if (!why)
 		why = measure(b);
 	if (!why)
-		why = fill(b);
+		why = fill(b, opts.blank);
 	if (!why)
 		return NULL;
 fail:
 	/* The caller says it before it closes: the text is in *b or constant */
-	if (b->fd >= 0 || b->check_fd >= 0 || b->unlink || b->nullb[0])
-		backend_close(b);
+	backend_close(b);
 	return why;
+}
+
+const char *backend_open_sized(struct backend *b, enum backend_kind kind,
+			       bool direct, uint64_t size)
+{
+	struct backend_opts opts = { .kind = kind, .direct = direct, .size = size };
+
+	return backend_open_as(b, &opts);
 }
 
 const char *backend_open(struct backend *b, enum backend_kind kind, bool direct)
@@ -173,6 +225,8 @@ void backend_close(struct backend *b)
 		unlink(b->path);
 	if (b->loop >= 0)
 		loop_detach(b->loop);
+	if (b->loop_file >= 0)
+		close(b->loop_file);
 	if (b->nullb[0])
 		nullb_remove(b);
 	free(b->model);
@@ -180,6 +234,7 @@ void backend_close(struct backend *b)
 	b->fd = -1;
 	b->check_fd = -1;
 	b->loop = -1;
+	b->loop_file = -1;
 	b->unlink = false;
 	b->model = NULL;
 	b->scratch = NULL;
@@ -219,7 +274,8 @@ static const char *compare(struct backend *b, uint64_t from, uint64_t to)
 	return why;
 }
 
-const char *backend_compare(struct backend *b, uint64_t off, uint64_t len)
+const char *backend_compare_near(struct backend *b, uint64_t off, uint64_t len,
+				 uint64_t around)
 {
 	uint64_t from, to;
 
@@ -228,12 +284,53 @@ const char *backend_compare(struct backend *b, uint64_t off, uint64_t len)
 		off = b->size - 1;
 	if (len > b->size - off)
 		len = b->size - off;
-	from = off < AROUND ? 0 : off - AROUND;
-	to = (off + len + AROUND) & ~4095ULL;
+	from = off < around ? 0 : off - around;
+	to = (off + len + around) & ~4095ULL;
 	return compare(b, from & ~4095ULL, to < b->size ? to : b->size);
+}
+
+const char *backend_compare(struct backend *b, uint64_t off, uint64_t len)
+{
+	return backend_compare_near(b, off, len, AROUND);
 }
 
 const char *backend_compare_all(struct backend *b)
 {
 	return compare(b, 0, b->size);
+}
+
+/* The scratch holds the backing from @from on: of that into the model what is in the range */
+static void copy_overlap(struct backend *b, uint64_t from, uint64_t part, uint64_t off,
+			 uint64_t len)
+{
+	uint64_t start = from > off ? from : off;
+	uint64_t end = from + part < off + len ? from + part : off + len;
+
+	memcpy(b->model + start, b->scratch + (start - from), end - start);
+}
+
+const char *backend_adopt(struct backend *b, uint64_t off, uint64_t len)
+{
+	uint64_t from = off & ~4095ULL, end = (off + len + 4095) & ~4095ULL, part;
+
+	if (end > b->size)
+		end = b->size;
+	for (; from < end; from += part) {
+		part = end - from < SCRATCH ? end - from : SCRATCH;
+		if (pread(b->check_fd, b->scratch, part, from) != (ssize_t)part)
+			return say(b, "read");
+		copy_overlap(b, from, part, off, len);
+	}
+	return NULL;
+}
+
+const char *backend_resized(struct backend *b)
+{
+	uint64_t old = b->size;
+	const char *why = measure(b);
+
+	if (why || b->size <= old)
+		return why;
+	b->model = realloc(b->model, b->size);
+	return backend_adopt(b, old, b->size - old);
 }

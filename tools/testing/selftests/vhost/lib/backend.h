@@ -20,6 +20,27 @@ enum backend_kind {
 	BACKEND_FILE,
 	BACKEND_BDEV,
 	BACKEND_SLOW,		/* a block device whose requests take a while */
+	BACKEND_NULLB,		/* a null_blk of our own, or none */
+	BACKEND_LOOP,		/* a loop device on a file of our own */
+	BACKEND_ERASE,		/* the disk of CONFIG_VHOST_BLK_ERASE_DISK */
+	BACKEND_NAMED,		/* a block device that the test has made */
+};
+
+/* A file of a null_blk's configfs directory, to be written before it is powered */
+struct nullb_attr {
+	const char *name;
+	const char *value;
+};
+
+struct backend_opts {
+	enum backend_kind kind;
+	bool direct;
+	uint64_t size;			/* 0: BACKEND_SIZE */
+	const char *dir;		/* of a file, 0: VHOST_TEST_DIR */
+	const char *path;		/* of a BACKEND_NAMED */
+	const struct nullb_attr *nullb;	/* on top of the usual; ends with a NULL name */
+	unsigned int block_size;	/* of a loop device, 0: 512 */
+	bool blank;			/* not to be written: it reads as zeroes */
 };
 
 struct backend {
@@ -33,7 +54,10 @@ struct backend {
 	char path[192];
 	char why[512];
 	bool unlink;
-	int loop;		/* number of our own loop device, else -1 */
+	bool deterministic;	/* what was discarded reads as zeroes */
+	uint8_t erased;		/* what was securely erased reads as this */
+	int loop;		/* our own loop device, else -1 */
+	int loop_file;		/* the file below it, else -1 */
 	char nullb[128];	/* configfs directory of our own null_blk, else "" */
 };
 
@@ -44,21 +68,34 @@ struct backend {
 const char *backend_open(struct backend *b, enum backend_kind kind, bool direct);
 const char *backend_open_sized(struct backend *b, enum backend_kind kind,
 			       bool direct, uint64_t size);
+const char *backend_open_as(struct backend *b, const struct backend_opts *opts);
 void backend_close(struct backend *b);
 int backend_reopen(struct backend *b, int flags);
 
+/* After a change of its size: the model follows, and what is new is what it reads as. */
+const char *backend_resized(struct backend *b);
 void backend_model_write(struct backend *b, uint64_t off, const void *data,
 			 size_t len);
 /* Compare the backing with the model: @len bytes at @off and 64 KiB either side. */
 const char *backend_compare(struct backend *b, uint64_t off, uint64_t len);
+const char *backend_compare_near(struct backend *b, uint64_t off, uint64_t len,
+				 uint64_t around);
 const char *backend_compare_all(struct backend *b);
+/* What is there now is what must be there. */
+const char *backend_adopt(struct backend *b, uint64_t off, uint64_t len);
+/* A number from the queue/ (or other) directory of the block device; -1: none */
+long long backend_sysfs(struct backend *b, const char *attr);
 
 /* blockdev.c: block devices of our own */
 #define SLOW_NSEC	20000000	/* what a request of a BACKEND_SLOW takes */
 
-int loop_attach(const char *file, char *path, size_t len);
+int loop_attach(int backing, unsigned int block_size, char *path, size_t len);
 void loop_detach(int nr);
-const char *nullb_create(struct backend *b, unsigned int delay_ns);
+/* @size is in bytes, whole MiB; @extra may be NULL */
+const char *nullb_create(struct backend *b, uint64_t size, unsigned int delay_ns,
+			 const struct nullb_attr *extra);
+int nullb_put(struct backend *b, const char *name, const char *value);
+const char *nullb_path(struct backend *b);
 void nullb_remove(struct backend *b);
 
 #endif /* VHOST_TEST_BACKEND_H */

@@ -4,26 +4,54 @@
 #include <string.h>
 
 #include "batch.h"
+#include "ranges.h"
 
-static struct request *build_one(struct batch *b, const struct batch_opts *o,
-				 uint64_t sector, uint32_t room, struct rng *rng)
+static void cut(struct request *q, const struct batch_opts *o, struct rng *rng)
 {
-	struct guest *g = b->guest;
-	uint32_t len = (1 + rng_below(rng, room)) * SECTOR;
-	bool in = o->reads_only || (!o->writes_only && rng_next(rng) & 1);
-	bool may_indirect = guest_has(g, VIRTIO_RING_F_INDIRECT_DESC) && !o->direct_only;
-	struct request *q;
-
-	q = request_new(g, in ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT, sector, len);
-	if (g->opts.num == 2)
+	if (q->guest->opts.num == 2)
 		request_cut(q, NULL, 0, NULL, 0);
 	else if (o->max_segs)
 		request_cut_random(q, rng, o->max_segs);
 	else
 		request_cut_usual(q);
+}
+
+static uint32_t pick_type(struct guest *g, const struct batch_opts *o, struct rng *rng)
+{
+	static const uint32_t type[] = { VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES };
+
+	if (o->ranges && rng_next(rng) & 1) {
+		uint32_t t = type[rng_below(rng, ARRAY_SIZE(type))];
+
+		if (ranges_status(g, t) == VIRTIO_BLK_S_OK)
+			return t;
+	}
+	if (o->reads_only || (!o->writes_only && rng_next(rng) & 1))
+		return VIRTIO_BLK_T_IN;
+	return VIRTIO_BLK_T_OUT;
+}
+
+static struct request *build_one(struct batch *b, const struct batch_opts *o,
+				 uint64_t sector, uint32_t room, struct rng *rng)
+{
+	struct guest *g = b->guest;
+	uint32_t block = o->block ? o->block : 1;
+	uint32_t len = (1 + rng_below(rng, room / block)) * block * SECTOR;
+	bool may_indirect = guest_has(g, VIRTIO_RING_F_INDIRECT_DESC) && !o->direct_only;
+	uint32_t type = pick_type(g, o, rng);
+	struct range range = { sector, len / SECTOR, 0 };
+	struct request *q;
+
+	if (ranges_type(type))
+		q = ranges_new(g, type, sizeof(range));
+	else
+		q = request_new(g, type, sector, len);
+	cut(q, o, rng);
 	request_place(q, rng_next(rng) & 1 ? PLACE_PACKED : PLACE_ALIGNED, rng);
 	request_set_indirect(q, may_indirect && rng_next(rng) & 1);
 	request_arm(q, rng_next(rng));
+	if (ranges_type(type))
+		request_put_data(q, &range);
 	q->tag = b->n;
 	return q;
 }
@@ -43,7 +71,7 @@ static void push(struct batch *b, struct request *q, unsigned int ring)
 void batch_build(struct batch *b, struct guest *g, const struct batch_opts *opts,
 		 struct rng *rng)
 {
-	unsigned int room = opts->max_sectors ? opts->max_sectors : 4;
+	unsigned int room = opts->max_sectors ? opts->max_sectors : 4 + opts->block;
 	uint64_t sectors = g->opts.backend->size / SECTOR;
 	unsigned int i, left, count;
 	uint64_t sector = 0;

@@ -12,6 +12,8 @@ struct batch_opts {
 	bool direct_only;		/* no indirect descriptors */
 	bool writes_only;
 	bool reads_only;
+	bool ranges;			/* discards and zeroes among them, as negotiated */
+	unsigned int block;		/* sectors that sizes are multiples of, 0: 1 */
 };
 
 struct batch {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/loop.h>
 
@@ -15,10 +16,12 @@
 
 #define NULLB_DIR	"/sys/kernel/config/nullb"
 
-int loop_attach(const char *file, char *path, size_t len)
+int loop_attach(int backing, unsigned int block_size, char *path, size_t len)
 {
-	struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
-	int ctl, nr, loop, backing, ret = -1;
+	struct loop_config config = {
+		.block_size = block_size, .info.lo_flags = LO_FLAGS_AUTOCLEAR,
+	};
+	int ctl, nr, loop, ret = -1;
 
 	ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	if (ctl < 0)
@@ -29,12 +32,9 @@ int loop_attach(const char *file, char *path, size_t len)
 		return -errno;
 	snprintf(path, len, "/dev/loop%d", nr);
 	loop = open(path, O_RDWR | O_CLOEXEC);
-	backing = open(file, O_RDWR | O_CLOEXEC);
 	config.fd = backing;
-	if (loop >= 0 && backing >= 0)
+	if (loop >= 0)
 		ret = ioctl(loop, LOOP_CONFIGURE, &config);
-	if (backing >= 0)
-		close(backing);
 	if (ret) {
 		if (loop >= 0)
 			close(loop);
@@ -79,40 +79,64 @@ static int get_index(const char *dir)
 	return nr;
 }
 
-const char *nullb_create(struct backend *b, unsigned int delay_ns)
+int nullb_put(struct backend *b, const char *name, const char *value)
+{
+	return put(b->nullb, name, value);
+}
+
+/* Where its node is, while it is powered */
+const char *nullb_path(struct backend *b)
+{
+	/* Named after the directory; by its index where that was not yet so */
+	snprintf(b->path, sizeof(b->path), "/dev/%s", strrchr(b->nullb, '/') + 1);
+	if (!access(b->path, F_OK))
+		return NULL;
+	snprintf(b->path, sizeof(b->path), "/dev/nullb%d", get_index(b->nullb));
+	return access(b->path, F_OK) ? "null_blk made no device node" : NULL;
+}
+
+static const char *configure(struct backend *b, const struct nullb_attr *attr)
+{
+	for (; attr && attr->name; attr++) {
+		if (put(b->nullb, attr->name, attr->value)) {
+			snprintf(b->why, sizeof(b->why), "null_blk here has no %s=%s",
+				 attr->name, attr->value);
+			return b->why;
+		}
+	}
+	return NULL;
+}
+
+const char *nullb_create(struct backend *b, uint64_t bytes, unsigned int delay_ns,
+			 const struct nullb_attr *extra)
 {
 	static unsigned int count;
 	char size[16], delay[16];
-	const char *const attr[][2] = {
+	const struct nullb_attr usual[] = {
 		{ "memory_backed", "1" }, { "blocksize", "512" }, { "size", size },
 		{ "irqmode", delay_ns ? "2" : "0" }, { "completion_nsec", delay },
-		{ "submit_queues", "1" }, { "hw_queue_depth", "128" },
-		{ "power", "1" },
+		{ "submit_queues", "1" }, { "hw_queue_depth", "128" }, { NULL, NULL },
 	};
-	unsigned int i;
+	static const struct nullb_attr power[] = { { "power", "1" }, { NULL, NULL } };
+	const char *why;
 
 	snprintf(b->nullb, sizeof(b->nullb), NULLB_DIR "/vhost-test-%d-%u", getpid(), count++);
 	if (mkdir(b->nullb, 0755)) {
 		b->nullb[0] = '\0';
 		return "no null_blk (CONFIG_BLK_DEV_NULL_BLK, configfs mounted)";
 	}
-	snprintf(size, sizeof(size), "%u", BACKEND_SIZE >> 20);
+	snprintf(size, sizeof(size), "%u", (unsigned int)(bytes >> 20));
 	snprintf(delay, sizeof(delay), "%u", delay_ns ? delay_ns : 10000);
-	for (i = 0; i < ARRAY_SIZE(attr); i++) {
-		if (put(b->nullb, attr[i][0], attr[i][1])) {
-			nullb_remove(b);
-			return "null_blk can't be memory backed here";
-		}
-	}
-	/* Named after the directory; by its index where that was not yet so */
-	snprintf(b->path, sizeof(b->path), "/dev/%s", strrchr(b->nullb, '/') + 1);
-	if (!access(b->path, F_OK))
-		return NULL;
-	snprintf(b->path, sizeof(b->path), "/dev/nullb%d", get_index(b->nullb));
-	if (!access(b->path, F_OK))
-		return NULL;
-	nullb_remove(b);
-	return "null_blk made no device node";
+	why = configure(b, usual);
+	if (!why)
+		why = configure(b, extra);
+	if (!why)
+		why = configure(b, power);
+	if (!why)
+		why = nullb_path(b);
+	if (why)
+		nullb_remove(b);
+	return why;
 }
 
 void nullb_remove(struct backend *b)
@@ -120,4 +144,23 @@ void nullb_remove(struct backend *b)
 	put(b->nullb, "power", "0");
 	rmdir(b->nullb);
 	b->nullb[0] = '\0';
+}
+
+long long backend_sysfs(struct backend *b, const char *attr)
+{
+	char path[256], text[32] = "";
+	struct stat st;
+	int fd;
+
+	if (stat(b->path, &st) || !S_ISBLK(st.st_mode))
+		return -1;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(st.st_rdev),
+		 minor(st.st_rdev), attr);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = '\0';
+	close(fd);
+	return text[0] ? atoll(text) : -1;
 }

@@ -21,6 +21,7 @@
 #include <linux/virtio_ring.h>
 
 #include "backend.h"
+#include "compat.h"
 
 #define BIT64(n)	(1ULL << (n))
 #define SECTOR		512
@@ -129,6 +130,12 @@ const char *guest_prove(struct guest *g);
 const char *guest_say(struct guest *g, const char *fmt, ...);
 bool guest_has_device(void);
 uint64_t guest_known_features(void);
+
+/* config.c */
+long guest_get_config(struct guest *g, struct blk_config *config);
+long guest_set_writeback(struct guest *g, uint8_t value);
+long guest_config_call(struct guest *g, int fd);
+uint64_t guest_offered(struct guest *g);
 
 /* memory.c */
 struct region *guest_add_region(struct guest *g, uint64_t gpa, uint64_t len);

@@ -44,5 +44,7 @@ struct model {
 };
 
 void model_serve(struct model *m, struct model_queue *q);
+uint64_t model_offered(struct model *m);
+uint8_t model_ranges(struct model *m, uint32_t type, const uint8_t *data, uint64_t len);
 
 #endif /* VHOST_TEST_MODEL_IMPL_H */

@@ -154,6 +154,17 @@ static uint8_t get_id(struct model *m, struct chain *c, uint64_t len)
 	return VIRTIO_BLK_S_OK;
 }
 
+static uint8_t range_request(struct model *m, struct chain *c, uint32_t type, uint64_t len)
+{
+	uint8_t *data = malloc(len ? len : 1);
+	uint8_t status;
+
+	copy(c, false, HDR_LEN, data, len);
+	status = model_ranges(m, type, data, len);
+	free(data);
+	return status;
+}
+
 /* False: the chain can't be answered. */
 static bool handle(struct model *m, struct chain *c, uint32_t *used)
 {
@@ -181,11 +192,17 @@ static bool handle(struct model *m, struct chain *c, uint32_t *used)
 		case VIRTIO_BLK_T_GET_ID:
 			status = get_id(m, c, data);
 			break;
+		case VIRTIO_BLK_T_DISCARD:
+		case VIRTIO_BLK_T_WRITE_ZEROES:
+			status = range_request(m, c, le32toh(h.type), c->out_len - sizeof(h));
+			break;
 		default:
 			status = VIRTIO_BLK_S_UNSUPP;
 		}
 		if (status == VIRTIO_BLK_S_OK)
 			*used = c->in_len;
+		if (le32toh(h.type) == VIRTIO_BLK_T_GET_ID && data > VHOST_BLK_SERIAL_LEN)
+			*used = VHOST_BLK_SERIAL_LEN + 1;
 	}
 	if (m->bug == BUG_STATUS)
 		status = VIRTIO_BLK_S_IOERR;

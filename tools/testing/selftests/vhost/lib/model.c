@@ -32,7 +32,8 @@ const char *model_bug_name(enum model_bug bug)
 	static const char * const name[BUG_COUNT] = {
 		"none", "sector advance", "overrun", "used.len", "status", "twice",
 		"read-only", "range", "lost call", "always call", "lost kick",
-		"never quiet", "no error", "base", "serial",
+		"never quiet", "no error", "base", "serial", "zero short", "zero long",
+		"first range", "range end", "range early", "range flags", "range feature",
 	};
 
 	return name[bug];
@@ -115,10 +116,13 @@ static long set_backend(struct model *m, const struct vhost_blk_backend *b)
 	return 0;
 }
 
-static uint64_t offered(struct model *m)
+/* No config space, no zones */
+uint64_t model_offered(struct model *m)
 {
 	uint64_t f = guest_known_features() | BIT64(VIRTIO_F_NOTIFY_ON_EMPTY);
 
+	f &= ~(BIT64(VIRTIO_BLK_F_CONFIG_WCE) | BIT64(VIRTIO_BLK_F_GEOMETRY) |
+	       BIT64(VIRTIO_BLK_F_SECURE_ERASE) | BIT64(VIRTIO_BLK_F_ZONED));
 	return m->read_only ? f : f & ~(BIT64(VIRTIO_BLK_F_RO));
 }
 
@@ -196,11 +200,11 @@ static long dispatch(struct model *m, unsigned long cmd, void *arg)
 	case VHOST_SET_OWNER:
 		return 0;
 	case VHOST_GET_FEATURES:
-		*(uint64_t *)arg = offered(m);
+		*(uint64_t *)arg = model_offered(m);
 		return 0;
 	case VHOST_SET_FEATURES:
 		m->features = *(uint64_t *)arg;
-		return m->features & ~offered(m) ? -EOPNOTSUPP : 0;
+		return m->features & ~model_offered(m) ? -EOPNOTSUPP : 0;
 	case VHOST_SET_MEM_TABLE:
 		return set_memory(m, arg);
 	case VHOST_BLK_SET_BACKEND:

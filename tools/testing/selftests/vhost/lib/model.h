@@ -26,6 +26,13 @@ enum model_bug {
 	BUG_NO_ERROR,		/* a broken ring is not reported */
 	BUG_BASE,		/* GET_VRING_BASE says one too few */
 	BUG_SERIAL,		/* GET_ID writes a NUL into the last byte */
+	BUG_ZERO_SHORT,		/* the last sector of a range is left as it was */
+	BUG_ZERO_LONG,		/* one sector behind a range is changed too */
+	BUG_FIRST_RANGE,	/* the ranges behind the first are forgotten */
+	BUG_RANGE_END,		/* a range past the end is cut off there */
+	BUG_RANGE_EARLY,	/* what stands before a bad range is done */
+	BUG_RANGE_FLAGS,	/* flags are not looked at */
+	BUG_RANGE_FEATURE,	/* done, though not negotiated */
 	BUG_COUNT
 };
 

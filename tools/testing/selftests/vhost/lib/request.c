@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "request.h"
+#include "ranges.h"
 
 static void seg_push(struct request *q, uint32_t len)
 {
@@ -22,7 +22,14 @@ static void seg_push(struct request *q, uint32_t len)
 
 static bool type_reads(uint32_t type)
 {
-	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
+	return type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID ||
+	       type == VIRTIO_BLK_T_ZONE_REPORT;
+}
+
+/* What the device writes before the status though the data goes out */
+static uint32_t type_result(uint32_t type)
+{
+	return type == VIRTIO_BLK_T_ZONE_APPEND ? sizeof(uint64_t) : 0;
 }
 
 /* @len bytes of data; for types that neither read nor write they are sent out. */
@@ -37,7 +44,7 @@ struct request *request_new(struct guest *g, uint32_t type, uint64_t sector,
 	q->len = len;
 	q->data_in = type_reads(type);
 	q->out_len = HDR_LEN + (q->data_in ? 0 : len);
-	q->in_len = 1 + (q->data_in ? len : 0);
+	q->in_len = 1 + (q->data_in ? len : type_result(type));
 	q->data = malloc(len ? len : 1);
 	return q;
 }
@@ -262,6 +269,13 @@ void request_arm(struct request *q, uint64_t seed)
 	q->done = 0;
 }
 
+/* After the arming: these are the bytes of data that the device reads. */
+void request_put_data(struct request *q, const void *data)
+{
+	memcpy(q->data, data, q->len);
+	stream_copy(q, false, HDR_LEN, q->data, q->len, true);
+}
+
 /* For the next use of the same buffers: a new poison of the status is enough. */
 void request_rearm(struct request *q)
 {
@@ -314,6 +328,42 @@ static void expect_in(struct request *q, const void *data, uint32_t len, uint8_t
 	free(in);
 }
 
+/* Where it landed is the device's choice; the caller checks that it is a good one. */
+static void append_expect(struct request *q)
+{
+	struct backend *b = q->guest->opts.backend;
+	uint64_t sector;
+
+	request_read_in(q, &sector);
+	expect_in(q, &sector, sizeof(sector), VIRTIO_BLK_S_OK);
+	sector = le64toh(sector);
+	if (sector < b->size / SECTOR && q->len <= b->size - sector * SECTOR)
+		backend_model_write(b, sector * SECTOR, q->data, q->len);
+}
+
+/* Bytes of a report: what it says that it is */
+static uint32_t report_len(const struct request *q)
+{
+	struct blk_zone_report r = { 0 };
+	uint64_t n, fit = (q->len - sizeof(r)) / sizeof(struct blk_zone_desc);
+
+	if (q->len < sizeof(r))
+		return 0;
+	stream_copy(q, true, 0, &r, sizeof(r), false);
+	n = le64toh(r.nr_zones);
+	return sizeof(r) + (n < fit ? n : fit) * sizeof(struct blk_zone_desc);
+}
+
+/* The caller looks at what it says; here, that nothing behind it was touched. */
+static void report_expect(struct request *q)
+{
+	uint8_t *in = malloc(q->in_len);
+
+	request_read_in(q, in);
+	expect_in(q, in, report_len(q), VIRTIO_BLK_S_OK);
+	free(in);
+}
+
 static void expect_ok(struct request *q)
 {
 	struct backend *b = q->guest->opts.backend;
@@ -331,15 +381,37 @@ static void expect_ok(struct request *q)
 		memcpy(id, serial, strnlen(serial, sizeof(id)));
 		expect_in(q, id, q->len < sizeof(id) ? q->len : sizeof(id), VIRTIO_BLK_S_OK);
 		return;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		ranges_expect(q);
+		break;
+	case VIRTIO_BLK_T_ZONE_APPEND:
+		append_expect(q);
+		return;
+	case VIRTIO_BLK_T_ZONE_REPORT:
+		report_expect(q);
+		return;
 	}
 	expect_in(q, NULL, 0, VIRTIO_BLK_S_OK);
+}
+
+static uint32_t used_len(const struct request *q, uint8_t status)
+{
+	if (status != VIRTIO_BLK_S_OK)
+		return 1;
+	if (q->type == VIRTIO_BLK_T_ZONE_REPORT)
+		return report_len(q) + 1;
+	if (q->type == VIRTIO_BLK_T_GET_ID && q->len > VIRTIO_BLK_ID_BYTES)
+		return VIRTIO_BLK_ID_BYTES + 1;
+	return q->in_len;
 }
 
 /* Of the request itself; what it must have written goes to the shadow and the model. */
 const char *request_outcome(struct request *q, uint8_t status)
 {
 	struct guest *g = q->guest;
-	uint32_t used = status == VIRTIO_BLK_S_OK ? q->in_len : 1;
+	uint32_t used = used_len(q, status);
 
 	if (q->done != 1)
 		return guest_say(g, "completed %u times", q->done);
@@ -368,6 +440,8 @@ const char *request_check(struct request *q, uint8_t status)
 		why = guest_compare(g);
 	if (!why && q->type == VIRTIO_BLK_T_OUT)
 		why = backend_compare(g->opts.backend, q->sector * SECTOR, q->len);
+	if (!why && ranges_type(q->type))
+		why = ranges_compare(q);
 	return why;
 }
 

@@ -67,6 +67,7 @@ void request_place(struct request *q, enum place how, struct rng *r);
 void request_place_at(struct request *q, uint64_t out_gpa, uint64_t in_gpa);
 void request_set_indirect(struct request *q, bool on);
 void request_arm(struct request *q, uint64_t seed);
+void request_put_data(struct request *q, const void *data);
 void request_rearm(struct request *q);
 uint16_t request_seg_flags(const struct request *q, unsigned int i);
 void request_set_type(struct request *q, uint32_t type);

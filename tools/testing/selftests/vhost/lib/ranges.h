@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* DISCARD, WRITE_ZEROES and SECURE_ERASE: requests whose data is an array of ranges. */
+#ifndef VHOST_TEST_RANGES_H
+#define VHOST_TEST_RANGES_H
+
+#include "request.h"
+
+#define RANGE_UNMAP	1
+/* Of one segment, see Documentation/virt/vhost-blk/uapi.rst */
+#define RANGE_MAX_SECTORS	(8U * 1024 * 1024)
+
+/* As the device reads it (little endian, which the hosts of the tests are) */
+struct range {
+	uint64_t sector;
+	uint32_t sectors;
+	uint32_t flags;
+};
+
+bool ranges_type(uint32_t type);
+unsigned int ranges_feature(uint32_t type);
+/* How a good request of this type ends, by what was negotiated */
+uint8_t ranges_status(struct guest *g, uint32_t type);
+/* Its data is @len bytes long; to be cut and placed. */
+struct request *ranges_new(struct guest *g, uint32_t type, uint32_t len);
+/* Instead of request_arm() */
+void ranges_arm(struct request *q, const struct range *r);
+/* What a request that succeeded did to the backing, for the model */
+void ranges_expect(struct request *q);
+const char *ranges_compare(struct request *q);
+
+/* The usual three descriptors, verified. */
+const char *ranges_run(struct ring *r, uint32_t type, const struct range *range,
+		       unsigned int n, uint8_t expect);
+const char *range_run(struct ring *r, uint32_t type, uint64_t sector, uint32_t sectors,
+		      uint32_t flags, uint8_t expect);
+
+#endif /* VHOST_TEST_RANGES_H */

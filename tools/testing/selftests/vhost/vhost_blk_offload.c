@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What discard and zeroes do to the backing: space is freed or kept as asked,
+ * and what the configuration space promises is what the backing can do.
+ */
+#define _GNU_SOURCE
+#include <sys/stat.h>
+
+#include "suite-ranges.h"
+
+#define NO_CONFIG	"the model device has no config space"
+
+/* Bytes that the file of this backing takes; -1: there is no file */
+static long long occupied(struct backend *b)
+{
+	int fd = b->kind == BACKEND_FILE ? b->check_fd : b->loop_file;
+	struct stat st;
+
+	if (b->kind != BACKEND_FILE && b->kind != BACKEND_LOOP)
+		return -1;
+	/* what was delayed is allocated now */
+	fsync(fd);
+	return fstat(fd, &st) ? -1 : st.st_blocks * 512LL;
+}
+
+TEST_F(ranges, discard_frees)
+{
+	long long before, after;
+
+	if (model_wanted())
+		SKIP(return, "the model device frees nothing");
+	before = occupied(&self->b);
+	if (before < 0)
+		SKIP(return, "no file of which the size could be seen");
+	BOOT();
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
+	RANGE(T_DISCARD, 512, 1024, 0, S_OK);
+	after = occupied(&self->b);
+	EXPECT_EQ(before - 1024 * SECTOR, after);
+	/* of what is no whole number of its blocks a file system frees the whole ones */
+	RANGE(T_DISCARD, 1, 7, 0, S_OK);
+	EXPECT_GE(after, occupied(&self->b));
+	EXPECT_LE(after - 7 * SECTOR, occupied(&self->b));
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* Without the leave to unmap the space stays. */
+TEST_F(ranges, zeroes_keep)
+{
+	long long before = occupied(&self->b);
+
+	if (before < 0)
+		SKIP(return, "no file of which the size could be seen");
+	BOOT();
+	RANGE(T_ZEROES, 512, 1024, 0, S_OK);
+	RANGE(T_ZEROES, 1, 3, 0, S_OK);
+	EXPECT_LE(before, occupied(&self->b));
+}
+
+/* The same place again and again: zeroed, written, freed, written */
+TEST_F_TIMEOUT(ranges, again, 60)
+{
+	unsigned int i;
+
+	BOOT();
+	for (i = 0; i < scaled(8, 3); i++) {
+		uint64_t sector = rng_below(&self->rng, 1700);
+		uint32_t sectors = 1 + rng_below(&self->rng, 300);
+
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_OUT, sector,
+					   sectors * SECTOR, S_OK));
+		RANGE(T_ZEROES, sector, sectors, 0, S_OK);
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_IN, sector,
+					   sectors * SECTOR, S_OK));
+		RANGE(T_DISCARD, sector, sectors, 0, ranges_status(&self->g, T_DISCARD));
+		RANGE(T_ZEROES, sector, sectors, RANGE_UNMAP, S_OK);
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_OUT, sector + 1,
+					   sectors * SECTOR, S_OK));
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_IN, sector,
+					   (sectors + 1) * SECTOR, S_OK));
+	}
+}
+
+/* Where there is nothing to free yet: a file with holes and one that was never written */
+TEST_F(ranges, holes)
+{
+	if (self->b.kind != BACKEND_FILE)
+		SKIP(return, "no file");
+	BOOT();
+	ASSERT_EQ(0, ftruncate(self->b.check_fd, 0));
+	ASSERT_EQ(0, ftruncate(self->b.check_fd, self->b.size));
+	memset(self->b.model, 0, self->b.size);
+	RANGE(T_ZEROES, 100, 1000, 0, S_OK);
+	RANGE(T_DISCARD, 100, 1000, 0, S_OK);
+	RANGE(T_ZEROES, 3, 3, RANGE_UNMAP, S_OK);
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* What a limit of sysfs, in bytes, is in the configuration space */
+static uint32_t capped(long long bytes)
+{
+	return bytes / SECTOR < RANGE_MAX_SECTORS ? bytes / SECTOR : RANGE_MAX_SECTORS;
+}
+
+#define EXPECT_LIMITS(sectors, segs, want_sectors, want_segs) do {	\
+	EXPECT_EQ(want_sectors, le32toh(sectors));			\
+	EXPECT_EQ(want_segs, le32toh(segs));				\
+} while (0)
+
+/* What is offered for a device, and its limits, against what sysfs says of it */
+static void check_bdev(struct __test_metadata *_metadata, struct backend *b, uint64_t f,
+		       const struct blk_config *c)
+{
+	long long discard = backend_sysfs(b, "queue/discard_max_bytes");
+	long long zeroes = backend_sysfs(b, "queue/write_zeroes_max_bytes");
+	bool erase = b->kind == BACKEND_ERASE;
+
+	EXPECT_EQ(discard > 0, !!(f & BIT64(VIRTIO_BLK_F_DISCARD)));
+	EXPECT_EQ(erase, !!(f & BIT64(VIRTIO_BLK_F_SECURE_ERASE)));
+	EXPECT_LIMITS(c->max_discard_sectors, c->max_discard_seg, capped(discard),
+		      discard ? 256 : 0);
+	EXPECT_EQ(discard ? backend_sysfs(b, "queue/discard_granularity") : 0,
+		  le32toh(c->discard_sector_alignment) * 512LL);
+	/* a device that is of no help has its zeroes written */
+	if (zeroes > 0)
+		EXPECT_LIMITS(c->max_write_zeroes_sectors, c->max_write_zeroes_seg,
+			      capped(zeroes), 16);
+	EXPECT_NE(0, c->max_write_zeroes_sectors);
+	EXPECT_EQ(discard > 0 || zeroes > 0, c->write_zeroes_may_unmap);
+	/* no file of sysfs tells: the test disk does 64 KiB at a time, in sectors */
+	EXPECT_LIMITS(c->max_secure_erase_sectors, c->max_secure_erase_seg, erase ? 128 : 0,
+		      erase ? 256 : 0);
+	EXPECT_EQ(erase, le32toh(c->secure_erase_sector_alignment));
+}
+
+static void check_file(struct __test_metadata *_metadata, uint64_t f,
+		       const struct blk_config *c)
+{
+	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_DISCARD));
+	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_SECURE_ERASE));
+	EXPECT_LIMITS(c->max_discard_sectors, c->max_discard_seg, RANGE_MAX_SECTORS, 256);
+	EXPECT_LIMITS(c->max_write_zeroes_sectors, c->max_write_zeroes_seg,
+		      RANGE_MAX_SECTORS, 16);
+	EXPECT_EQ(1, c->write_zeroes_may_unmap);
+	/* whole blocks, and no more than a file system's */
+	EXPECT_LE(1, le32toh(c->discard_sector_alignment));
+	EXPECT_GE(128, le32toh(c->discard_sector_alignment));
+	EXPECT_EQ(0, c->secure_erase_sector_alignment);
+}
+
+TEST_F(ranges, limits)
+{
+	struct blk_config c;
+	uint64_t f;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	BOOT();
+	f = guest_offered(&self->g);
+	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	if (self->b.kind == BACKEND_FILE)
+		check_file(_metadata, f, &c);
+	else
+		check_bdev(_metadata, &self->b, f, &c);
+}
+
+TEST_HARNESS_MAIN

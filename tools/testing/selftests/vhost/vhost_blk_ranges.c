@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DISCARD, WRITE_ZEROES and SECURE_ERASE: which requests are done, which are
+ * refused and how, and that one which is refused has changed nothing.
+ */
+#include "suite-ranges.h"
+
+/* Sizes and places, with and without the leave to unmap */
+TEST_F_TIMEOUT(ranges, sizes, 120)
+{
+	static const uint32_t sectors[] = { 1, 2, 7, 8, 9, 63, 64, 65, 100, 128, 1000 };
+	uint64_t end = self->b.size / SECTOR;
+	unsigned int t, i;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint32_t type = range_type[t];
+		uint8_t ok = ranges_status(&self->g, type);
+
+		for (i = 0; i < ARRAY_SIZE(sectors); i++) {
+			uint64_t at = rng_below(&self->rng, end - sectors[i]);
+
+			RANGE(type, at, sectors[i], 0, ok);
+			if (type == T_ZEROES)
+				RANGE(type, at / 2, sectors[i], RANGE_UNMAP, ok);
+		}
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* The disk's first and last sector, and all of it */
+TEST_F_TIMEOUT(ranges, ends, 60)
+{
+	uint64_t end = self->b.size / SECTOR;
+	unsigned int t;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint32_t type = range_type[t];
+		uint8_t ok = ranges_status(&self->g, type);
+
+		RANGE(type, 0, 1, 0, ok);
+		RANGE(type, end - 1, 1, 0, ok);
+		RANGE(type, end - 9, 9, 0, ok);
+		ASSERT_WELL(guest_prove(&self->g));
+		RANGE(type, 0, end, 0, ok);
+		/* and what is written there later stays */
+		ASSERT_WELL(guest_prove(&self->g));
+	}
+}
+
+static void scatter(struct range *r, unsigned int n, uint64_t end, struct rng *rng)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		r[i].sectors = rng_below(rng, 40);
+		r[i].sector = rng_below(rng, end - 40);
+		r[i].flags = 0;
+	}
+}
+
+/* Many segments, empty and overlapping ones among them, up to the limit and one more */
+TEST_F_TIMEOUT(ranges, segments, 120)
+{
+	uint64_t end = self->b.size / SECTOR;
+	struct range r[257];
+	unsigned int t, n;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint32_t type = range_type[t];
+		unsigned int max = max_segs(type);
+
+		for (n = 2; n <= max; n = n == max ? n + 1 : n < 4 ? 4 : max) {
+			scatter(r, n, end, &self->rng);
+			ASSERT_WELL(ranges_run(&self->g.ring[0], type, r, n,
+					       either(&self->g, type, S_OK)));
+		}
+		scatter(r, max + 1, end, &self->rng);
+		ASSERT_WELL(ranges_run(&self->g.ring[0], type, r, max + 1,
+				       either(&self->g, type, S_IOERR)));
+	}
+}
+
+static const char *cut_at(struct guest *g, uint32_t type, const uint32_t *cut, unsigned int n,
+			  bool indirect, struct rng *rng)
+{
+	struct range r[] = {
+		{ rng_below(rng, 1000), 1 + rng_below(rng, 20), 0 },
+		{ 1000, 0, 0 },
+		{ 1000 + rng_below(rng, 1000), 1 + rng_below(rng, 20), 0 },
+	};
+	struct request *q = ranges_new(g, type, sizeof(r));
+	uint64_t mark = g->bump;
+	const char *why;
+
+	request_cut(q, cut, n, NULL, 0);
+	request_place(q, PLACE_SCATTER, rng);
+	request_set_indirect(q, indirect);
+	ranges_arm(q, r);
+	why = request_verify(&g->ring[0], q, ranges_status(g, type));
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/* Header and segments cut anywhere, in any number of pieces, at any address */
+TEST_F_TIMEOUT(ranges, layouts, 120)
+{
+	const uint32_t len = HDR_LEN + 3 * sizeof(struct range);
+	uint32_t every[HDR_LEN + 3 * sizeof(struct range)];
+	unsigned int t, i;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint32_t type = range_type[t];
+
+		for (i = 0; i <= len; i += 1 + rng_below(&self->rng, scaled(6, 16))) {
+			uint32_t cut[2] = { i, i + rng_below(&self->rng, len - i + 1) };
+
+			ASSERT_WELL(cut_at(&self->g, type, cut, 1, i & 1, &self->rng));
+			ASSERT_WELL(cut_at(&self->g, type, cut, 2, i & 2, &self->rng));
+		}
+		for (i = 0; i < len - 1; i++)
+			every[i] = i + 1;
+		ASSERT_WELL(cut_at(&self->g, type, every, len - 1, false, &self->rng));
+		ASSERT_WELL(cut_at(&self->g, type, every, len - 1, true, &self->rng));
+	}
+}
+
+/* Data that is no whole number of segments, or none */
+TEST_F(ranges, lengths)
+{
+	static const uint32_t len[] = { 0, 1, 8, 15, 17, 24, 31, 33, 47, 16 * 256 + 1 };
+	uint8_t data[16 * 256 + 1];
+	unsigned int t, i;
+
+	BOOT();
+	/* as ranges they would all be good ones */
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = i % sizeof(struct range) == 8;
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		for (i = 0; i < ARRAY_SIZE(len); i++) {
+			struct request *q = ranges_new(&self->g, range_type[t], len[i]);
+
+			request_cut_usual(q);
+			request_place(q, PLACE_PACKED, NULL);
+			request_arm(q, 0);
+			if (len[i])
+				request_put_data(q, data);
+			ASSERT_WELL(request_verify(&self->g.ring[0], q,
+						   either(&self->g, range_type[t], S_IOERR)));
+			request_free(q);
+		}
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* unmap is for WRITE_ZEROES alone, everything else for none; flags are looked at first. */
+TEST_F_TIMEOUT(ranges, flags, 60)
+{
+	unsigned int t, bit;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint32_t type = range_type[t];
+
+		for (bit = 0; bit < 32; bit += bit < 2 ? 1 : scaled(5, 29)) {
+			bool good = type == T_ZEROES && bit == 0;
+			struct range r[] = { { 8, 8, 0 }, { 64, 8, 1U << bit }, { 128, 8, 0 } };
+
+			RANGE(type, 8, 8, 1U << bit, either(&self->g, type,
+							    good ? S_OK : S_UNSUPP));
+			ASSERT_WELL(ranges_run(&self->g.ring[0], type, r, 3,
+					       either(&self->g, type, good ? S_OK : S_UNSUPP)));
+			RANGE(type, ~0ULL, 8, 1U << bit, either(&self->g, type,
+								good ? S_IOERR : S_UNSUPP));
+		}
+		RANGE(type, 8, 8, ~0U, S_UNSUPP);
+		RANGE(type, 8, 8, ~0U - 1, S_UNSUPP);
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* A range outside, or too long, at any place among good ones: nothing of it all is done. */
+TEST_F_TIMEOUT(ranges, one_is_bad, 120)
+{
+	uint64_t end = self->b.size / SECTOR;
+	const struct range bad[] = {
+		{ end, 1, 0 }, { end - 1, 2, 0 }, { end - 8, 9, 0 }, { end + 1, 1, 0 },
+		{ 0, end + 1, 0 }, { 1, end, 0 }, { 1ULL << 55, 8, 0 },
+		{ (1ULL << 55) - 8, 8, 0 }, { ~0ULL, 1, 0 }, { ~0ULL, 2, 0 }, { ~0ULL - 7, 8, 0 },
+		{ 0, RANGE_MAX_SECTORS, 0 }, { 0, RANGE_MAX_SECTORS + 1, 0 },
+		{ 0, ~0U, 0 }, { 1, ~0U, 0 }, { ~0ULL, ~0U, 0 }, { 1ULL << 63, 1U << 31, 0 },
+	};
+	unsigned int t, i, at;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint32_t type = range_type[t];
+
+		for (i = 0; i < ARRAY_SIZE(bad); i++) {
+			at = i % 4;
+			struct range r[] = {
+				{ 16, 8, 0 }, { 64, 8, 0 }, { 1000, 100, 0 }, { end - 8, 8, 0 },
+			};
+
+			RANGE(type, bad[i].sector, bad[i].sectors, 0,
+			      either(&self->g, type, S_IOERR));
+			r[at] = bad[i];
+			ASSERT_WELL(ranges_run(&self->g.ring[0], type, r, ARRAY_SIZE(r),
+					       either(&self->g, type, S_IOERR)));
+		}
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* Nothing to do is done. */
+TEST_F(ranges, empty)
+{
+	uint64_t end = self->b.size / SECTOR;
+	unsigned int t;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint8_t ok = ranges_status(&self->g, range_type[t]);
+		struct range r[] = { { 0, 0, 0 }, { end, 0, 0 }, { 77, 0, 0 } };
+
+		RANGE(range_type[t], 5, 0, 0, ok);
+		RANGE(range_type[t], end, 0, 0, ok);
+		ASSERT_WELL(ranges_run(&self->g.ring[0], range_type[t], r, 3, ok));
+	}
+}
+
+/* Each of the three features by itself makes its requests work, and no other. */
+TEST_F(ranges, not_negotiated)
+{
+	uint64_t all = BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES) |
+		       BIT64(VIRTIO_BLK_F_SECURE_ERASE);
+	unsigned int t, i;
+
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint64_t off = all & ~BIT64(ranges_feature(range_type[t]));
+
+		BOOT(.features_off = off);
+		for (i = 0; i < ARRAY_SIZE(range_type); i++) {
+			uint8_t ok = ranges_status(&self->g, range_type[i]);
+
+			ASSERT_EQ(S_UNSUPP, i == t ? S_UNSUPP : ok);
+			RANGE(range_type[i], 8, 8, 0, ok);
+			/* even where it is wrong in every way */
+			RANGE(range_type[i], ~0ULL, ~0U, 0,
+			      either(&self->g, range_type[i], S_IOERR));
+		}
+		ASSERT_WELL(guest_prove(&self->g));
+		guest_destroy(&self->g);
+		guest_init(&self->g, &(struct guest_opts){ .backend = &self->b });
+	}
+}
+
+/* Discards, zeroes, writes and reads in flight together, on several queues */
+TEST_F_TIMEOUT(ranges, mix, 120)
+{
+	unsigned int i;
+
+	BOOT(.queues = 4, .num = 64);
+	for (i = 0; i < scaled(6, 2); i++) {
+		struct batch_opts round = { .max_sectors = 24, .max_segs = 6, .ranges = true };
+
+		ASSERT_WELL(batch_round(&self->g, &round, &self->rng));
+	}
+}
+
+static uint8_t run_unmodelled(struct guest *g, uint32_t type, const struct range *r)
+{
+	struct request *q = ranges_new(g, type, sizeof(*r));
+	uint8_t status = STATUS_POISON;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	ranges_arm(q, r);
+	if (!request_run(&g->ring[0], q, 60000))
+		status = request_status(q);
+	request_free(q);
+	return status;
+}
+
+/* On a disk that is larger than the largest range: the limit is exact. */
+TEST(largest)
+{
+	const uint64_t size = 8ULL << 30, far = (5ULL << 30) + 4096;
+	const uint32_t max = RANGE_MAX_SECTORS;
+	char mark[4096], back[4096];
+	struct backend b;
+	struct guest_opts opts = { .backend = &b };
+	struct guest g;
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device writes all its zeroes");
+	why = backend_open(&b, BACKEND_FILE, false);
+	if (why)
+		SKIP(return, "%s", why);
+	memset(mark, 0x5a, sizeof(mark));
+	ASSERT_EQ(0, ftruncate(b.check_fd, size));
+	ASSERT_EQ(sizeof(mark), pwrite(b.check_fd, mark, sizeof(mark), far));
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot(&g));
+	EXPECT_EQ(S_IOERR, run_unmodelled(&g, T_DISCARD, &(struct range){ 8, max + 1, 0 }));
+	EXPECT_EQ(S_IOERR, run_unmodelled(&g, T_ZEROES, &(struct range){ 8, max + 1, 0 }));
+	EXPECT_EQ(sizeof(back), pread(b.check_fd, back, sizeof(back), 8 * SECTOR));
+	EXPECT_NE(0, back[0]);
+	EXPECT_EQ(S_OK, run_unmodelled(&g, T_DISCARD, &(struct range){ 8, max, 0 }));
+	EXPECT_EQ(sizeof(back), pread(b.check_fd, back, sizeof(back), 8 * SECTOR));
+	EXPECT_EQ(0, back[0]);
+	EXPECT_EQ(sizeof(back), pread(b.check_fd, back, sizeof(back), far));
+	EXPECT_EQ(0, memcmp(mark, back, sizeof(back)));
+	EXPECT_EQ(S_OK, run_unmodelled(&g, T_DISCARD, &(struct range){ far / SECTOR, max / 8, 0 }));
+	EXPECT_EQ(sizeof(back), pread(b.check_fd, back, sizeof(back), far));
+	EXPECT_EQ(0, back[0]);
+	guest_destroy(&g);
+	backend_close(&b);
+}
+
+TEST_HARNESS_MAIN
