@@ -25,7 +25,7 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-all='ioctl uapi config data layout errors ranges offload
+all='ioctl uapi config data layout errors ranges offload cache powerloss
  notify drain stop live log regions hostile'
 suites='' list=''
 scratch='' mounted=''

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Device mapper. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <linux/dm-ioctl.h>
+
+#include "dm.h"
+
+#define CONTROL	"/dev/mapper/control"
+
+/* What an ioctl takes behind its header, for one target or one message */
+struct call {
+	struct dm_ioctl h;
+	struct dm_target_spec spec;
+	char text[512];
+};
+
+static int call(struct dm *d, unsigned long cmd, struct call *c)
+{
+	c->h.version[0] = DM_VERSION_MAJOR;
+	c->h.data_size = sizeof(*c);
+	c->h.data_start = offsetof(struct call, spec);
+	snprintf(c->h.name, sizeof(c->h.name), "%s", d->name);
+	return ioctl(d->control, cmd, c) ? -errno : 0;
+}
+
+static int load(struct dm *d, uint64_t sectors, const char *target, const char *params)
+{
+	struct call c = {
+		.h.target_count = 1,
+		.spec = { .length = sectors, .next = sizeof(c.spec) + sizeof(c.text) },
+	};
+
+	snprintf(c.spec.target_type, sizeof(c.spec.target_type), "%s", target);
+	snprintf(c.text, sizeof(c.text), "%s", params);
+	return call(d, DM_TABLE_LOAD, &c);
+}
+
+/* The table that was loaded becomes the one in use. */
+static int resume(struct dm *d)
+{
+	struct call c = { .h.flags = 0 };
+
+	return call(d, DM_DEV_SUSPEND, &c);
+}
+
+const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const char *params)
+{
+	static unsigned int count;
+	struct call c = { .h.flags = 0 };
+
+	snprintf(d->name, sizeof(d->name), "vhost-test-%d-%u", getpid(), count++);
+	d->control = open(CONTROL, O_RDWR | O_CLOEXEC);
+	if (d->control < 0)
+		return "no device mapper";
+	if (call(d, DM_DEV_CREATE, &c)) {
+		close(d->control);
+		d->control = -1;
+		return "device mapper can't create a device";
+	}
+	snprintf(d->path, sizeof(d->path), "/dev/dm-%u", minor(c.h.dev));
+	if (load(d, sectors, target, params)) {
+		dm_remove(d);
+		return "no such target of device mapper";
+	}
+	return resume(d) ? "a device of device mapper can't be resumed" : NULL;
+}
+
+const char *dm_replace(struct dm *d, uint64_t sectors, const char *target, const char *params)
+{
+	if (load(d, sectors, target, params))
+		return "a table of device mapper can't be loaded";
+	return resume(d) ? "a device of device mapper can't be resumed" : NULL;
+}
+
+const char *dm_message(struct dm *d, const char *text)
+{
+	struct call c = { .h.flags = 0 };
+	struct dm_target_msg *m = (struct dm_target_msg *)&c.spec;
+
+	m->sector = 0;
+	snprintf(m->message, sizeof(c.text), "%s", text);
+	return call(d, DM_TARGET_MSG, &c) ? "device mapper does not take a message" : NULL;
+}
+
+const char *dm_remove(struct dm *d)
+{
+	unsigned int tries;
+	int ret = -EBUSY;
+
+	/* What the kernel still does for the last user may take a moment. */
+	for (tries = 0; ret == -EBUSY && tries < 300; tries++) {
+		struct call c = { .h.flags = 0 };
+
+		ret = call(d, DM_DEV_REMOVE, &c);
+		if (ret)
+			usleep(10000);
+	}
+	close(d->control);
+	d->control = -1;
+	return ret ? "a device of device mapper can't be removed" : NULL;
+}
