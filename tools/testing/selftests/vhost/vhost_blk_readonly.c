@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A read-only backend, by each of the three ways to be one: the feature is
+ * offered, whatever would change the disk is IOERR, and changes nothing.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <linux/fs.h>
+
+#include "suite-ranges.h"
+#include "zones.h"
+
+/* Everything that a driver may ask for, good but for the disk */
+static const char *check_refused(struct guest *g)
+{
+	struct ring *r = &g->ring[0];
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 0; !why && i < ARRAY_SIZE(range_type); i++) {
+		uint32_t type = range_type[i];
+
+		why = range_run(r, type, 8, 8, 0, either(g, type, S_IOERR));
+		/* first comes the disk, then what is wrong with the request */
+		if (!why)
+			why = range_run(r, type, ~0ULL, 8, 4, either(g, type, S_IOERR));
+		if (!why)
+			why = range_run(r, type, 8, 0, 0, either(g, type, S_IOERR));
+	}
+	if (!why)
+		why = request_simple(r, VIRTIO_BLK_T_OUT, 8, SECTOR, S_IOERR);
+	if (!why)
+		why = request_simple(r, VIRTIO_BLK_T_OUT, 64, 65536, S_IOERR);
+	if (!why)
+		why = request_simple(r, VIRTIO_BLK_T_OUT, 64, 0, S_IOERR);
+	if (!why)
+		why = request_simple(r, VIRTIO_BLK_T_FLUSH, 0, 0, S_OK);
+	if (!why)
+		why = request_simple(r, VIRTIO_BLK_T_IN, 8, 65536, S_OK);
+	return why ? why : backend_compare_all(g->opts.backend);
+}
+
+TEST_F(ranges, flag)
+{
+	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_RO);
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
+	ASSERT_WELL(check_refused(&self->g));
+}
+
+/* A driver that doesn't acknowledge the bit is told no all the same. */
+TEST_F(ranges, flag_not_negotiated)
+{
+	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_RO, .features_off = BIT64(VIRTIO_BLK_F_RO));
+	ASSERT_WELL(check_refused(&self->g));
+}
+
+TEST_F(ranges, mode_of_fd)
+{
+	int flags = O_RDONLY | (variant->opts.direct ? O_DIRECT : 0);
+
+	if (model_wanted())
+		SKIP(return, "the model knows the flag only");
+	close(self->b.fd);
+	self->b.fd = backend_reopen(&self->b, flags);
+	ASSERT_LE(0, self->b.fd);
+	BOOT();
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
+	ASSERT_WELL(check_refused(&self->g));
+}
+
+/* blockdev --setro, before the device is attached and while it runs */
+TEST_F(ranges, setro)
+{
+	int ro = 1;
+
+	if (model_wanted())
+		SKIP(return, "the model knows the flag only");
+	if (self->b.kind == BACKEND_FILE)
+		SKIP(return, "not a block device");
+	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
+	BOOT();
+	EXPECT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
+	EXPECT_EQ(NULL, check_refused(&self->g));
+	ro = 0;
+	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
+}
+
+TEST_F(ranges, setro_later)
+{
+	int ro = 1;
+
+	if (model_wanted())
+		SKIP(return, "the model knows the flag only");
+	if (self->b.kind == BACKEND_FILE)
+		SKIP(return, "not a block device");
+	BOOT();
+	EXPECT_FALSE(guest_has(&self->g, VIRTIO_BLK_F_RO));
+	ASSERT_WELL(guest_prove(&self->g));
+	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
+	EXPECT_EQ(NULL, check_refused(&self->g));
+	ro = 0;
+	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* Zones can be looked at, and that is all. */
+TEST(zones)
+{
+	static const struct nullb_attr attr[] = {
+		{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "1" }, { NULL, NULL },
+	};
+	static const uint32_t type[] = {
+		VIRTIO_BLK_T_ZONE_OPEN, VIRTIO_BLK_T_ZONE_CLOSE, VIRTIO_BLK_T_ZONE_FINISH,
+		VIRTIO_BLK_T_ZONE_RESET, VIRTIO_BLK_T_ZONE_RESET_ALL,
+	};
+	struct backend_opts how = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .blank = true,
+	};
+	struct backend b;
+	struct guest_opts opts = { .backend = &b, .backend_flags = VHOST_BLK_BACKEND_F_RO };
+	const char *why = NULL;
+	struct guest g;
+	unsigned int i;
+	uint64_t at;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device has no zones");
+	why = backend_open_as(&b, &how);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(backend_adopt(&b, 0, b.size));
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot(&g));
+	EXPECT_TRUE(guest_has(&g, VIRTIO_BLK_F_RO));
+	for (i = 0; !why && i < ARRAY_SIZE(type); i++)
+		why = request_simple(&g.ring[0], type[i], 2048, 0, S_IOERR);
+	if (!why)
+		why = zone_append(&g.ring[0], 2048, 4096, PLACE_ALIGNED, NULL, S_IOERR, &at);
+	if (!why)
+		why = request_simple(&g.ring[0], VIRTIO_BLK_T_OUT, 2048, 4096, S_IOERR);
+	if (!why)
+		why = zone_is(&g.ring[0], 2048, ZS_EMPTY, 0);
+	if (!why)
+		why = backend_compare_all(&b);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("%s", why);
+	guest_destroy(&g);
+	backend_close(&b);
+}
+
+TEST_HARNESS_MAIN
