@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+/* ZONED: states of zones, writes, and every status that 5.2.6 has for them */
+#include "suite-zoned.h"
+
+static const struct nullb_attr whole[] = {
+	{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "2" }, { NULL, NULL },
+};
+
+static const struct nullb_attr part[] = {
+	{ "zoned", "1" }, { "zone_size", "2" }, { "zone_capacity", "1" },
+	{ "zone_nr_conv", "2" }, { NULL, NULL },
+};
+
+FIXTURE_VARIANT_ADD(zoned, whole) {
+	.attr = whole, .mib = 6, .zone_mib = 1, .cap_mib = 1,
+};
+
+/* Zones that hold less than they are long */
+FIXTURE_VARIANT_ADD(zoned, part) {
+	.attr = part, .mib = 12, .zone_mib = 2, .cap_mib = 1,
+};
+
+TEST_F(zoned, offer)
+{
+	uint64_t f = guest_offered(&self->g);
+	struct blk_config c;
+
+	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_ZONED));
+	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_DISCARD));
+	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
+	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_SECURE_ERASE));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	EXPECT_EQ(1, c.zoned.model);
+	EXPECT_EQ(self->size, le32toh(c.zoned.zone_sectors));
+	EXPECT_EQ(backend_sysfs(&self->b, "queue/chunk_sectors"), le32toh(c.zoned.zone_sectors));
+	EXPECT_EQ(backend_sysfs(&self->b, "queue/max_open_zones"),
+		  le32toh(c.zoned.max_open_zones));
+	EXPECT_EQ(backend_sysfs(&self->b, "queue/max_active_zones"),
+		  le32toh(c.zoned.max_active_zones));
+	EXPECT_EQ(backend_sysfs(&self->b, "queue/zone_write_granularity"),
+		  le32toh(c.zoned.write_granularity));
+	EXPECT_NE(0, c.zoned.max_append_sectors);
+	EXPECT_GE(backend_sysfs(&self->b, "queue/zone_append_max_bytes"),
+		  le32toh(c.zoned.max_append_sectors) * 512LL);
+}
+
+/* Every way from one state to another */
+TEST_F(zoned, states)
+{
+	uint64_t z = ZONE(1);
+
+	IS(z, ZS_EMPTY, 0);
+	OP(T_OPEN, z, S_OK);
+	IS(z, ZS_EOPEN, 0);
+	OP(T_OPEN, z, S_OK);
+	OP(T_CLOSE, z, S_OK);
+	IS(z, ZS_EMPTY, 0);
+	WRITE(z, 8, S_OK);
+	IS(z, ZS_IOPEN, 8);
+	OP(T_CLOSE, z, S_OK);
+	IS(z, ZS_CLOSED, 8);
+	OP(T_CLOSE, z, S_OK);
+	OP(T_OPEN, z, S_OK);
+	IS(z, ZS_EOPEN, 8);
+	WRITE(z + 8, 3, S_OK);
+	IS(z, ZS_EOPEN, 11);
+	OP(T_FINISH, z, S_OK);
+	ADOPT(z);
+	IS(z, ZS_FULL, -1);
+	OP(T_FINISH, z, S_OK);
+	OP(T_OPEN, z, S_INVALID);
+	OP(T_CLOSE, z, S_INVALID);
+	OP(T_RESET, z, S_OK);
+	ADOPT(z);
+	IS(z, ZS_EMPTY, 0);
+	OP(T_RESET, z, S_OK);
+	OP(T_FINISH, z, S_OK);
+	ADOPT(z);
+	IS(z, ZS_FULL, -1);
+	/* the neighbours have not moved */
+	IS(ZONE(0), ZS_EMPTY, 0);
+	IS(ZONE(2), ZS_EMPTY, 0);
+}
+
+/* What was written is gone after a reset, and what others have is not. */
+TEST_F(zoned, reset)
+{
+	static const uint32_t type[] = { T_RESET, T_RESET_ALL };
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(type); i++) {
+		WRITE(0, 8, S_OK);
+		for (k = 0; k < 3; k++)
+			WRITE(ZONE(k), 16, S_OK);
+		OP(type[i], type[i] == T_RESET ? ZONE(1) : 0, S_OK);
+		for (k = 0; k < 3; k++) {
+			if (type[i] == T_RESET && k != 1)
+				continue;
+			ADOPT(ZONE(k));
+			/* of a zone that is empty null_blk reads this */
+			EXPECT_EQ(0xff, self->b.model[ZONE(k) * SECTOR]);
+			IS(ZONE(k), ZS_EMPTY, 0);
+		}
+		if (type[i] == T_RESET)
+			IS(ZONE(0), ZS_IOPEN, 16);
+		ASSERT_WELL(backend_compare_all(&self->b));
+		OP(T_RESET_ALL, ~0ULL, S_OK);
+		for (k = 0; k < 3; k++)
+			ADOPT(ZONE(k));
+	}
+}
+
+/* A zone is written from its start to its capacity, and read anywhere. */
+TEST_F_TIMEOUT(zoned, fill, 60)
+{
+	uint64_t z = ZONE(0), at = 0, n;
+
+	while (at < self->cap) {
+		n = 1 + rng_below(&self->rng, 300);
+		if (n > self->cap - at)
+			n = self->cap - at;
+		WRITE(z + at, n, S_OK);
+		at += n;
+	}
+	IS(z, ZS_FULL, -1);
+	WRITE(z + self->cap - 1, 1, S_INVALID);
+	WRITE(z, 1, S_INVALID);
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, z, self->cap * SECTOR, S_OK));
+	/* past what was written, too */
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(1), 16 * SECTOR, S_OK));
+}
+
+TEST_F(zoned, write_pointer)
+{
+	uint64_t z = ZONE(2);
+
+	WRITE(z + 1, 1, S_UNALIGNED);
+	WRITE(z + 8, 8, S_UNALIGNED);
+	IS(z, ZS_EMPTY, 0);
+	WRITE(z, 8, S_OK);
+	WRITE(z, 8, S_UNALIGNED);
+	WRITE(z + 7, 1, S_UNALIGNED);
+	WRITE(z + 9, 8, S_UNALIGNED);
+	WRITE(z + 16, 8, S_UNALIGNED);
+	IS(z, ZS_IOPEN, 8);
+	/* what was refused stands in nobody's way */
+	WRITE(z + 8, 8, S_OK);
+	IS(z, ZS_IOPEN, 16);
+}
+
+/* Past the zone's capacity: nothing of it is done. */
+TEST_F(zoned, past_capacity)
+{
+	uint64_t z = ZONE(0);
+
+	WRITE(z, self->cap - 8, S_OK);
+	WRITE(z + self->cap - 8, 9, S_INVALID);
+	WRITE(z + self->cap - 8, 16, S_INVALID);
+	IS(z, ZS_IOPEN, self->cap - 8);
+	WRITE(z + self->cap - 8, 8, S_OK);
+	IS(z, ZS_FULL, -1);
+	IS(ZONE(1), ZS_EMPTY, 0);
+}
+
+/* From a sequential zone into another: not even a read, and nothing of a write is done. */
+TEST_F(zoned, crossing)
+{
+	uint64_t z = ZONE(1);
+
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, z - 8, 16 * SECTOR, S_INVALID));
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, z - 8, 8 * SECTOR, S_OK));
+	WRITE(ZONE(0), self->cap, S_OK);
+	WRITE(z - 8, 16, S_INVALID);
+	WRITE(z, 8, S_OK);
+	WRITE(z + 8, self->size, S_INVALID);
+	IS(z, ZS_IOPEN, 8);
+	IS(ZONE(2), ZS_EMPTY, 0);
+}
+
+TEST_F(zoned, conventional)
+{
+	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
+	uint64_t at;
+	unsigned int i;
+
+	WRITE(77, 5, S_OK);
+	WRITE(8, 100, S_OK);
+	/* from one into the other */
+	WRITE(self->size - 8, 16, S_OK);
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, self->size - 8, 16 * SECTOR, S_OK));
+	for (i = 0; i < ARRAY_SIZE(type); i++)
+		OP(type[i], self->size, S_INVALID);
+	ASSERT_WELL(zone_append(self->r, 0, SECTOR, PLACE_ALIGNED, NULL, S_INVALID, &at));
+	IS(0, ZS_NOT_WP, -1);
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, 0, 200 * SECTOR, S_OK));
+}
+
+/* A sector that is not the start of a zone, or none at all */
+TEST_F(zoned, wrong_sector)
+{
+	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
+	uint64_t end = self->b.size / SECTOR, at;
+	const uint64_t sector[] = {
+		ZONE(0) + 1, ZONE(1) - 1, ZONE(1) + self->size / 2, end, end + self->size,
+		end + 1, 1ULL << 55, 1ULL << 63, ~0ULL, ~0ULL - self->size + 1,
+	};
+	unsigned int i, k;
+
+	for (k = 0; k < ARRAY_SIZE(sector); k++) {
+		for (i = 0; i < ARRAY_SIZE(type); i++)
+			OP(type[i], sector[k], S_INVALID);
+		ASSERT_WELL(zone_append(self->r, sector[k], SECTOR, PLACE_ALIGNED, NULL,
+					S_INVALID, &at));
+	}
+	for (i = 0; i < self->zones - CONV_ZONES; i++)
+		IS(ZONE(i), ZS_EMPTY, 0);
+}
+
+/* Zones that have failed: null_blk has them on demand from Linux 6.1 on. */
+TEST_F(zoned, failed)
+{
+	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
+	const struct {
+		const char *attr;
+		uint8_t state;
+		uint64_t start;
+	} z[] = {
+		{ "zone_readonly", ZS_RDONLY, ZONE(0) }, { "zone_offline", ZS_OFFLINE, ZONE(1) },
+	};
+	unsigned int i, k;
+	uint64_t at;
+	char text[24];
+
+	for (k = 0; k < ARRAY_SIZE(z); k++) {
+		WRITE(z[k].start, 8, S_OK);
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)z[k].start);
+		if (nullb_put(&self->b, z[k].attr, text))
+			SKIP(return, "null_blk here has no %s", z[k].attr);
+		IS(z[k].start, z[k].state, -1);
+		for (i = 0; i < ARRAY_SIZE(type); i++)
+			OP(type[i], z[k].start, S_INVALID);
+		/* we can't look into an offline zone either */
+		if (z[k].state == ZS_RDONLY) {
+			ADOPT(z[k].start);
+			WRITE(z[k].start + 8, 1, S_INVALID);
+		}
+		ASSERT_WELL(zone_append(self->r, z[k].start, SECTOR, PLACE_ALIGNED, NULL,
+					S_INVALID, &at));
+		IS(z[k].start, z[k].state, -1);
+	}
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(0), 8 * SECTOR, S_OK));
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(1), SECTOR, S_IOERR));
+	/* not even the whole is reset where one can't be */
+	OP(T_RESET_ALL, 0, S_OK);
+	IS(ZONE(0), ZS_RDONLY, -1);
+	IS(ZONE(1), ZS_OFFLINE, -1);
+	/* and back, so that they can be read for the comparison */
+	for (k = 0; k < ARRAY_SIZE(z); k++) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)z[k].start);
+		ASSERT_EQ(0, nullb_put(&self->b, z[k].attr, text));
+		ADOPT(z[k].start);
+	}
+}
+
+/* A guest that knows nothing of zones: reads, and writes at the write pointer */
+TEST_F(zoned, not_negotiated)
+{
+	static const uint32_t type[] = {
+		T_OPEN, T_CLOSE, T_FINISH, T_RESET, T_RESET_ALL, VIRTIO_BLK_T_ZONE_REPORT,
+	};
+	struct guest *g = &self->g;
+	uint64_t at;
+	unsigned int i;
+
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	g->stage = STAGE_BACKEND;
+	g->opts.features_off = BIT64(VIRTIO_BLK_F_ZONED);
+	ASSERT_WELL(guest_boot(g));
+	for (i = 0; i < ARRAY_SIZE(type); i++) {
+		OP(type[i], ZONE(0), S_UNSUPP);
+		ASSERT_WELL(request_simple(self->r, type[i], ZONE(0), 4096, S_UNSUPP));
+	}
+	ASSERT_WELL(zone_append(self->r, ZONE(0), SECTOR, PLACE_ALIGNED, NULL, S_UNSUPP, &at));
+	WRITE(0, 8, S_OK);
+	WRITE(ZONE(0), 8, S_OK);
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(0), 4096, S_OK));
+}
+
+FIXTURE(limited) {
+	struct backend b;
+	struct guest g;
+	struct ring *r;
+	uint64_t size;
+};
+
+/* At most three zones open and five active */
+FIXTURE_SETUP(limited)
+{
+	static const struct nullb_attr attr[] = {
+		{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "2" },
+		{ "zone_max_open", "3" }, { "zone_max_active", "5" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .size = 12 << 20,
+		.blank = true,
+	};
+	struct guest_opts guest = { .backend = &self->b };
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device has no zones: its file has none");
+	why = backend_open_as(&self->b, &opts);
+	if (why)
+		SKIP(return, "%s", why);
+	self->size = 2048;
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	guest_init(&self->g, &guest);
+	ASSERT_WELL(guest_boot(&self->g));
+	self->r = &self->g.ring[0];
+}
+
+FIXTURE_TEARDOWN(limited)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+TEST_F(limited, config)
+{
+	struct blk_config c;
+
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	EXPECT_EQ(3, le32toh(c.zoned.max_open_zones));
+	EXPECT_EQ(5, le32toh(c.zoned.max_active_zones));
+}
+
+TEST_F(limited, open)
+{
+	uint64_t at;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		OP(T_OPEN, ZONE(i), S_OK);
+	OP(T_OPEN, ZONE(3), S_OPEN);
+	WRITE(ZONE(3), 8, S_OPEN);
+	ASSERT_WELL(zone_append(self->r, ZONE(3), 4096, PLACE_ALIGNED, NULL, S_OPEN, &at));
+	IS(ZONE(3), ZS_EMPTY, 0);
+	/* one is closed, and there is room again */
+	OP(T_CLOSE, ZONE(1), S_OK);
+	OP(T_OPEN, ZONE(3), S_OK);
+	OP(T_OPEN, ZONE(1), S_OPEN);
+	OP(T_RESET_ALL, 0, S_OK);
+	OP(T_OPEN, ZONE(1), S_OK);
+}
+
+TEST_F(limited, active)
+{
+	uint64_t at;
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		WRITE(ZONE(i), 8, S_OK);
+		OP(T_CLOSE, ZONE(i), S_OK);
+	}
+	OP(T_OPEN, ZONE(5), S_ACTIVE);
+	WRITE(ZONE(5), 8, S_ACTIVE);
+	ASSERT_WELL(zone_append(self->r, ZONE(5), 4096, PLACE_ALIGNED, NULL, S_ACTIVE, &at));
+	IS(ZONE(5), ZS_EMPTY, 0);
+	/* those that are active go on */
+	WRITE(ZONE(2) + 8, 8, S_OK);
+	OP(T_FINISH, ZONE(4), S_OK);
+	ADOPT(ZONE(4));
+	WRITE(ZONE(5), 8, S_OK);
+	OP(T_OPEN, ZONE(6), S_ACTIVE);
+	OP(T_RESET, ZONE(0), S_OK);
+	OP(T_OPEN, ZONE(6), S_OK);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/* ZONED: reports in buffers of any size and shape, and appends by many at once */
+#include "suite-zoned.h"
+
+static const struct nullb_attr usual[] = {
+	{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "2" }, { NULL, NULL },
+};
+
+FIXTURE_VARIANT_ADD(zoned, nullb) {
+	.attr = usual, .mib = 8, .zone_mib = 1, .cap_mib = 1,
+};
+
+#define REPORT(sector, len, z, status)						\
+	ASSERT_WELL(zones_report(self->r, sector, len, NULL, z, status))
+
+/* All of it, field by field */
+TEST_F(zoned, report)
+{
+	struct zones z;
+	unsigned int i;
+
+	WRITE(ZONE(1), 24, S_OK);
+	OP(T_OPEN, ZONE(3), S_OK);
+	REPORT(0, 64 * (1 + self->zones), &z, S_OK);
+	ASSERT_EQ(self->zones, z.n);
+	for (i = 0; i < z.n; i++) {
+		bool conv = i < CONV_ZONES;
+		uint8_t state = conv ? ZS_NOT_WP : i == CONV_ZONES + 1 ? ZS_IOPEN :
+				i == CONV_ZONES + 3 ? ZS_EOPEN : ZS_EMPTY;
+
+		EXPECT_EQ(i * self->size, le64toh(z.zone[i].z_start));
+		EXPECT_EQ(self->cap, le64toh(z.zone[i].z_cap));
+		EXPECT_EQ(conv ? ZT_CONV : ZT_SWR, z.zone[i].z_type);
+		EXPECT_EQ(state, z.zone[i].z_state);
+		if (!conv)
+			EXPECT_EQ(i * self->size + (i == CONV_ZONES + 1 ? 24 : 0),
+				  le64toh(z.zone[i].z_wp));
+	}
+}
+
+/* From any sector on, it is the zone that the sector lies in. */
+TEST_F(zoned, report_from)
+{
+	uint64_t end = self->b.size / SECTOR;
+	const uint64_t past[] = { end, end + 1, 1ULL << 55, 1ULL << 63, ~0ULL };
+	struct zones z;
+	unsigned int i;
+
+	for (i = 0; i < scaled(40, 10); i++) {
+		uint64_t sector = rng_below(&self->rng, end), first = sector / self->size;
+
+		REPORT(sector, 64 * (1 + self->zones), &z, S_OK);
+		ASSERT_EQ(self->zones - first, z.n);
+		EXPECT_EQ(first * self->size, le64toh(z.zone[0].z_start));
+	}
+	REPORT(end - 1, 128, &z, S_OK);
+	ASSERT_EQ(1, z.n);
+	for (i = 0; i < ARRAY_SIZE(past); i++)
+		REPORT(past[i], 4096, &z, S_INVALID);
+}
+
+/* As many as fit whole; a buffer for none is refused. */
+TEST_F(zoned, report_room)
+{
+	static const uint32_t extra[] = { 0, 1, 31, 63 };
+	struct zones z;
+	unsigned int k, i;
+
+	for (k = 0; k < self->zones + 3; k++) {
+		uint64_t fit = k < self->zones ? k : self->zones;
+
+		for (i = 0; i < ARRAY_SIZE(extra); i++) {
+			REPORT(0, 64 * (1 + k) + extra[i], &z, k ? S_OK : S_INVALID);
+			if (k)
+				ASSERT_EQ(fit, z.n);
+		}
+	}
+	for (i = 0; i < 64; i += 7)
+		REPORT(0, i, &z, S_INVALID);
+	/* room for more than any device of this size has */
+	REPORT(0, 64 * 2000, &z, S_OK);
+	ASSERT_EQ(self->zones, z.n);
+}
+
+/* The buffer cut at every byte says the same. */
+TEST_F_TIMEOUT(zoned, report_cut, 60)
+{
+	struct zones first, z;
+	uint32_t cut;
+
+	WRITE(ZONE(0), 8, S_OK);
+	REPORT(0, 64 * 4, &first, S_OK);
+	for (cut = 0; cut <= 64 * 4; cut += scaled(1, 5)) {
+		memset(&z, 0, sizeof(z));
+		ASSERT_WELL(zones_report(self->r, 0, 64 * 4, &cut, &z, S_OK));
+		ASSERT_EQ(first.n, z.n);
+		ASSERT_EQ(0, memcmp(first.zone, z.zone, z.n * sizeof(z.zone[0])));
+	}
+}
+
+/* One after the other each lands behind the last, whatever its buffer looks like. */
+TEST_F_TIMEOUT(zoned, append_in_order, 60)
+{
+	uint64_t z = ZONE(2), at, wp = 0;
+	unsigned int i;
+
+	for (i = 0; i < scaled(60, 20); i++) {
+		uint32_t sectors = 1 + rng_below(&self->rng, 16);
+
+		ASSERT_WELL(zone_append(self->r, z, sectors * SECTOR,
+					i & 1 ? PLACE_SCATTER : PLACE_ALIGNED,
+					i & 2 ? &self->rng : NULL, S_OK, &at));
+		ASSERT_EQ(z + wp, at);
+		wp += sectors;
+		IS(z, ZS_IOPEN, wp);
+		ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, at, sectors * SECTOR, S_OK));
+	}
+	/* and a plain write goes on where they end */
+	WRITE(z + wp, 8, S_OK);
+}
+
+/* As large as is allowed, from pages, from any address and in many pieces; one more is not */
+TEST_F_TIMEOUT(zoned, append_largest, 60)
+{
+	uint64_t z = ZONE(0), at;
+	struct blk_config c;
+	uint32_t max;
+
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	max = le32toh(c.zoned.max_append_sectors);
+	ASSERT_GE(self->size, max);
+	ASSERT_WELL(zone_append(self->r, z, (max + 1) * SECTOR, PLACE_ALIGNED, NULL, S_INVALID,
+				&at));
+	ASSERT_WELL(zone_append(self->r, z, 0, PLACE_ALIGNED, NULL, S_INVALID, &at));
+	ASSERT_WELL(zone_append(self->r, z, 100, PLACE_ALIGNED, NULL, S_IOERR, &at));
+	IS(z, ZS_EMPTY, 0);
+	ASSERT_WELL(zone_append(self->r, z, max * SECTOR, PLACE_ALIGNED, NULL, S_OK, &at));
+	EXPECT_EQ(z, at);
+	z = ZONE(1);
+	ASSERT_WELL(zone_append(self->r, z, max * SECTOR, PLACE_SCATTER, &self->rng, S_OK, &at));
+	EXPECT_EQ(z, at);
+}
+
+/* What does not fit into what is left of the zone is not begun. */
+TEST_F(zoned, append_no_room)
+{
+	uint64_t z = ZONE(0), at;
+
+	WRITE(z, self->cap - 8, S_OK);
+	ASSERT_WELL(zone_append(self->r, z, 9 * SECTOR, PLACE_ALIGNED, NULL, S_INVALID, &at));
+	IS(z, ZS_IOPEN, self->cap - 8);
+	ASSERT_WELL(zone_append(self->r, z, 8 * SECTOR, PLACE_ALIGNED, NULL, S_OK, &at));
+	EXPECT_EQ(z + self->cap - 8, at);
+	IS(z, ZS_FULL, -1);
+	ASSERT_WELL(zone_append(self->r, z, SECTOR, PLACE_ALIGNED, NULL, S_INVALID, &at));
+}
+
+/* The answer is 8 bytes in descriptors of any shape; without room for it nothing is done. */
+TEST_F(zoned, append_answer)
+{
+	struct guest *g = &self->g;
+	uint64_t z = ZONE(1), at;
+	uint32_t cut, i;
+
+	for (cut = 0; cut <= sizeof(at); cut++) {
+		struct request *q = request_new(g, VIRTIO_BLK_T_ZONE_APPEND, z, SECTOR);
+
+		request_cut(q, NULL, 0, &cut, 1);
+		request_place(q, PLACE_SCATTER, &self->rng);
+		request_arm(q, cut);
+		ASSERT_WELL(request_verify(self->r, q, S_OK));
+		request_read_in(q, &at);
+		EXPECT_EQ(z + cut, le64toh(at));
+		request_free(q);
+	}
+	for (i = 0; i < sizeof(at); i++) {
+		struct request *q = request_new(g, VIRTIO_BLK_T_ZONE_APPEND, z, SECTOR);
+
+		q->in_len = i + 1;
+		request_cut(q, NULL, 0, NULL, 0);
+		request_place(q, PLACE_PACKED, NULL);
+		request_arm(q, i);
+		ASSERT_WELL(request_verify(self->r, q, S_IOERR));
+		request_free(q);
+	}
+	IS(z, ZS_IOPEN, sizeof(at) + 1);
+}
+
+#define IN_FLIGHT	96
+
+/* Appends by all queues to three zones: each is there once, whole, and nothing else. */
+TEST_F_TIMEOUT(zoned, append_many, 120)
+{
+	struct guest *g = &self->g;
+	struct request *q[IN_FLIGHT];
+	uint8_t *taken = calloc(self->b.size / SECTOR, 1);
+	unsigned int round, i, k;
+	uint64_t sum[3] = { 0 }, mark = g->bump, at;
+
+	for (round = 0; round < scaled(4, 2); round++) {
+		for (i = 0; i < IN_FLIGHT; i++) {
+			uint32_t sectors = 1 + rng_below(&self->rng, 8);
+
+			k = rng_below(&self->rng, 3);
+			sum[k] += sectors;
+			q[i] = request_new(g, VIRTIO_BLK_T_ZONE_APPEND, ZONE(k),
+					   sectors * SECTOR);
+			request_cut_usual(q[i]);
+			request_place(q[i], i & 1 ? PLACE_SCATTER : PLACE_ALIGNED, &self->rng);
+			request_arm(q[i], rng_next(&self->rng));
+		}
+		guest_snapshot(g);
+		for (i = 0; i < IN_FLIGHT; i++)
+			ASSERT_EQ(0, ring_add(&g->ring[i % g->nrings], q[i]));
+		for (i = 0; i < g->nrings; i++)
+			ring_kick(&g->ring[i]);
+		for (i = 0; i < g->nrings; i++)
+			ASSERT_WELL(ring_wait(&g->ring[i], ring_inflight(&g->ring[i]), 30000));
+		for (i = 0; i < IN_FLIGHT; i++) {
+			ASSERT_WELL(request_outcome(q[i], S_OK));
+			request_read_in(q[i], &at);
+			at = le64toh(at);
+			EXPECT_EQ(q[i]->sector, at / self->size * self->size);
+			for (k = 0; k < q[i]->len / SECTOR; k++)
+				EXPECT_EQ(0, taken[at + k]++);
+			request_free(q[i]);
+		}
+		ASSERT_WELL(guest_compare(g));
+		ASSERT_WELL(backend_compare_all(&self->b));
+		guest_release(g, mark);
+	}
+	for (k = 0; k < 3; k++)
+		IS(ZONE(k), ZS_IOPEN, sum[k]);
+	free(taken);
+}
+
+TEST_HARNESS_MAIN
