@@ -70,19 +70,6 @@ bad_ranges() {
 	is "$(sum "/dev/$1" $((size - 65536)) 65536)" "$(sha256sum </tmp/end)"
 }
 
-# erased DISK: in as many requests as the device needs, and nothing beside it.
-# (The host's disk leaves bytes behind that nothing else does.)
-erased() {
-	size=$(blockdev --getsize64 "/dev/$1")
-	head -c "$size" /dev/urandom >/tmp/old
-	dd if=/tmp/old of="/dev/$1" bs=64k conv=fsync || return
-	blkdiscard -s -o $MIB -l $((2 * MIB + 1536)) "/dev/$1" || return
-	head -c $((2 * MIB + 1536)) /dev/zero | tr '\0' '\345' |
-		dd of=/tmp/old bs=512 seek=2048 conv=notrunc || return
-	forget
-	is "$(sum "/dev/$1" 0 "$size")" "$(sha256sum </tmp/old)"
-}
-
 # trims DISK: what ext4 has no more use for, the host's file has not either (the
 # host looks).
 trims() {
