@@ -164,27 +164,8 @@ static inline ssize_t vhost_blk_vfs_iter_write(struct file *file,
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
-#include "vhost.h"
-
-/* A device that had an IOMMU kept it. */
-static inline void vhost_blk_clear_device_iotlb(struct vhost_dev *dev)
-{
-	struct vhost_iotlb *iotlb = dev->iotlb;
-	int i;
-
-	dev->iotlb = NULL;
-	for (i = 0; i < dev->nvqs; i++) {
-		struct vhost_virtqueue *vq = dev->vqs[i];
-
-		mutex_lock(&vq->mutex);
-		vq->iotlb = NULL;
-		memset(vq->meta_iotlb, 0, sizeof(vq->meta_iotlb));
-		mutex_unlock(&vq->mutex);
-	}
-	vhost_iotlb_free(iotlb);
-}
-
-#define vhost_clear_device_iotlb vhost_blk_clear_device_iotlb
+/* A queue may ask more than once, and doesn't remember. */
+#define vhost_blk_forget_miss(node) do { } while (0)
 #endif
 
 #endif

@@ -8,6 +8,8 @@
  *   vhost_virtqueue.mutex	one queue: its ring and everything that is
  *			said below to be protected by it.  Held by the worker
  *			while it takes requests and while it completes them.
+ *   vhost_blk.iotlb_sem	the IOTLB: for reading where addresses are
+ *			translated, for writing where it changes
  * Completion of the backend's I/O takes neither: it comes from any context
  * and only puts the request on vhost_blk_queue.done.
  */
@@ -19,6 +21,7 @@
 #include <linux/fs.h>
 #include <linux/llist.h>
 #include <linux/poll.h>
+#include <linux/rwsem.h>
 #include <linux/uio.h>
 #include <linux/vhost_blk.h>
 #include <linux/virtio_blk.h>
@@ -246,6 +249,7 @@ struct vhost_blk_queue {
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way
  * @disk: what is attached, or NULL; protected by dev.mutex
+ * @iotlb_sem: translations, where there is an IOMMU
  * @features: acknowledged by the guest; protected by dev.mutex
  * @writeback: of the configuration space; protected by dev.mutex
  * @capacity: that the guest has been told of last; protected by dev.mutex
@@ -260,6 +264,7 @@ struct vhost_blk {
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
 	struct workqueue_struct *wq;
 	struct vhost_blk_disk *disk;
+	struct rw_semaphore iotlb_sem;
 	u64 features;
 	bool writeback;
 	u64 capacity;
@@ -289,6 +294,26 @@ extern struct workqueue_struct *vhost_blk_wq;
 static inline struct vhost_blk_queue *to_queue(struct vhost_virtqueue *vq)
 {
 	return container_of(vq, struct vhost_blk_queue, vq);
+}
+
+/*
+ * Around all that translates addresses, and follows pointers to mappings.  The
+ * mutex of the queue is held.
+ */
+static inline void vhost_blk_iotlb_lock(struct vhost_blk_queue *q)
+{
+	struct vhost_dev *dev = q->vq.dev;
+
+	if (q->vq.iotlb)
+		down_read(&container_of(dev, struct vhost_blk, dev)->iotlb_sem);
+}
+
+static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
+{
+	struct vhost_dev *dev = q->vq.dev;
+
+	if (q->vq.iotlb)
+		up_read(&container_of(dev, struct vhost_blk, dev)->iotlb_sem);
 }
 
 /* device.c APIs: */
@@ -343,6 +368,8 @@ bool vhost_blk_may_write(const struct vhost_blk_queue *q, u64 first, u64 last);
 
 /* iotlb.c APIs: */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features);
+int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
+			struct vhost_iotlb_msg *msg);
 ssize_t vhost_blk_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t vhost_blk_write_iter(struct kiocb *iocb, struct iov_iter *from);
 __poll_t vhost_blk_poll(struct file *file, poll_table *wait);

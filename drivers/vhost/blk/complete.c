@@ -221,7 +221,9 @@ void vhost_blk_done_work(struct vhost_work *work)
 	blk_start_plug(&plug);
 	finish_done(q);
 	blk_finish_plug(&plug);
+	vhost_blk_iotlb_lock(q);
 	vhost_blk_publish(q);
+	vhost_blk_iotlb_unlock(q);
 	after_release(q);
 	mutex_unlock(&vq->mutex);
 }

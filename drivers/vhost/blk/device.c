@@ -35,7 +35,9 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 		blk->vqs[i] = &blk->queues[i].vq;
 	}
 	vhost_dev_init(&blk->dev, blk->vqs, VHOST_BLK_MAX_QUEUES, UIO_MAXIOV,
-		       VHOST_BLK_WEIGHT, VHOST_BLK_BYTE_WEIGHT, true, NULL);
+		       VHOST_BLK_WEIGHT, VHOST_BLK_BYTE_WEIGHT, true,
+		       vhost_blk_iotlb_msg);
+	init_rwsem(&blk->iotlb_sem);
 	vhost_blk_resize_init(blk);
 	blk->writeback = true;
 	file->private_data = blk;

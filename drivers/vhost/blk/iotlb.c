@@ -2,17 +2,47 @@
 /*
  * Behind an IOMMU (VIRTIO_F_ACCESS_PLATFORM) the addresses in the rings are
  * the guest's I/O virtual ones.  The VMM translates them: it reads misses from
- * the file, and writes updates and invalidations to it, all of which the vhost
- * core does.
+ * the file, and writes updates and invalidations to it.
  *
- * What is left to do is to see to it that an invalidation which has been
- * acknowledged holds for the requests in flight too.
+ * An invalidation that has been acknowledged holds for the requests in flight
+ * too.
  */
 #include <linux/fs.h>
 #include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
+#include <linux/vhost_iotlb.h>
 
 #include "blk.h"
+
+/*
+ * The vhost core has functions for this and for what follows, but they hold the
+ * mutexes of all queues at once: more than lockdep has room for.
+ */
+static void clear_iotlb(struct vhost_dev *dev)
+{
+	struct vhost_iotlb *iotlb = dev->iotlb;
+	unsigned int i;
+
+	dev->iotlb = NULL;
+	for (i = 0; i < dev->nvqs; i++) {
+		struct vhost_virtqueue *vq = dev->vqs[i];
+
+		mutex_lock(&vq->mutex);
+		vq->iotlb = NULL;
+		memset(vq->meta_iotlb, 0, sizeof(vq->meta_iotlb));
+		/* They were I/O virtual addresses. */
+		vq->desc = NULL;
+		vq->avail = NULL;
+		vq->used = NULL;
+		mutex_unlock(&vq->mutex);
+	}
+	vhost_clear_msg(dev);
+	vhost_iotlb_free(iotlb);
+	wake_up_interruptible_poll(&dev->wait, EPOLLIN | EPOLLRDNORM);
+}
 
 /**
  * vhost_blk_iotlb_set - translate addresses, or don't
@@ -27,7 +57,7 @@ int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features)
 	if (features & (1ULL << VIRTIO_F_ACCESS_PLATFORM))
 		return vhost_init_device_iotlb(&blk->dev);
 	if (blk->dev.iotlb)
-		vhost_clear_device_iotlb(&blk->dev);
+		clear_iotlb(&blk->dev);
 	return 0;
 }
 
@@ -45,21 +75,6 @@ __poll_t vhost_blk_poll(struct file *file, poll_table *wait)
 	struct vhost_blk *blk = file->private_data;
 
 	return vhost_chr_poll(file, &blk->dev, wait);
-}
-
-/* The message that the core is about to read; false for no invalidation. */
-static bool peek_invalidation(struct iov_iter from, struct vhost_iotlb_msg *msg)
-{
-	size_t offset = offsetof(struct vhost_msg, iotlb);
-	int type;
-
-	if (!copy_from_iter_full(&type, sizeof(type), &from))
-		return false;
-	if (type == VHOST_IOTLB_MSG_V2)
-		offset = offsetof(struct vhost_msg_v2, iotlb);
-	iov_iter_advance(&from, offset - sizeof(type));
-	return copy_from_iter_full(msg, sizeof(*msg), &from) &&
-	       msg->type == VHOST_IOTLB_INVALIDATE && msg->size;
 }
 
 static bool may_write(struct vhost_blk *blk, const struct vhost_iotlb_msg *msg)
@@ -87,29 +102,107 @@ static bool may_write(struct vhost_blk *blk, const struct vhost_iotlb_msg *msg)
 static int finish_invalidation(struct vhost_blk *blk,
 			       const struct vhost_iotlb_msg *msg)
 {
-	int ret = 0;
+	int ret;
 
-	mutex_lock(&blk->dev.mutex);
-	if (may_write(blk, msg)) {
-		ret = vhost_blk_pause(blk);
-		if (!ret)
-			vhost_blk_resume(blk);
+	if (!may_write(blk, msg))
+		return 0;
+	ret = vhost_blk_pause(blk);
+	if (!ret)
+		vhost_blk_resume(blk);
+	return ret;
+}
+
+static bool owner_may_have(u64 addr, u64 size)
+{
+	return addr == (unsigned long)addr && size == (unsigned long)size &&
+	       access_ok((void __user *)(unsigned long)addr, size);
+}
+
+/* Nobody translates meanwhile: iotlb_sem is held. */
+static int change_iotlb(struct vhost_dev *dev, const struct vhost_iotlb_msg *msg)
+{
+	u64 last = msg->iova + msg->size - 1;
+	unsigned int i;
+
+	if (!dev->iotlb || !msg->size)
+		return -EFAULT;
+	/* Pointers to mappings that may be gone soon. */
+	for (i = 0; i < dev->nvqs; i++)
+		memset(dev->vqs[i]->meta_iotlb, 0,
+		       sizeof(dev->vqs[i]->meta_iotlb));
+	switch (msg->type) {
+	case VHOST_IOTLB_UPDATE:
+		if (!owner_may_have(msg->uaddr, msg->size))
+			return -EFAULT;
+		return vhost_iotlb_add_range(dev->iotlb, msg->iova, last,
+					     msg->uaddr, msg->perm);
+	case VHOST_IOTLB_INVALIDATE:
+		vhost_iotlb_del_range(dev->iotlb, msg->iova, last);
+		return 0;
+	default:
+		return -EINVAL;
 	}
-	mutex_unlock(&blk->dev.mutex);
+}
+
+#ifndef vhost_blk_forget_miss
+static void vhost_blk_forget_miss(struct vhost_msg_node *node)
+{
+	if (node->vq->iotlb_miss == node)
+		node->vq->iotlb_miss = NULL;
+}
+#endif
+
+/* The queues that waited for this mapping try again. */
+static void answer_misses(struct vhost_dev *dev,
+			  const struct vhost_iotlb_msg *msg)
+{
+	struct vhost_msg_node *node, *next;
+
+	spin_lock(&dev->iotlb_lock);
+	list_for_each_entry_safe(node, next, &dev->pending_list, node) {
+		u64 iova = node->msg.iotlb.iova;
+
+		if (iova < msg->iova || iova - msg->iova >= msg->size)
+			continue;
+		vhost_poll_queue(&node->vq->poll);
+		list_del(&node->node);
+		vhost_blk_forget_miss(node);
+		kfree(node);
+	}
+	spin_unlock(&dev->iotlb_lock);
+}
+
+/**
+ * vhost_blk_iotlb_msg - what the VMM wrote to the file
+ * @dev: the device
+ * @asid: 0, since there are no others
+ * @msg: an update or an invalidation
+ *
+ * Return: 0 or an error, of which the vhost core makes -EFAULT.
+ */
+int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
+			struct vhost_iotlb_msg *msg)
+{
+	struct vhost_blk *blk = container_of(dev, struct vhost_blk, dev);
+	int ret;
+
+	if (asid)
+		return -EINVAL;
+	mutex_lock(&dev->mutex);
+	down_write(&blk->iotlb_sem);
+	ret = change_iotlb(dev, msg);
+	up_write(&blk->iotlb_sem);
+	if (!ret && msg->type == VHOST_IOTLB_UPDATE)
+		answer_misses(dev, msg);
+	else if (!ret)
+		ret = finish_invalidation(blk, msg);
+	mutex_unlock(&dev->mutex);
 	return ret;
 }
 
 ssize_t vhost_blk_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct vhost_blk *blk = iocb->ki_filp->private_data;
-	struct vhost_iotlb_msg msg;
-	bool invalidation = peek_invalidation(*from, &msg);
-	ssize_t ret;
-	int error;
 
-	ret = vhost_chr_write_iter(&blk->dev, from);
-	if (ret < 0 || !invalidation)
-		return ret;
-	error = finish_invalidation(blk, &msg);
-	return error ? error : ret;
+	return vhost_chr_write_iter(&blk->dev, from);
 }

@@ -277,6 +277,7 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 	struct blk_plug plug;
 
 	mutex_lock(&vq->mutex);
+	vhost_blk_iotlb_lock(q);
 	disk = vhost_vq_get_backend(vq);
 	/* Once stopped and drained, the memory is not the device's any more. */
 	if (disk || q->inflight)
@@ -288,5 +289,6 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 		blk_finish_plug(&plug);
 		vhost_blk_owner_end(before);
 	}
+	vhost_blk_iotlb_unlock(q);
 	mutex_unlock(&vq->mutex);
 }
