@@ -26,7 +26,7 @@ set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 all='ioctl uapi config data layout errors ranges offload cache powerloss blocks readonly resize
-	swap iocontrol zoned zonedata notify drain stop live log regions hostile'
+	swap iocontrol zoned zonedata notify drain stop live log iotlb regions hostile'
 suites='' list=''
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb
