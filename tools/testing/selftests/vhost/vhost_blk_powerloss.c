@@ -468,7 +468,10 @@ TEST_F(powerloss, cut)
 	ASSERT_WELL(power_cut(&self->p));
 	ASSERT_WELL(power_stop(&self->p));
 	ASSERT_WELL(look(&self->p, &at, 0));
-	EXPECT_EQ(30 * SLOT_SECTORS, at.lost);
+	/* a file system may flush of its own accord, in between */
+	EXPECT_NE(0, at.lost);
+	if (!variant->opts.file)
+		EXPECT_EQ(30 * SLOT_SECTORS, at.lost);
 	ASSERT_WELL(look(&self->p, l, POWER_END));
 	EXPECT_EQ(0, l->lost);
 	ledger_free(&at);

@@ -81,7 +81,7 @@ static const char *make_fs(struct power *p)
 	if (system("command -v mkfs.ext4 >/dev/null 2>&1"))
 		return "no mkfs.ext4";
 	snprintf(command, sizeof(command),
-		 "mkfs.ext4 -q -F -b 1024 -N 16 -J size=1 -O ^resize_inode %s >&2",
+		 "mkfs.ext4 -q -F -b 1024 -N 16 -J size=1 -O ^resize_inode -E lazy_itable_init=0 %s >&2",
 		 p->dm.path);
 	if (system(command))
 		return "mkfs.ext4 fails";
