@@ -12,9 +12,11 @@ KDIR ?= /lib/modules/$(KVER)/build
 # A directory with the vhost.h of that kernel; fetched where it is not given
 VHOST_SRC ?=
 DESTDIR ?=
+# How often `make migrate` goes there and back
+LOOPS ?= 50
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest install uninstall dkms clean distclean-cache
+.PHONY: modules help demo check lint kunit selftest migrate install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -33,6 +35,7 @@ help:
 	@echo '  make lint       checkpatch, sparse, W=1, shellcheck'
 	@echo '  make kunit      unit tests in a User-Mode-Linux host'
 	@echo '  make selftest   the selftests in every test host'
+	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
 	@echo
 	@echo '  make clean            what was built in the checkout'
 	@echo '  make distclean-cache  also what was built and fetched in the cache directory'
@@ -45,6 +48,9 @@ check:
 
 lint kunit selftest:
 	$(VM)/check.sh $@
+
+migrate:
+	$(VM)/migrate.sh --loops $(LOOPS) uml-7.3-fast
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

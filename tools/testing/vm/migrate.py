@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0
+"""migrate.py DIR LOOPS: live migration, in the test host; see migrate.sh."""
+import os
+import re
+import subprocess
+import sys
+
+from loaded import LoadedGuest
+from vm import Failure, Tap, wait_for
+
+
+class Migrations(LoadedGuest):
+    """Everything that may happen to a guest that is moved."""
+
+    def __init__(self, directory):
+        super().__init__(directory, [
+            "-device", f"vhost-blk-pci,id=a,path={directory}/file,num-queues=2",
+            "-device", f"vhost-blk-pci,id=b,path={directory}/block,num-queues=2",
+            "-device", f"vhost-blk-pci,id=c,path={directory}/buffered,direct=off"])
+
+    def in_use(self):
+        """Nobody else gets hold of the disks."""
+        for device, name in (("a", "file"), ("b", "block")):
+            result = subprocess.run(
+                [os.environ["VHOST_E2E_QEMU"], "-accel", "tcg", "-nodefaults", "-display", "none",
+                 "-no-user-config", "-L", "/usr/share/qemu", "-L", "/usr/share/seabios",
+                 "-S", "-monitor", "stdio", "-device", f"vhost-blk-pci,path={self.dir}/{name}"],
+                input="quit\n", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                encoding="utf-8", timeout=60, check=False)
+            if result.returncode != 1 or "is in use already" not in result.stderr:
+                raise Failure(f"disk {device}: {result.returncode} {result.stderr}")
+
+    def move_often(self, loops):
+        for _ in range(2 * loops):
+            self.move()
+        return self.figures()
+
+    def start_slowly(self, uri):
+        """A migration that takes its time, seen half way."""
+        self.vm.qmp("migrate-set-parameters", max_bandwidth=2 << 20)
+        self.vm.qmp("migrate", uri=uri)
+
+        def half_way():
+            answer = self.vm.qmp("query-migrate")
+            if answer["status"] in ("completed", "failed", "cancelled"):
+                raise Failure(f"migration {answer}")
+            return answer.get("ram", {}).get("transferred", 0) > 1 << 20
+        wait_for("migration half way", half_way)
+        self.progress()
+
+    def go_on(self, expected):
+        """The migration came to nothing: the guest goes on where it is."""
+        answer = self.outcome(self.vm)
+        if answer["status"] != expected:
+            raise Failure(f"migration {answer}")
+        self.vm.qmp("migrate-set-parameters", max_bandwidth=1 << 40)
+        wait_for("guest that runs", lambda: self.vm.status() == "running")
+        self.progress()
+
+    def cancel(self):
+        target, uri = self.incoming()
+        self.start_slowly(uri)
+        self.vm.qmp("migrate_cancel")
+        self.go_on("cancelled")
+        target.finish(1, ".*")
+        self.in_use()
+
+    def target_dies(self):
+        target, uri = self.incoming()
+        self.start_slowly(uri)
+        target.kill()
+        self.go_on("failed")
+        self.vm.excuse("(.*(Broken pipe|reset by peer))?")
+        self.in_use()
+
+    def no_target(self):
+        devices = [o.replace(f"path={self.dir}/file", "path=/no/such")
+                   for o in self.machine.devices]
+        try:
+            self.incoming(devices)
+        except Failure as failure:
+            if "path: " not in str(failure):
+                raise
+        else:
+            raise Failure("a target without the file has started")
+        try:
+            self.vm.qmp("migrate", uri=f"unix:{self.machine.dir}/migration-{self.moves}")
+        except Failure:
+            pass
+        self.go_on("failed")
+        self.vm.excuse(".*Failed to connect.*")
+
+    def save(self, name):
+        """To a file; the guest has stopped then."""
+        state = f"{self.machine.dir}/{name}"
+        self.vm.qmp("migrate", uri=f"exec:cat >{state}")
+        if self.outcome(self.vm)["status"] != "completed" or self.vm.status() != "postmigrate":
+            raise Failure("not saved: " + self.vm.status())
+        return state
+
+    def save_and_restore(self):
+        state = self.save("state")
+        self.vm.quit()
+        self.vm = self.machine.start("-incoming", f"exec:cat {state}")
+        wait_for("guest that runs", lambda: self.vm.status() == "running")
+        self.progress()
+        os.remove(state)
+        self.in_use()
+
+    def save_and_go_on(self):
+        """The one that was saved is not lost by it."""
+        os.remove(self.save("copy"))
+        self.vm.qmp("cont")
+        self.progress()
+        self.in_use()
+
+    def move_while_paused(self):
+        """Its target doesn't run either, until it is told to."""
+        target, uri = self.incoming()
+        self.vm.qmp("stop")
+        self.vm.qmp("migrate", uri=uri)
+        if self.outcome(self.vm)["status"] != "completed":
+            raise Failure("migration failed: " + target.errors())
+        wait_for("target that is paused", lambda: target.status() == "paused")
+        self.vm.quit()
+        target.qmp("cont")
+        self.vm = target
+        self.progress()
+        self.in_use()
+
+    def dirty_kb(self):
+        """What the host has in its page cache, and not on the disk, of the files."""
+        number = os.stat(f"{self.dir}/buffered").st_dev
+        with open(f"/sys/kernel/debug/bdi/{os.major(number)}:{os.minor(number)}/stats",
+                  encoding="ascii") as file:
+            return int(re.search(r"BdiReclaimable: *(\d+) kB", file.read())[1])
+
+    def stop_flushes(self):
+        """Who goes on with the machine elsewhere finds all of its data."""
+        self.ask("dd if=/dev/urandom of=/dev/vdc bs=64k count=16 oflag=direct")
+        before = self.dirty_kb()
+        self.vm.qmp("stop")
+        after = self.dirty_kb()
+        self.vm.qmp("cont")
+        if before < 1024 or after > 64:
+            raise Failure(f"{before} kB were dirty before the stop, {after} kB after it")
+
+    def toggle_cache(self):
+        cache = "cat /sys/block/vd[ab]/cache_type"
+        self.expect(cache, "write back write back")
+        self.expect("echo write through >/sys/block/vdb/cache_type", "")
+        self.move()
+        self.expect(cache, "write back write through")
+        self.expect("echo write back >/sys/block/vdb/cache_type", "")
+        self.expect("echo write through >/sys/block/vda/cache_type", "")
+        self.move()
+        self.expect(cache, "write through write back")
+
+
+def main():
+    directory, loops = sys.argv[1], int(sys.argv[2])
+    tap = Tap()
+    guest = Migrations(directory)
+    tap.check("a guest starts, with its load", guest.boot)
+    if not guest.vm:
+        tap.end()
+    tap.check("nobody else gets its disks", guest.in_use)
+    tap.check(f"there and back {loops} times", guest.move_often, loops)
+    tap.check("nobody else gets the disks of the target", guest.in_use)
+    tap.check("a migration that is cancelled half way", guest.cancel)
+    tap.check("a target that dies half way", guest.target_dies)
+    tap.check("a target that doesn't start", guest.no_target)
+    tap.check("saved to a file and restored", guest.save_and_restore)
+    tap.check("saved to a file, and the saved one goes on", guest.save_and_go_on)
+    tap.check("stopped and continued 20 times", guest.stop_and_go_on)
+    tap.check("a stop flushes", guest.stop_flushes)
+    tap.check("moved while it is paused", guest.move_while_paused)
+    tap.check("the cache mode moves with it, there and back", guest.toggle_cache)
+    guest.conclude(tap)
+    print("# " + guest.figures())
+    tap.end()
+
+
+main()
