@@ -22,6 +22,7 @@
 #   e2e-zoned         a zoned disk and a file system on it
 #   qtest             QEMU's own qtests of virtio-blk, on vhost-blk-pci
 #   migrate           a guest under load is moved between two QEMUs
+#   memory            a guest behind an IOMMU, and one whose memory is plugged
 #   qemu-10.0         the QEMU device, compiled in the newer QEMU
 #
 # VHOST_BLK_LONG=1 runs the selftests with their long loops everywhere.
@@ -34,7 +35,7 @@ exec </dev/null
 
 # The long ones first, so that none is left alone at the end; cold, each after
 # what it needs has had time to be built.
-all=(lint selftest-tcg selftest-uml-7.3 harness model kunit e2e e2e-live e2e-fs migrate
+all=(lint selftest-tcg selftest-uml-7.3 harness model kunit e2e e2e-live e2e-fs migrate memory
 	selftest-uml-6.1 module selftest-uml-7.3-smp e2e-zoned qtest qemu-10.0)
 (($#)) || set -- "${all[@]}"
 groups=()
@@ -63,6 +64,7 @@ recipe() {
 	e2e-*) echo "kernel guest guest-full qemu selftest : e2e.sh ${1#e2e-}" ;;
 	qtest) echo "kernel qemu : checks/qtest.sh" ;;
 	migrate) echo "kernel guest qemu python : migrate.sh --loops 1" ;;
+	memory) echo "kernel guest qemu python : memory.sh" ;;
 	qemu-10.0) echo "kernel qemu : checks/qemu.sh 10.0" ;;
 	esac
 }
@@ -78,7 +80,7 @@ for group in "${groups[@]}"; do
 	case $group in
 	lint | kunit) hosts+=(uml-7.3) ;;
 	selftest-uml-*) hosts+=("${group#selftest-}") ;;
-	e2e | e2e-* | qtest | migrate) hosts+=(uml-7.3 qemu-7.2) ;;
+	e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
 	esac
 done
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)

@@ -28,7 +28,7 @@ done
 # What init loads; what is loaded on demand; and what busybox lacks or does
 # otherwise.  (The shell of busybox prefers its own applets to any program.)
 modules=(virtio_pci virtio_blk qemu_fw_cfg)
-demand=() programs=() metapackage=linux-image-amd64
+demand=(virtio_mem) programs=() metapackage=linux-image-amd64
 if [[ $kind == full ]]; then
 	metapackage=linux-image-6.12-cloud-amd64
 	demand=(ext4 xfs btrfs)
