@@ -24,12 +24,11 @@ static const char *stop_each(struct guest *g)
 	return NULL;
 }
 
-typedef const char *stop_fn(struct guest *g);
-static stop_fn * const stops[] = { stop_running, stop_each };
+static const char *(*const stops[])(struct guest *g) = { stop_running, stop_each };
 
 /* Reads or writes on their way, then a stop. */
 static const char *fly_and_stop(struct guest *g, struct batch *b, struct rng *rng,
-				bool reads, stop_fn *stop)
+				bool reads, const char *(*stop)(struct guest *g))
 {
 	struct batch_opts opts = {
 		.per_queue = 32, .max_sectors = 16, .reads_only = reads, .writes_only = !reads,
