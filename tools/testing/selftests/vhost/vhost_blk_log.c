@@ -79,7 +79,7 @@ TEST_F_TIMEOUT(disk, random, 120)
 
 	ASSERT_WELL(boot_logged(&self->g, &opts, 24, &mix, &d));
 	ASSERT_TRUE(guest_has(&self->g, VHOST_F_LOG_ALL));
-	for (i = 0; i < scaled(40, 4); i++) {
+	for (i = 0; i < scaled(12, 4); i++) {
 		ASSERT_WELL(mix_round(&self->g, &mix, &self->rng));
 		ASSERT_LT(0, d.changed);
 		changed += d.changed;
@@ -130,7 +130,7 @@ TEST_F_TIMEOUT(disk, long_chains, 120)
 	unsigned int i;
 
 	ASSERT_WELL(boot_logged(&self->g, &opts, 0, &mix, &d));
-	for (i = 0; i < scaled(20, 2); i++)
+	for (i = 0; i < scaled(6, 2); i++)
 		ASSERT_WELL(mix_round(&self->g, &mix, &self->rng));
 	dirty_free(&self->g);
 }
@@ -160,7 +160,7 @@ TEST_F_TIMEOUT(flight, switched, 120)
 
 	dirty_attach(g, &d);
 	ASSERT_EQ(0, dirty_set_base(g));
-	for (i = 0; i < scaled(12, 3); i++) {
+	for (i = 0; i < scaled(6, 3); i++) {
 		/* on */
 		ASSERT_WELL(reads_in_flight(g, b, &self->rng));
 		ASSERT_EQ(0, dirty_switch(g, true));
@@ -212,7 +212,7 @@ TEST_F_TIMEOUT(flight, switched_under_load, 120)
 	dirty_attach(g, &d);
 	ASSERT_EQ(0, dirty_set_base(g));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, switch_often, g));
-	for (i = 0; i < scaled(40, 5); i++)
+	for (i = 0; i < scaled(12, 5); i++)
 		ASSERT_WELL(batch_round(g, &opts, &self->rng));
 	__atomic_store_n(&g->opts.serial, "vhost-blk-test", __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
@@ -231,7 +231,7 @@ TEST_F_TIMEOUT(flight, other_bitmap, 120)
 	dirty_attach(g, &d);
 	ASSERT_EQ(0, dirty_set_base(g));
 	ASSERT_EQ(0, dirty_switch(g, true));
-	for (i = 0; i < scaled(12, 3); i++) {
+	for (i = 0; i < scaled(6, 3); i++) {
 		uint8_t *old;
 		uint64_t k;
 

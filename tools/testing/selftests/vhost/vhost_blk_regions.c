@@ -14,7 +14,7 @@
 #include "traffic.h"
 
 #define MEM		(2U << 20)	/* a huge page, too */
-#define FIRST_GPA	(1ULL << 32)
+#define FIRST_GPA	0x100000000ULL
 #define ZEROES		BIT64(VIRTIO_BLK_F_WRITE_ZEROES)
 
 /* How many regions a table may have here */
@@ -72,7 +72,7 @@ TEST_F_TIMEOUT(disk, many, 120)
 		swap_regions(g, i, 1 + rng_below(&self->rng, i));
 	ASSERT_WELL(guest_boot(g));
 	TH_LOG("%u regions", n);
-	for (i = 0; i < scaled(20, 3); i++)
+	for (i = 0; i < scaled(8, 3); i++)
 		ASSERT_WELL(mix_round(g, &mix, &self->rng));
 	/* one descriptor over all of them, or as many as the disk has room for */
 	for (i = 0; i < 2; i++) {
@@ -245,7 +245,7 @@ static const char *use_memory(int fd, enum backend_kind kind, bool direct, struc
 		ring_reset(&g.ring[i], 0);
 	if (!why)
 		why = guest_boot(&g);
-	for (i = 0; !why && i < scaled(6, 2); i++)
+	for (i = 0; !why && i < scaled(3, 2); i++)
 		why = mix_round(&g, &mix, rng);
 	if (!why)
 		why = backend_compare_all(&b);

@@ -162,7 +162,7 @@ static void answer(struct guest *g, const struct vhost_iotlb_msg *msg)
 	       m->perm[first + n])
 		n++;
 	if (iommu_update(g, (uint64_t)first * m->page_size, (uint64_t)n * m->page_size))
-		complain(m, "an answer was refused", msg->iova);
+		complain(m, "an update was refused", msg->iova);
 }
 
 /* Anything, the rings too */

@@ -83,6 +83,7 @@ static void lay_out(struct builder *b, struct request *q, enum mix_kind kind)
 	static const enum place place[] = { PLACE_PACKED, PLACE_SCATTER, PLACE_ALIGNED };
 	unsigned int segs = b->o->max_segs ? b->o->max_segs : 8;
 	uint64_t room = q->out_len + q->in_len + 64;
+	bool may_indirect;
 
 	if (b->o->aligned || kind == MIX_ZEROES || !rng_below(b->rng, 4))
 		request_cut_usual(q);
@@ -99,8 +100,8 @@ static void lay_out(struct builder *b, struct request *q, enum mix_kind kind)
 		request_place(q, b->o->aligned ? PLACE_ALIGNED : place[rng_below(b->rng, 3)],
 			      b->rng);
 	}
-	request_set_indirect(q, guest_has(q->guest, VIRTIO_RING_F_INDIRECT_DESC) &&
-				rng_next(b->rng) & 1);
+	may_indirect = guest_has(q->guest, VIRTIO_RING_F_INDIRECT_DESC);
+	request_set_indirect(q, may_indirect && rng_next(b->rng) & 1);
 	request_arm(q, rng_next(b->rng));
 	if (kind == MIX_ZEROES)
 		put_range(b, q);
