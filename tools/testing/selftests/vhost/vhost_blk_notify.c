@@ -87,10 +87,11 @@ TEST_F_TIMEOUT(notify, in_batches, 600)
 	report(_metadata, t.ring);
 	EXPECT_LE(t.ring->stats.calls, t.total);
 	/*
-	 * A device that is at work does not want to be told of more of it.  By
-	 * flags that shows only where it is interrupted at work: rarely.
+	 * A device that is at work does not want to be told of more of it.  That
+	 * shows only where one of the two is interrupted at work: on one CPU,
+	 * and in a short run, perhaps never.
 	 */
-	if (variant->event_idx || t.total >= 100000)
+	if (t.total >= 100000)
 		EXPECT_GT(t.ring->stats.kicks_saved, 0);
 }
 
