@@ -120,7 +120,7 @@ class Hotplug(LoadedGuest):
         self.resize(128)
         wait_for("use of the new memory", lambda: self.used() > 500)
         result = f"{self.used()} pages of it in use"
-        self.resize(384)
+        self.resize(256)
         self.resize(64)
         self.resize(0)
         return result
