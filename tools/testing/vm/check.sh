@@ -35,8 +35,8 @@ exec </dev/null
 
 # The long ones first, so that none is left alone at the end; cold, each after
 # what it needs has had time to be built.
-all=(lint selftest-tcg selftest-uml-7.3 harness model kunit e2e e2e-live e2e-fs migrate memory
-	selftest-uml-6.1 module selftest-uml-7.3-smp e2e-zoned qtest qemu-10.0)
+all=(selftest-tcg lint selftest-uml-7.3 e2e-fs e2e-live memory migrate e2e selftest-uml-6.1
+	selftest-uml-7.3-smp e2e-zoned qtest module harness model kunit qemu-10.0)
 (($#)) || set -- "${all[@]}"
 groups=()
 for group; do
