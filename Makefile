@@ -24,7 +24,7 @@ modules:
 help:
 	@echo 'Two commands that do all their own set-up, as root on a Debian 12 machine:'
 	@echo '  make demo       a guest runs fio on vhost-blk, next to QEMU'\''s own virtio-blk'
-	@echo '  make check      every test there is; GROUPS="lint kunit" for some of them'
+	@echo '  make check      all tests but the long ones; GROUPS="lint kunit" for some'
 	@echo
 	@echo 'On a host with module support:'
 	@echo '  make            the module for the running kernel (KVER=, KDIR=, VHOST_SRC=)'
