@@ -43,7 +43,7 @@ if ((!inside)); then
 	kind=full
 	[[ $part == basic || $part == live ]] && kind=small
 	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" "$kind" | tail -n 1)
-	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 900 -- "$0" --inside "$part"
+	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 2400 -- "$0" --inside "$part"
 fi
 
 qemu=$VHOST_E2E_QEMU object=$VHOST_E2E_OBJECT guest=$VHOST_E2E_GUEST

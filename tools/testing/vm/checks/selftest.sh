@@ -16,15 +16,15 @@ short=(--short)
 # Hundreds, where the vhost core allows 64 by itself
 regions=(--append vhost.max_mem_regions=509)
 case $host in
-tcg) "$VB_VM/tcg-run.sh" --timeout 1200 -- ./run.sh "${short[@]}" ;;
+tcg) "$VB_VM/tcg-run.sh" --timeout 2700 -- ./run.sh "${short[@]}" ;;
 uml-7.3)
 	# So many in each of its modes that more than a million come together.
 	export VHOST_TEST_REQUESTS=${VHOST_TEST_REQUESTS:-1200000}
-	"$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 1200 -- ./run.sh
+	"$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 2700 -- ./run.sh
 	;;
 uml-7.3-smp)
-	"$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 1200 -- ./run.sh "${short[@]}" \
+	"$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 2700 -- ./run.sh "${short[@]}" \
 		ioctl data cache swap zonedata notify drain stop live log iotlb regions hostile
 	;;
-*) "$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 1200 -- ./run.sh "${short[@]}" ;;
+*) "$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 2700 -- ./run.sh "${short[@]}" ;;
 esac
