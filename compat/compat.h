@@ -76,9 +76,14 @@ struct virtio_blk_zone_report {
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#include <linux/blkdev.h>
+
 #include "vhost.h"
 
 #define vhost_init_device_iotlb(dev) vhost_init_device_iotlb(dev, true)
+
+#define bdev_zone_is_seq(bdev, sector) \
+	disk_zone_is_seq((bdev)->bd_disk, sector)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -105,15 +110,9 @@ static inline long vhost_worker_ioctl(struct vhost_dev *dev, unsigned int ioctl,
 }
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-#include <linux/blkdev.h>
-
-#define bdev_zone_is_seq(bdev, sector) \
-	disk_zone_is_seq((bdev)->bd_disk, sector)
-#endif
-
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #include <linux/eventfd.h>
+#include <linux/fs.h>
 
 static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 {
@@ -122,10 +121,6 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 
 /* vq_err() of an older vhost.h still says eventfd_signal(ctx, 1). */
 #define eventfd_signal(ctx, ...) vhost_blk_eventfd_signal(ctx)
-#endif
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
-#include <linux/fs.h>
 
 /* Freeze protection was the caller's. */
 static inline ssize_t vhost_blk_vfs_iter_write(struct file *file,

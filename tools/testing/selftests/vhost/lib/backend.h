@@ -98,4 +98,6 @@ int nullb_put(struct backend *b, const char *name, const char *value);
 const char *nullb_path(struct backend *b);
 void nullb_remove(struct backend *b);
 
+int put_attr(const char *dir, const char *name, const char *value);
+
 #endif /* VHOST_TEST_BACKEND_H */

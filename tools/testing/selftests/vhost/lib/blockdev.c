@@ -50,7 +50,8 @@ void loop_detach(int loop)
 	close(loop);
 }
 
-static int put(const char *dir, const char *name, const char *value)
+/* Write to a file of sysfs, configfs or a control group. */
+int put_attr(const char *dir, const char *name, const char *value)
 {
 	char path[256];
 	int fd, ret;
@@ -81,7 +82,7 @@ static int get_index(const char *dir)
 
 int nullb_put(struct backend *b, const char *name, const char *value)
 {
-	return put(b->nullb, name, value);
+	return put_attr(b->nullb, name, value);
 }
 
 /* Where its node is, while it is powered */
@@ -98,7 +99,7 @@ const char *nullb_path(struct backend *b)
 static const char *configure(struct backend *b, const struct nullb_attr *attr)
 {
 	for (; attr && attr->name; attr++) {
-		if (put(b->nullb, attr->name, attr->value)) {
+		if (put_attr(b->nullb, attr->name, attr->value)) {
 			snprintf(b->why, sizeof(b->why), "null_blk here has no %s=%s",
 				 attr->name, attr->value);
 			return b->why;
@@ -141,7 +142,7 @@ const char *nullb_create(struct backend *b, uint64_t bytes, unsigned int delay_n
 
 void nullb_remove(struct backend *b)
 {
-	put(b->nullb, "power", "0");
+	put_attr(b->nullb, "power", "0");
 	rmdir(b->nullb);
 	b->nullb[0] = '\0';
 }

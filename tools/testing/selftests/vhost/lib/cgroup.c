@@ -9,30 +9,17 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "cgroup.h"
 
 #define ROOT	"/sys/fs/cgroup"
-
-static int put(const char *dir, const char *file, const char *text)
-{
-	char path[256];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
 
 const char *cgroup_enter(struct cgroup *c)
 {
 	char pid[16];
 
 	c->dir[0] = '\0';
-	if (put(ROOT, "cgroup.subtree_control", "+io +memory"))
+	if (put_attr(ROOT, "cgroup.subtree_control", "+io +memory"))
 		return "no cgroup2 with io and memory on " ROOT;
 	snprintf(c->dir, sizeof(c->dir), ROOT "/vhost-test-%d", getpid());
 	if (mkdir(c->dir, 0755)) {
@@ -40,7 +27,7 @@ const char *cgroup_enter(struct cgroup *c)
 		return "no control group can be made";
 	}
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	return put(c->dir, "cgroup.procs", pid) ? "the control group can't be entered" : NULL;
+	return put_attr(c->dir, "cgroup.procs", pid) ? "the control group can't be entered" : NULL;
 }
 
 void cgroup_leave(struct cgroup *c)
@@ -51,7 +38,7 @@ void cgroup_leave(struct cgroup *c)
 	if (!c->dir[0])
 		return;
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	put(ROOT, "cgroup.procs", pid);
+	put_attr(ROOT, "cgroup.procs", pid);
 	/* threads of the kernel's that were in it may still be on their way out */
 	for (tries = 0; rmdir(c->dir) && errno == EBUSY && tries < 100; tries++)
 		usleep(10000);
@@ -63,7 +50,7 @@ int cgroup_io_max(struct cgroup *c, dev_t dev, const char *limit)
 	char text[128];
 
 	snprintf(text, sizeof(text), "%u:%u %s", major(dev), minor(dev), limit);
-	return put(c->dir, "io.max", text);
+	return put_attr(c->dir, "io.max", text);
 }
 
 static uint64_t field(const char *line, const char *name)

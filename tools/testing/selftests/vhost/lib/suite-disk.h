@@ -56,12 +56,4 @@ FIXTURE_TEARDOWN(disk)
 		TH_LOG("at the end: %s", why);
 }
 
-/* The guest of a test, running */
-#define BOOT(...) do {							\
-	struct guest_opts opts_ = { .backend = &self->b, __VA_ARGS__ };	\
-									\
-	guest_init(&self->g, &opts_);					\
-	ASSERT_WELL(guest_boot(&self->g));				\
-} while (0)
-
 #endif /* VHOST_TEST_SUITE_DISK_H */

@@ -100,14 +100,6 @@ FIXTURE_TEARDOWN(ranges)
 		TH_LOG("at the end: %s", why);
 }
 
-/* The guest of a test, running */
-#define BOOT(...) do {							\
-	struct guest_opts opts_ = { .backend = &self->b, __VA_ARGS__ };	\
-									\
-	guest_init(&self->g, &opts_);					\
-	ASSERT_WELL(guest_boot(&self->g));				\
-} while (0)
-
 #define RANGE(type, sector, sectors, flags, status)			\
 	ASSERT_WELL(range_run(&self->g.ring[0], type, sector, sectors, flags, status))
 

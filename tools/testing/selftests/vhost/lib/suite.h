@@ -26,4 +26,12 @@ static inline unsigned int scaled(unsigned int full, unsigned int small)
 	return getenv("VHOST_TEST_SHORT") ? small : full;
 }
 
+/* The guest of a test whose fixture has `b` and `g`, running */
+#define BOOT(...) do {							\
+	struct guest_opts opts_ = { .backend = &self->b, __VA_ARGS__ };	\
+									\
+	guest_init(&self->g, &opts_);					\
+	ASSERT_WELL(guest_boot(&self->g));				\
+} while (0)
+
 #endif /* VHOST_TEST_SUITE_H */
