@@ -5,6 +5,9 @@
 # checkpatch --strict over the kernel's C files, sparse with endian checks and
 # W=1 over the driver on both ends of the kernel range, shellcheck over every
 # shell script.  Clean means: not one message.
+#
+# What was found clean is remembered in the cache under everything the verdict
+# depends on, and not looked at again until one of these changes.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -14,6 +17,25 @@ set -euo pipefail
 PATH=$VB_BUILD_PATH
 cd "$VB_TOP"
 tree=$("$VB_VM/fetch-source.sh" 7.3)
+
+clean=$VB_CACHE/lint
+mkdir -p "$clean"
+find "$clean" -type f -mtime +30 -delete
+
+# lint KEY NAME COMMAND…: one result, remembered under KEY when it is good.
+lint() {
+	local key=$1
+	shift
+	if [[ -e $clean/$key ]]; then
+		touch "$clean/$key"
+		tap_result 0 "$1"
+		return
+	fi
+	tap_run "$@"
+	if ((tap_status == 0)); then
+		touch "$clean/$key"
+	fi
+}
 
 # The files of the checkout, and nothing that a build left there.
 files() {
@@ -32,37 +54,56 @@ ignored() {
 }
 
 # QEMU's sources have QEMU's own style.
+kernel=$(<"$tree/.debian-version")
 while IFS= read -r file; do
+	ignore=$(ignored "$file")
 	# Without GIT_DIR it would look up licences in a kernel repository.
-	GIT_DIR=/nonexistent tap_run "checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
-		--terse --no-summary --quiet --ignore "$(ignored "$file")" -f "$file"
+	GIT_DIR=/nonexistent lint "$(cache_key checkpatch "$kernel" "$ignore" "as $file" "$file")" \
+		"checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
+		--terse --no-summary --quiet --ignore "$ignore" -f "$file"
 done < <(files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
 	'*Kconfig' '*Makefile')
 
+scripts=()
 while IFS= read -r file; do
 	if [[ $file == *.sh ]] || head -c 32 "$file" | grep -qaE '^#!.*\b(ba|da)?sh\b'; then
-		tap_run "shellcheck $file" shellcheck -x -P SCRIPTDIR "$file"
+		scripts+=("$file")
 	fi
 done < <(files)
+# A script is read with those that it sources.
+key=$(cache_key "$(shellcheck --version)" "${scripts[@]}")
+for file in "${scripts[@]}"; do
+	lint "$key-${file//\//-}" "shellcheck $file" shellcheck -x -P SCRIPTDIR "$file"
+done
+
+# quiet STATUS DIR LOG: the build in DIR ended well, and said nothing about the
+# driver; about the kernel's headers is not ours.
+# shellcheck disable=SC2317 # called by tap_run
+quiet() {
+	(($1 == 0)) || { echo "it was not run over the driver: see $3"; return 1; }
+	awk -v tree="$2/tree/" '/(warning|error):/ && index($0, "vhost/blk/") {
+		sub(tree, ""); print; bad = 1 } END { exit bad }' "$3"
+}
 
 # analyse NAME KERNELBUILD VHOSTSOURCE MAKE-ARGUMENT…: what gcc W=1 (and sparse,
-# with C=2) say about the driver; about the kernel's headers is not ours.
+# with C=2) say about the driver.
 analyse() {
-	local name=$1 out log status=0
+	local name=$1 out log key status=0
 	shift
+	key=$(cache_key "$*" "$kernel" "$(gcc --version)" "$(sparse --version)" "$VB_VM/checks/lint.sh" \
+		"$VB_TOP"/tools/{build-module,overlay}.sh "$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" \
+		"$VB_TOP/include/uapi/linux/vhost_blk.h")
 	out=$(scratch_dir)
 	log=$VB_CACHE/log/lint-${name##* }.log
-	run_logged "$name" "$log" "$VB_TOP/tools/build-module.sh" "$1" "$2" "$out" \
-		-j"$(nproc)" W=1 "${@:3}" || status=$?
-	# make goes on without a sparse that is too old for the kernel.
-	if [[ " $* " == *" C=2 "* ]] && ! grep -q '^  CHECK .*main.c' "$log"; then
-		status=1
+	if [[ ! -e $clean/$key ]]; then
+		run_logged "$name" "$log" "$VB_TOP/tools/build-module.sh" "$1" "$2" "$out" \
+			-j"$(nproc)" W=1 "${@:3}" || status=$?
+		# make goes on without a sparse that is too old for the kernel.
+		if [[ " $* " == *" C=2 "* ]] && ! grep -q '^  CHECK .*main.c' "$log"; then
+			status=1
+		fi
 	fi
-	tap_result "$status" "$name: run over the driver"
-	# shellcheck disable=SC2016 # awk's variables
-	tap_run "$name: clean" \
-		awk -v tree="$out/tree/" '/(warning|error):/ && index($0, "vhost/blk/") {
-			sub(tree, ""); print; bad = 1 } END { exit bad }' "$log"
+	lint "$key" "$name" quiet "$status" "$out" "$log"
 	rm -rf "$out"
 }
 

@@ -6,10 +6,14 @@
 
 tap_count=0
 tap_failed=0
+# Of the last result
+tap_status=0
 
 # tap_result STATUS NAME
 tap_result() {
 	tap_count=$((tap_count + 1))
+	# shellcheck disable=SC2034 # for who asks
+	tap_status=$1
 	if [[ $1 == 0 ]]; then
 		echo "ok $tap_count $2"
 	else
