@@ -14,7 +14,8 @@
 #   module            the module for Debian's stock kernel: build, layouts, load
 #   model             the selftests themselves, on a model of the device
 #   selftest          the selftests in all hosts; one alone: selftest-uml-7.3,
-#                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg
+#                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg; and
+#                     selftest-full, the long loops of some of them
 #   e2e               QEMU and a guest that runs fio
 #   e2e-live          the same while QEMU is told to swap, resize, unplug, reset;
 #                     and boots by SeaBIOS and UEFI
@@ -25,7 +26,7 @@
 #   migrate           a guest under load is moved between two QEMUs
 #   memory            a guest behind an IOMMU, and one whose memory is plugged
 #
-# VHOST_BLK_LONG=1 runs the selftests with their long loops everywhere.
+# VHOST_BLK_LONG=1 runs each suite of the selftests in every host, with long loops.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -35,7 +36,7 @@ exec </dev/null
 
 # The long ones first, so that none is left alone at the end; cold, each after
 # what it needs has had time to be built.
-all=(selftest-tcg lint selftest-uml-7.3 e2e-fs e2e-live e2e selftest-uml-6.1
+all=(selftest-tcg lint selftest-full selftest-uml-7.3 e2e-fs e2e-live e2e selftest-uml-6.1
 	selftest-uml-7.3-smp e2e-zoned qtest module harness model kunit qemu-10.0)
 # These are asked for by name: together they take four minutes, and migration
 # under TCG depends on a QEMU that damages guests (see migration.rst).
@@ -44,7 +45,7 @@ named=(memory migrate)
 groups=()
 for group; do
 	case $group in
-	selftest) groups+=(selftest-{uml-7.3,uml-6.1,uml-7.3-smp,tcg}) ;;
+	selftest) groups+=(selftest-{full,uml-7.3,uml-6.1,uml-7.3-smp,tcg}) ;;
 	*)
 		[[ " ${all[*]} ${named[*]} " == *" $group "* ]] || { usage >&2; die "no such group: $group"; }
 		groups+=("$group")
@@ -81,7 +82,7 @@ for group in "${groups[@]}"; do
 		packages+=("$word")
 	done
 	case $group in
-	lint | kunit) hosts+=(uml-7.3) ;;
+	lint | kunit | selftest-full) hosts+=(uml-7.3) ;;
 	selftest-uml-*) hosts+=("${group#selftest-}") ;;
 	e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
 	esac

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: run.sh [--short] [--model] [--list] [SUITE…]
+# Usage: run.sh [--short] [--model] [--list] [--but SUITE]… [SUITE…]
 #
 # Runs the vhost-blk selftests on this kernel, as root, and prints one TAP
 # stream.  Any POSIX shell will do, busybox's too; so do its small tools.
@@ -8,6 +8,7 @@
 #   --short  the form for slow hosts: fewer sizes, layouts and requests
 #   --model  on the model device of the test programs, not on /dev/vhost-blk
 #   --list   the tests, one a line, and nothing is run
+#   --but SUITE  without this one
 #
 # The suite `model` is run by name alone: it tests the tests, and needs neither
 # the device nor root.
@@ -27,7 +28,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 all='ioctl uapi config data layout errors ranges offload cache powerloss blocks readonly resize
 	swap iocontrol zoned zonedata notify drain stop live log iotlb regions hostile'
-suites='' list=''
+suites='' list='' but=' '
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb
 
@@ -44,6 +45,11 @@ while [ $# -gt 0 ]; do
 	--short) export VHOST_TEST_SHORT=1 ;;
 	--model) export VHOST_TEST_MODEL=1 ;;
 	--list) list=1 ;;
+	--but)
+		[ $# -gt 1 ] || { usage >&2; exit 2; }
+		shift
+		but="$but${1#vhost_blk_} "
+		;;
 	-h | --help) usage; exit 0 ;;
 	-*) usage >&2; exit 2 ;;
 	*) suites="$suites ${1#vhost_blk_}" ;;
@@ -51,7 +57,15 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-for suite in ${suites:=$all}; do
+chosen=''
+for suite in ${suites:-$all}; do
+	case $but in
+	*" $suite "*) ;;
+	*) chosen="$chosen $suite" ;;
+	esac
+done
+suites=$chosen
+for suite in $suites; do
 	if [ ! -x "$here/vhost_blk_$suite" ]; then
 		echo "run.sh: no program vhost_blk_$suite (is it built?)" >&2
 		exit 2

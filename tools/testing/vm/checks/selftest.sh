@@ -1,30 +1,41 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: selftest.sh HOST
+# Usage: selftest.sh HOST | full
 #
-# The selftests in one test host: tcg, or the name of a UML host.  The slow
-# hosts run them with shorter loops, the one with two CPUs those suites where
-# something is done at the same time.
+# The selftests in one test host: tcg, or the name of a UML host; with short
+# loops, or with VHOST_BLK_LONG=1 in their long form, and each suite everywhere.
+#
+# `full` are the suites whose long loops are what is to be proved, in the main
+# host: every size, every split, and more than a million requests.  The host
+# with two CPUs runs what does several things at a time.  The stock kernel is
+# emulated: what is about the backend and not about the kernel's vhost core is
+# left to uml-6.1, which has the same sources.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-host=${1:?"usage: selftest.sh HOST"}
+host=${1:-}
+# run.sh's arguments for each host, in the short form
+declare -A short=(
+	[full]='data layout notify'
+	[uml-7.3]='--short --but data --but layout --but notify'
+	[uml-7.3-smp]='--short ioctl data cache swap zonedata notify drain stop live log iotlb
+		regions hostile'
+	[uml-6.1]='--short'
+	[tcg]='--short --but cache --but powerloss --but blocks --but readonly --but resize
+		--but swap --but zoned --but zonedata'
+)
+[[ -v short[$host] ]] || { usage >&2; die "no such host: ${host:-(none)}"; }
+# As often in each of its modes that more than a million come together
+[[ $host == full ]] && export VHOST_TEST_REQUESTS=${VHOST_TEST_REQUESTS:-1200000}
+mapfile -t arguments < <(xargs -n 1 <<<"${short[$host]}")
+[[ -n ${VHOST_BLK_LONG:-} ]] && arguments=()
+
 cd "$("$VB_VM/checks/build-selftests.sh")"
-short=(--short)
-[[ -n ${VHOST_BLK_LONG:-} ]] && short=()
-# Hundreds, where the vhost core allows 64 by itself
-regions=(--append vhost.max_mem_regions=509)
-case $host in
-tcg) "$VB_VM/tcg-run.sh" --timeout 2700 -- ./run.sh "${short[@]}" ;;
-uml-7.3)
-	# So many in each of its modes that more than a million come together.
-	export VHOST_TEST_REQUESTS=${VHOST_TEST_REQUESTS:-1200000}
-	"$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 2700 -- ./run.sh
-	;;
-uml-7.3-smp)
-	"$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 2700 -- ./run.sh "${short[@]}" \
-		ioctl data cache swap zonedata notify drain stop live log iotlb regions hostile
-	;;
-*) "$VB_VM/uml-run.sh" "$host" "${regions[@]}" --timeout 2700 -- ./run.sh "${short[@]}" ;;
-esac
+if [[ $host == tcg ]]; then
+	"$VB_VM/tcg-run.sh" --timeout 2700 -- ./run.sh "${arguments[@]}"
+else
+	# Hundreds of regions, where the vhost core allows 64 by itself
+	"$VB_VM/uml-run.sh" "${host/full/uml-7.3}" --append vhost.max_mem_regions=509 \
+		--timeout 2700 -- ./run.sh "${arguments[@]}"
+fi
