@@ -16,8 +16,10 @@
 #ifndef VHOST_BLK_H
 #define VHOST_BLK_H
 
+#include <linux/atomic.h>
 #include <linux/bio.h>
 #include <linux/bvec.h>
+#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/llist.h>
 #include <linux/poll.h>
@@ -257,6 +259,10 @@ struct vhost_blk_queue {
  * @watched: @resize is to look again; protected by dev.mutex
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
+ * @end: stops and drains the device when its file is closed
+ * @quiet: it has
+ * @ended: it has, or the process that closes the file won't wait for it:
+ *	whichever comes second frees the device
  * @queues: all that there may be; only those with addresses are started
  */
 struct vhost_blk {
@@ -271,6 +277,9 @@ struct vhost_blk {
 	struct delayed_work resize;
 	bool watched;
 	struct eventfd_ctx *config_call;
+	struct work_struct end;
+	struct completion quiet;
+	atomic_t ended;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
 };
 
@@ -290,6 +299,9 @@ static_assert(sizeof(union vhost_blk_config) == 96);
 
 /* For what doesn't wait for a backend. */
 extern struct workqueue_struct *vhost_blk_wq;
+
+/* For what does. */
+extern struct workqueue_struct *vhost_blk_end_wq;
 
 static inline struct vhost_blk_queue *to_queue(struct vhost_virtqueue *vq)
 {
@@ -347,6 +359,11 @@ void vhost_blk_resize_init(struct vhost_blk *blk);
 void vhost_blk_resize_look(struct vhost_blk *blk);
 void vhost_blk_resize_watch(struct vhost_blk *blk);
 void vhost_blk_resize_end(struct vhost_blk *blk);
+
+/* end.c APIs: */
+void vhost_blk_end_init(struct vhost_blk *blk);
+void vhost_blk_shut_down(struct vhost_blk *blk);
+int vhost_blk_release(struct inode *inode, struct file *file);
 
 /* kick.c APIs: */
 void vhost_blk_handle_kick(struct vhost_work *work);

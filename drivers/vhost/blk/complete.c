@@ -155,6 +155,25 @@ static bool go_on(struct vhost_blk_req *req)
 	return more;
 }
 
+/* Nobody is left to be answered. */
+static bool abandoned(struct vhost_blk_queue *q)
+{
+	struct vhost_blk *blk = container_of(q->vq.dev, struct vhost_blk, dev);
+
+	return atomic_read(&blk->ended);
+}
+
+static void forget_done(struct vhost_blk_queue *q)
+{
+	struct vhost_blk_req *req, *next;
+
+	llist_for_each_entry_safe(req, next, llist_del_all(&q->done),
+				  done_node) {
+		req->busy = false;
+		release(req);
+	}
+}
+
 /* Take all that is done; vq->heads has room for every request of a queue. */
 static void finish_done(struct vhost_blk_queue *q)
 {
@@ -218,12 +237,16 @@ void vhost_blk_done_work(struct vhost_work *work)
 	struct blk_plug plug;
 
 	mutex_lock(&vq->mutex);
-	blk_start_plug(&plug);
-	finish_done(q);
-	blk_finish_plug(&plug);
-	vhost_blk_iotlb_lock(q);
-	vhost_blk_publish(q);
-	vhost_blk_iotlb_unlock(q);
+	if (abandoned(q)) {
+		forget_done(q);
+	} else {
+		blk_start_plug(&plug);
+		finish_done(q);
+		blk_finish_plug(&plug);
+		vhost_blk_iotlb_lock(q);
+		vhost_blk_publish(q);
+		vhost_blk_iotlb_unlock(q);
+	}
 	after_release(q);
 	mutex_unlock(&vq->mutex);
 }
@@ -239,14 +262,9 @@ void vhost_blk_orphan_work(struct work_struct *work)
 {
 	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
 						 orphan_work);
-	struct vhost_blk_req *req, *next;
 
 	mutex_lock(&q->vq.mutex);
-	llist_for_each_entry_safe(req, next, llist_del_all(&q->done),
-				  done_node) {
-		req->busy = false;
-		release(req);
-	}
+	forget_done(q);
 	after_release(q);
 	mutex_unlock(&q->vq.mutex);
 }

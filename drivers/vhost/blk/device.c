@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One open of /dev/vhost-blk: open, release and the ioctls.
+ * One open of /dev/vhost-blk: open and the ioctls.
  */
-#include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -39,39 +38,9 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 		       vhost_blk_iotlb_msg);
 	init_rwsem(&blk->iotlb_sem);
 	vhost_blk_resize_init(blk);
+	vhost_blk_end_init(blk);
 	blk->writeback = true;
 	file->private_data = blk;
-	return 0;
-}
-
-/* Stop, drain, and give back all but what the vhost core has. */
-static void shut_down(struct vhost_blk *blk)
-{
-	unsigned int i;
-
-	vhost_blk_stop(blk);
-	vhost_blk_resize_end(blk);
-	vhost_blk_drain_uninterruptible(blk);
-	vhost_dev_stop(&blk->dev);
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		vhost_blk_queue_free(&blk->queues[i]);
-	vhost_blk_disk_close(blk->disk);
-	blk->disk = NULL;
-	if (blk->config_call)
-		eventfd_ctx_put(blk->config_call);
-	blk->config_call = NULL;
-	blk->features = 0;
-	blk->writeback = true;
-}
-
-static int vhost_blk_release(struct inode *inode, struct file *file)
-{
-	struct vhost_blk *blk = file->private_data;
-
-	shut_down(blk);
-	vhost_dev_cleanup(&blk->dev);
-	destroy_workqueue(blk->wq);
-	kvfree(blk);
 	return 0;
 }
 
@@ -236,7 +205,7 @@ static long reset_owner(struct vhost_blk *blk)
 	umem = vhost_dev_reset_owner_prepare();
 	if (!umem)
 		return -ENOMEM;
-	shut_down(blk);
+	vhost_blk_shut_down(blk);
 	vhost_dev_reset_owner(&blk->dev, umem);
 	return 0;
 }

@@ -188,7 +188,8 @@ int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 
 	if (asid)
 		return -EINVAL;
-	mutex_lock(&dev->mutex);
+	if (mutex_lock_killable(&dev->mutex))
+		return -EINTR;
 	down_write(&blk->iotlb_sem);
 	ret = change_iotlb(dev, msg);
 	up_write(&blk->iotlb_sem);

@@ -29,9 +29,26 @@ static int __init vhost_blk_init(void)
 	if (!vhost_blk_wq)
 		return -ENOMEM;
 
+	/*
+	 * Not WQ_MEM_RECLAIM: it frees address spaces, which may wait for
+	 * anything.  What memory waits for is done before, elsewhere.
+	 */
+	vhost_blk_end_wq = alloc_workqueue("vhost_blk_end", WQ_UNBOUND,
+					   WQ_MAX_ACTIVE);
+	if (!vhost_blk_end_wq) {
+		ret = -ENOMEM;
+		goto destroy_wq;
+	}
+
 	ret = misc_register(&vhost_blk_misc);
 	if (ret)
-		destroy_workqueue(vhost_blk_wq);
+		goto destroy_end_wq;
+	return 0;
+
+destroy_end_wq:
+	destroy_workqueue(vhost_blk_end_wq);
+destroy_wq:
+	destroy_workqueue(vhost_blk_wq);
 	return ret;
 }
 module_init(vhost_blk_init);
@@ -39,6 +56,7 @@ module_init(vhost_blk_init);
 static void __exit vhost_blk_exit(void)
 {
 	misc_deregister(&vhost_blk_misc);
+	destroy_workqueue(vhost_blk_end_wq);
 	destroy_workqueue(vhost_blk_wq);
 }
 module_exit(vhost_blk_exit);

@@ -234,6 +234,7 @@ int vhost_blk_drain(struct vhost_blk *blk)
  * vhost_blk_drain_uninterruptible - the same, whoever is being killed
  * @blk: the device, stopped
  *
+ * A backend that hangs is no reason for the hung task detector to blame us.
  * When this returns nobody is left in vhost_blk_req_done() either, so the
  * queues may be freed once the worker has been flushed.
  */
@@ -242,7 +243,7 @@ void vhost_blk_drain_uninterruptible(struct vhost_blk *blk)
 	unsigned int i;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		wait_event(blk->queues[i].idle, is_idle(&blk->queues[i]));
+		wait_event_idle(blk->queues[i].idle, is_idle(&blk->queues[i]));
 	/* Pairs with rcu_read_lock() in vhost_blk_req_done(). */
 	synchronize_rcu();
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
