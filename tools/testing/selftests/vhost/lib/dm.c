@@ -80,6 +80,19 @@ const char *dm_replace(struct dm *d, uint64_t sectors, const char *target, const
 	return resume(d) ? "a device of device mapper can't be resumed" : NULL;
 }
 
+const char *dm_suspend(struct dm *d)
+{
+	struct call c = { .h.flags = DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG };
+
+	return call(d, DM_DEV_SUSPEND, &c) ? "a device of device mapper can't be suspended" :
+					     NULL;
+}
+
+const char *dm_resume(struct dm *d)
+{
+	return resume(d) ? "a device of device mapper can't be resumed" : NULL;
+}
+
 const char *dm_message(struct dm *d, const char *text)
 {
 	struct call c = { .h.flags = 0 };

@@ -15,6 +15,9 @@ struct dm {
 const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const char *params);
 /* Another table in the place of the one it has */
 const char *dm_replace(struct dm *d, uint64_t sectors, const char *target, const char *params);
+/* Requests wait from the one until the other. */
+const char *dm_suspend(struct dm *d);
+const char *dm_resume(struct dm *d);
 const char *dm_message(struct dm *d, const char *text);
 /* Waits until the last user has gone. */
 const char *dm_remove(struct dm *d);

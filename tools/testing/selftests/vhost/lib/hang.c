@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Backings that hang. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <linux/fs.h>
+
+#include "hang.h"
+
+/* Only a file system that is there for the tests is frozen. */
+static const char *open_mount(struct hang *h)
+{
+	char dir[sizeof(h->disk.path)], up[sizeof(dir) + 4];
+	struct stat st, above;
+	char *slash;
+
+	strcpy(dir, h->disk.path);
+	slash = strrchr(dir, '/');
+	*slash = '\0';
+	snprintf(up, sizeof(up), "%s/..", dir);
+	if (stat(dir, &st) || stat(up, &above) || st.st_dev == above.st_dev)
+		return "the files are on no file system of their own";
+	h->frozen = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (h->frozen < 0)
+		return "the directory of the files can't be opened";
+	/* tmpfs, for one, can't be */
+	if (ioctl(h->frozen, FIFREEZE, 0) || ioctl(h->frozen, FITHAW, 0))
+		return "the file system of the files can't be frozen";
+	return NULL;
+}
+
+static const char *open_dm(struct hang *h)
+{
+	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true };
+	const char *why = backend_open(&h->below, BACKEND_BDEV, true);
+	char params[256];
+
+	if (why)
+		return why;
+	snprintf(params, sizeof(params), "%s 0", h->below.path);
+	why = dm_create(&h->dm, h->below.size / 512, "linear", params);
+	if (why)
+		return why;
+	opts.path = h->dm.path;
+	return backend_open_as(&h->disk, &opts);
+}
+
+const char *hang_open(struct hang *h, bool file)
+{
+	const char *why;
+
+	memset(h, 0, sizeof(*h));
+	h->frozen = -1;
+	h->dm.control = -1;
+	h->disk.fd = -1;
+	h->disk.check_fd = -1;
+	h->disk.loop = -1;
+	h->disk.loop_file = -1;
+	h->below = h->disk;
+	if (!file)
+		return open_dm(h);
+	why = backend_open(&h->disk, BACKEND_FILE, false);
+	return why ? why : open_mount(h);
+}
+
+const char *hang_on(struct hang *h)
+{
+	const char *why = NULL;
+
+	if (h->frozen >= 0)
+		why = ioctl(h->frozen, FIFREEZE, 0) ? "FIFREEZE fails" : NULL;
+	else
+		why = dm_suspend(&h->dm);
+	h->on = !why;
+	return why;
+}
+
+const char *hang_off(struct hang *h)
+{
+	h->on = false;
+	if (h->frozen >= 0)
+		return ioctl(h->frozen, FITHAW, 0) ? "FITHAW fails" : NULL;
+	return dm_resume(&h->dm);
+}
+
+void hang_close(struct hang *h)
+{
+	if (h->on)
+		hang_off(h);
+	backend_close(&h->disk);
+	if (h->dm.control >= 0)
+		dm_remove(&h->dm);
+	backend_close(&h->below);
+	if (h->frozen >= 0)
+		close(h->frozen);
+}

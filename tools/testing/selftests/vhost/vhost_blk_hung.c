@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A backing that hangs: the VMM can be killed all the same, and what the
+ * requests in flight use stays until the backing answers; see "When the backend
+ * hangs" in Documentation/virt/vhost-blk/uapi.rst.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hang.h"
+#include "suite.h"
+#include "vmm.h"
+
+/* What the kernel allows requests of a process that is gone is 4 s. */
+#define SOON	20000
+#define LINGER	5500
+
+FIXTURE(hung) {
+	struct hang h;
+	struct vmm_opts opts;
+	int fd;		/* for the lock */
+};
+
+FIXTURE_VARIANT(hung) {
+	bool file;
+};
+
+FIXTURE_VARIANT_ADD(hung, bdev) {
+	.file = false,
+};
+
+FIXTURE_VARIANT_ADD(hung, file) {
+	.file = true,
+};
+
+FIXTURE_SETUP(hung)
+{
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device never has requests in flight");
+	why = hang_open(&self->h, variant->file);
+	if (why) {
+		hang_close(&self->h);
+		SKIP(return, "%s", why);
+	}
+	self->fd = backend_reopen(&self->h.disk, O_RDWR);
+	self->opts = (struct vmm_opts) {
+		.backend = &self->h.disk, .queues = 2, .writes_only = variant->file,
+	};
+}
+
+FIXTURE_TEARDOWN(hung)
+{
+	if (self->fd >= 0)
+		close(self->fd);
+	hang_close(&self->h);
+}
+
+/* Some device has the file still. */
+static bool in_use(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return true;
+	flock(fd, LOCK_UN);
+	return false;
+}
+
+static bool let_go(int fd)
+{
+	int i;
+
+	for (i = 0; i < SOON / 10 && in_use(fd); i++)
+		usleep(10000);
+	return i < SOON / 10;
+}
+
+/* References to the driver, where it is a module; else -1 */
+static int module_refs(void)
+{
+	FILE *f = fopen("/sys/module/vhost_blk/refcnt", "re");
+	int refs = -1;
+
+	if (f && fscanf(f, "%d", &refs) != 1)
+		refs = -1;
+	if (f)
+		fclose(f);
+	return refs;
+}
+
+static long remove_module(void)
+{
+	return syscall(SYS_delete_module, "vhost_blk", O_NONBLOCK) ? -errno : 0;
+}
+
+/* The process is gone; what it had is not, until the backing answers. */
+static const char *check_kept(int fd, struct vmm *v)
+{
+	if (!in_use(fd))
+		return "the backing is free while requests are in flight";
+	if (vmm_memory(v) < VMM_MEM)
+		return "the memory is free while requests are in flight";
+	if (!module_refs())
+		return "the module may be removed while requests are in flight";
+	if (module_refs() > 0 && remove_module() != -EWOULDBLOCK)
+		return "removal of the module isn't refused";
+	return NULL;
+}
+
+static const char *check_freed(int fd, struct vmm *v)
+{
+	int i;
+
+	if (!let_go(fd))
+		return "the backing is in use though it answers";
+	for (i = 0; i < SOON / 10 && vmm_memory(v) > VMM_MEM / 4; i++)
+		usleep(10000);
+	if (vmm_memory(v) < 0 || vmm_memory(v) > VMM_MEM / 4)
+		return "the memory isn't free though the backing answers";
+	for (i = 0; i < SOON / 10 && module_refs() > 0; i++)
+		usleep(10000);
+	return module_refs() > 0 ? "the module has references for ever" : NULL;
+}
+
+/* Another disk of another VMM, meanwhile */
+static const char *prove_other(void)
+{
+	struct backend other;
+	struct guest_opts opts = { .backend = &other };
+	struct guest g;
+	const char *why = backend_open(&other, BACKEND_FILE, false);
+
+	if (why)
+		return why;
+	guest_init(&g, &opts);
+	why = guest_prove(&g);
+	guest_destroy(&g);
+	backend_close(&other);
+	return why;
+}
+
+static void leave(struct guest *g)
+{
+	_exit(!g);
+}
+
+static const char *die_hanging(struct hang *h, int fd, struct vmm_opts *opts, int sig)
+{
+	struct vmm v;
+	const char *why = vmm_start(&v, opts);
+
+	if (!why)
+		why = hang_on(h);
+	if (!why)
+		why = vmm_load(&v);
+	if (!why)
+		why = sig ? vmm_kill(&v, SOON) : vmm_gone(&v, SOON);
+	if (!why)
+		why = check_kept(fd, &v);
+	/* nothing can be made on a file system that is frozen */
+	if (!why && h->frozen < 0)
+		why = prove_other();
+	if (!why)
+		why = hang_off(h);
+	if (!why)
+		why = check_freed(fd, &v);
+	vmm_forget(&v);
+	return why;
+}
+
+/* The same backing serves another VMM afterwards. */
+static const char *prove(struct backend *b)
+{
+	struct guest_opts opts = { .backend = b, .queues = 2 };
+	const char *why = backend_adopt(b, 0, b->size);
+	struct guest g;
+
+	if (why)
+		return why;
+	guest_init(&g, &opts);
+	why = guest_prove(&g);
+	guest_destroy(&g);
+	return why;
+}
+
+TEST_F_TIMEOUT(hung, kill, 90)
+{
+	ASSERT_WELL(die_hanging(&self->h, self->fd, &self->opts, SIGKILL));
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
+TEST_F_TIMEOUT(hung, exit, 90)
+{
+	self->opts.then = leave;
+	ASSERT_WELL(die_hanging(&self->h, self->fd, &self->opts, 0));
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
+/* Who lives on may use its memory for something else: it waits, however long. */
+TEST_F_TIMEOUT(hung, close, 90)
+{
+	struct vmm v;
+
+	self->opts.then = guest_close;
+	ASSERT_WELL(vmm_start(&v, &self->opts));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(vmm_load(&v));
+	ASSERT_FALSE(vmm_said(&v, LINGER));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_WELL(vmm_kill(&v, SOON));
+	ASSERT_FALSE(in_use(self->fd));
+	vmm_forget(&v);
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
+static void stop(struct guest *g)
+{
+	guest_set_running(g, 0);
+}
+
+static void swap(struct guest *g)
+{
+	guest_set_backend(g, g->opts.backend->fd, 0);
+}
+
+static void get_base(struct guest *g)
+{
+	uint16_t base;
+
+	ring_get_base(&g->ring[1], &base);
+}
+
+static void mem_table(struct guest *g)
+{
+	guest_set_mem_table(g);
+}
+
+static void reset_owner(struct guest *g)
+{
+	guest_ioctl(g, VHOST_RESET_OWNER, NULL);
+}
+
+static void log_on(struct guest *g)
+{
+	guest_set_features(g, g->features | BIT64(VHOST_F_LOG_ALL));
+}
+
+static void writethrough(struct guest *g)
+{
+	guest_set_writeback(g, 0);
+}
+
+/* Whatever waits for requests in flight can be killed while it does. */
+TEST_F_TIMEOUT(hung, killed_waiting, 120)
+{
+	static void (*const waits[])(struct guest *g) = {
+		guest_close, stop, swap, get_base, mem_table, reset_owner, log_on, writethrough,
+	};
+	struct vmm v[ARRAY_SIZE(waits)];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		self->opts.then = waits[i];
+		ASSERT_WELL(vmm_start(&v[i], &self->opts));
+	}
+	ASSERT_WELL(hang_on(&self->h));
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
+		ASSERT_WELL(vmm_load(&v[i]));
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		EXPECT_FALSE(vmm_said(&v[i], 20))
+			TH_LOG("number %u does not wait", i);
+		ASSERT_EQ(0, kill(v[i].pid, SIGKILL));
+	}
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		ASSERT_WELL(vmm_gone(&v[i], SOON));
+		ASSERT_WELL(check_kept(self->fd, &v[i]));
+	}
+	ASSERT_WELL(hang_off(&self->h));
+	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+		ASSERT_WELL(check_freed(self->fd, &v[i]));
+		vmm_forget(&v[i]);
+	}
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
+static size_t count(const uint8_t *p, size_t len, uint8_t byte)
+{
+	size_t n = 0;
+
+	while (len--)
+		n += *p++ == byte;
+	return n;
+}
+
+/* Memory that somebody else has too gets no answer any more: no status, no used ring. */
+TEST_F_TIMEOUT(hung, not_answered, 90)
+{
+	int memory = memfd_create("vhost-test", MFD_CLOEXEC);
+	uint8_t *ours, *before;
+	struct vmm v;
+
+	ASSERT_EQ(0, ftruncate(memory, VMM_MEM));
+	ours = mmap(NULL, VMM_MEM, PROT_READ, MAP_SHARED, memory, 0);
+	before = malloc(VMM_MEM);
+	ASSERT_NE(MAP_FAILED, ours);
+	self->opts.memory = memory;
+	self->opts.writes_only = true;
+	ASSERT_WELL(vmm_start(&v, &self->opts));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(vmm_load(&v));
+	ASSERT_WELL(vmm_kill(&v, SOON));
+	memcpy(before, ours, VMM_MEM);
+	/* the guest was there at all */
+	ASSERT_LT(0, count(before, VMM_MEM, STATUS_POISON));
+	ASSERT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_EQ(0, memcmp(before, ours, VMM_MEM));
+	vmm_forget(&v);
+	free(before);
+	close(memory);
+	munmap(ours, VMM_MEM);
+}
+
+TEST_HARNESS_MAIN
