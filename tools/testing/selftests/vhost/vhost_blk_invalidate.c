@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Behind an IOMMU: what is taken away from the device while requests are in
+ * flight, and what is given back.
+ */
+#define _GNU_SOURCE
+#include "suite-iotlb.h"
+#include "traffic.h"
+
+#define SLOW_US		(SLOW_NSEC / 1000)
+
+/* Requests in flight for as long as it takes to do something to them */
+FIXTURE(flying) {
+	struct backend b;
+	struct guest g;
+	struct iommu m;
+	struct rng rng;
+};
+
+FIXTURE_VARIANT(flying) {
+	enum backend_kind kind;
+	bool direct;
+	bool v2;
+};
+
+FIXTURE_VARIANT_ADD(flying, slow_v2) {
+	.kind = BACKEND_SLOW, .direct = true, .v2 = true,
+};
+
+FIXTURE_VARIANT_ADD(flying, file_buffered_v1) {
+	.kind = BACKEND_FILE, .direct = false, .v2 = false,
+};
+
+FIXTURE_SETUP(flying)
+{
+	const char *why = set_up(&self->b, &self->g, &self->rng, variant->kind,
+				 variant->direct);
+
+	if (why)
+		SKIP(return, "%s", why);
+	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
+}
+
+FIXTURE_TEARDOWN(flying)
+{
+	const char *why = tear_down(&self->b, &self->g, &self->m);
+
+	EXPECT_EQ(NULL, why)
+		TH_LOG("at the end: %s", why);
+}
+
+/* Anything may be taken away at any time, the rings too: nothing is lost or wrong. */
+TEST_F_TIMEOUT(flying, storm, 120)
+{
+	struct guest *g = &self->g;
+	struct mix_opts mix = mix_for(g);
+	unsigned int i;
+
+	ATTACH(4096);
+	self->m.chunk = 16;
+	self->m.storm = variant->kind == BACKEND_SLOW ? 40 : 3;
+	self->m.rng = self->rng;
+	ASSERT_WELL(iommu_boot(g, true));
+	for (i = 0; i < scaled(8, 3); i++) {
+		/* a quick device is done before anybody looks */
+		ASSERT_EQ(0, iommu_invalidate(g, 0, g->region[0].len));
+		ASSERT_WELL(mix_round(g, &mix, &self->rng));
+	}
+	EXPECT_LT(0, self->m.misses);
+}
+
+/* A read or write, aligned or bounced, on the first queue; it may not have begun yet. */
+static struct request *send_one(struct guest *g, unsigned int how, struct rng *rng)
+{
+	struct request *q = request_new(g, how & 1 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
+					64, 16 * SECTOR);
+
+	request_cut_usual(q);
+	request_place(q, how & 2 ? PLACE_SCATTER : PLACE_ALIGNED, rng);
+	request_arm(q, rng_next(rng));
+	guest_snapshot(g);
+	ring_add(&g->ring[0], q);
+	ring_kick_now(&g->ring[0]);
+	usleep(2000 + rng_below(rng, 3000));
+	return q;
+}
+
+/*
+ * What the device may write is taken away while it is in flight.  When that
+ * returns it is done, or it was never begun; nothing is written afterwards.
+ */
+TEST_F_TIMEOUT(flying, invalidated_in_flight, 120)
+{
+	struct guest *g = &self->g;
+	unsigned int i, done = 0;
+
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, false));
+	for (i = 0; i < scaled(16, 8); i++) {
+		uint64_t mark = g->bump;
+		struct request *q;
+		uint64_t off;
+
+		ASSERT_EQ(0, iommu_update(g, g->data_start, data_len(g)));
+		q = send_one(g, i, &self->rng);
+		/* all that it has, or its status alone */
+		off = q->seg[q->nout + q->nin - 1].gpa - self->m.base;
+		ASSERT_EQ(0, iommu_invalidate(g, i & 4 ? off : g->data_start,
+					      i & 4 ? 1 : data_len(g)));
+		guest_snapshot(g);
+		done += request_status(q) != STATUS_POISON;
+		usleep(variant->kind == BACKEND_SLOW ? 2 * SLOW_US : 2000);
+		/* the used ring is elsewhere: it may be written */
+		ASSERT_WELL(guest_compare(g));
+		if (request_status(q) == STATUS_POISON)
+			ASSERT_TRUE(iommu_wait_miss(g, 1000));
+		ASSERT_EQ(0, iommu_invalidate(g, g->data_start, data_len(g)));
+		ASSERT_WELL(ring_wait(&g->ring[0], 1, 20000));
+		ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
+		request_free(q);
+		guest_release(g, mark);
+	}
+	TH_LOG("%u of %u were done", done, i);
+	ASSERT_LT(i / 2, done);
+}
+
+/* Nothing that is in flight can write there: nobody waits. */
+TEST_F_TIMEOUT(flying, invalidated_elsewhere, 60)
+{
+	struct guest *g = &self->g;
+	unsigned int i, at_once = 0;
+
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, false));
+	ASSERT_EQ(0, iommu_update(g, g->data_start, data_len(g)));
+	for (i = 0; i < 10; i++) {
+		uint64_t mark = g->bump;
+		struct request *q = send_one(g, 0, &self->rng);
+
+		ASSERT_EQ(0, iommu_invalidate(g, g->region[0].len - 65536, 65536));
+		at_once += request_status(q) == STATUS_POISON;
+		ASSERT_WELL(ring_wait(&g->ring[0], 1, 20000));
+		ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
+		request_free(q);
+		guest_release(g, mark);
+	}
+	/* not ten: this host may have been busy with something else */
+	if (variant->kind == BACKEND_SLOW)
+		ASSERT_LE(5, at_once);
+}
+
+/* The first queue's used ring is out of reach, and nobody answers. */
+static const char *take_used(struct guest *g)
+{
+	uint64_t off = ring_off(g, g->ring[0].used);
+
+	g->iommu->perm[off / g->iommu->page_size] = 0;
+	return iommu_invalidate(g, off, 4096) ? "an invalidation was refused" : NULL;
+}
+
+static const char *give_used(struct guest *g)
+{
+	uint64_t off = ring_off(g, g->ring[0].used);
+
+	g->iommu->perm[off / g->iommu->page_size] = VHOST_ACCESS_RW;
+	return iommu_update(g, off, 4096) ? "an update was refused" : NULL;
+}
+
+/* A batch in flight on both queues, and the first one can't be told that it is done. */
+static const char *cut_off(struct guest *g, struct batch *b, struct rng *rng)
+{
+	struct batch_opts opts = { .per_queue = 16, .max_sectors = 8 };
+	const char *why;
+	uint16_t idx;
+
+	batch_build(b, g, &opts, rng);
+	why = batch_submit(b);
+	usleep(rng_below(rng, 4000));
+	if (!why)
+		why = take_used(g);
+	idx = ring_device_idx(&g->ring[0]);
+	if (!why)
+		why = ring_wait(&g->ring[1], ring_inflight(&g->ring[1]), 20000);
+	usleep(g->opts.backend->kind == BACKEND_SLOW ? 2 * SLOW_US : 2000);
+	if (!why && ring_device_idx(&g->ring[0]) != idx)
+		why = "a used ring was written that is out of reach";
+	if (!why && eventfd_drain(g->ring[0].err))
+		why = "the queue broke";
+	return why;
+}
+
+/* Completions that find no used ring come when it is back: none is lost or doubled. */
+TEST_F_TIMEOUT(flying, used_ring_gone, 120)
+{
+	struct guest *g = &self->g;
+	unsigned int i;
+	struct batch b;
+
+	ATTACH(4096);
+	self->m.chunk = 16;
+	ASSERT_WELL(iommu_boot(g, true));
+	for (i = 0; i < scaled(5, 2); i++) {
+		ASSERT_WELL(cut_off(g, &b, &self->rng));
+		ASSERT_WELL(give_used(g));
+		ASSERT_WELL(batch_wait(&b, 20000));
+		ASSERT_WELL(batch_check(&b));
+		batch_free(&b);
+	}
+}
+
+/* Those that were done, though nobody was told */
+static void adopt_writes(struct batch *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < b->n; i++) {
+		struct request *q = b->q[i];
+
+		if (q->type == VIRTIO_BLK_T_OUT && request_status(q) == VIRTIO_BLK_S_OK)
+			backend_model_write(b->guest->opts.backend, q->sector * SECTOR,
+					    q->data, q->len);
+	}
+}
+
+/* A stop doesn't wait for the used ring, and leaves nothing behind for the next start. */
+TEST_F_TIMEOUT(flying, stop_without_used_ring, 120)
+{
+	struct batch_opts opts = { .per_queue = 16 };
+	struct guest *g = &self->g;
+	unsigned int i;
+	uint8_t used[1024];
+	struct batch b;
+
+	ATTACH(4096);
+	self->m.chunk = 16;
+	ASSERT_WELL(iommu_boot(g, true));
+	for (i = 0; i < scaled(4, 2); i++) {
+		ASSERT_WELL(cut_off(g, &b, &self->rng));
+		ASSERT_EQ(0, guest_set_running(g, 0));
+		adopt_writes(&b);
+		batch_free(&b);
+		/* it is back too late: memory is the driver's since the stop */
+		memcpy(used, g->ring[0].used, sizeof(used));
+		ASSERT_WELL(give_used(g));
+		ring_kick_now(&g->ring[0]);
+		usleep(20000);
+		EXPECT_EQ(0, memcmp(used, g->ring[0].used, sizeof(used)));
+		ASSERT_WELL(check_repaired(g));
+		ASSERT_WELL(batch_round(g, &opts, &self->rng));
+	}
+}
+
+/* Nor does an owner leave anything behind for the next one. */
+TEST_F_TIMEOUT(flying, reset_without_used_ring, 60)
+{
+	struct guest *g = &self->g;
+	struct batch b;
+	unsigned int i;
+
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, true));
+	ASSERT_WELL(cut_off(g, &b, &self->rng));
+	ASSERT_EQ(0, guest_ioctl(g, VHOST_RESET_OWNER, NULL));
+	adopt_writes(&b);
+	batch_free(&b);
+	/* the next one has no IOMMU; it kicks before it starts */
+	g->iommu = NULL;
+	g->opts.features_off = PLATFORM;
+	g->stage = STAGE_OPEN;
+	for (i = 0; i < g->nrings; i++)
+		ring_reset(&g->ring[i], 0);
+	ASSERT_WELL(guest_boot_to(g, STAGE_RINGS));
+	ring_kick_now(&g->ring[0]);
+	ASSERT_WELL(ring_idle(&g->ring[0], 50));
+	ASSERT_WELL(guest_prove(g));
+}
+
+TEST_HARNESS_MAIN
