@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What holds the data: a block device or a file, as a VMM would open it. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <linux/fs.h>
+
+#include "load.h"
+
+const char *backing_open(struct device *dev)
+{
+	const struct load *load = dev->load;
+	int flags = O_RDWR | O_CLOEXEC | (load->buffered ? 0 : O_DIRECT);
+	struct backend *b = &dev->backend;
+	struct stat st;
+
+	b->fd = open(dev->path, flags);
+	if (b->fd < 0 || fstat(b->fd, &st)) {
+		snprintf(dev->why, sizeof(dev->why), "%s: %s", dev->path, strerror(errno));
+		return dev->why;
+	}
+	b->size = st.st_size;
+	if (S_ISBLK(st.st_mode) && ioctl(b->fd, BLKGETSIZE64, &b->size))
+		return "BLKGETSIZE64";
+	dev->size = load->size && load->size < b->size ? load->size : b->size;
+	return NULL;
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Figures of one period: totals, and each of them by request. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "report.h"
+
+static void put_load(const struct load *l)
+{
+	printf("{\"label\":\"%s\",\"frontend\":\"%s\",\"op\":\"%s\",\"order\":\"%s\",", l->label,
+	       l->frontend, l->write ? "write" : "read", l->sequential ? "sequential" : "random");
+	printf("\"block\":%u,\"segment\":%u,\"depth\":%u,\"queues\":%u,\"devices\":%u,", l->block,
+	       l->segment, l->depth, l->queues, l->devices);
+	printf("\"workers\":%u,\"poll_us\":%u,", l->workers, l->poll_us);
+}
+
+static void put_each(const char *name, uint64_t total, uint64_t requests)
+{
+	printf("\"%s\":%.4f,", name, requests ? (double)total / requests : 0);
+}
+
+/*
+ * The host's part is all that was not idle, less the threads that are the guest:
+ * so it has what no single process does, interrupts and kernel threads.
+ */
+static void put_cost(const struct cost_sources *sources, const struct cost *from,
+		     const struct cost *to, uint64_t n)
+{
+	uint64_t wall = to->wall_ns - from->wall_ns;
+	uint64_t worker = to->worker_ns - from->worker_ns;
+	uint64_t guest = to->process_ns - from->process_ns;
+	uint64_t all = wall * sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t idle = to->idle_ns - from->idle_ns;
+	uint64_t busy = all > idle ? all - idle : 0;
+
+	if (cost_workers_inside(sources))
+		guest -= worker;
+	put_each("guest_cpu_ns", guest, n);
+	put_each("worker_cpu_ns", worker, n);
+	put_each("vmm_cpu_ns", to->vmm_ns - from->vmm_ns, n);
+	put_each("irq_cpu_ns", to->irq_ns - from->irq_ns, n);
+	put_each("all_cpu_ns", busy, n);
+	put_each("host_cpu_ns", busy > guest ? busy - guest : 0, n);
+	put_each("switches", to->switches - from->switches, n);
+}
+
+void report_period(const struct load *load, const struct cost_sources *sources,
+		   const struct snapshot *from, const struct snapshot *to,
+		   const struct histogram *latency)
+{
+	uint64_t n = to->count.done - from->count.done;
+	uint64_t wall = to->cost.wall_ns - from->cost.wall_ns;
+	uint64_t clock = to->cost.clock - from->cost.clock;
+	double us = clock ? (double)wall / clock / 1000 : 0;
+
+	put_load(load);
+	printf("\"requests\":%llu,\"wall_ns\":%llu,\"clock\":%llu,", (unsigned long long)n,
+	       (unsigned long long)wall, (unsigned long long)clock);
+	printf("\"iops\":%.1f,", wall ? n * 1e9 / wall : 0);
+	printf("\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,", histogram_at(latency, 500) * us,
+	       histogram_at(latency, 990) * us, histogram_at(latency, 999) * us);
+	put_cost(sources, &from->cost, &to->cost, n);
+	put_each("kicks", to->count.kicks - from->count.kicks, n);
+	put_each("calls", to->count.calls - from->count.calls, n);
+	put_each("waits", to->count.waits - from->count.waits, n);
+	printf("\"worker_threads\":%d}\n", cost_workers(sources));
+	fflush(stdout);
+}
