@@ -21,6 +21,7 @@
 #                     and boots by SeaBIOS and UEFI
 #   e2e-fs            file systems, discards, caches and a crash, in a larger guest
 #   e2e-zoned         a zoned disk and a file system on it
+#   bench             the benchmark's load generator: are its figures right?
 #   qtest             QEMU's own qtests of virtio-blk, on vhost-blk-pci
 #   qemu-10.0         the QEMU device, compiled in the newer QEMU
 #   migrate           a guest under load is moved between two QEMUs
@@ -36,8 +37,25 @@ exec </dev/null
 
 # The long ones first, so that none is left alone at the end; cold, each after
 # what it needs has had time to be built.
-all=(selftest-tcg lint selftest-full selftest-uml-7.3 e2e-fs e2e-live e2e selftest-uml-6.1
-	selftest-uml-7.3-smp e2e-zoned qtest module harness model kunit qemu-10.0)
+all=(
+	selftest-tcg
+	lint
+	selftest-full
+	selftest-uml-7.3
+	e2e-fs
+	e2e-live
+	e2e
+	selftest-uml-6.1
+	selftest-uml-7.3-smp
+	e2e-zoned
+	qtest
+	module
+	harness
+	bench
+	model
+	kunit
+	qemu-10.0
+)
 # These are asked for by name: together they take four minutes, and migration
 # under TCG depends on a QEMU that damages guests (see migration.rst).
 named=(memory migrate)
@@ -59,6 +77,7 @@ recipe() {
 	lint) echo "kernel lint tcg : checks/lint.sh" ;;
 	harness) echo "kernel : checks/harness.sh" ;;
 	model) echo "kernel selftest : checks/model.sh" ;;
+	bench) echo "kernel selftest : ../bench/smoke.sh" ;;
 	kunit) echo "kernel : checks/kunit.sh" ;;
 	module) echo "kernel tcg abi : checks/module.sh" ;;
 	selftest-tcg) echo "kernel tcg abi selftest : checks/selftest.sh tcg" ;;
@@ -82,9 +101,10 @@ for group in "${groups[@]}"; do
 		packages+=("$word")
 	done
 	case $group in
-	lint | kunit | selftest-full) hosts+=(uml-7.3) ;;
 	selftest-uml-*) hosts+=("${group#selftest-}") ;;
 	e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
+	harness | model | module | selftest-tcg | qemu-*) ;;
+	*) hosts+=(uml-7.3) ;;
 	esac
 done
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
