@@ -13,6 +13,10 @@
 #   --env NAME        pass this variable too (VHOST_*, PATH, HOME and LANG are)
 #   --append ARGS     for the kernel's command line
 #   --log FILE        keep the kernel log there
+#   --load MODULES    more modules to load
+#   --icount          one CPU whose clock counts instructions, 1 ns each: what is
+#                     measured by it does not depend on the load of this machine
+#   --plugin ARG      a TCG plugin for QEMU
 #
 # Inside, the root is this machine's, read-only, with empty memory over /tmp,
 # /run, /var/tmp, /mnt and /dev/shm.  VHOST_MODULES is the directory to give to
@@ -38,7 +42,7 @@ module=$("$VB_VM/stock-module.sh" "$series")
 initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
 
 # What UML has built in.
-load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay ext4"
+load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay ext4 $load"
 host_prepare modules="$module/modules" load="$load" outtype=9p \
 	outdev=/dev/ttyS1 errdev=/dev/ttyS2
 
@@ -47,7 +51,14 @@ host_prepare modules="$module/modules" load="$load" outtype=9p \
 cpu=max,-cx16
 [[ $accel == kvm ]] && cpu=host
 virtfs="local,security_model=none,multidevs=remap"
-args=(-machine "q35,accel=$accel,hpet=off" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
+machine="q35,accel=$accel,hpet=off"
+extra=(${plugin:+-plugin "$plugin"})
+if [[ -n $icount ]]; then
+	machine=q35,hpet=off
+	extra+=(-accel "tcg,thread=single" -icount "shift=0,sleep=off")
+	cpus=1
+fi
+args=(-machine "$machine" "${extra[@]}" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
 	-nodefaults -display none -nic none -no-reboot
 	-kernel "$stock/vmlinuz" -initrd "$initramfs"
 	-virtfs "$virtfs,path=/,mount_tag=root,readonly=on"
