@@ -43,38 +43,10 @@ static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
 	return hdr;
 }
 
-/**
- * struct chain - a descriptor chain, cut to what the request is about
- * @out: readable segments: data, or ranges
- * @nr_out: how many
- * @in: writable segments: data of a read, or the reply
- * @nr_in: how many
- */
-struct chain {
-	struct iovec *out;
-	unsigned int nr_out;
-	struct iovec *in;
-	unsigned int nr_in;
-};
-
-static void cut_chain(struct chain *chain, const struct vhost_blk_cmd *cmd)
-{
-	u32 in = cmd->reply, out = 0;
-
-	if (cmd->op == VHOST_BLK_OP_READ)
-		in = cmd->len;
-	else
-		out = cmd->len;
-	chain->nr_out = vhost_blk_iov_trim(&chain->out, chain->nr_out,
-					   sizeof(struct virtio_blk_outhdr),
-					   out);
-	chain->nr_in = vhost_blk_iov_trim(&chain->in, chain->nr_in, 0, in);
-}
-
 /* Is the data of a request not where the backend can take it? */
 static bool must_bounce(const struct vhost_blk_disk *disk,
 			const struct vhost_blk_cmd *cmd,
-			const struct chain *chain)
+			const struct vhost_blk_chain *chain)
 {
 	if (cmd->op == VHOST_BLK_OP_READ)
 		return vhost_blk_must_bounce(disk, cmd->op, chain->in,
@@ -84,7 +56,7 @@ static bool must_bounce(const struct vhost_blk_disk *disk,
 }
 
 /* Have all of a checked request but its outcome. */
-static int prepare(struct vhost_blk_req *req, struct chain *chain,
+static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 		   const struct vhost_blk_limits *limits)
 {
 	bool read = req->cmd.op == VHOST_BLK_OP_READ;
@@ -108,7 +80,7 @@ static int prepare(struct vhost_blk_req *req, struct chain *chain,
 }
 
 /* Do what a checked request asks for; ends in vhost_blk_req_done(). */
-static void execute(struct vhost_blk_req *req, struct chain *chain,
+static void execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 		    const struct vhost_blk_limits *limits)
 {
 	struct vhost_blk_cmd *cmd = &req->cmd;
@@ -172,7 +144,7 @@ static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
 static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		      unsigned int head, unsigned int out, unsigned int in)
 {
-	struct chain chain = { q->iov, out, q->iov + out, in };
+	struct vhost_blk_chain chain = { q->iov, out, q->iov + out, in };
 	u64 readable = vhost_blk_iov_len(chain.out, out);
 	u64 writable = vhost_blk_iov_len(chain.in, in);
 	u8 __user *slot = vhost_blk_status_slot(chain.in, in);
@@ -198,7 +170,7 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	status = vhost_blk_parse(read_header(q, out, readable, &hdr), readable,
 				 writable, &limits, &cmd);
 	if (status == VIRTIO_BLK_S_OK) {
-		cut_chain(&chain, &cmd);
+		vhost_blk_cut_chain(&chain, &cmd);
 		bounced = must_bounce(disk, &cmd, &chain);
 		if (!admit(q, cmd.len, bounced)) {
 			vhost_blk_untrack(req);

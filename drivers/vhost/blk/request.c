@@ -283,6 +283,25 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 	return parse_op(hdr, readable - HEADER_BYTES, writable - 1, limits, cmd);
 }
 
+/**
+ * vhost_blk_cut_chain - leave of a chain what its request is about
+ * @chain: all of the chain; its segments are changed
+ * @cmd: what vhost_blk_parse() made of it
+ */
+void vhost_blk_cut_chain(struct vhost_blk_chain *chain,
+			 const struct vhost_blk_cmd *cmd)
+{
+	u32 in = cmd->reply, out = 0;
+
+	if (cmd->op == VHOST_BLK_OP_READ)
+		in = cmd->len;
+	else
+		out = cmd->len;
+	chain->nr_out = vhost_blk_iov_trim(&chain->out, chain->nr_out,
+					   HEADER_BYTES, out);
+	chain->nr_in = vhost_blk_iov_trim(&chain->in, chain->nr_in, 0, in);
+}
+
 /* What a range may be flagged with (5.2.6.2). */
 static bool flags_ok(enum vhost_blk_op op, u32 flags)
 {

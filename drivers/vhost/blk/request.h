@@ -113,6 +113,21 @@ struct vhost_blk_range {
 	bool unmap;
 };
 
+/**
+ * struct vhost_blk_chain - a descriptor chain
+ * @out: readable segments: header and data or ranges, once cut without header
+ * @nr_out: how many
+ * @in: writable segments: data of a read or the reply, and the status, which
+ *	is cut off too
+ * @nr_in: how many
+ */
+struct vhost_blk_chain {
+	struct iovec *out;
+	unsigned int nr_out;
+	struct iovec *in;
+	unsigned int nr_in;
+};
+
 struct virtio_blk_discard_write_zeroes;
 
 static inline bool vhost_blk_op_has_ranges(enum vhost_blk_op op)
@@ -136,6 +151,8 @@ unsigned int vhost_blk_iov_trim(struct iovec **iov, unsigned int nr, u64 skip,
 u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		   u64 writable, const struct vhost_blk_limits *limits,
 		   struct vhost_blk_cmd *cmd);
+void vhost_blk_cut_chain(struct vhost_blk_chain *chain,
+			 const struct vhost_blk_cmd *cmd);
 u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
 			  unsigned int nr, enum vhost_blk_op op,
 			  const struct vhost_blk_limits *limits,
