@@ -117,7 +117,7 @@ static int log_answer(struct vhost_blk_req *req, u32 written)
 	unsigned int i;
 	int ret = 0;
 
-	if (!req->nr_spans)
+	if (!vhost_has_feature(&req->q->vq, VHOST_F_LOG_ALL) || !req->nr_spans)
 		return 0;
 	for (i = 0; i < req->nr_spans; i++)
 		room += req->spans[i].len;
