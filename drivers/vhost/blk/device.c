@@ -181,9 +181,6 @@ static long set_running(struct vhost_blk *blk, void __user *argp)
 		return -EFAULT;
 	switch (running) {
 	case 0:
-		/* The VMM may have said just now where a used ring is. */
-		if (blk->dev.iotlb)
-			vhost_dev_flush(&blk->dev);
 		vhost_blk_stop(blk);
 		return vhost_blk_drain(blk);
 	case 1:

@@ -122,9 +122,26 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	return 1;
 }
 
+/*
+ * What is done may wait for the used ring, behind an IOMMU; the VMM may have
+ * mapped it just now, and the worker need not have heard of that.
+ */
+static void publish_rest(struct vhost_blk_queue *q)
+{
+	/* A close may come from a process whose memory is another one. */
+	if (!q->nr_used || vhost_dev_check_owner(q->vq.dev))
+		return;
+	vhost_blk_iotlb_lock(q);
+	vhost_blk_publish(q);
+	vhost_blk_iotlb_unlock(q);
+}
+
 static void stop_taking(struct vhost_blk_queue *q)
 {
 	mutex_lock(&q->vq.mutex);
+	/* Once stopped, the memory is not the device's any more. */
+	if (vhost_vq_get_backend(&q->vq))
+		publish_rest(q);
 	vhost_vq_set_backend(&q->vq, NULL);
 	mutex_unlock(&q->vq.mutex);
 }
