@@ -4,6 +4,8 @@
  * flight, and what is given back.
  */
 #define _GNU_SOURCE
+#include <sched.h>
+
 #include "suite-iotlb.h"
 #include "traffic.h"
 
@@ -206,6 +208,93 @@ TEST_F_TIMEOUT(flying, used_ring_gone, 120)
 		ASSERT_WELL(batch_check(&b));
 		batch_free(&b);
 	}
+}
+
+/*
+ * One request is done, but its queue can't be told: nobody has mapped the used
+ * ring.  NULL: it was done before, the backing is too quick.
+ */
+static struct request *done_untold(struct guest *g, struct rng *rng)
+{
+	struct request *q = send_one(g, 0, rng);
+	uint16_t idx = ring_device_idx(&g->ring[0]);
+	unsigned int ms;
+
+	if (take_used(g))
+		abort();
+	for (ms = 0; ms < 5000 && request_status(q) == STATUS_POISON; ms++)
+		usleep(1000);
+	/* the core has asked for the ring: the worker is done with it for now */
+	if (ring_device_idx(&g->ring[0]) == idx && iommu_wait_miss(g, 1000))
+		return q;
+	request_free(q);
+	return NULL;
+}
+
+/*
+ * Map the ring, and stop before the worker has had a turn: it has this one's
+ * CPU, and a lower priority.
+ */
+static const char *map_and_stop(struct guest *g, bool one_queue)
+{
+	struct sched_param first = { .sched_priority = 1 }, usual = {};
+	const char *why;
+	uint16_t base;
+	long ret;
+
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		return "no SCHED_FIFO";
+	why = give_used(g);
+	ret = one_queue ? ring_get_base(&g->ring[0], &base) : guest_set_running(g, 0);
+	sched_setscheduler(0, SCHED_OTHER, &usual);
+	return !why && ret ? "the stop fails" : why;
+}
+
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		abort();
+}
+
+/* What was done before a stop is in the used ring, if that was mapped only just then. */
+TEST_F_TIMEOUT(flying, mapped_before_stop, 120)
+{
+	struct guest *g = &self->g;
+	unsigned int i, untold = 0;
+
+	/* before the worker is there, which may inherit it */
+	stay_on_one_cpu();
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, true));
+	for (i = 0; i < scaled(16, 8); i++) {
+		uint64_t mark = g->bump;
+		uint16_t idx = ring_device_idx(&g->ring[0]);
+		struct request *q = done_untold(g, &self->rng);
+
+		if (!q)
+			break;
+		untold++;
+		/* a miss that has been read may wake the worker, one that has not can't */
+		if (i & 1)
+			iommu_serve(g);
+		ASSERT_WELL(map_and_stop(g, i & 2));
+		ASSERT_EQ((uint16_t)(idx + 1), ring_device_idx(&g->ring[0]));
+		ASSERT_WELL(ring_wait(&g->ring[0], 1, 1000));
+		ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
+		request_free(q);
+		guest_release(g, mark);
+		while (iommu_wait_miss(g, 0))
+			iommu_serve(g);
+		ASSERT_EQ(0, guest_set_running(g, 1));
+	}
+	if (!untold && variant->kind != BACKEND_SLOW)
+		SKIP(return, "a request on this backing is done at once");
+	ASSERT_EQ(i, untold);
+	ASSERT_LT(4, untold);
 }
 
 /* Those that were done, though nobody was told */
