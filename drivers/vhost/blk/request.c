@@ -55,8 +55,9 @@ u8 __user *vhost_blk_status_slot(const struct iovec *iov, unsigned int nr)
  * @skip: bytes to leave out at the front
  * @len: bytes to keep, @skip + @len being no more than there are
  *
- * Return: how many segments the range has, none of them empty but where @len
- * is 0.
+ * Return: how many segments the range has, 0 where @len is 0.  The first one is
+ * not empty; one behind it is where it was before (the vhost core makes none
+ * of descriptors of no length).
  */
 unsigned int vhost_blk_iov_trim(struct iovec **iov, unsigned int nr, u64 skip,
 				u64 len)

@@ -390,7 +390,8 @@ static void check_trim(struct kunit *test, const size_t *lens, unsigned int nr,
 	while (w < nr && at >= lens[w])
 		at -= lens[w++];
 	for (i = 0; i < n; i++, w++, at = 0) {
-		KUNIT_ASSERT_GT(test, v[i].iov_len, (size_t)0);
+		if (!i || lens[w])
+			KUNIT_ASSERT_GT(test, v[i].iov_len, (size_t)0);
 		KUNIT_ASSERT_PTR_EQ(test, v[i].iov_base,
 				    whole[w].iov_base + at);
 	}
@@ -399,13 +400,47 @@ static void check_trim(struct kunit *test, const size_t *lens, unsigned int nr,
 /* Every range of a few short segments, byte by byte. */
 static void trim_test(struct kunit *test)
 {
-	const size_t lens[] = { 3, 1, 5, 2 };
+	const size_t lens[] = { 3, 1, 5, 2 }, empty[] = { 3, 0, 6, 2 };
 	const unsigned int total = 11;
 	unsigned int skip, len;
 
-	for (skip = 0; skip <= total; skip++)
-		for (len = 0; len <= total - skip; len++)
+	for (skip = 0; skip <= total; skip++) {
+		for (len = 0; len <= total - skip; len++) {
 			check_trim(test, lens, 4, skip, len);
+			check_trim(test, empty, 4, skip, len);
+		}
+	}
+}
+
+/* What is behind a header in pieces, but for the status */
+static void cut_test(struct kunit *test)
+{
+	const size_t lens[] = { 10, 506, 12, 500 };
+	const struct vhost_blk_cmd write = {
+		.op = VHOST_BLK_OP_WRITE, .len = 500,
+	};
+	const struct vhost_blk_cmd read = {
+		.op = VHOST_BLK_OP_READ, .len = 511,
+	};
+	struct vhost_blk_chain chain;
+	struct iovec iov[4];
+
+	make_iov(iov, lens, 4);
+	chain = (struct vhost_blk_chain){ iov, 2, iov + 2, 2 };
+	vhost_blk_cut_chain(&chain, &write);
+	KUNIT_EXPECT_EQ(test, chain.nr_out, 1U);
+	KUNIT_EXPECT_PTR_EQ(test, chain.out->iov_base,
+			    (void __user *)(0x20000UL + 6));
+	KUNIT_EXPECT_EQ(test, chain.out->iov_len, (size_t)500);
+	KUNIT_EXPECT_EQ(test, chain.nr_in, 0U);
+
+	make_iov(iov, lens, 4);
+	chain = (struct vhost_blk_chain){ iov, 2, iov + 2, 2 };
+	vhost_blk_cut_chain(&chain, &read);
+	KUNIT_EXPECT_EQ(test, chain.nr_out, 0U);
+	KUNIT_EXPECT_EQ(test, chain.nr_in, 2U);
+	KUNIT_EXPECT_EQ(test, chain.in[0].iov_len, (size_t)12);
+	KUNIT_EXPECT_EQ(test, chain.in[1].iov_len, (size_t)499);
 }
 
 static struct kunit_case request_cases[] = {
@@ -415,6 +450,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(iov_len_test),
 	KUNIT_CASE(status_slot_test),
 	KUNIT_CASE(trim_test),
+	KUNIT_CASE(cut_test),
 	{}
 };
 
