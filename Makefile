@@ -14,9 +14,11 @@ VHOST_SRC ?=
 DESTDIR ?=
 # How often `make migrate` goes there and back
 LOOPS ?= 50
+# How long `make fuzz` runs each of the two fuzzers
+SECONDS ?= 600
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest migrate install uninstall dkms clean distclean-cache
+.PHONY: modules help demo check lint kunit selftest migrate fuzz install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -35,6 +37,7 @@ help:
 	@echo '  make lint       checkpatch, sparse, W=1, shellcheck'
 	@echo '  make kunit      unit tests in a User-Mode-Linux host'
 	@echo '  make selftest   the selftests in every test host'
+	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
 	@echo
 	@echo '  make clean            what was built in the checkout'
@@ -48,6 +51,10 @@ check:
 
 lint kunit selftest:
 	$(VM)/check.sh $@
+
+fuzz:
+	$(VM)/packages.sh kernel selftest fuzz
+	$(VM)/fuzz.sh --seconds $(SECONDS)
 
 migrate:
 	$(VM)/migrate.sh --loops $(LOOPS) uml-7.3-fast

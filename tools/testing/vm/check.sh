@@ -24,6 +24,7 @@
 #   bench             the benchmark's load generator: are its figures right?
 #   qtest             QEMU's own qtests of virtio-blk, on vhost-blk-pci
 #   qemu-10.0         the QEMU device, compiled in the newer QEMU
+#   fuzz              request.c and the device, a few seconds each
 #   migrate           a guest under load is moved between two QEMUs
 #   memory            a guest behind an IOMMU, and one whose memory is plugged
 #
@@ -52,6 +53,7 @@ all=(
 	module
 	harness
 	bench
+	fuzz
 	model
 	kunit
 	qemu-10.0
@@ -86,6 +88,7 @@ recipe() {
 	e2e-live) echo "kernel guest qemu firmware : e2e.sh live" ;;
 	e2e-*) echo "kernel guest guest-full qemu selftest : e2e.sh ${1#e2e-}" ;;
 	qtest) echo "kernel qemu : checks/qtest.sh" ;;
+	fuzz) echo "kernel selftest fuzz : fuzz.sh --seconds 8" ;;
 	migrate) echo "kernel guest qemu python : migrate.sh --loops 1" ;;
 	memory) echo "kernel guest qemu python : memory.sh" ;;
 	qemu-10.0) echo "kernel qemu : checks/qemu.sh 10.0" ;;

@@ -13,6 +13,7 @@
 #   guest     run a guest: QEMU 7.2 and its firmware
 #   firmware  boot a guest by UEFI
 #   guest-full  the programs of the larger guest
+#   fuzz      libFuzzer and its sanitizers
 #   python    tests that talk to QEMU and the guest in it
 #   qemu      build QEMU
 #   dkms      packages of 'make dkms'
@@ -33,6 +34,7 @@ group_packages() {
 	guest) echo qemu-system-x86 seabios cpio busybox-static kmod xz-utils ;;
 	guest-full) echo util-linux fdisk e2fsprogs xfsprogs btrfs-progs stress-ng ;;
 	firmware) echo ovmf mtools binutils ;;
+	fuzz) echo gcc make libc6-dev clang-14 libclang-rt-14-dev binutils e2fsprogs ;;
 	python) echo python3 gcc libc6-dev cpio mount e2fsprogs ;;
 	qemu) echo gcc make ninja-build meson pkg-config python3 python3-venv \
 		libglib2.0-dev libpixman-1-dev libaio-dev liburing-dev libfdt-dev \

@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: fuzz.sh [OPTION…]
+#
+# Fuzzes request.c in userspace (libFuzzer, ASAN, UBSAN), then the device in a
+# test host, guided by KCOV where that has it.  Prints TAP.  What was found, and
+# the corpus of request.c, from which the next run goes on, are in build/fuzz/.
+#
+#   --seconds N      run each of the two so long (60)
+#   --part PART      request or device, not both
+#   --host HOST      the test host (uml-7.3; uml-7.3-smp for races on two CPUs)
+#   --seed N         of both
+#
+# To repeat what was found: build/fuzz/bin/request_replay FILE, and
+# uml-run.sh HOST tools/testing/fuzz/device.sh build/fuzz/bin/device_fuzz --replay FILE.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/vm/checks/tap.sh
+. "$VB_VM/checks/tap.sh"
+
+seconds=60 parts="request device" host=uml-7.3 seed=$((RANDOM << 15 | RANDOM))
+while (($#)); do
+	case $1 in
+	--help) usage; exit ;;
+	--seconds) seconds=$2 ;;
+	--part) parts=$2 ;;
+	--host) host=$2 ;;
+	--seed) seed=$2 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift 2 || { usage >&2; exit 2; }
+done
+
+fuzz=$VB_TOP/tools/testing/fuzz
+out=$VB_TOP/build/fuzz
+mkdir -p "$out/bin" "$out/corpus" "$out/found" "$out/device"
+
+build() {
+	run_logged "building the fuzzer of $1" "$VB_CACHE/log/fuzz-$1.log" \
+		make -C "$fuzz" KSRC="$("$VB_VM/fetch-source.sh" 7.3)" OUTPUT="$out/bin" "$1"
+}
+
+# percent_lines: what of request.c the corpus reaches, in whole percents.
+percent_lines() (
+	cd "$out/bin"
+	rm -f ./*.gcda
+	find "$out/corpus" "$out/seeds" -type f -print0 | xargs -0 ./request_replay
+	gcov -n request_replay-request.gcda |
+		awk -F'[:%.]' '/request\.c/ { ours = 1 } ours && /^Lines/ { print $2; exit }'
+)
+
+fuzz_request() {
+	local log=$out/request.log status=0 lines
+	build request
+	rm -rf "$out/seeds"
+	mkdir "$out/seeds"
+	"$out/bin/request_seeds" "$out/seeds"
+	run_logged "fuzzing request.c" "$log" "$out/bin/request_fuzz" -seed="$seed" \
+		-max_total_time="$seconds" -max_len=4096 -use_value_profile=1 -print_final_stats=1 \
+		-artifact_prefix="$out/found/" "$out/corpus" "$out/seeds" || status=$?
+	awk '/cov: / { cov = $0 } /^stat::(number_of_exec|average)/ { print "# " $0 }
+		END { sub(/.*cov:/, "cov:", cov); print "# " cov }' "$log"
+	tap_result "$status" "request.c obeys its rules, with --seed $seed"
+	lines=$(percent_lines)
+	echo "# the corpus reaches $lines % of the lines of request.c"
+	tap_run "the corpus reaches 95 % of the lines of request.c" test "$lines" -ge 95
+}
+
+# The directory of the device's run is made anew: its corpus is of one kernel.
+fuzz_device() {
+	local log=$out/device.log status=0 linux
+	"$VB_VM/checks/build-selftests.sh" >/dev/null
+	build device
+	linux=$("$VB_VM/uml-build.sh" "$host")/linux
+	rm -rf "$out/device"
+	mkdir "$out/device"
+	"$VB_VM/uml-run.sh" "$host" --timeout "$((seconds + 900))" --out "$out/device" -- \
+		"$fuzz/device.sh" "$out/bin/device_fuzz" --seconds "$seconds" --seed "$seed" \
+		--save "$out/device" | tee "$log" || status=$?
+	tap_result "$status" "nothing found in $host, with --seed $seed"
+	tap_run "the device, reset, and a fresh one served good requests" \
+		grep -Eq 'at the end: .* [1-9][0-9]* proofs, 0 findings' "$log"
+	[[ -e $out/device/places ]] || return 0
+	"$fuzz/coverage.sh" "$linux" "$out/device/places" | sed 's/^/# /' | tee "$out/coverage"
+	# shellcheck disable=SC2016 # awk's variables
+	tap_run "half of the driver was reached" \
+		awk '/ places \(/ { exit !($2 >= $4 / 2) }' "$out/coverage"
+}
+
+for part in $parts; do
+	case $part in
+	request) fuzz_request ;;
+	device) fuzz_device ;;
+	*) die "no such part: $part" ;;
+	esac
+done
+tap_end
