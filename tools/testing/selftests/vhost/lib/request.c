@@ -479,3 +479,25 @@ const char *request_simple(struct ring *r, uint32_t type, uint64_t sector,
 	guest_release(g, mark);
 	return why;
 }
+
+const char *request_ends(struct ring *r, uint32_t type, uint64_t sector, uint32_t len,
+			 uint8_t status)
+{
+	struct guest *g = r->guest;
+	uint64_t mark = g->bump;
+	struct request *q = request_new(g, type, sector, len);
+	const char *why;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, sector);
+	why = request_run(r, q, 60000);
+	if (!why && q->done != 1)
+		why = guest_say(g, "completed %u times", q->done);
+	if (!why && request_status(q) != status)
+		why = guest_say(g, "type %u, sector %llu, %u bytes: status %u, must be %u",
+				type, (unsigned long long)sector, len, request_status(q), status);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}

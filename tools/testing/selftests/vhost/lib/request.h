@@ -89,5 +89,8 @@ const char *request_verify(struct ring *r, struct request *q, uint8_t expect);
 /* The usual three-descriptor request, verified. */
 const char *request_simple(struct ring *r, uint32_t type, uint64_t sector,
 			   uint32_t len, uint8_t expect);
+/* The same on a disk that fails: only how it ends is looked at. */
+const char *request_ends(struct ring *r, uint32_t type, uint64_t sector, uint32_t len,
+			 uint8_t status);
 
 #endif /* VHOST_TEST_REQUEST_H */

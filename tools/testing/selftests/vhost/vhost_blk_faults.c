@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Disks that fail: each request gets the right status, once, and the device
+ * is as good as its disk afterwards.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "dm.h"
+#include "scsi.h"
+#include "suite-faults.h"
+#include "traffic.h"
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+static const char *open_dm(struct backend *below, struct backend *b, struct dm *dm)
+{
+	/* a flush is passed on only to what has a cache */
+	static const struct nullb_attr cached[] = { { "cache_size", "1" }, { NULL, NULL } };
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true, .nullb = cached };
+	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true, .path = dm->path };
+	const char *why = backend_open_as(below, &disk);
+	char params[256];
+
+	if (why)
+		return why;
+	snprintf(params, sizeof(params), "%s 0", below->path);
+	why = dm_create(dm, below->size / SECTOR, "linear", params);
+	return why ? why : backend_open_as(b, &opts);
+}
+
+static const char *linear(struct dm *dm, struct backend *below)
+{
+	char params[256];
+
+	snprintf(params, sizeof(params), "%s 0", below->path);
+	return dm_replace(dm, below->size / SECTOR, "linear", params);
+}
+
+FIXTURE(mapped) {
+	struct backend below;
+	struct backend b;
+	struct dm dm;
+	struct guest g;
+};
+
+FIXTURE_SETUP(mapped)
+{
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device has a file that doesn't fail");
+	why = open_dm(&self->below, &self->b, &self->dm);
+	if (why) {
+		backend_close(&self->below);
+		SKIP(return, "%s", why);
+	}
+	BOOT(.queues = 2);
+}
+
+FIXTURE_TEARDOWN(mapped)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	dm_remove(&self->dm);
+	backend_close(&self->below);
+}
+
+/* Everything fails, and what needs no disk doesn't. */
+TEST_F(mapped, error)
+{
+	ASSERT_WELL(dm_replace(&self->dm, self->b.size / SECTOR, "error", ""));
+	ENDS(T_IN, 8, 8, S_IOERR);
+	ENDS(T_OUT, 8, 8, S_IOERR);
+	ENDS(T_IN, 0, 1, S_IOERR);
+	ASSERT_WELL(request_ends(&self->g.ring[0], T_GET_ID, 0, 20, S_OK));
+	ASSERT_WELL(linear(&self->dm, &self->below));
+	GOOD();
+}
+
+/* A disk that can be read still */
+TEST_F(mapped, flakey_writes)
+{
+	char params[256];
+
+	snprintf(params, sizeof(params), "%s 0 0 3600 1 error_writes", self->below.path);
+	ASSERT_WELL(dm_replace(&self->dm, self->b.size / SECTOR, "flakey", params));
+	ENDS(T_OUT, 16, 8, S_IOERR);
+	ENDS(T_IN, 16, 8, S_OK);
+	ENDS(T_FLUSH, 0, 0, S_IOERR);
+	ASSERT_WELL(linear(&self->dm, &self->below));
+	GOOD();
+}
+
+/* What the disk loses in silence the device can't know: it invents no error. */
+TEST_F(mapped, flakey_drops)
+{
+	char params[256];
+
+	snprintf(params, sizeof(params), "%s 0 0 3600 1 drop_writes", self->below.path);
+	ASSERT_WELL(dm_replace(&self->dm, self->b.size / SECTOR, "flakey", params));
+	ENDS(T_OUT, 16, 8, S_OK);
+	ENDS(T_IN, 16, 8, S_OK);
+	ASSERT_WELL(linear(&self->dm, &self->below));
+	GOOD();
+}
+
+/* A disk that is slow is not a disk that fails, and its requests don't wait for each other. */
+TEST_F_TIMEOUT(mapped, delay, 60)
+{
+	struct traffic t = { .depth = 40, .total = 80, .wait = WAIT_CALL };
+	char params[256];
+	long long start;
+
+	snprintf(params, sizeof(params), "%s 0 200", self->below.path);
+	ASSERT_WELL(dm_replace(&self->dm, self->b.size / SECTOR, "delay", params));
+	t.ring = &self->g.ring[0];
+	start = now_ms();
+	ASSERT_WELL(traffic_run(&t));
+	ASSERT_LE(200 * 80 / 40, now_ms() - start);
+	ASSERT_GT(200 * 80 / 4, now_ms() - start);
+	ASSERT_WELL(linear(&self->dm, &self->below));
+	GOOD();
+}
+
+/* Bad blocks: exactly the requests that touch one fail. */
+TEST_F(faults, bad_blocks)
+{
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
+	const char *why = backend_open_as(&self->b, &disk);
+	unsigned int i;
+
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 2);
+	ASSERT_EQ(0, nullb_put(&self->b, "badblocks", "+100-107"));
+	ENDS(T_IN, 100, 8, S_IOERR);
+	ENDS(T_OUT, 100, 8, S_IOERR);
+	for (i = 0; i < scaled(200, 60); i++) {
+		uint64_t sector = 80 + rng_below(&self->rng, 40);
+		unsigned int n = 1 + rng_below(&self->rng, 20);
+		bool bad = sector <= 107 && sector + n > 100;
+
+		ENDS(T_IN, sector, n, bad ? S_IOERR : S_OK);
+	}
+	ASSERT_EQ(0, nullb_put(&self->b, "badblocks", "-100-107"));
+	GOOD();
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* Settings of one of a null_blk's faults; -errno: it has none here */
+static int inject(struct backend *b, const char *fault, const char *times)
+{
+	char dir[192];
+	int ret;
+
+	snprintf(dir, sizeof(dir), "%s/%s", b->nullb, fault);
+	ret = put_attr(dir, "verbose", "0");
+	if (!ret)
+		ret = put_attr(dir, "interval", "1");
+	if (!ret)
+		ret = put_attr(dir, "times", times);
+	return ret ? ret : put_attr(dir, "probability", "100");
+}
+
+/* A disk that loses a request: the block layer's timeout ends it. */
+TEST_F_TIMEOUT(faults, timeout, 60)
+{
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
+	const char *why = backend_open_as(&self->b, &disk);
+	char queue[128];
+
+	if (why)
+		SKIP(return, "%s", why);
+	snprintf(queue, sizeof(queue), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
+	BOOT(.queues = 2);
+	if (inject(&self->b, "timeout_inject", "1")) {
+		guest_destroy(&self->g);
+		backend_close(&self->b);
+		SKIP(return, "null_blk here can't be told to lose requests");
+	}
+	ASSERT_EQ(0, put_attr(queue, "io_timeout", "500"));
+	ENDS(T_IN, 8, 8, S_IOERR);
+	ENDS(T_IN, 8, 8, S_OK);
+	ASSERT_EQ(0, inject(&self->b, "timeout_inject", "1"));
+	ENDS(T_OUT, 8, 8, S_IOERR);
+	GOOD();
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* A disk that is busy now and then: nobody notices. */
+TEST_F_TIMEOUT(faults, requeue, 60)
+{
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
+	struct batch_opts opts = { .per_queue = 40 };
+	const char *why = backend_open_as(&self->b, &disk);
+	unsigned int i;
+
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 2);
+	for (i = 0; i < scaled(10, 4); i++) {
+		if (inject(&self->b, "requeue_inject", "30")) {
+			guest_destroy(&self->g);
+			backend_close(&self->b);
+			SKIP(return, "null_blk here can't be told to be busy");
+		}
+		ASSERT_WELL(batch_round(&self->g, &opts, &self->rng));
+	}
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* A SCSI disk with a medium error, which the layers above retry and report in their way */
+TEST_F_TIMEOUT(faults, medium_error, 60)
+{
+	struct scsi s;
+	struct backend_opts disk = { .kind = BACKEND_NAMED, .direct = true, .path = s.path };
+	const char *why = scsi_open(&s);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(backend_open_as(&self->b, &disk));
+	BOOT(.queues = 2);
+	ASSERT_EQ(0, scsi_param("medium_error_start", "1000"));
+	ASSERT_EQ(0, scsi_param("medium_error_count", "8"));
+	ASSERT_EQ(0, scsi_param("opts", "2"));
+	ENDS(T_IN, 1000, 8, S_IOERR);
+	ENDS(T_IN, 990, 64, S_IOERR);
+	ENDS(T_IN, 900, 8, S_OK);
+	ASSERT_EQ(0, scsi_param("opts", "0"));
+	ENDS(T_IN, 1000, 8, S_OK);
+	GOOD();
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	scsi_close(&s);
+}
+
+/* A file of holes on a file system without room: what is there can be read and rewritten. */
+TEST_F(faults, no_space)
+{
+	char dir[] = "/tmp/vhost-test-full-XXXXXX";
+	struct backend_opts disk = {
+		.kind = BACKEND_FILE, .dir = dir, .blank = true, .size = 8 << 20,
+	};
+	uint64_t sector, last = 0;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	ASSERT_EQ(0, mount("vhost-test", dir, "tmpfs", 0, "size=1m"));
+	ASSERT_WELL(backend_open_as(&self->b, &disk));
+	BOOT(.queues = 2);
+	ENDS(T_OUT, 0, 8, S_OK);
+	/* until it is full, which is after a MiB at most */
+	for (sector = 8; sector < 4096; sector += 64) {
+		if (request_ends(&self->g.ring[0], T_OUT, sector, 64 * SECTOR, S_OK))
+			break;
+		last = sector;
+	}
+	ASSERT_LT(0, last);
+	ASSERT_LT(sector, 4096);
+	ENDS(T_OUT, 8192, 8, S_IOERR);
+	ENDS(T_OUT, 0, 8, S_OK);
+	ENDS(T_IN, 8192, 8, S_OK);
+	ENDS(T_FLUSH, 0, 0, S_OK);
+	ASSERT_EQ(0, mount("vhost-test", dir, "tmpfs", MS_REMOUNT, "size=16m"));
+	ENDS(T_OUT, 8192, 8, S_OK);
+	GOOD();
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	ASSERT_EQ(0, umount(dir));
+	rmdir(dir);
+}
+
+static void *cut_file(void *arg)
+{
+	struct backend *b = arg;
+	unsigned int i;
+
+	for (i = 0; i < 40; i++) {
+		if (ftruncate(b->check_fd, i & 1 ? b->size : b->size / 4))
+			break;
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* The file is cut while requests are in flight: each ends, in one way or the other. */
+TEST_F_TIMEOUT(faults, truncated, 60)
+{
+	struct batch_opts opts = { .per_queue = 40, .max_sectors = 64 };
+	unsigned int i, direct;
+
+	for (direct = 0; direct < 2; direct++) {
+		const char *why = backend_open(&self->b, BACKEND_FILE, direct);
+		pthread_t thread;
+
+		if (why)
+			SKIP(return, "%s", why);
+		BOOT(.queues = 2);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, cut_file, &self->b));
+		for (i = 0; i < scaled(20, 8); i++) {
+			struct batch b;
+
+			batch_build(&b, &self->g, &opts, &self->rng);
+			ASSERT_WELL(batch_submit(&b));
+			ASSERT_WELL(batch_wait(&b, 20000));
+			ASSERT_LE(0, batch_failed(&b));
+			batch_free(&b);
+		}
+		pthread_join(thread, NULL);
+		ASSERT_EQ(0, ftruncate(self->b.check_fd, self->b.size / 4));
+		ENDS(T_IN, self->b.size / SECTOR / 2, 8, S_IOERR);
+		ENDS(T_OUT, self->b.size / SECTOR / 2, 8, S_IOERR);
+		ASSERT_EQ(0, ftruncate(self->b.check_fd, self->b.size));
+		ENDS(T_OUT, self->b.size / SECTOR / 2, 8, S_OK);
+		GOOD();
+		guest_destroy(&self->g);
+		backend_close(&self->b);
+	}
+}
+
+TEST_HARNESS_MAIN
