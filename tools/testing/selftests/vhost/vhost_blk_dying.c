@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VMMs that die: at any moment, by any way, with the file in other hands.  The
+ * backing is free afterwards, and the driver as good as before.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <glob.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "suite.h"
+#include "vmm.h"
+
+#define SOON	20000
+
+FIXTURE(dying) {
+	struct backend b;
+	struct vmm_opts opts;
+	struct rng rng;
+	int fd;		/* for the lock */
+};
+
+FIXTURE_VARIANT(dying) {
+	enum backend_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(dying, slow) {
+	.kind = BACKEND_SLOW,
+};
+
+FIXTURE_VARIANT_ADD(dying, file) {
+	.kind = BACKEND_FILE,
+};
+
+FIXTURE_SETUP(dying)
+{
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device dies with this process");
+	why = backend_open(&self->b, variant->kind, variant->kind == BACKEND_SLOW);
+	if (why)
+		SKIP(return, "%s", why);
+	self->rng.state = rng_seed_from_env();
+	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
+	self->fd = backend_reopen(&self->b, O_RDWR);
+	self->opts = (struct vmm_opts) { .backend = &self->b, .queues = 4, .per_queue = 32 };
+}
+
+FIXTURE_TEARDOWN(dying)
+{
+	close(self->fd);
+	backend_close(&self->b);
+}
+
+/* The VMM is gone: so are its requests, and another can have the disk. */
+static const char *check_free(int fd, struct backend *b)
+{
+	struct guest_opts opts = { .backend = b, .queues = 2 };
+	struct guest g;
+	const char *why;
+
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return "the backing is in use still";
+	flock(fd, LOCK_UN);
+	why = backend_adopt(b, 0, b->size);
+	if (why)
+		return why;
+	guest_init(&g, &opts);
+	why = guest_prove(&g);
+	guest_destroy(&g);
+	return why;
+}
+
+/* What a VMM may be doing when it is killed */
+static void do_something(struct guest *g, struct rng *rng)
+{
+	uint16_t base;
+
+	switch (rng_below(rng, 7)) {
+	case 0:
+		guest_set_running(g, 0);
+		guest_set_running(g, 1);
+		break;
+	case 1:
+		guest_set_backend(g, g->opts.backend->fd, 0);
+		break;
+	case 2:
+		guest_set_mem_table(g);
+		break;
+	case 3:
+		ring_get_base(&g->ring[1], &base);
+		guest_set_running(g, 1);
+		break;
+	case 4:
+		guest_set_writeback(g, rng_next(rng) & 1);
+		break;
+	default:
+		usleep(rng_below(rng, 2000));
+	}
+}
+
+/* A life of boots, requests and ioctls; never returns */
+static void live(const struct vmm_opts *opts, struct rng *rng)
+{
+	struct batch_opts fill = { .per_queue = opts->per_queue };
+	struct guest_opts guest = { .backend = opts->backend, .queues = opts->queues };
+	unsigned int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		struct batch b;
+		struct guest g;
+
+		guest_init(&g, &guest);
+		if (guest_boot(&g))
+			_exit(1);
+		batch_build(&b, &g, &fill, rng);
+		if (batch_submit(&b))
+			_exit(1);
+		for (i = rng_below(rng, 6); i; i--)
+			do_something(&g, rng);
+		guest_destroy(&g);
+	}
+}
+
+static unsigned int kills(void)
+{
+	const char *env = getenv("VHOST_TEST_KILLS");
+
+	return env ? atoi(env) : scaled(40, 16);
+}
+
+/* SIGKILL at any moment, from the first instruction on */
+TEST_F_TIMEOUT(dying, any_moment, 3600)
+{
+	unsigned int i, n = kills();
+	int status;
+
+	for (i = 0; i < n; i++) {
+		struct vmm v;
+
+		rng_next(&self->rng);
+		v.pid = fork();
+		ASSERT_LE(0, v.pid);
+		if (!v.pid) {
+			/* a lock of its own */
+			self->b.fd = backend_reopen(&self->b, O_RDWR);
+			if (self->b.fd < 0 || flock(self->b.fd, LOCK_SH))
+				_exit(1);
+			live(&self->opts, &self->rng);
+		}
+		usleep(rng_below(&self->rng, rng_next(&self->rng) & 1 ? 150000 : 15000));
+		ASSERT_EQ(0, waitpid(v.pid, &status, WNOHANG))
+			TH_LOG("it ended by itself: status 0x%x", status);
+		v.said = -1;
+		v.go = -1;
+		ASSERT_WELL(vmm_kill(&v, SOON));
+		ASSERT_EQ(0, flock(self->fd, LOCK_EX | LOCK_NB));
+		ASSERT_EQ(0, flock(self->fd, LOCK_UN));
+	}
+	TH_LOG("%u kills", n);
+	ASSERT_WELL(check_free(self->fd, &self->b));
+}
+
+static const char *die_by(struct backend *b, int fd, struct vmm_opts *opts,
+			  const char *(*by)(struct vmm *v))
+{
+	struct vmm v;
+	const char *why = vmm_start(&v, opts);
+
+	if (!why)
+		why = vmm_load(&v);
+	if (!why)
+		why = by(&v);
+	if (!why)
+		why = vmm_gone(&v, SOON);
+	vmm_forget(&v);
+	return why ? why : check_free(fd, b);
+}
+
+static const char *by_kill(struct vmm *v)
+{
+	return kill(v->pid, SIGKILL) ? "kill fails" : NULL;
+}
+
+static const char *by_stop_and_kill(struct vmm *v)
+{
+	if (kill(v->pid, SIGSTOP))
+		return "SIGSTOP fails";
+	usleep(50000);
+	return by_kill(v);
+}
+
+static const char *by_freeze_and_kill(struct vmm *v)
+{
+	if (put_attr(v->cgroup, "cgroup.freeze", "1"))
+		return "the control group can't be frozen";
+	usleep(50000);
+	return by_kill(v);
+}
+
+/* The worker is a thread like another from Linux 6.4 on: who kills it kills all. */
+static const char *by_its_worker(struct vmm *v)
+{
+	char pattern[64], comm[32] = "";
+	glob_t found;
+	size_t i;
+
+	snprintf(pattern, sizeof(pattern), "/proc/%d/task/*/comm", v->pid);
+	if (glob(pattern, 0, NULL, &found))
+		return "no threads";
+	for (i = 0; i < found.gl_pathc && strncmp(comm, "vhost-", 6); i++) {
+		FILE *f = fopen(found.gl_pathv[i], "re");
+		int tid = atoi(strstr(found.gl_pathv[i], "/task/") + 6);
+
+		if (f && fgets(comm, sizeof(comm), f) && !strncmp(comm, "vhost-", 6) &&
+		    syscall(SYS_tgkill, v->pid, tid, SIGKILL))
+			comm[0] = '\0';
+		if (f)
+			fclose(f);
+	}
+	globfree(&found);
+	/* an older kernel's is a thread of the kernel's */
+	return strncmp(comm, "vhost-", 6) ? by_kill(v) : NULL;
+}
+
+TEST_F_TIMEOUT(dying, worker_killed, 60)
+{
+	ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_its_worker));
+}
+
+TEST_F_TIMEOUT(dying, stopped, 60)
+{
+	ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_stop_and_kill));
+}
+
+TEST_F_TIMEOUT(dying, frozen, 60)
+{
+	ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_freeze_and_kill));
+}
+
+TEST_F_TIMEOUT(dying, with_64_queues, 90)
+{
+	self->opts.queues = 64;
+	self->opts.per_queue = 16;
+	ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_kill));
+}
+
+/* The memory is ours again when the close returns. */
+TEST_F_TIMEOUT(dying, closed_with_64_queues, 90)
+{
+	struct batch_opts fill = { .per_queue = 16, .reads_only = true };
+	struct guest_opts opts = { .backend = &self->b, .queues = 64, .mem = 32 << 20 };
+	struct batch batch;
+	struct guest g;
+
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot(&g));
+	batch_build(&batch, &g, &fill, &self->rng);
+	ASSERT_WELL(batch_submit(&batch));
+	guest_close(&g);
+	guest_snapshot(&g);
+	usleep(3 * SLOW_NSEC / 1000);
+	ASSERT_WELL(guest_compare(&g));
+	batch_free(&batch);
+	guest_destroy(&g);
+	ASSERT_WELL(check_free(self->fd, &self->b));
+}
+
+static void become_sleep(struct guest *g)
+{
+	(void)g;
+	execl("/bin/sleep", "sleep", "60", NULL);
+	_exit(1);
+}
+
+static void become_sleep_with_it(struct guest *g)
+{
+	fcntl(g->fd, F_SETFD, 0);
+	become_sleep(g);
+}
+
+/* exec() closes the device: another can have the disk while the process lives on. */
+TEST_F_TIMEOUT(dying, exec, 60)
+{
+	struct vmm v;
+	int i;
+
+	self->opts.then = become_sleep;
+	ASSERT_WELL(vmm_start(&v, &self->opts));
+	ASSERT_WELL(vmm_load(&v));
+	for (i = 0; i < SOON / 10 && flock(self->fd, LOCK_EX | LOCK_NB); i++)
+		usleep(10000);
+	ASSERT_LT(i, SOON / 10);
+	ASSERT_EQ(0, flock(self->fd, LOCK_UN));
+	ASSERT_EQ(0, kill(v.pid, 0));
+	ASSERT_WELL(vmm_kill(&v, SOON));
+	vmm_forget(&v);
+	ASSERT_WELL(check_free(self->fd, &self->b));
+}
+
+/* Where it isn't closed, the memory of before is the device's until it is. */
+TEST_F_TIMEOUT(dying, exec_with_it, 60)
+{
+	struct vmm v;
+
+	self->opts.then = become_sleep_with_it;
+	ASSERT_WELL(vmm_start(&v, &self->opts));
+	ASSERT_WELL(vmm_load(&v));
+	/* the pipe ends with the program of before */
+	ASSERT_FALSE(vmm_said(&v, SOON));
+	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_LE(VMM_MEM, vmm_memory(&v));
+	ASSERT_WELL(vmm_kill(&v, SOON));
+	vmm_forget(&v);
+	ASSERT_WELL(check_free(self->fd, &self->b));
+}
+
+/* The owner of a file that we have too; never returns */
+static void own(struct guest *g, struct backend *b, int told)
+{
+	struct batch_opts fill = { .per_queue = 32 };
+	struct rng rng = { 1 };
+	struct batch batch;
+
+	b->fd = backend_reopen(b, O_RDWR);
+	if (b->fd < 0 || flock(b->fd, LOCK_SH) || guest_boot(g))
+		_exit(1);
+	batch_build(&batch, g, &fill, &rng);
+	if (batch_submit(&batch) || write(told, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* The owner dies, the file stays in the hands of another, who is nobody to it. */
+TEST_F_TIMEOUT(dying, owner_of_shared, 60)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = 4 };
+	struct vmm v = { .go = -1 };
+	uint64_t features;
+	struct guest g;
+	int told[2];
+
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
+	ASSERT_EQ(0, pipe(told));
+	v.pid = fork();
+	ASSERT_LE(0, v.pid);
+	if (!v.pid)
+		own(&g, &self->b, told[1]);
+	close(told[1]);
+	v.said = told[0];
+	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_EQ(-EPERM, guest_set_running(&g, 0));
+	ASSERT_WELL(vmm_kill(&v, SOON));
+	/* ours is not the memory that it has, so nothing of it is ours to stop */
+	ring_kick_now(&g.ring[0]);
+	ASSERT_EQ(-EPERM, guest_set_running(&g, 0));
+	ASSERT_EQ(-EPERM, guest_ioctl(&g, VHOST_RESET_OWNER, NULL));
+	ASSERT_EQ(0, guest_ioctl(&g, VHOST_GET_FEATURES, &features));
+	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	guest_close(&g);
+	ASSERT_WELL(check_free(self->fd, &self->b));
+	guest_destroy(&g);
+}
+
+static long remove_module(void)
+{
+	return syscall(SYS_delete_module, "vhost_blk", O_NONBLOCK) ? -errno : 0;
+}
+
+static int load_module(void)
+{
+	return system("modprobe ${VHOST_MODULES:+-d \"$VHOST_MODULES\"} vhost_blk");
+}
+
+/* Refused while a file is open; after the death of the VMM it works at once. */
+TEST_F_TIMEOUT(dying, module, 240)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	unsigned int i;
+	struct guest g;
+
+	if (access("/sys/module/vhost_blk/refcnt", F_OK))
+		SKIP(return, "the driver is built in");
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
+	ASSERT_EQ(-EWOULDBLOCK, remove_module());
+	ASSERT_WELL(guest_boot(&g));
+	ASSERT_EQ(-EWOULDBLOCK, remove_module());
+	guest_destroy(&g);
+	for (i = 0; i < scaled(20, 4); i++) {
+		ASSERT_EQ(0, remove_module());
+		ASSERT_NE(0, access("/dev/vhost-blk", F_OK));
+		ASSERT_EQ(0, load_module());
+		ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_kill));
+	}
+}
+
+TEST_HARNESS_MAIN
