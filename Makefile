@@ -16,9 +16,14 @@ DESTDIR ?=
 LOOPS ?= 50
 # How long `make fuzz` runs each of the two fuzzers
 SECONDS ?= 600
+# How long `make soak` takes, where, and with how many guests
+MINUTES ?= 60
+SOAK_HOST ?= uml-7.3
+VMS ?= 8
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest migrate fuzz install uninstall dkms clean distclean-cache
+.PHONY: modules help demo check lint kunit selftest migrate fuzz soak install uninstall dkms \
+	clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -37,8 +42,12 @@ help:
 	@echo '  make lint       checkpatch, sparse, W=1, shellcheck'
 	@echo '  make kunit      unit tests in a User-Mode-Linux host'
 	@echo '  make selftest   the selftests in every test host'
+	@echo
+	@echo 'Longer than what make check has of them:'
 	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
+	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
+	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3'
 	@echo
 	@echo '  make clean            what was built in the checkout'
 	@echo '  make distclean-cache  also what was built and fetched in the cache directory'
@@ -58,6 +67,9 @@ fuzz:
 
 migrate:
 	$(VM)/migrate.sh --loops $(LOOPS) uml-7.3-fast
+
+soak:
+	$(VM)/checks/soak.sh --minutes $(MINUTES) --vms $(VMS) $(SOAK_HOST)
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

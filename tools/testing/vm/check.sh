@@ -16,6 +16,7 @@
 #   selftest          the selftests in all hosts; one alone: selftest-uml-7.3,
 #                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg; and
 #                     selftest-full, the long loops of some of them
+#   soak              many guests that verify, stop, swap, resize and are killed
 #   e2e               QEMU and a guest that runs fio
 #   e2e-live          the same while QEMU is told to swap, resize, unplug, reset;
 #                     and boots by SeaBIOS and UEFI
@@ -49,6 +50,7 @@ all=(
 	selftest-uml-6.1
 	selftest-uml-7.3-smp
 	e2e-zoned
+	soak
 	qtest
 	module
 	harness
@@ -84,6 +86,7 @@ recipe() {
 	module) echo "kernel tcg abi : checks/module.sh" ;;
 	selftest-tcg) echo "kernel tcg abi selftest : checks/selftest.sh tcg" ;;
 	selftest-*) echo "kernel selftest : checks/selftest.sh ${1#selftest-}" ;;
+	soak) echo "kernel selftest : checks/soak.sh --seconds 15" ;;
 	e2e) echo "kernel guest qemu : e2e.sh" ;;
 	e2e-live) echo "kernel guest qemu firmware : e2e.sh live" ;;
 	e2e-*) echo "kernel guest guest-full qemu selftest : e2e.sh ${1#e2e-}" ;;

@@ -10,8 +10,9 @@
 #   --list   the tests, one a line, and nothing is run
 #   --but SUITE  without this one
 #
-# The suite `model` is run by name alone: it tests the tests, and needs neither
-# the device nor root.
+# The suites `model` and `soak` are run by name alone.  The first tests the tests,
+# and needs neither the device nor root; the second takes as long as is wanted
+# (VHOST_SOAK_SECONDS, VHOST_SOAK_VMS).
 #
 # The backings are null_blk devices, or loop devices where there is no null_blk,
 # and files on an ext4 of its own, or on tmpfs where there is no mkfs.ext4 (the
@@ -184,10 +185,13 @@ renumber() {
 run_suite() {
 	start=$(date +%s)
 	note "suite $1"
+	# The progress of the soak does not wait for an awk that reads in blocks.
+	messages=1
+	[ "$1" != soak ] || messages=3
 	{
-		timeout "${VHOST_TEST_TIMEOUT:-900}" "$here/vhost_blk_$1" 2>&1
+		timeout "${VHOST_TEST_TIMEOUT:-900}" "$here/vhost_blk_$1" 2>&"$messages"
 		echo $? >"$scratch/status"
-	} | renumber "$1"
+	} 3>&2 | renumber "$1"
 	read -r tests failed <"$scratch/count"
 	note "suite $1 took $(($(date +%s) - start)) s"
 }

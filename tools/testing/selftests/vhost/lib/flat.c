@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory of the kernel, by /proc/meminfo and /proc/slabinfo. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "flat.h"
+
+/*
+ * What a cache may have more than after the warm-up.  A leak of one object at
+ * each stop, swap or death is hundreds in the shortest run.
+ */
+#define MAX_OBJECTS	64
+#define MAX_SHARE	20		/* or one part of that many */
+#define MAX_USED	4096		/* KiB */
+
+/* Objects that KASAN holds back, and slabs without any: gone */
+static void shrink_slabs(void)
+{
+	DIR *dir = opendir("/sys/kernel/slab");
+	struct dirent *d;
+	char path[300];
+
+	while (dir && (d = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/kernel/slab/%s", d->d_name);
+		if (d->d_name[0] != '.')
+			put_attr(path, "shrink", "1");
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void settle(void)
+{
+	unsigned int i;
+
+	sync();
+	/* Freed by RCU, by work items, by other work items. */
+	for (i = 0; i < 3; i++) {
+		sleep(1);
+		put_attr("/proc/sys/vm", "drop_caches", "3");
+		shrink_slabs();
+	}
+	/* fails where there is no kmemleak; the host's init reads what it found */
+	if (!access("/sys/kernel/debug/kmemleak", W_OK))
+		put_attr("/sys/kernel/debug", "kmemleak", "scan");
+}
+
+static const char *read_meminfo(struct flat *f)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	long total = 0, value;
+	char name[40];
+
+	if (!file)
+		return "no /proc/meminfo";
+	while (fscanf(file, "%39[^:]: %ld kB ", name, &value) >= 1) {
+		if (!strcmp(name, "MemTotal"))
+			total = value;
+		else if (!strcmp(name, "MemFree") || !strcmp(name, "Buffers") ||
+			 !strcmp(name, "Cached") || !strcmp(name, "SReclaimable"))
+			f->used -= value;
+		else if (!strcmp(name, "SUnreclaim"))
+			f->unreclaimable = value;
+		else if (!strcmp(name, "KernelStack"))
+			f->stacks = value;
+		else if (!strcmp(name, "VmallocUsed"))
+			f->vmalloc = value;
+	}
+	fclose(file);
+	f->used += total;
+	return total ? NULL : "/proc/meminfo says nothing";
+}
+
+static const char *read_slabinfo(struct flat *f)
+{
+	FILE *file = fopen("/proc/slabinfo", "re");
+	char line[512];
+	long bytes = 0;
+
+	if (!file)
+		return "no /proc/slabinfo";
+	while (fgets(line, sizeof(line), file)) {
+		struct flat_cache *c = &f->cache[f->n];
+
+		if (f->n == FLAT_CACHES ||
+		    sscanf(line, "%47s %ld %*d %ld", c->name, &c->objects, &c->size) != 3)
+			continue;
+		bytes += c->objects * c->size;
+		f->n++;
+	}
+	fclose(file);
+	f->slab = bytes / 1024;
+	return f->n ? NULL : "/proc/slabinfo says nothing";
+}
+
+const char *flat_measure(struct flat *f)
+{
+	const char *why;
+
+	memset(f, 0, sizeof(*f));
+	settle();
+	why = read_meminfo(f);
+	return why ? why : read_slabinfo(f);
+}
+
+static const struct flat_cache *find(const struct flat *f, const char *name)
+{
+	static const struct flat_cache none;
+	unsigned int i;
+
+	for (i = 0; i < f->n; i++)
+		if (!strcmp(f->cache[i].name, name))
+			return &f->cache[i];
+	return &none;
+}
+
+/* What the sanitizers remember of objects that are counted themselves, in pools */
+static bool is_bookkeeping(const char *name)
+{
+	return !strcmp(name, "debug_objects_cache") || !strcmp(name, "kmemleak_object");
+}
+
+static bool compare_cache(const struct flat_cache *was, const struct flat_cache *is)
+{
+	long more = is->objects - was->objects;
+	bool bad = more > MAX_OBJECTS && more > was->objects / MAX_SHARE &&
+		   !is_bookkeeping(is->name);
+
+	if (bad || more > MAX_OBJECTS)
+		printf("# memory: %s: %ld objects, then %ld%s\n", is->name, was->objects,
+		       is->objects, bad ? ": too many" : "");
+	return !bad;
+}
+
+bool flat_compare(const struct flat *first, const struct flat *last)
+{
+	bool flat = last->used - first->used <= MAX_USED;
+	unsigned int i;
+
+	for (i = 0; i < last->n; i++)
+		flat &= compare_cache(find(first, last->cache[i].name), &last->cache[i]);
+	printf("# memory: used %ld kB, then %ld (%+ld, may be %+d)\n", first->used, last->used,
+	       last->used - first->used, MAX_USED);
+	printf("# memory: slab objects %ld kB, then %ld (%+ld); SUnreclaim %ld kB, then %ld\n",
+	       first->slab, last->slab, last->slab - first->slab, first->unreclaimable,
+	       last->unreclaimable);
+	printf("# memory: kernel stacks %ld kB, then %ld; vmalloc %ld kB, then %ld\n",
+	       first->stacks, last->stacks, first->vmalloc, last->vmalloc);
+	return flat;
+}

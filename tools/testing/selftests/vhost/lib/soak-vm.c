@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The life of a process of the soak: load, and all that a VMM may do meanwhile. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "soak.h"
+
+#define OFF	(BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_SECURE_ERASE) | \
+		 BIT64(VIRTIO_BLK_F_ZONED))
+
+static const char *say_ret(struct soak_load *l, const char *what, long ret)
+{
+	return soak_say(l->vm, "%s: %s returns %ld", l->vm->disk[l->now].path, what, ret);
+}
+
+/* What the device took is in the used rings now, and no more comes. */
+static const char *check_landed(struct soak_load *l)
+{
+	uint16_t before[16];
+	unsigned int i;
+
+	for (i = 0; i < l->g.nrings; i++)
+		before[i] = ring_device_idx(&l->g.ring[i]);
+	usleep(rng_below(&l->rng, 2000));
+	for (i = 0; i < l->g.nrings; i++)
+		if (ring_device_idx(&l->g.ring[i]) != before[i])
+			return soak_say(l->vm, "queue %u: used while the device is stopped", i);
+	return NULL;
+}
+
+static const char *take_landed(struct soak_load *l)
+{
+	const char *why = check_landed(l);
+	unsigned int i;
+
+	for (i = 0; !why && i < l->g.nrings; i++)
+		while (!why && ring_device_idx(&l->g.ring[i]) != l->g.ring[i].used_idx)
+			why = soak_reap(l);
+	return why;
+}
+
+static const char *start(struct soak_load *l)
+{
+	const char *why = guest_boot(&l->g);
+
+	/* What was available all the time may have no kick of its own. */
+	return why ? soak_say(l->vm, "%s", why) : NULL;
+}
+
+static const char *act_stop(struct soak_load *l)
+{
+	long ret = guest_set_running(&l->g, 0);
+	const char *why = ret ? say_ret(l, "SET_RUNNING 0", ret) : take_landed(l);
+
+	if (why)
+		return why;
+	l->vm->count[SOAK_STOPS]++;
+	ret = guest_set_running(&l->g, 1);
+	return ret ? say_ret(l, "SET_RUNNING 1", ret) : NULL;
+}
+
+static const char *act_base(struct soak_load *l)
+{
+	struct ring *r = &l->g.ring[rng_below(&l->rng, l->g.nrings)];
+	uint16_t base;
+	long ret = ring_get_base(r, &base);
+
+	if (ret)
+		return say_ret(l, "GET_VRING_BASE", ret);
+	if (base != ring_device_idx(r))
+		return soak_say(l->vm, "queue %u: base %u, but used %u", r->index, base,
+				ring_device_idx(r));
+	l->vm->count[SOAK_BASES]++;
+	ret = guest_set_running(&l->g, 1);
+	return ret ? say_ret(l, "SET_RUNNING 1", ret) : NULL;
+}
+
+static const char *act_reset(struct soak_load *l)
+{
+	long ret = guest_ioctl(&l->g, VHOST_RESET_OWNER, NULL);
+	const char *why = ret ? say_ret(l, "RESET_OWNER", ret) : take_landed(l);
+
+	l->vm->count[SOAK_RESETS]++;
+	l->g.stage = STAGE_OPEN;
+	return why ? why : start(l);
+}
+
+static const char *act_reopen(struct soak_load *l)
+{
+	const char *why;
+
+	guest_close(&l->g);
+	why = take_landed(l);
+	l->vm->count[SOAK_REOPENS]++;
+	return why ? why : start(l);
+}
+
+/* What is in flight goes to one of the two: both may have it, should we die now. */
+static void mark_either(struct soak_load *l)
+{
+	struct soak_disk *next = &l->vm->disk[!l->now];
+	unsigned int i, k;
+
+	for (i = 0; i < SOAK_JOBS; i++) {
+		struct soak_job *j = &l->job[i];
+
+		if (!j->q)
+			continue;
+		j->either = true;
+		for (k = j->first; k < j->first + j->n; k++)
+			if (j->q->type == VIRTIO_BLK_T_OUT)
+				next->sector[k].sent = j->gen;
+	}
+}
+
+static const char *act_swap(struct soak_load *l)
+{
+	unsigned int other = soak_size(&l->vm->disk[!l->now], l->fd[!l->now]);
+	const char *why = soak_quiesce(l, SOAK_ZEROING);
+	long ret;
+
+	if (!why && other != l->limit)
+		why = soak_quiesce(l, SOAK_TAIL);
+	if (why)
+		return why;
+	mark_either(l);
+	ret = guest_set_backend(&l->g, l->fd[!l->now], 0);
+	if (ret)
+		return say_ret(l, "SET_BACKEND", ret);
+	l->now = !l->now;
+	l->limit = other;
+	l->g.opts.backend->fd = l->fd[l->now];
+	l->vm->count[SOAK_SWAPS]++;
+	return soak_quiesce(l, SOAK_ALL);
+}
+
+static void blank_tail(struct soak_disk *d)
+{
+	memset(d->sector + SOAK_SMALL, 0, (SOAK_SECTORS - SOAK_SMALL) * sizeof(d->sector[0]));
+}
+
+static const char *check_size(struct soak_load *l)
+{
+	struct blk_config c;
+
+	if (guest_get_config(&l->g, &c))
+		return "GET_CONFIG fails";
+	if (le64toh(c.capacity) != l->limit)
+		return soak_say(l->vm, "capacity %llu, must be %u",
+				(unsigned long long)le64toh(c.capacity), l->limit);
+	return NULL;
+}
+
+static const char *shrink(struct soak_load *l, struct soak_disk *d)
+{
+	const char *why = soak_quiesce(l, SOAK_TAIL);
+
+	d->shrinking = true;
+	if (!why)
+		why = soak_truncate(d, SOAK_SMALL);
+	if (why)
+		return why;
+	blank_tail(d);
+	d->shrinking = false;
+	l->limit = SOAK_SMALL;
+	/* now and then, since all the others have to end for it */
+	if (!rng_below(&l->rng, 4))
+		why = soak_quiesce(l, SOAK_ALL);
+	if (!why && !l->inflight)
+		why = soak_probe(l, VIRTIO_BLK_T_OUT, SOAK_SMALL, VIRTIO_BLK_S_IOERR);
+	return why;
+}
+
+static const char *act_resize(struct soak_load *l)
+{
+	struct soak_disk *d = &l->vm->disk[l->now];
+	const char *why;
+
+	if (d->file < 0)
+		return NULL;
+	if (l->limit == SOAK_SECTORS) {
+		why = shrink(l, d);
+	} else {
+		why = soak_truncate(d, SOAK_SECTORS);
+		l->limit = SOAK_SECTORS;
+	}
+	l->vm->count[SOAK_RESIZES]++;
+	return why ? why : check_size(l);
+}
+
+/* A region is unplugged, becomes other memory, and is plugged in elsewhere. */
+static const char *act_table(struct soak_load *l)
+{
+	struct region *hot = &l->g.region[1];
+	const char *why = soak_quiesce(l, SOAK_HOT);
+	long ret;
+
+	if (why)
+		return why;
+	l->g.nregions = 1;
+	ret = guest_set_mem_table(&l->g);
+	l->g.nregions = 2;
+	if (!ret && mmap(hot->hva, hot->len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != hot->hva)
+		return "mmap fails";
+	hot->gpa = (1ULL << 40) + ((uint64_t)rng_below(&l->rng, 1024) << 24);
+	/* for a while there is none of it */
+	l->hot = false;
+	soak_submit(l);
+	l->hot = true;
+	if (!ret)
+		ret = guest_set_mem_table(&l->g);
+	l->vm->count[SOAK_TABLES]++;
+	return ret ? say_ret(l, "SET_MEM_TABLE", ret) : NULL;
+}
+
+static const char *act_mode(struct soak_load *l)
+{
+	long ret = guest_set_writeback(&l->g, rng_next(&l->rng) & 1);
+
+	l->vm->count[SOAK_MODES]++;
+	return ret ? say_ret(l, "SET_CONFIG", ret) : NULL;
+}
+
+static const char *(* const act[])(struct soak_load *l) = {
+	act_stop, act_base, act_reset, act_reopen, act_swap, act_swap, act_resize, act_resize,
+	act_table, act_table, act_mode,
+};
+
+static const char *open_disks(struct soak_load *l)
+{
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 0; !why && i < 2; i++) {
+		struct soak_disk *d = &l->vm->disk[i];
+
+		why = soak_repair(d);
+		l->fd[i] = soak_open(d);
+		if (l->fd[i] < 0)
+			why = soak_say(l->vm, "%s can't be opened", d->path);
+		if (!why)
+			why = soak_resolve(l->vm, d, l->fd[i]);
+	}
+	l->now = rng_below(&l->rng, 2);
+	l->limit = soak_size(&l->vm->disk[l->now], l->fd[l->now]);
+	return why;
+}
+
+static const char *live(struct soak *s, struct soak_load *l)
+{
+	unsigned int rounds = 0, next = 20;
+	const char *why = NULL;
+
+	while (!why && !__atomic_load_n(&s->rest, __ATOMIC_RELAXED)) {
+		soak_submit(l);
+		why = soak_reap(l);
+		if (why || ++rounds < next)
+			continue;
+		rounds = 0;
+		next = 1 + rng_below(&l->rng, 40);
+		/* one in some hundred dies with all that is in flight */
+		if (!rng_below(&l->rng, 200)) {
+			l->vm->count[SOAK_EXITS]++;
+			_exit(0);
+		}
+		why = act[rng_below(&l->rng, ARRAY_SIZE(act))](l);
+	}
+	return why ? why : soak_quiesce(l, SOAK_ALL);
+}
+
+void soak_live(struct soak *s, struct soak_vm *vm, uint64_t seed)
+{
+	struct soak_load l = { .vm = vm, .rng.state = seed };
+	struct backend backend = { .size = SOAK_BYTES };
+	struct guest_opts opts = { .backend = &backend, .features_off = OFF };
+	const char *why = open_disks(&l);
+
+	if (!why) {
+		opts.queues = 1 + rng_below(&l.rng, 4);
+		opts.num = 64 << rng_below(&l.rng, 3);
+		if (rng_below(&l.rng, 3) == 0)
+			opts.features_off |= BIT64(VIRTIO_RING_F_EVENT_IDX);
+		if (rng_below(&l.rng, 3) == 0)
+			opts.features_off |= BIT64(VIRTIO_RING_F_INDIRECT_DESC);
+		backend.fd = l.fd[l.now];
+		guest_init(&l.g, &opts);
+		soak_load_init(&l);
+		why = start(&l);
+	}
+	if (!why)
+		why = live(s, &l);
+	if (why && why != vm->why)
+		soak_say(vm, "%s", why);
+	_exit(why ? 1 : 0);
+}
