@@ -3,9 +3,9 @@
 # Usage: uml-build.sh HOST
 #
 # Builds a User-Mode-Linux test host with vhost_blk inside and prints the
-# directory that holds it: linux, config, modules/ (where it has any), objects
-# of the driver under driver/ for coverage.  HOST is the name of a
-# configs/*.host: uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast.
+# directory that holds it: linux, config, modules/ (where it has any), and what
+# gcov has to know of the driver under gcov/ (where the host counts).  HOST is
+# the name of a configs/*.host: uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast.
 #
 # The result is cached by everything that went in.  The object tree is kept as
 # well, so a change of the driver alone costs seconds.
@@ -116,6 +116,10 @@ cp "$obj/.config" "$tmp/config"
 if grep -q '=m$' "$tmp/config"; then
 	run_logged "installing its modules" "$log.modules" \
 		umake INSTALL_MOD_PATH="$tmp/modules" modules_install
+fi
+if grep -q '^CONFIG_GCOV_KERNEL=y' "$tmp/config"; then
+	mkdir "$tmp/gcov"
+	cp "$obj"/drivers/vhost/blk/*.gcno "$tmp/gcov"
 fi
 publish "$tmp" "$entry"
 keep_newest 4 "$VB_CACHE/hosts/$host"/*
