@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The fixture of guests that break the rules, and the two ends that has */
+#ifndef VHOST_TEST_SUITE_HOSTILE_H
+#define VHOST_TEST_SUITE_HOSTILE_H
+
+#include "suite.h"
+#include "traffic.h"
+
+#define F_NEXT		VRING_DESC_F_NEXT
+#define F_WRITE		VRING_DESC_F_WRITE
+#define F_INDIRECT	VRING_DESC_F_INDIRECT
+
+FIXTURE(hostile) {
+	struct backend b;
+	struct guest g;
+	struct ring *r;
+	uint64_t hdr, data, status;	/* addresses of a good read of one sector */
+	uint64_t table;
+};
+
+FIXTURE_VARIANT(hostile) {
+	bool event_idx;
+};
+
+FIXTURE_VARIANT_ADD(hostile, flags) {
+	.event_idx = false,
+};
+
+FIXTURE_VARIANT_ADD(hostile, event_idx) {
+	.event_idx = true,
+};
+
+static inline void put_header(struct guest *g, uint64_t at, uint32_t type, uint64_t sector)
+{
+	struct virtio_blk_outhdr h = { .type = htole32(type), .sector = htole64(sector) };
+
+	guest_write(g, at, &h, sizeof(h));
+}
+
+FIXTURE_SETUP(hostile)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = 2, .num = 16 };
+	struct guest *g = &self->g;
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	why = backend_open(&self->b, BACKEND_BDEV, true);
+	if (why)
+		SKIP(return, "%s", why);
+	if (!variant->event_idx)
+		opts.features_off = BIT64(VIRTIO_RING_F_EVENT_IDX);
+	guest_init(g, &opts);
+	ASSERT_WELL(guest_boot(g));
+	self->r = &g->ring[0];
+	self->hdr = guest_alloc(g, HDR_LEN, 16);
+	self->data = guest_alloc(g, 4096, 4096);
+	self->status = guest_alloc(g, 1, 1);
+	self->table = guest_alloc(g, 4096, 4096);
+	put_header(g, self->hdr, VIRTIO_BLK_T_IN, 0);
+}
+
+/* Whatever was done to it, the device is whole, and the backing untouched. */
+FIXTURE_TEARDOWN(hostile)
+{
+	const char *why = NULL;
+
+	if (self->b.model)
+		why = backend_compare_all(&self->b);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("%s", why);
+	why = check_repaired(&self->g);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("afterwards: %s", why);
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* Descriptors 0, 1, 2: a good read */
+static inline void put_good(struct _test_data_hostile *self)
+{
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 2, self->status, 1, F_WRITE, 0);
+}
+
+static inline void put_table(struct _test_data_hostile *self, unsigned int i, uint64_t gpa,
+			     uint32_t len, uint16_t flags, uint16_t next)
+{
+	struct vring_desc d = {
+		.addr = htole64(gpa), .len = htole32(len),
+		.flags = htole16(flags), .next = htole16(next),
+	};
+
+	guest_write(&self->g, self->table + i * sizeof(d), &d, sizeof(d));
+}
+
+static inline void put_good_table(struct _test_data_hostile *self)
+{
+	put_table(self, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	put_table(self, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	put_table(self, 2, self->status, 1, F_WRITE, 0);
+}
+
+/* Descriptor 0 is the head, and nobody can be told: the queue breaks, the other one works. */
+static inline const char *expect_broken(struct _test_data_hostile *self, uint16_t head)
+{
+	const char *why;
+
+	guest_snapshot(&self->g);
+	ring_add_raw(self->r, head);
+	ring_kick_now(self->r);
+	why = check_broken(self->r);
+	if (!why)
+		why = guest_compare(&self->g);
+	if (!why)
+		why = request_simple(&self->g.ring[1], VIRTIO_BLK_T_IN, 8, 4096,
+				     VIRTIO_BLK_S_OK);
+	return why;
+}
+
+/* The chain at head 0 ends with this status at @at and a used.len of 1. */
+static inline const char *expect_status(struct _test_data_hostile *self, uint8_t status,
+					uint64_t at)
+{
+	struct ring *r = self->r;
+	struct vring_used_elem *e = &r->used->ring[r->used_idx % r->num];
+	unsigned int ms;
+
+	guest_snapshot(&self->g);
+	guest_expect(&self->g, at, &status, 1);
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	for (ms = 0; ms < 10000 && ring_device_idx(r) == r->used_idx; ms++)
+		usleep(1000);
+	if (ring_device_idx(r) != (uint16_t)(r->used_idx + 1))
+		return "not completed once";
+	r->used_idx++;
+	if (e->id || le32toh(e->len) != 1)
+		return guest_say(&self->g, "used id %u len %u, must be 0 and 1", le32toh(e->id),
+				 le32toh(e->len));
+	if (eventfd_drain(r->err))
+		return "the error eventfd was signalled";
+	return guest_compare(&self->g);
+}
+
+#endif /* VHOST_TEST_SUITE_HOSTILE_H */

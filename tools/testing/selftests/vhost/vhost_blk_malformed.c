@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * More of a guest that breaks the rules: chains of odd shapes, memory that goes
+ * while the device uses it, and headers that change after they were made
+ * available.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "suite-hostile.h"
+
+/*
+ * A table in the chain, which goes on behind it: the specification forbids it
+ * (2.7.5.3.1), and the vhost core takes it as what it says.
+ */
+TEST_F(hostile, indirect_with_next)
+{
+	if (model_wanted())
+		SKIP(return, "the model device breaks the queue, which is as good");
+	put_table(self, 0, self->hdr, HDR_LEN, 0, 0);
+	ring_put_desc(self->r, 0, self->table, sizeof(struct vring_desc), F_INDIRECT | F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->data, 100, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 2, self->status, 1, F_WRITE, 0);
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+}
+
+/* What lies behind a table may not be readable once something was writable. */
+TEST_F(hostile, indirect_then_out)
+{
+	put_good_table(self);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc), F_INDIRECT | F_NEXT,
+		      1);
+	ring_put_desc(self->r, 1, self->hdr, HDR_LEN, 0, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* Two in one chain, which end in each other */
+TEST_F(hostile, indirect_twice_in_a_loop)
+{
+	put_table(self, 0, self->hdr, HDR_LEN, 0, 0);
+	ring_put_desc(self->r, 0, self->table, sizeof(struct vring_desc), F_INDIRECT | F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->table, sizeof(struct vring_desc), F_INDIRECT | F_NEXT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* As many descriptors as 32 bits of length can claim, all of them in memory or not */
+TEST_F(hostile, indirect_claims_2_28)
+{
+	put_good_table(self);
+	ring_put_desc(self->r, 0, self->table, 0xfffffff0, F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, data_of_2_32)
+{
+	put_good(self);
+	ring_put_desc(self->r, 1, self->data, ~0U, F_NEXT | F_WRITE, 2);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* A second region, with a page between it and the first one that is nowhere */
+static const char *add_far_region(struct _test_data_hostile *self)
+{
+	struct guest *g = &self->g;
+	const struct region *m = &g->region[0];
+
+	guest_close(g);
+	ring_reset(&g->ring[0], 0);
+	ring_reset(&g->ring[1], 0);
+	if (!guest_add_region(g, m->gpa + m->len + 4096, 65536))
+		return "no memory";
+	return guest_boot(g);
+}
+
+TEST_F(hostile, data_over_a_hole)
+{
+	struct region *m = &self->g.region[0];
+
+	ASSERT_WELL(add_far_region(self));
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
+	put_good(self);
+	ring_put_desc(self->r, 1, m->gpa + m->len - SECTOR, 4096 + 2 * SECTOR, F_NEXT | F_WRITE,
+		      2);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, data_in_a_hole)
+{
+	struct region *m = &self->g.region[0];
+
+	ASSERT_WELL(add_far_region(self));
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
+	put_good(self);
+	ring_put_desc(self->r, 1, m->gpa + m->len, SECTOR, F_NEXT | F_WRITE, 2);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+TEST_F(hostile, table_over_a_hole)
+{
+	struct region *m = &self->g.region[0];
+
+	ASSERT_WELL(add_far_region(self));
+	ring_put_desc(self->r, 0, m->gpa + m->len - 32, 4096 + 64, F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* The status alone */
+TEST_F(hostile, header_missing)
+{
+	ring_put_desc(self->r, 0, self->status, 1, F_WRITE, 0);
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+}
+
+/* An address that no driver would give, but nothing is there to be looked at */
+TEST_F(hostile, data_empty)
+{
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_FLUSH, 0);
+	put_good(self);
+	ring_put_desc(self->r, 1, self->data, 0, F_NEXT | F_WRITE, 2);
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_OK, self->status));
+}
+
+/* Completed with this status and this many bytes written */
+static const char *expect_used(struct _test_data_hostile *self, uint32_t len)
+{
+	struct ring *r = self->r;
+	struct vring_used_elem *e = &r->used->ring[r->used_idx % r->num];
+	unsigned int ms;
+
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	for (ms = 0; ms < 10000 && ring_device_idx(r) == r->used_idx; ms++)
+		usleep(1000);
+	if (ring_device_idx(r) != (uint16_t)(r->used_idx + 1))
+		return "not completed once";
+	r->used_idx++;
+	if (e->id || le32toh(e->len) != len)
+		return guest_say(&self->g, "used id %u len %u, must be 0 and %u",
+				 le32toh(e->id), le32toh(e->len), len);
+	return guest_compare(&self->g);
+}
+
+/* One writable byte in front of the data: it is data, and the last byte is the status. */
+TEST_F(hostile, status_in_the_middle)
+{
+	const uint8_t *sector = self->b.model;
+	const uint8_t ok = VIRTIO_BLK_S_OK;
+
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->status, 1, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 2, self->data, SECTOR, F_WRITE, 0);
+	guest_snapshot(&self->g);
+	guest_expect(&self->g, self->status, sector, 1);
+	guest_expect(&self->g, self->data, sector + 1, SECTOR - 1);
+	guest_expect(&self->g, self->data + SECTOR - 1, &ok, 1);
+	ASSERT_WELL(expect_used(self, SECTOR + 1));
+}
+
+/* A read that has something to be written too: it isn't looked at. */
+TEST_F(hostile, read_with_readable_data)
+{
+	const uint8_t ok = VIRTIO_BLK_S_OK;
+
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->data + SECTOR, 100, F_NEXT, 2);
+	ring_put_desc(self->r, 2, self->data, SECTOR, F_NEXT | F_WRITE, 3);
+	ring_put_desc(self->r, 3, self->status, 1, F_WRITE, 0);
+	guest_snapshot(&self->g);
+	guest_expect(&self->g, self->data, self->b.model, SECTOR);
+	guest_expect(&self->g, self->status, &ok, 1);
+	ASSERT_WELL(expect_used(self, SECTOR + 1));
+}
+
+/* A write with room for an answer: nothing is written there. */
+TEST_F(hostile, write_with_writable_data)
+{
+	uint8_t bytes[SECTOR];
+	const uint8_t ok = VIRTIO_BLK_S_OK;
+
+	if (model_wanted())
+		SKIP(return, "the model device takes all of it for written");
+	guest_read(&self->g, self->data, bytes, SECTOR);
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_OUT, 3);
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT, 2);
+	ring_put_desc(self->r, 2, self->data + SECTOR, SECTOR, F_NEXT | F_WRITE, 3);
+	ring_put_desc(self->r, 3, self->status, 1, F_WRITE, 0);
+	backend_model_write(&self->b, 3 * SECTOR, bytes, SECTOR);
+	guest_snapshot(&self->g);
+	guest_expect(&self->g, self->status, &ok, 1);
+	ASSERT_WELL(expect_used(self, 1));
+}
+
+/* The page of a ring goes while the queue runs, and comes back once it is stopped. */
+static const char *lose_page(struct _test_data_hostile *self, void *ring)
+{
+	void *page = (void *)((uintptr_t)ring & ~4095UL);
+	const char *why = NULL;
+
+	put_good(self);
+	ring_add_raw(self->r, 0);
+	if (munmap(page, 4096))
+		return "munmap";
+	ring_kick_now(self->r);
+	if (!eventfd_wait(self->r->err, 10000))
+		why = "the error eventfd is silent";
+	if (!why)
+		why = request_simple(&self->g.ring[1], VIRTIO_BLK_T_IN, 8, 4096,
+				     VIRTIO_BLK_S_OK);
+	if (!why && guest_set_running(&self->g, 0))
+		why = "SET_RUNNING 0 fails";
+	if (mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) != page)
+		why = "mmap";
+	return why;
+}
+
+TEST_F(hostile, avail_ring_unmapped)
+{
+	if (model_wanted())
+		SKIP(return, "the model device would crash");
+	/* descriptors and available ring are in one page */
+	ASSERT_EQ((uintptr_t)self->r->desc >> 12, (uintptr_t)self->r->avail >> 12);
+	ASSERT_WELL(lose_page(self, self->r->avail));
+}
+
+TEST_F(hostile, used_ring_unmapped)
+{
+	if (model_wanted())
+		SKIP(return, "the model device would crash");
+	ASSERT_WELL(lose_page(self, self->r->used));
+}
+
+struct flipper {
+	struct virtio_blk_outhdr *hdr;
+	bool stop;
+};
+
+/* Between a read that is good, one past the end, an unknown type, a write and a flush */
+static void *flip(void *arg)
+{
+	static const uint32_t types[] = {
+		VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH, 0x1234,
+		VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_DISCARD,
+	};
+	struct flipper *f = arg;
+	struct rng rng = { 1 };
+
+	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&f->hdr->type, htole32(types[rng_below(&rng, 6)]),
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&f->hdr->sector,
+				 rng_below(&rng, 2) ? htole64(rng_below(&rng, 64)) : ~0ULL,
+				 __ATOMIC_RELAXED);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Whichever of them the device has read, it is that one request, and ends once. */
+static const char *one_of_them(struct _test_data_hostile *self)
+{
+	struct ring *r = self->r;
+	uint8_t *status = guest_ptr(&self->g, self->status, 1);
+	struct vring_used_elem *e = &r->used->ring[r->used_idx % r->num];
+	uint32_t len, ms;
+
+	*status = STATUS_POISON;
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	for (ms = 0; ms < 100000 && ring_device_idx(r) == r->used_idx; ms++)
+		sched_yield();
+	if (ring_device_idx(r) != (uint16_t)(r->used_idx + 1))
+		return "not completed once";
+	r->used_idx++;
+	len = le32toh(e->len);
+	if (*status > VIRTIO_BLK_S_UNSUPP)
+		return guest_say(&self->g, "status %u", *status);
+	if (len != 1 && (*status || (len != SECTOR + 1 && len != VIRTIO_BLK_ID_BYTES + 1)))
+		return guest_say(&self->g, "used.len %u with status %u", len, *status);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(hostile, header_changes, 120)
+{
+	struct flipper f = { .hdr = guest_ptr(&self->g, self->hdr, HDR_LEN) };
+	struct guest *g = &self->g;
+	const char *why = NULL;
+	pthread_t thread;
+	unsigned int i;
+
+	if (model_wanted())
+		SKIP(return, "the model device is one process with us: it proves nothing");
+	guest_close(g);
+	ring_reset(&g->ring[0], 0);
+	ring_reset(&g->ring[1], 0);
+	g->opts.backend_flags = VHOST_BLK_BACKEND_F_RO;
+	ASSERT_WELL(guest_boot(g));
+	put_good(self);
+	guest_snapshot(g);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, flip, &f));
+	for (i = 0; !why && i < scaled(20000, 2000); i++)
+		why = one_of_them(self);
+	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ASSERT_WELL(why);
+	ASSERT_EQ(0, eventfd_drain(self->r->err));
+	/* nothing else was written to */
+	guest_expect(g, self->hdr, f.hdr, HDR_LEN);
+	guest_expect(g, self->data, guest_ptr(g, self->data, SECTOR), SECTOR);
+	guest_expect(g, self->status, guest_ptr(g, self->status, 1), 1);
+	ASSERT_WELL(guest_compare(g));
+	g->opts.backend_flags = 0;
+	guest_close(g);
+	ring_reset(&g->ring[0], 0);
+	ring_reset(&g->ring[1], 0);
+	ASSERT_WELL(guest_boot(g));
+}
+
+TEST_HARNESS_MAIN
