@@ -55,6 +55,13 @@
 /* Requests of one device that sleep in the backend at a time. */
 #define VHOST_BLK_MAX_PUNTED	64
 
+/*
+ * What a VMM makes the kernel allocate is charged to it.  Where it gets none,
+ * by its own limit or for want of memory, that is an error of its ioctl, no
+ * case for the OOM killer or the kernel log.
+ */
+#define VHOST_BLK_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 #define VHOST_BLK_INLINE_BVECS	4
 #define VHOST_BLK_INLINE_SPANS	2
 #define VHOST_BLK_PIN_BATCH	64

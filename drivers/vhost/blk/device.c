@@ -19,7 +19,7 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 	struct vhost_blk *blk;
 	unsigned int i;
 
-	blk = kvzalloc_obj(*blk, GFP_KERNEL_ACCOUNT);
+	blk = kvzalloc_obj(*blk, VHOST_BLK_GFP);
 	if (!blk)
 		return -ENOMEM;
 	/* Memory may be waiting for what guests write: WQ_MEM_RECLAIM. */

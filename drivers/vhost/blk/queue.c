@@ -50,13 +50,13 @@ static int alloc_requests(struct vhost_blk_queue *q)
 		return 0;
 	if (!q->iov)
 		q->iov = kvmalloc_array(VHOST_BLK_MAX_IOV, sizeof(*q->iov),
-					GFP_KERNEL_ACCOUNT);
+					VHOST_BLK_GFP);
 	if (!q->iov)
 		return -ENOMEM;
 
 	kvfree(q->reqs);
 	q->nr_reqs = 0;
-	q->reqs = kvcalloc(num, sizeof(*q->reqs), GFP_KERNEL_ACCOUNT);
+	q->reqs = kvcalloc(num, sizeof(*q->reqs), VHOST_BLK_GFP);
 	if (!q->reqs)
 		return -ENOMEM;
 	q->nr_reqs = num;

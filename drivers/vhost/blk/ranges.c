@@ -29,8 +29,8 @@ int vhost_blk_read_ranges(struct vhost_blk_req *req,
 
 	io->nr_ranges = len / sizeof(*raw);
 	io->ranges = kmalloc_array(io->nr_ranges, sizeof(*io->ranges),
-				   GFP_NOIO | __GFP_ACCOUNT);
-	raw = kmalloc(len, GFP_NOIO | __GFP_ACCOUNT);
+				   GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
+	raw = kmalloc(len, GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!io->ranges || !raw)
 		goto free_raw;
 

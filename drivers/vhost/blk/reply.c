@@ -27,7 +27,8 @@ int vhost_blk_reply_prepare(struct vhost_blk_req *req, const struct iovec *iov,
 	size_t head = struct_size(reply, iov, nr);
 
 	/* What isn't filled in must not be an old secret. */
-	reply = kvzalloc(head + req->cmd.reply, GFP_NOIO | __GFP_ACCOUNT);
+	reply = kvzalloc(head + req->cmd.reply,
+			 GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!reply)
 		return -ENOMEM;
 	reply->buf = (void *)reply + head;

@@ -25,7 +25,7 @@ int vhost_blk_track_set(struct vhost_blk_queue *q, u64 features)
 				  1ULL << VIRTIO_F_ACCESS_PLATFORM);
 
 	if (wanted && !q->track)
-		q->track = kvzalloc_obj(*q->track, GFP_KERNEL_ACCOUNT);
+		q->track = kvzalloc_obj(*q->track, VHOST_BLK_GFP);
 	if (wanted && !q->track)
 		return -ENOMEM;
 	q->tracking = wanted;
