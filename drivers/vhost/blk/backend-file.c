@@ -110,9 +110,10 @@ static void file_result(struct vhost_blk_req *req, long ret)
 	}
 	/*
 	 * File systems say in different ways that they can't do it without
-	 * waiting; a true error comes again.
+	 * waiting, for memory too; a true error comes again.
 	 */
-	if (nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP || ret == -EINVAL))
+	if (nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP ||
+		       ret == -EINVAL || ret == -ENOMEM))
 		vhost_blk_punt(req, file_retry);
 	else
 		vhost_blk_req_done(req, ret ? ret : -EIO);

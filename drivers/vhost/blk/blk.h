@@ -186,7 +186,8 @@ struct vhost_blk_req {
 };
 
 /**
- * struct vhost_blk_bounce - pages of a queue for data that isn't aligned
+ * struct vhost_blk_bounce - pages of a queue for data that isn't aligned, or
+ *	whose pages can't be noted for lack of memory
  * @req: the request that has them, NULL for none
  * @iov: its data in guest memory
  * @iter: what of @iov is still to be done
@@ -218,7 +219,7 @@ struct vhost_blk_bounce {
  * @tracking: what requests may write is recorded, see track.c
  * @track: NULL before the first time
  * @nr_used: entries in vq.heads that the used ring doesn't have yet
- * @bounce: NULL before the first request that needs it
+ * @bounce: NULL before the first start
  * @done: requests whose I/O is done, by the backend; emptied by the worker
  * @done_work: the worker's part of completion
  * @orphan_work: the same where the worker has been killed
@@ -377,6 +378,8 @@ void vhost_blk_handle_kick(struct vhost_work *work);
 void vhost_blk_break(struct vhost_blk_queue *q);
 
 /* map.c APIs: */
+bool vhost_blk_map_room(struct vhost_blk_req *req, const struct iovec *iov,
+			unsigned int nr);
 int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 		  unsigned int nr);
 void vhost_blk_unmap(struct vhost_blk_req *req);
@@ -414,6 +417,7 @@ void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req));
 
 /* bounce.c APIs: */
+struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);
 bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
 			   enum vhost_blk_op op, const struct iovec *iov,
 			   unsigned int nr);

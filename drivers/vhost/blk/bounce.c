@@ -5,7 +5,8 @@
  *
  * Well-behaved guests hardly ever need it, so a queue has one set of pages
  * and one such request at a time; that bounds the memory that a guest can
- * make the host spend, and needs no allocation while memory is short.
+ * make the host spend.  The pages are there from the start: they are also the
+ * reserve of a queue, by which reads and writes go on while memory is short.
  */
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -58,16 +59,21 @@ void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce)
 	kvfree(bounce);
 }
 
-static struct vhost_blk_bounce *bounce_alloc(void)
+/**
+ * vhost_blk_bounce_alloc - have the pages of a queue
+ *
+ * Return: NULL where there is no memory.
+ */
+struct vhost_blk_bounce *vhost_blk_bounce_alloc(void)
 {
 	struct vhost_blk_bounce *b;
 	unsigned int i;
 
-	b = kvzalloc_obj(*b, GFP_NOIO | __GFP_ACCOUNT);
+	b = kvzalloc_obj(*b, VHOST_BLK_GFP);
 	if (!b)
 		return NULL;
 	for (i = 0; i < ARRAY_SIZE(b->pages); i++) {
-		b->pages[i] = alloc_page(GFP_NOIO | __GFP_ACCOUNT);
+		b->pages[i] = alloc_page(VHOST_BLK_GFP);
 		if (!b->pages[i]) {
 			vhost_blk_bounce_free(b);
 			return NULL;
@@ -130,15 +136,8 @@ static int fill_window(struct vhost_blk_req *req)
 int vhost_blk_bounce_start(struct vhost_blk_req *req, const struct iovec *iov,
 			   unsigned int nr)
 {
-	struct vhost_blk_queue *q = req->q;
 	bool read = req->io.op == VHOST_BLK_OP_READ;
-	struct vhost_blk_bounce *b;
-
-	if (!q->bounce)
-		q->bounce = bounce_alloc();
-	b = q->bounce;
-	if (!b)
-		return -ENOMEM;
+	struct vhost_blk_bounce *b = req->q->bounce;
 
 	b->req = req;
 	memcpy(b->iov, iov, nr * sizeof(*iov));
@@ -185,6 +184,6 @@ void vhost_blk_bounce_end(struct vhost_blk_req *req)
 
 	req->io.bvec = NULL;
 	req->io.nr_bvec = 0;
-	if (b && b->req == req)
+	if (b->req == req)
 		b->req = NULL;
 }

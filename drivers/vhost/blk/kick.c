@@ -43,25 +43,43 @@ static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
 	return hdr;
 }
 
-/* Is the data of a request not where the backend can take it? */
-static bool must_bounce(const struct vhost_blk_disk *disk,
+/* The data of a request, or its ranges. */
+static const struct iovec *data_of(const struct vhost_blk_chain *chain,
+				   const struct vhost_blk_cmd *cmd,
+				   unsigned int *nr)
+{
+	bool read = cmd->op == VHOST_BLK_OP_READ;
+
+	*nr = read ? chain->nr_in : chain->nr_out;
+	return read ? chain->in : chain->out;
+}
+
+/*
+ * Has the data of a request to go through the queue's own pages?  Where it lies
+ * so that the backend can't take it, and where there is no memory for a vector
+ * of its pages.
+ */
+static bool must_bounce(struct vhost_blk_req *req,
+			const struct vhost_blk_disk *disk,
 			const struct vhost_blk_cmd *cmd,
 			const struct vhost_blk_chain *chain)
 {
-	if (cmd->op == VHOST_BLK_OP_READ)
-		return vhost_blk_must_bounce(disk, cmd->op, chain->in,
-					     chain->nr_in);
-	return vhost_blk_op_moves_data(cmd->op) &&
-	       vhost_blk_must_bounce(disk, cmd->op, chain->out, chain->nr_out);
+	const struct iovec *data;
+	unsigned int nr;
+
+	if (!vhost_blk_op_moves_data(cmd->op))
+		return false;
+	data = data_of(chain, cmd, &nr);
+	return vhost_blk_must_bounce(disk, cmd->op, data, nr) ||
+	       !vhost_blk_map_room(req, data, nr);
 }
 
 /* Have all of a checked request but its outcome. */
 static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 		   const struct vhost_blk_limits *limits)
 {
-	bool read = req->cmd.op == VHOST_BLK_OP_READ;
-	const struct iovec *data = read ? chain->in : chain->out;
-	unsigned int nr = read ? chain->nr_in : chain->nr_out;
+	const struct iovec *data;
+	unsigned int nr;
 	int ret = 0;
 
 	if (vhost_blk_zone_crossed(req, limits)) {
@@ -72,6 +90,7 @@ static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 		ret = vhost_blk_reply_prepare(req, chain->in, chain->nr_in);
 	if (ret || !req->cmd.len)
 		return ret;
+	data = data_of(chain, &req->cmd, &nr);
 	if (vhost_blk_op_has_ranges(req->cmd.op))
 		return vhost_blk_read_ranges(req, limits, data, nr);
 	if (req->bounced)
@@ -90,6 +109,7 @@ static void execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 		.op = cmd->op,
 		.pos = cmd->pos,
 		.len = cmd->len,
+		.bvec = req->io.bvec,
 		.ioprio = get_current_ioprio(),
 		.sync = req->q->sync,
 	};
@@ -119,7 +139,7 @@ static bool admit(struct vhost_blk_queue *q, u32 len, bool bounced)
 {
 	if (!q->inflight)
 		return true;
-	if (bounced && q->bounce && q->bounce->req)
+	if (bounced && q->bounce->req)
 		return false;
 	return q->inflight_bytes + len <= VHOST_BLK_MAX_INFLIGHT_BYTES;
 }
@@ -171,8 +191,9 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 				 writable, &limits, &cmd);
 	if (status == VIRTIO_BLK_S_OK) {
 		vhost_blk_cut_chain(&chain, &cmd);
-		bounced = must_bounce(disk, &cmd, &chain);
+		bounced = must_bounce(req, disk, &cmd, &chain);
 		if (!admit(q, cmd.len, bounced)) {
+			vhost_blk_unmap(req);
 			vhost_blk_untrack(req);
 			return -EAGAIN;
 		}

@@ -71,8 +71,33 @@ static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 }
 
 /**
+ * vhost_blk_map_room - make room for the pages of a request
+ * @req: a request that is about to be in flight
+ * @iov: its data
+ * @nr: segments in @iov
+ *
+ * Return: true, with vhost_blk_unmap() owed, or false where memory is short.
+ * Not hard to please, since the data may be bounced instead.
+ */
+bool vhost_blk_map_room(struct vhost_blk_req *req, const struct iovec *iov,
+			unsigned int nr)
+{
+	unsigned int i, nr_pages = 0;
+
+	for (i = 0; i < nr; i++)
+		nr_pages += pages_of((unsigned long)iov[i].iov_base,
+				     iov[i].iov_len);
+	req->io.bvec = req->inline_bvec;
+	if (nr_pages > ARRAY_SIZE(req->inline_bvec))
+		req->io.bvec = kvmalloc_array(nr_pages, sizeof(*req->io.bvec),
+					      GFP_NOIO | __GFP_ACCOUNT |
+					      __GFP_NORETRY | __GFP_NOWARN);
+	return req->io.bvec;
+}
+
+/**
  * vhost_blk_map - pin the data of a request
- * @req: its io.op and io.len are set, its io.bvec is made
+ * @req: its io.op and io.len are set, and there is room for its pages
  * @iov: the data, io.len bytes of it
  * @nr: segments in @iov
  *
@@ -81,18 +106,8 @@ static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 		  unsigned int nr)
 {
-	unsigned int i, nr_pages = 0;
+	unsigned int i;
 	int ret;
-
-	for (i = 0; i < nr; i++)
-		nr_pages += pages_of((unsigned long)iov[i].iov_base,
-				     iov[i].iov_len);
-	req->io.bvec = req->inline_bvec;
-	if (nr_pages > ARRAY_SIZE(req->inline_bvec))
-		req->io.bvec = kvmalloc_array(nr_pages, sizeof(*req->io.bvec),
-					      GFP_NOIO | __GFP_ACCOUNT);
-	if (!req->io.bvec)
-		return -ENOMEM;
 
 	for (i = 0; i < nr; i++) {
 		ret = pin_segment(req, &iov[i]);

@@ -51,7 +51,9 @@ static int alloc_requests(struct vhost_blk_queue *q)
 	if (!q->iov)
 		q->iov = kvmalloc_array(VHOST_BLK_MAX_IOV, sizeof(*q->iov),
 					VHOST_BLK_GFP);
-	if (!q->iov)
+	if (!q->bounce)
+		q->bounce = vhost_blk_bounce_alloc();
+	if (!q->iov || !q->bounce)
 		return -ENOMEM;
 
 	kvfree(q->reqs);
