@@ -10,7 +10,9 @@
 
 #define PATIENCE	20	/* seconds without a completion: something was lost */
 
-static const struct engine * const engines[] = { &vhost_blk_engine, &uring_engine };
+static const struct engine * const engines[] = {
+	&vhost_blk_engine, &vhost_user_engine, &vhost_scsi_engine, &uring_engine,
+};
 
 static struct load load;
 static struct device *device;

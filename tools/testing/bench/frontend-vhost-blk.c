@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "load.h"
+#include "virtio-blk.h"
 
 static const char *make_workers(struct device *dev)
 {
@@ -45,15 +45,17 @@ static const char *open_device(struct device *dev)
 {
 	const char *why = backing_open(dev);
 
-	if (!why)
-		why = vring_device(dev, 0);
-	if (!why)
-		why = guest_boot_to(&dev->guest, STAGE_RINGS);
+	if (why)
+		return why;
+	vring_device(dev);
+	why = guest_boot_to(&dev->guest, STAGE_RINGS);
 	if (!why)
 		why = make_workers(dev);
 	if (!why)
 		why = set_polling(dev);
-	return why ? why : guest_boot(&dev->guest);
+	if (!why)
+		why = guest_boot(&dev->guest);
+	return why ? why : vring_started(dev);
 }
 
 static void close_device(struct device *dev)
@@ -61,37 +63,15 @@ static void close_device(struct device *dev)
 	guest_destroy(&dev->guest);
 }
 
-static const char *prepare(struct lane *l, struct slot *s)
-{
-	return vring_slot(l, s, HDR_LEN, 1, false);
-}
-
-static void add(struct lane *l, struct slot *s, bool write)
-{
-	struct virtio_blk_outhdr *h = s->header;
-
-	h->type = htole32(write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN);
-	h->sector = htole64(s->block * (l->load->block / SECTOR));
-	*(uint8_t *)s->status = STATUS_POISON;
-	vring_add(l, s);
-}
-
-static bool ok(const struct lane *l, const struct slot *s)
-{
-	uint32_t used = 1 + (l->load->write ? 0 : l->load->block);
-
-	return *(uint8_t *)s->status == VIRTIO_BLK_S_OK && s->q->used_len == used;
-}
-
 const struct engine vhost_blk_engine = {
 	.name = "vhost-blk",
 	.open = open_device,
 	.close = close_device,
-	.prepare = prepare,
-	.add = add,
+	.prepare = virtio_blk_prepare,
+	.add = virtio_blk_add,
 	.push = vring_push,
 	.take = vring_take,
 	.wait = vring_wait,
-	.ok = ok,
+	.ok = virtio_blk_ok,
 	.totals = vring_totals,
 };

@@ -29,7 +29,7 @@ const char *lane_init(struct lane *l, struct device *dev, unsigned int index)
 	l->load = load;
 	l->engine = dev->engine;
 	l->index = index;
-	l->ring_index += index;
+	l->ring_index = dev->engine->first_queue + index;
 	pattern_init(l);
 	if (!l->blocks)
 		return "the device is too small for so many requests";

@@ -60,6 +60,7 @@ struct device;
 
 struct engine {
 	const char *name;
+	unsigned int first_queue;	/* with requests */
 	/* The device as far as its queues; NULL, or what is wrong. */
 	const char *(*open)(struct device *dev);
 	void (*close)(struct device *dev);
@@ -79,6 +80,8 @@ struct engine {
 };
 
 extern const struct engine vhost_blk_engine;
+extern const struct engine vhost_user_engine;
+extern const struct engine vhost_scsi_engine;
 extern const struct engine uring_engine;
 
 struct device {
@@ -140,7 +143,8 @@ const char *verify_prefill(struct lane *l);
 const char *verify_read_back(struct lane *l);
 
 /* vring.c: the virtqueue part of the engines that have one */
-const char *vring_device(struct device *dev, unsigned int first_queue);
+void vring_device(struct device *dev);
+const char *vring_started(struct device *dev);
 struct slot *vring_take(struct lane *l);
 void vring_add(struct lane *l, struct slot *s);
 void vring_push(struct lane *l);

@@ -19,28 +19,37 @@ static struct ring *ring_of(const struct lane *l)
 	return &l->dev->guest.ring[l->ring_index];
 }
 
-/* Room for all requests of the guest, whose queues before @first_queue have none. */
-const char *vring_device(struct device *dev, unsigned int first_queue)
+/* A guest with room for all requests */
+void vring_device(struct device *dev)
 {
 	const struct load *load = dev->load;
+	unsigned int queues = load->queues + dev->engine->first_queue;
 	uint64_t requests = (uint64_t)load->queues * load->depth;
 	unsigned int segs = load->block / load->segment + 2;
 	struct guest_opts opts = {
-		.queues = load->queues + first_queue,
+		.queues = queues,
 		.num = load->ring,
 		.mem = (8 << 20) + requests * (load->block + 4096 + segs * 16) +
-		       (load->queues + first_queue) * 64 * 1024,
+		       queues * 64 * 1024,
 		.features_off = load->direct_desc ? BIT64(VIRTIO_RING_F_INDIRECT_DESC) : 0,
 		.backend = &dev->backend,
 	};
-	unsigned int i;
 
 	guest_init(&dev->guest, &opts);
-	for (i = 0; i < dev->guest.nrings; i++) {
-		struct ring *r = &dev->guest.ring[i];
+}
 
-		/* The lane sleeps in read(), as a vCPU waits for its interrupt. */
-		if (fcntl(r->call, F_SETFL, fcntl(r->call, F_GETFL) & ~O_NONBLOCK))
+/*
+ * The lane sleeps in read(), as a vCPU waits for its interrupt.  A server may have
+ * made the eventfds non-blocking for itself, so this is for when it has them.
+ */
+const char *vring_started(struct device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->guest.nrings; i++) {
+		int call = dev->guest.ring[i].call;
+
+		if (fcntl(call, F_SETFL, fcntl(call, F_GETFL) & ~O_NONBLOCK))
 			return "fcntl of an eventfd";
 	}
 	return NULL;

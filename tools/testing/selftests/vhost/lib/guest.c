@@ -81,6 +81,8 @@ long guest_ioctl(struct guest *g, unsigned long cmd, void *arg)
 {
 	if (g->model)
 		return model_ioctl(g->model, cmd, arg);
+	if (g->transport)
+		return g->transport(g, cmd, arg);
 	return ioctl(g->fd, cmd, arg) < 0 ? -errno : 0;
 }
 

@@ -99,6 +99,8 @@ struct guest_opts {
 struct guest {
 	int fd;
 	struct model *model;		/* instead of fd: VHOST_TEST_MODEL */
+	/* Instead of ioctl(), where the device is not one of the kernel's */
+	long (*transport)(struct guest *g, unsigned long cmd, void *arg);
 	enum stage stage;
 	struct guest_opts opts;
 	uint64_t offered;

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A vhost-user-blk server: qemu-storage-daemon, for instance. */
+#include <string.h>
+
+#include "vhost-user.h"
+#include "virtio-blk.h"
+
+static const char *open_device(struct device *dev)
+{
+	struct guest *g = &dev->guest;
+	const char *why;
+	uint64_t sectors;
+	long ret;
+
+	vring_device(dev);
+	g->transport = vhost_user_ioctl;
+	ret = vhost_user_open(g, dev->path);
+	if (!ret)
+		ret = vhost_user_capacity(g, &sectors);
+	if (ret)
+		return guest_say(g, "%s: %s", dev->path, strerror(-ret));
+	dev->size = sectors * SECTOR;
+	if (dev->load->size && dev->load->size < dev->size)
+		dev->size = dev->load->size;
+	g->stage = STAGE_OPEN;
+	why = guest_boot(g);
+	return why ? why : vring_started(dev);
+}
+
+static void close_device(struct device *dev)
+{
+	guest_destroy(&dev->guest);
+}
+
+const struct engine vhost_user_engine = {
+	.name = "vhost-user",
+	.open = open_device,
+	.close = close_device,
+	.prepare = virtio_blk_prepare,
+	.add = virtio_blk_add,
+	.push = vring_push,
+	.take = vring_take,
+	.wait = vring_wait,
+	.ok = virtio_blk_ok,
+	.totals = vring_totals,
+};
