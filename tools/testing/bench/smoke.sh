@@ -3,7 +3,7 @@
 # Usage: smoke.sh [HOST]
 #
 # Is the benchmark's load generator to be believed?  In a test host (default
-# uml-7.3) each frontend reads and writes, all data is verified, and what it has
+# uml-7.3) each frontend that it has reads and writes, all data is verified, and what it has
 # counted must add up: the program itself fails if not.  Prints TAP; nothing is
 # judged by time.
 set -euo pipefail
@@ -21,6 +21,8 @@ if [[ ${1:-} != --inside ]]; then
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
+# shellcheck source=tools/testing/bench/contenders.sh
+. "$here/contenders.sh"
 
 # counted REQUESTS COMMAND…: it says that it has made so many, and each figure.
 # shellcheck disable=SC2317 # called by tap_run
@@ -61,6 +63,11 @@ for frontend in vhost-blk uring; do
 	tap_run "$frontend: a file is read" counted 300 "${run[@]}" --requests 300 "$file"
 	tap_run "$frontend: for a time" "${run[@]}" --seconds 0.2 --write "$disk"
 done
+bench_storage_daemon "$disk" io_uring 2
+user=("${load[@]}" --frontend vhost-user --check "$disk" --requests 300)
+tap_run "vhost-user: 2 queues read" counted 600 "${user[@]}" --queues 2 "$bench_socket"
+tap_run "vhost-user: 2 queues write" counted 600 "${user[@]}" --queues 2 --write "$bench_socket"
+bench_stop
 tap_run "vhost-blk: no indirect descriptors" counted 300 "${load[@]}" --direct-desc --requests 300 \
 	"$disk"
 tap_run "a device that fails is no figure" refused "a request failed" \

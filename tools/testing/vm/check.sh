@@ -81,7 +81,7 @@ recipe() {
 	lint) echo "kernel lint tcg : checks/lint.sh" ;;
 	harness) echo "kernel : checks/harness.sh" ;;
 	model) echo "kernel selftest : checks/model.sh" ;;
-	bench) echo "kernel selftest : ../bench/smoke.sh" ;;
+	bench) echo "kernel selftest guest : ../bench/smoke.sh" ;;
 	kunit) echo "kernel : checks/kunit.sh" ;;
 	module) echo "kernel tcg abi : checks/module.sh" ;;
 	selftest-tcg) echo "kernel tcg abi selftest : checks/selftest.sh tcg" ;;
