@@ -22,7 +22,7 @@ SOAK_HOST ?= uml-7.3
 VMS ?= 8
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest migrate fuzz soak install uninstall dkms \
+.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak install uninstall dkms \
 	clean distclean-cache
 
 modules:
@@ -42,6 +42,9 @@ help:
 	@echo '  make lint       checkpatch, sparse, W=1, shellcheck'
 	@echo '  make kunit      unit tests in a User-Mode-Linux host'
 	@echo '  make selftest   the selftests in every test host'
+	@echo
+	@echo 'How fast it is:'
+	@echo '  make bench-quick  instructions by request, and a few figures of time; 5 minutes'
 	@echo
 	@echo 'Longer than what make check has of them:'
 	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
@@ -64,6 +67,9 @@ lint kunit selftest:
 fuzz:
 	$(VM)/packages.sh kernel selftest fuzz
 	$(VM)/fuzz.sh --seconds $(SECONDS)
+
+bench-quick:
+	tools/testing/bench/quick.sh
 
 migrate:
 	$(VM)/migrate.sh --loops $(LOOPS) uml-7.3-fast

@@ -16,6 +16,7 @@
 #   fuzz      libFuzzer and its sanitizers
 #   python    tests that talk to QEMU and the guest in it
 #   qemu      build QEMU
+#   bench     the benchmark's contenders and plots
 #   dkms      packages of 'make dkms'
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
@@ -39,6 +40,7 @@ group_packages() {
 	qemu) echo gcc make ninja-build meson pkg-config python3 python3-venv \
 		libglib2.0-dev libpixman-1-dev libaio-dev liburing-dev libfdt-dev \
 		zlib1g-dev flex bison xz-utils dpkg-dev patch ;;
+	bench) echo fio gnuplot-nox targetcli-fb python3 qemu-system-x86 ;;
 	dkms) echo dkms ;;
 	*) die "no such group: $1" ;;
 	esac

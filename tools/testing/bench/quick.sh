@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: quick.sh
+#
+# What 'make bench-quick' runs, for the daily loop of tuning: instructions by 4k
+# read (the figure to tune by, whatever else this machine does), then IOPS and CPU
+# time in a UML host, which do depend on the machine's load.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+here=$VB_TOP/tools/testing/bench
+out=$VB_TOP/build/bench/quick
+"$VB_VM/packages.sh" kernel tcg abi selftest python
+mkdir -p "$out"
+note "1 of 2: instructions, in a TCG host under -icount"
+"$here/count.sh" --short >"$out/count.json"
+note "2 of 2: time, in a UML host; load of this machine: $(cut -d' ' -f1-3 /proc/loadavg)"
+"$here/time.sh" --short --rounds 3 --seconds 1 vhost-blk vhost-blk-file uring uring-file \
+	vhost-user-io_uring >"$out/time.json"
+"$here/table.py" count "$out/count.json" | tee "$out/report.txt"
+"$here/table.py" time "$out/time.json" | tee -a "$out/report.txt"
+note "the report: $out/report.txt; load of this machine: $(cut -d' ' -f1-3 /proc/loadavg)"
