@@ -16,7 +16,7 @@
 
 #define ALL	0xffffffff
 
-/* Sectors: disk of 1000, of which a write or read begins at @s and has @n bytes */
+/* Disks of about 1000 sectors, of which what @s says is the first, with @n bytes of data */
 #define DISK	.capacity = 1000, .ops = ALL, .nr_out = 1, .nr_in = 1, .in = { 1 }
 #define ZONES	.capacity = 1024, .ops = ALL, .append_sectors = 64, .zone_shift = 7, \
 		.flags = INPUT_F_ZONED
@@ -37,6 +37,7 @@ static const struct request_input seed[] = {
 	{ .capacity = 1000, .ops = ALL, .block_shift = 3, ONE, IN(IN, 8, 4096) },
 	{ .capacity = 1000, .ops = ALL, .block_shift = 3, ONE, IN(IN, 4, 4096) },
 	{ .capacity = ~0ULL, .ops = ALL, ONE, IN(IN, 1ULL << 54, 1 << 30) },
+	{ .capacity = ~0ULL, .ops = ALL, ONE, IN(IN, 0, (1 << 30) + 512) },
 	{ .capacity = 1000, .ops = ALL, ONE, IN(IN, ~0ULL, 512) },
 	{ DISK, OUT(OUT, 1ULL << 55, 512) },
 	{ DISK, OUT(OUT, 0, 511) },
@@ -47,14 +48,20 @@ static const struct request_input seed[] = {
 	{ .capacity = 1000, .ops = ALL, ONE, IN(GET_ID, 0, 20) },
 	{ DISK, OUT(DISCARD, 0, 16) },
 	{ DISK, OUT(DISCARD, 0, 256 * 16), .nr_ranges = 255 },
+	{ DISK, OUT(DISCARD, 0, 257 * 16), .nr_ranges = 256 },
 	{ DISK, OUT(WRITE_ZEROES, 0, 16 * 16), .nr_ranges = 15, .range_op = 1 },
+	{ DISK, OUT(WRITE_ZEROES, 0, 17 * 16), .nr_ranges = 16, .range_op = 1 },
+	{ DISK, OUT(SECURE_ERASE, 0, 257 * 16), .nr_ranges = 256, .range_op = 2 },
 	{ DISK, OUT(SECURE_ERASE, 0, 17), .range_op = 2 },
 	{ DISK, .type = 10, .out = { 16 } },
 	{ .capacity = 1000, .ops = 1, ONE, IN(GET_ID, 0, 20) },
 	{ ZONES, ONE, OUT(ZONE_APPEND, 128, 512), .in = { 9 } },
 	{ ZONES, ONE, OUT(ZONE_APPEND, 64, 512), .in = { 8 } },
+	{ ZONES, ONE, OUT(ZONE_APPEND, 0, 64 * 512), .in = { 9 } },
+	{ ZONES, ONE, OUT(ZONE_APPEND, 0, 65 * 512), .in = { 9 } },
 	{ ZONES, ONE, IN(ZONE_REPORT, 0, 64 + 8 * 64) },
 	{ ZONES, ONE, IN(ZONE_REPORT, 0, 64) },
+	{ ZONES, ONE, IN(ZONE_REPORT, 1023, 64 + 1025 * 64) },
 	{ ZONES, ONE, IN(ZONE_OPEN, 128, 0) },
 	{ ZONES, ONE, IN(ZONE_CLOSE, 129, 0) },
 	{ ZONES, ONE, IN(ZONE_FINISH, 1024, 0) },
