@@ -301,7 +301,7 @@ TEST_F_TIMEOUT(hostile, header_changes, 120)
 	put_good(self);
 	guest_snapshot(g);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, flip, &f));
-	for (i = 0; !why && i < scaled(20000, 2000); i++)
+	for (i = 0; !why && i < scaled(20000, 500); i++)
 		why = one_of_them(self);
 	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
