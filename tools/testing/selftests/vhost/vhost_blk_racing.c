@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VMMs that misbehave while requests are in flight: they take the memory away,
+ * and call what they may not call.  See vhost_blk_live.c for what they may.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "suite-flight.h"
+
+#define AREA_GPA	0x10000000000ULL
+#define AREA		0x100000U
+#define DEPTH		40
+#define BYTES		4096U
+
+enum theft {
+	DROPPED,	/* MADV_DONTNEED */
+	PUNCHED,	/* a hole in the file that the memory is */
+	PROTECTED,	/* mprotect(PROT_NONE) */
+	REPLACED,	/* other memory in its place */
+	UNMAPPED,
+	THEFTS
+};
+
+struct thief {
+	struct region *area;
+	int memory;
+	enum theft how;
+	bool stop;
+	unsigned int times;
+};
+
+static void steal(struct thief *t)
+{
+	struct region *r = t->area;
+
+	switch (t->how) {
+	case DROPPED:
+		madvise(r->hva, r->len, MADV_DONTNEED);
+		break;
+	case PUNCHED:
+		fallocate(t->memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, r->len);
+		break;
+	case PROTECTED:
+		mprotect(r->hva, r->len, PROT_NONE);
+		break;
+	case REPLACED:
+		mmap(r->hva, r->len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		break;
+	default:
+		munmap(r->hva, r->len);
+	}
+}
+
+static void *steal_forever(void *arg)
+{
+	struct thief *t = arg;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_SEQ_CST)) {
+		steal(t);
+		usleep(300);
+		if (!region_back(t->area, t->memory))
+			abort();
+		usleep(300);
+		t->times++;
+	}
+	return NULL;
+}
+
+/* Data in the area, aligned or not; header and status where nobody steals */
+static void build(struct guest *g, struct request **q, struct rng *rng)
+{
+	unsigned int i;
+
+	for (i = 0; i < DEPTH; i++) {
+		q[i] = request_new(g, i & 1 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 8 * i, BYTES);
+		request_cut_usual(q[i]);
+		request_place(q[i], PLACE_ALIGNED, NULL);
+		q[i]->seg[1].gpa = AREA_GPA + 2 * BYTES * i + (i & 2 ? rng_below(rng, BYTES) : 0);
+		request_arm(q[i], i);
+	}
+}
+
+/* Every request ends, with IOERR only where its data can't be reached. */
+static const char *round_of(struct ring *r, struct request **q, bool may_fail, unsigned int *failed)
+{
+	const char *why;
+	unsigned int i;
+
+	for (i = 0; i < DEPTH; i++) {
+		request_rearm(q[i]);
+		if (ring_add(r, q[i]))
+			return "the ring is full";
+	}
+	ring_kick(r);
+	why = ring_wait(r, DEPTH, 20000);
+	for (i = 0; !why && i < DEPTH; i++) {
+		uint8_t status = request_status(q[i]);
+
+		if (status == VIRTIO_BLK_S_IOERR && may_fail)
+			*failed += 1;
+		else if (status != VIRTIO_BLK_S_OK || q[i]->done != 1)
+			why = guest_say(r->guest, "status %u, completed %u times", status,
+					q[i]->done);
+	}
+	return why;
+}
+
+TEST_F_TIMEOUT(flight, memory_stolen, 240)
+{
+	struct guest *g = &self->g;
+	struct region *area = guest_add_region(g, AREA_GPA, AREA);
+	struct thief t = { .area = area, .memory = memfd_create("vhost-test", MFD_CLOEXEC) };
+	unsigned int i, rounds = variant->kind == BACKEND_SLOW ? scaled(8, 3) : scaled(60, 15);
+	struct request *q[DEPTH];
+
+	ASSERT_EQ(0, ftruncate(t.memory, AREA));
+	ASSERT_TRUE(region_back(area, t.memory));
+	ASSERT_EQ(0, guest_set_mem_table(g));
+	build(g, q, &self->rng);
+	for (t.how = 0; t.how < THEFTS; t.how++) {
+		unsigned int failed = 0;
+		pthread_t thread;
+
+		t.stop = false;
+		t.times = 0;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, steal_forever, &t));
+		for (i = 0; i < rounds || t.times < 15; i++)
+			ASSERT_WELL(round_of(&g->ring[0], q,
+					     t.how == PROTECTED || t.how == UNMAPPED, &failed));
+		__atomic_store_n(&t.stop, true, __ATOMIC_SEQ_CST);
+		pthread_join(thread, NULL);
+		TH_LOG("theft %u: %u times, %u requests failed", t.how, t.times, failed);
+		ASSERT_LT(0, t.times);
+	}
+	/* for good, so that none can succeed */
+	t.how = PROTECTED;
+	steal(&t);
+	i = 0;
+	ASSERT_WELL(round_of(&g->ring[0], q, true, &i));
+	ASSERT_EQ(DEPTH, i);
+	ASSERT_TRUE(region_back(area, t.memory));
+	for (i = 0; i < DEPTH; i++)
+		request_free(q[i]);
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	ASSERT_WELL(guest_prove(g));
+	close(t.memory);
+}
+
+struct shouter {
+	struct guest *guest;
+	struct rng rng;
+	bool stop;
+	unsigned int times;
+	const char *why;
+};
+
+/* What is refused while the queue runs, and what changes nothing */
+static const char *shout(struct shouter *s)
+{
+	struct vhost_vring_state state = { .index = 0, .num = 64 };
+	struct vhost_vring_file file = { .index = 0, .fd = s->guest->ring[0].err };
+	struct guest *g = s->guest;
+	uint64_t features = g->features ^ BIT64(VIRTIO_BLK_F_FLUSH);
+	uint16_t base;
+
+	switch (rng_below(&s->rng, 10)) {
+	case 0:
+		return guest_ioctl(g, VHOST_SET_VRING_NUM, &state) == -EBUSY ? NULL : "NUM";
+	case 1:
+		return guest_ioctl(g, VHOST_SET_VRING_BASE, &state) == -EBUSY ? NULL : "BASE";
+	case 2:
+		return ring_set_addr(&g->ring[0]) ? "ADDR" : NULL;
+	case 3:
+		return guest_ioctl(g, VHOST_SET_FEATURES, &features) == -EBUSY ? NULL : "FEATURES";
+	case 4:
+		return guest_set_features(g, g->features) ? "the same FEATURES" : NULL;
+	case 5:
+		return guest_ioctl(g, VHOST_SET_OWNER, NULL) == -EBUSY ? NULL : "OWNER";
+	case 6:
+		return guest_ioctl(g, VHOST_SET_VRING_ERR, &file) ? "ERR" : NULL;
+	case 7:
+		return guest_set_backend(g, -1, 0) == -EBUSY ? NULL : "BACKEND -1";
+	case 8:
+		return guest_set_backend(g, g->opts.backend->fd, 0) ? "BACKEND" : NULL;
+	default:
+		/* the other queue stops and starts */
+		if (ring_get_base(&g->ring[1], &base) || guest_set_running(g, 1))
+			return "GET_VRING_BASE";
+		return guest_set_writeback(g, rng_next(&s->rng) & 1) ? "SET_CONFIG" : NULL;
+	}
+}
+
+static void *shout_forever(void *arg)
+{
+	struct shouter *s = arg;
+
+	while (!s->why && !__atomic_load_n(&s->stop, __ATOMIC_SEQ_CST)) {
+		s->why = shout(s);
+		s->times++;
+		usleep(rng_below(&s->rng, 500));
+	}
+	return NULL;
+}
+
+/* Two threads, each with all of the ioctls at any time: the guest sees nothing of it. */
+TEST_F_TIMEOUT(flight, ioctls, 120)
+{
+	unsigned int i, enough = variant->kind == BACKEND_SLOW ? scaled(40, 15) : scaled(150, 40);
+	struct guest *g = &self->g;
+	const char *why = NULL;
+	struct shouter s[2];
+	pthread_t thread[2];
+
+	for (i = 0; i < 2; i++) {
+		s[i] = (struct shouter) { .guest = g, .rng = { rng_next(&self->rng) } };
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, shout_forever, &s[i]));
+	}
+	while (!why && !s[0].why && !s[1].why && (s[0].times < enough || s[1].times < enough)) {
+		struct traffic t = {
+			.ring = &g->ring[0], .depth = 40, .total = 120, .wait = WAIT_CALL,
+		};
+		uint64_t mark = g->bump;
+
+		why = traffic_run(&t);
+		guest_release(g, mark);
+	}
+	for (i = 0; i < 2; i++)
+		__atomic_store_n(&s[i].stop, true, __ATOMIC_SEQ_CST);
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	ASSERT_WELL(why);
+	ASSERT_WELL(s[0].why);
+	ASSERT_WELL(s[1].why);
+	TH_LOG("%u and %u ioctls", s[0].times, s[1].times);
+	ASSERT_EQ(0, guest_set_writeback(g, 1));
+	ASSERT_WELL(guest_prove(g));
+}
+
+/* A reset of the owner while others call what the owner may call */
+TEST_F_TIMEOUT(flight, reset_owner, 120)
+{
+	struct batch_opts opts = { .per_queue = 32, .reads_only = true };
+	struct guest *g = &self->g;
+	unsigned int i, k;
+
+	for (i = 0; i < scaled(8, 3); i++) {
+		struct shouter s = { .guest = g, .rng = { rng_next(&self->rng) } };
+		pthread_t thread;
+		struct batch b;
+
+		batch_build(&b, g, &opts, &self->rng);
+		ASSERT_WELL(batch_submit(&b));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, shout_forever, &s));
+		usleep(rng_below(&self->rng, 5000));
+		ASSERT_EQ(0, guest_ioctl(g, VHOST_RESET_OWNER, NULL));
+		/* one of them was the first to be told that there is no owner */
+		pthread_join(thread, NULL);
+		ASSERT_NE(NULL, s.why);
+		batch_free(&b);
+		/* SET_OWNER may have come after the reset */
+		guest_close(g);
+		for (k = 0; k < 2; k++)
+			ring_reset(&g->ring[k], 0);
+		ASSERT_WELL(guest_prove(g));
+	}
+}
+
+TEST_HARNESS_MAIN
