@@ -42,7 +42,8 @@ module=$("$VB_VM/stock-module.sh" "$series")
 initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
 
 # What UML has built in.
-load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay ext4 $load"
+load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay ext4
+	sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"
 host_prepare modules="$module/modules" load="$load" outtype=9p \
 	outdev=/dev/ttyS1 errdev=/dev/ttyS2
 

@@ -19,8 +19,8 @@ host=${1:-}
 declare -A short=(
 	[full]='data layout notify'
 	[uml-7.3]='--short --but data --but layout --but notify'
-	[uml-7.3-smp]='--short ioctl data cache swap zonedata notify drain stop live log iotlb
-		invalidate regions hostile malformed hung'
+	[uml-7.3-smp]='--short ioctl data cache swap zonedata notify drain stop live racing log
+		iotlb invalidate regions hostile malformed hung dying'
 	[uml-6.1]='--short'
 	[tcg]='--short --but cache --but powerloss --but blocks --but readonly --but resize
 		--but swap --but zoned --but zonedata'
