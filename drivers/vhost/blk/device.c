@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/vhost_iotlb.h>
 #include <linux/workqueue.h>
 
 #include "blk.h"
@@ -192,16 +193,17 @@ static long set_running(struct vhost_blk *blk, void __user *argp)
 
 static long reset_owner(struct vhost_blk *blk)
 {
-	struct vhost_iotlb *umem;
+	struct vhost_iotlb *umem = vhost_dev_reset_owner_prepare();
 	long ret;
 
-	vhost_blk_stop(blk);
-	ret = vhost_blk_drain(blk);
-	if (ret)
-		return ret;
-	umem = vhost_dev_reset_owner_prepare();
 	if (!umem)
 		return -ENOMEM;
+	vhost_blk_stop(blk);
+	ret = vhost_blk_drain(blk);
+	if (ret) {
+		vhost_iotlb_free(umem);
+		return ret;
+	}
 	vhost_blk_shut_down(blk);
 	vhost_dev_reset_owner(&blk->dev, umem);
 	return 0;
