@@ -22,7 +22,7 @@ SOAK_HOST ?= uml-7.3
 VMS ?= 8
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak install uninstall dkms \
+.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak inject install uninstall dkms \
 	clean distclean-cache
 
 modules:
@@ -49,6 +49,7 @@ help:
 	@echo 'Longer than what make check has of them:'
 	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
+	@echo '  make inject     every point of failure of every ioctl in turn'
 	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
 	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3'
 	@echo
@@ -76,6 +77,9 @@ migrate:
 
 soak:
 	$(VM)/checks/soak.sh --minutes $(MINUTES) --vms $(VMS) $(SOAK_HOST)
+
+inject:
+	$(VM)/inject.sh
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

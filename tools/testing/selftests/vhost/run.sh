@@ -22,6 +22,7 @@
 # a device named so is lost.  VHOST_TEST_SEED repeats a run, VHOST_TEST_REQUESTS
 # sets how many requests the notification tests make, VHOST_TEST_TIMEOUT the
 # seconds a suite may take.
+# VHOST_TEST_ALL_FAULTS=1 has every allocation of every ioctl fail once.
 #
 # Exit 0: every test passed or said why it was skipped.  1: something failed.
 set -u
@@ -29,7 +30,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 all='ioctl uapi config data layout errors ranges offload cache powerloss blocks readonly resize
 	swap iocontrol zoned zonedata notify drain stop live log iotlb invalidate regions
-	hostile hung faults gone dying malformed racing'
+	hostile hung faults gone dying malformed racing inject'
 suites='' list='' but=' '
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb

@@ -156,7 +156,8 @@ static long stage_rings(struct guest *g)
 	return ret;
 }
 
-static long stage_enter(struct guest *g, enum stage stage)
+/* One stage by itself, from the one before */
+long guest_enter(struct guest *g, enum stage stage)
 {
 	switch (stage) {
 	case STAGE_OPEN:
@@ -188,7 +189,7 @@ const char *guest_boot_to(struct guest *g, enum stage stage)
 	long ret;
 
 	while (g->stage < stage) {
-		ret = stage_enter(g, g->stage + 1);
+		ret = guest_enter(g, g->stage + 1);
 		if (ret)
 			return guest_say(g, "%s: %s", name[g->stage + 1], strerror(-ret));
 		g->stage++;

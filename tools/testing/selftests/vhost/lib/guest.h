@@ -119,6 +119,7 @@ struct guest {
 
 /* guest.c: memory and bring-up */
 void guest_init(struct guest *g, const struct guest_opts *opts);
+long guest_enter(struct guest *g, enum stage stage);
 const char *guest_boot_to(struct guest *g, enum stage stage);
 const char *guest_boot(struct guest *g);
 void guest_close(struct guest *g);
