@@ -30,7 +30,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 all='ioctl uapi config data layout errors ranges offload cache powerloss blocks readonly resize
 	swap iocontrol zoned zonedata notify drain stop live log iotlb invalidate regions
-	hostile hung faults gone dying malformed racing inject'
+	hostile hung faults gone dying malformed racing inject limits'
 suites='' list='' but=' '
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb

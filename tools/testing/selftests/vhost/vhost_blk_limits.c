@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What somebody who may open the device can make the kernel spend, and what he
+ * gets to see: the tests are root, the opener is nobody.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "cgroup.h"
+#include "ranges.h"
+#include "suite.h"
+
+#define NOBODY	65534
+#define FDS	16
+#define PATTERN	0xa5
+#define MIB		1048576L
+
+FIXTURE(limits) {
+	struct backend b;
+	struct guest g;
+	struct cgroup c;
+	char node[64];		/* of the device, for everybody */
+};
+
+FIXTURE_SETUP(limits)
+{
+	const char *why = NULL;
+	struct stat st;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device is in no kernel");
+	snprintf(self->node, sizeof(self->node), "/tmp/vhost-test-node-%d", getpid());
+	if (stat("/dev/vhost-blk", &st) || mknod(self->node, S_IFCHR | 0666, st.st_rdev) ||
+	    chmod(self->node, 0666))
+		SKIP(return, "no device node can be made in /tmp");
+	why = backend_open(&self->b, BACKEND_FILE, false);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	unlink(self->node);
+	cgroup_leave(&self->c);
+	backend_close(&self->b);
+}
+
+static void become_nobody(void)
+{
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		_exit(90);
+}
+
+/* A number from a file of the control group; the one behind @name where there are several */
+static long group_value(const struct cgroup *c, const char *file, const char *name)
+{
+	char path[256], line[128];
+	long v = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", c->dir, file);
+	f = fopen(path, "re");
+	while (f && v < 0 && fgets(line, sizeof(line), f)) {
+		if (!name)
+			sscanf(line, "%ld", &v);
+		else if (!strncmp(line, name, strlen(name)))
+			sscanf(line + strlen(name), " %ld", &v);
+	}
+	if (f)
+		fclose(f);
+	return v;
+}
+
+/* What nobody does in a process of his own; returns its exit status. */
+static int as_nobody(int (*fn)(struct guest *g, const char *node), struct guest *g,
+		     const char *node)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		become_nobody();
+		_exit(fn(g, node));
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ?
+	       WEXITSTATUS(status) : 91;
+}
+
+/* Opens until it can't; the descriptors stay open.  Return: how many; errno says why. */
+static int open_many(const char *node, int most)
+{
+	int n;
+
+	for (n = 0; n < most; n++)
+		if (open(node, O_RDWR) < 0)
+			break;
+	return n;
+}
+
+/* Forked off with descriptors open; they are closed when it is told to end. */
+static pid_t hold_open(const char *node, int most, int *opened)
+{
+	int p[2], n[2] = { -1, 0 };
+	pid_t pid;
+
+	if (pipe(p))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		become_nobody();
+		n[0] = open_many(node, most);
+		n[1] = errno;
+		if (write(p[1], n, sizeof(n)) == sizeof(n))
+			pause();
+		_exit(1);
+	}
+	close(p[1]);
+	if (read(p[0], n, sizeof(n)) != sizeof(n))
+		n[0] = -1;
+	close(p[0]);
+	*opened = n[0];
+	errno = n[1];
+	return pid;
+}
+
+static void let_go(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* The node is for root and a group, as udev has it or more narrowly. */
+TEST_F(limits, node)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, stat("/dev/vhost-blk", &st));
+	EXPECT_EQ(0, st.st_mode & 0007);
+	EXPECT_EQ(0, st.st_uid);
+}
+
+TEST_F(limits, open_is_charged)
+{
+	long before, with, after;
+	int opened, tries;
+	const char *why;
+	pid_t pid;
+
+	why = cgroup_enter(&self->c);
+	if (why)
+		SKIP(return, "%s", why);
+	/* what a process costs by itself comes first */
+	pid = hold_open(self->node, 0, &opened);
+	before = group_value(&self->c, "memory.current", NULL);
+	let_go(pid);
+	pid = hold_open(self->node, FDS, &opened);
+	with = group_value(&self->c, "memory.current", NULL);
+	let_go(pid);
+	ASSERT_EQ(FDS, opened);
+	TH_LOG("%ld KiB for each open", (with - before) / FDS / 1024);
+	EXPECT_LT(FDS * sizeof(struct iovec) * 1024 * VHOST_BLK_MAX_QUEUES, with - before);
+	for (tries = 0; tries < 100; tries++) {
+		after = group_value(&self->c, "memory.current", NULL);
+		if (after < before + MIB)
+			break;
+		usleep(50000);
+	}
+	EXPECT_GT(before + MIB, after);
+}
+
+/* No more than the limit: an error for him, and nobody is killed for it. */
+TEST_F(limits, limit_holds)
+{
+	char max[32];
+	long limit;
+	int opened;
+	const char *why;
+	pid_t pid;
+
+	why = cgroup_enter(&self->c);
+	if (why)
+		SKIP(return, "%s", why);
+	limit = group_value(&self->c, "memory.current", NULL) + 12 * MIB;
+	snprintf(max, sizeof(max), "%ld", limit);
+	ASSERT_EQ(0, put_attr(self->c.dir, "memory.max", max));
+	pid = hold_open(self->node, 200, &opened);
+	EXPECT_EQ(ENOMEM, errno);
+	TH_LOG("%d fit into 12 MiB", opened);
+	EXPECT_LT(0, opened);
+	EXPECT_GT(12, opened);
+	EXPECT_GE(limit, group_value(&self->c, "memory.current", NULL));
+	let_go(pid);
+	EXPECT_EQ(0, group_value(&self->c, "memory.events", "oom_kill"));
+	ASSERT_EQ(0, put_attr(self->c.dir, "memory.max", "max"));
+	pid = hold_open(self->node, 1, &opened);
+	let_go(pid);
+	EXPECT_EQ(1, opened);
+}
+
+/* Descriptors are what bounds the number of devices. */
+TEST_F(limits, nofile)
+{
+	const struct rlimit few = { 20, 20 };
+	int opened;
+	pid_t pid;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	pid = hold_open(self->node, 200, &opened);
+	EXPECT_EQ(EMFILE, errno);
+	EXPECT_LT(0, opened);
+	EXPECT_GT(20, opened);
+	let_go(pid);
+}
+
+static long vm_count(const char *name)
+{
+	char line[128];
+	long v = -1;
+	FILE *f = fopen("/proc/vmstat", "re");
+
+	while (f && v < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)))
+			sscanf(line + strlen(name), " %ld", &v);
+	if (f)
+		fclose(f);
+	return v;
+}
+
+static long pinned(void)
+{
+	return vm_count("nr_foll_pin_acquired") - vm_count("nr_foll_pin_released");
+}
+
+static int boot_and_use(struct guest *g, const char *node)
+{
+	const struct batch_opts opts = { .max_sectors = 256, .per_queue = 8 };
+	struct rng rng = { 1 };
+	const char *why;
+
+	setenv("VHOST_TEST_DEV", node, 1);
+	why = guest_boot(g);
+	if (!why)
+		why = batch_round(g, &opts, &rng);
+	if (why)
+		fprintf(stderr, "# %s\n", why);
+	guest_close(g);
+	return !!why;
+}
+
+/*
+ * Pages are pinned for as long as a request takes, as for O_DIRECT: that is no
+ * memory that is locked, and needs no limit of it.  Nothing stays pinned.
+ */
+TEST_F(limits, memlock)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	const struct rlimit none = { 0, 0 };
+	long before = pinned();
+
+	ASSERT_LE(0, before);
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
+	guest_init(&self->g, &opts);
+	EXPECT_EQ(0, as_nobody(boot_and_use, &self->g, self->node));
+	EXPECT_EQ(before, pinned());
+	guest_destroy(&self->g);
+}
+
+/* A file that nobody may read only can't be changed, whatever he asks for. */
+static int write_read_only(struct guest *g, const char *node)
+{
+	const char *why;
+
+	setenv("VHOST_TEST_DEV", node, 1);
+	if (open(g->opts.backend->path, O_RDWR) >= 0 || errno != EACCES)
+		return 2;
+	g->opts.backend->fd = open(g->opts.backend->path, O_RDONLY);
+	why = guest_boot(g);
+	if (!why && !guest_has(g, VIRTIO_BLK_F_RO))
+		why = "not read-only";
+	if (!why)
+		why = request_simple(&g->ring[0], VIRTIO_BLK_T_OUT, 8, 4096, VIRTIO_BLK_S_IOERR);
+	if (!why)
+		why = range_run(&g->ring[0], VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, 0,
+				VIRTIO_BLK_S_IOERR);
+	if (!why)
+		why = request_simple(&g->ring[0], VIRTIO_BLK_T_IN, 8, 4096, VIRTIO_BLK_S_OK);
+	if (why)
+		fprintf(stderr, "# %s\n", why);
+	return !!why;
+}
+
+TEST_F(limits, read_only_fd)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	char dir[192];
+
+	snprintf(dir, sizeof(dir), "%s", self->b.path);
+	*strrchr(dir, '/') = '\0';
+	ASSERT_EQ(0, chmod(self->b.path, 0644));
+	/* the directory that the run has made is root's alone */
+	for (; dir[0]; *strrchr(dir, '/') = '\0')
+		if (strstr(dir, "vhost-selftest"))
+			ASSERT_EQ(0, chmod(dir, 0755));
+	guest_init(&self->g, &opts);
+	EXPECT_EQ(0, as_nobody(write_read_only, &self->g, self->node));
+	guest_destroy(&self->g);
+	ASSERT_WELL(backend_compare_all(&self->b));
+}
+
+struct config_arg {
+	struct vhost_vdpa_config c;
+	uint8_t space[sizeof(struct blk_config) + 32];
+};
+
+/* Every window gets its own bytes and no others, and what is reserved is 0. */
+TEST_F(limits, config_leaks_nothing)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	const unsigned int size = sizeof(struct blk_config);
+	struct blk_config all;
+	unsigned int off, len, i;
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+	ASSERT_EQ(0, guest_get_config(&self->g, &all));
+	EXPECT_EQ(0, all.unused0);
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, all.unused1[i]);
+		EXPECT_EQ(0, all.zoned.unused2[i]);
+	}
+	for (off = 0; off < size; off++) {
+		for (len = 1; len <= size - off; len += 1 + len / 3) {
+			struct config_arg arg;
+
+			memset(&arg, PATTERN, sizeof(arg));
+			arg.c.off = off;
+			arg.c.len = len;
+			ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_BLK_GET_CONFIG, &arg));
+			ASSERT_EQ(off, arg.c.off);
+			ASSERT_EQ(len, arg.c.len);
+			ASSERT_EQ(0, memcmp(arg.space, (uint8_t *)&all + off, len));
+			for (i = len; i < sizeof(arg.space); i++)
+				ASSERT_EQ(PATTERN, arg.space[i]);
+		}
+	}
+	guest_destroy(&self->g);
+}
+
+/* The id is what the VMM gave, with zeroes behind it; the rest of the buffer is not touched. */
+TEST_F(limits, id_leaks_nothing)
+{
+	struct guest_opts opts = { .backend = &self->b, .serial = "s" };
+	const uint8_t want[VIRTIO_BLK_ID_BYTES] = "s";
+	uint8_t got[256];
+	struct request *q;
+	unsigned int i;
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+	q = request_new(&self->g, VIRTIO_BLK_T_GET_ID, 0, sizeof(got));
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	memset(got, PATTERN, sizeof(got));
+	guest_write(&self->g, q->seg[q->nout].gpa, got, sizeof(got));
+	ASSERT_WELL(request_run(&self->g.ring[0], q, 5000));
+	ASSERT_EQ(VIRTIO_BLK_S_OK, request_status(q));
+	request_read_in(q, got);
+	EXPECT_EQ(0, memcmp(got, want, sizeof(want)));
+	for (i = sizeof(want); i < sizeof(got); i++)
+		EXPECT_EQ(PATTERN, got[i]);
+	request_free(q);
+	guest_destroy(&self->g);
+}
+
+/* The ioctls that answer with a number write that and nothing behind it. */
+TEST_F(limits, features_leak_nothing)
+{
+	static const unsigned long cmd[] = { VHOST_GET_FEATURES, VHOST_GET_BACKEND_FEATURES };
+	struct guest_opts opts = { .backend = &self->b };
+	uint64_t arg[3];
+	unsigned int i;
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+	for (i = 0; i < ARRAY_SIZE(cmd); i++) {
+		memset(arg, PATTERN, sizeof(arg));
+		ASSERT_EQ(0, guest_ioctl(&self->g, cmd[i], &arg[1]));
+		EXPECT_EQ(0xa5a5a5a5a5a5a5a5ULL, arg[0]);
+		EXPECT_EQ(0xa5a5a5a5a5a5a5a5ULL, arg[2]);
+		EXPECT_NE(0xa5a5a5a5a5a5a5a5ULL, arg[1]);
+	}
+	guest_destroy(&self->g);
+}
+
+TEST_HARNESS_MAIN
