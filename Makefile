@@ -22,7 +22,7 @@ SOAK_HOST ?= uml-7.3
 VMS ?= 8
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak inject install uninstall dkms \
+.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak inject coverage install uninstall dkms \
 	clean distclean-cache
 
 modules:
@@ -50,6 +50,7 @@ help:
 	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
 	@echo '  make inject     every point of failure of every ioctl in turn'
+	@echo '  make coverage   lines of the driver that the tests run, and why the rest are not'
 	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
 	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3'
 	@echo
@@ -80,6 +81,9 @@ soak:
 
 inject:
 	$(VM)/inject.sh
+
+coverage:
+	$(VM)/coverage.sh
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

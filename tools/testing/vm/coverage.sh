@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: coverage.sh [--keep DIR] [SUITE…]
+#
+# Which lines of drivers/vhost/blk the unit tests and the selftests run, by gcov
+# in the test host uml-7.3: a table by file, then the lines that nothing runs,
+# each with its reason from tools/testing/coverage/uncovered.  Fails where
+# fewer than 95 % are run, where a line has no reason, or where a reason is for
+# a line that is not there any more.
+#
+#   --keep DIR  leave the counts there, by boot
+#   SUITE…      of these suites alone: for a look at one file, since it fails
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+keep='' inside=''
+while (($#)); do
+	case $1 in
+	--help) usage; exit ;;
+	--keep) mkdir -p "$2"; keep=$(realpath "$2"); shift ;;
+	--inside) inside=$2; shift 2; break ;;
+	-*) usage >&2; exit 2 ;;
+	*) break ;;
+	esac
+	shift
+done
+
+# In the host: the tests, then what was counted.  Reading a file of debugfs gives
+# the counts of that moment; cp doesn't, since the files look empty.
+if [[ -n $inside ]]; then
+	status=0
+	./run.sh "$@" || status=$?
+	while IFS= read -r file; do
+		cat "$file" >"$inside/${file##*/}"
+	done < <(find /sys/kernel/debug/gcov -path '*/drivers/vhost/blk/*.gcda')
+	exit "$status"
+fi
+
+"$VB_VM/packages.sh" kernel selftest python
+host=$("$VB_VM/uml-build.sh" uml-7.3)
+counts=${keep:-$(scratch_dir)}
+[[ -n $keep ]] || trap 'rm -rf "$counts"' EXIT
+cd "$("$VB_VM/checks/build-selftests.sh")"
+
+# boot NAME ARGUMENTS-OF-THE-KERNEL SUITE…
+boot() {
+	local name=$1 append=$2 status=0
+	shift 2
+	rm -rf "${counts:?}/$name"
+	mkdir "$counts/$name"
+	cp "$host"/gcov/*.gcno "$counts/$name"
+	note "the tests, with $append"
+	"$VB_VM/uml-run.sh" uml-7.3 --timeout 2700 --out "$counts/$name" --append "$append" -- \
+		"$VB_VM/coverage.sh" --inside "$counts/$name" "$@" \
+		>"$counts/$name/tap" || status=$?
+	grep '^not ok' "$counts/$name/tap" >&2 || note "$(tail -n 1 "$counts/$name/tap")"
+	((status == 0)) || die "the tests failed (status $status): no coverage without them"
+}
+
+boot own "vhost.max_mem_regions=509 kunit.enable=1 kunit.filter_glob=vhost_blk*" --short "$@"
+
+exec /usr/bin/python3 -B "$VB_VM/coverage.py" --sources "$VB_TOP/drivers/vhost/blk" \
+	--reasons "$VB_TOP/tools/testing/coverage/uncovered" --want 95 "$counts"/*/
