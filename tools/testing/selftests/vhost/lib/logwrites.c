@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include "logwrites.h"
 
 #define LOG_MAGIC	0x6a736677736872ULL
+#define LOG_FLUSH	1
+#define LOG_FUA		2
 #define LOG_DISCARD	4
 #define LOG_MARK	8
 #define SECTOR		512U
@@ -76,12 +79,6 @@ const char *log_open(struct log_replay *r, int fd, uint64_t log_size, uint64_t d
 	return NULL;
 }
 
-static bool is_mark(const struct log_entry *e, const char *mark)
-{
-	return le64toh(e->flags) & LOG_MARK && le64toh(e->text_len) == strlen(mark) &&
-	       !memcmp(e->text, mark, strlen(mark));
-}
-
 static bool apply(struct log_replay *r, const struct log_entry *e)
 {
 	bool discard = le64toh(e->flags) & LOG_DISCARD;
@@ -102,20 +99,47 @@ static bool apply(struct log_replay *r, const struct log_entry *e)
 	return true;
 }
 
+enum log_event log_step(struct log_replay *r, char *mark, size_t len)
+{
+	const struct log_entry *e;
+	uint64_t flags, text;
+
+	if (!r->left)
+		return LOG_AT_END;
+	e = look(r, SECTOR);
+	if (!e)
+		return LOG_BROKEN;
+	flags = le64toh(e->flags);
+	text = le64toh(e->text_len);
+	r->left--;
+	r->pos += SECTOR;
+	if (flags & LOG_MARK) {
+		snprintf(mark, len, "%.*s", text < sizeof(e->text) ? (int)text : 0, e->text);
+		return LOG_MARKED;
+	}
+	if (!apply(r, e))
+		return LOG_BROKEN;
+	return flags & (LOG_FLUSH | LOG_FUA) ? LOG_FLUSHED : LOG_WRITTEN;
+}
+
 const char *log_forward(struct log_replay *r, const char *mark)
 {
-	for (; r->left; r->left--) {
-		const struct log_entry *e = look(r, SECTOR);
+	char text[SECTOR];
 
-		if (!e)
-			return "an entry of the log can't be read";
-		if (is_mark(e, mark))
-			return NULL;
-		r->pos += SECTOR;
-		if (!apply(r, e))
-			return "an entry of the log makes no sense";
+	for (;;) {
+		switch (log_step(r, text, sizeof(text))) {
+		case LOG_BROKEN:
+			return "an entry of the log can't be read, or makes no sense";
+		case LOG_AT_END:
+			return "the mark is not in the log";
+		case LOG_MARKED:
+			if (!strcmp(text, mark))
+				return NULL;
+			break;
+		default:
+			break;
+		}
 	}
-	return "the mark is not in the log";
 }
 
 void log_close(struct log_replay *r)
