@@ -20,10 +20,14 @@ SECONDS ?= 600
 MINUTES ?= 60
 SOAK_HOST ?= uml-7.3
 VMS ?= 8
+# How many files `make crash` fsyncs, and how many flushes it looks at (0: all)
+FILES ?= 600
+FLUSHES ?= 0
+CRASH_HOST ?= uml-7.3-fast
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak inject coverage install uninstall dkms \
-	clean distclean-cache
+.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak inject \
+	coverage crash install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -53,6 +57,8 @@ help:
 	@echo '  make coverage   lines of the driver that the tests run, and why the rest are not'
 	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
 	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3'
+	@echo '  make crash      what each flush of ext4 and xfs leaves, while FILES=600 are fsynced on'
+	@echo '                  each; FLUSHES=0 (all), CRASH_HOST=uml-7.3-fast'
 	@echo
 	@echo '  make clean            what was built in the checkout'
 	@echo '  make distclean-cache  also what was built and fetched in the cache directory'
@@ -84,6 +90,10 @@ inject:
 
 coverage:
 	$(VM)/coverage.sh
+
+crash:
+	VHOST_CRASH_FILES=$(FILES) VHOST_CRASH_EXT4=$(FLUSHES) VHOST_CRASH_XFS=$(FLUSHES) \
+		$(VM)/e2e.sh crash $(CRASH_HOST)
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

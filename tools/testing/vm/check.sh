@@ -22,9 +22,10 @@
 #                     and boots by SeaBIOS and UEFI
 #   e2e-fs            file systems, discards, caches and a crash, in a larger guest
 #   e2e-zoned         a zoned disk and a file system on it
-#   bench             the benchmark's load generator: are its figures right?
+#   e2e-crash         what is on the disk after each flush of ext4 and xfs
 #   qtest             QEMU's own qtests of virtio-blk, on vhost-blk-pci
 #   qemu-10.0         the QEMU device, compiled in the newer QEMU
+#   bench             the benchmark's load generator: are its figures right?
 #   fuzz              request.c and the device, a few seconds each
 #   migrate           a guest under load is moved between two QEMUs
 #   memory            a guest behind an IOMMU, and one whose memory is plugged
@@ -50,6 +51,7 @@ all=(
 	selftest-uml-6.1
 	selftest-uml-7.3-smp
 	e2e-zoned
+	e2e-crash
 	soak
 	qtest
 	module

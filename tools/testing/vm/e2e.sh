@@ -12,6 +12,7 @@
 #          firmware that is reset while it does I/O; UEFI
 #   fs     what a block device must do, file systems, a crash: the full guest
 #   zoned  a zoned disk and a file system on it: the full guest
+#   crash  what is on the disk after each flush of ext4 and xfs: the full guest
 #
 #   --preload  Debian's stock QEMU with the device preloaded, instead of a
 #              QEMU that was built with it (minutes quicker on a cold cache)
@@ -26,10 +27,13 @@ for arg; do
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
-	basic | live | fs | zoned) part=$arg ;;
+	basic | live | fs | zoned | crash) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
+
+# shellcheck source=tools/testing/vm/e2e-crash.sh
+. "$VB_VM/e2e-crash.sh"
 
 if ((!inside)); then
 	"$VB_VM/packages.sh" kernel guest selftest firmware
@@ -43,7 +47,14 @@ if ((!inside)); then
 	kind=full
 	[[ $part == basic || $part == live ]] && kind=small
 	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" "$kind" | tail -n 1)
-	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 2400 -- "$0" --inside "$part"
+	mem=1536M timeout=2400
+	if [[ $part == crash ]]; then
+		VHOST_E2E_GUEST=$(crash_prepare "$VHOST_E2E_GUEST")
+		export VHOST_CRASH_FILES=${VHOST_CRASH_FILES:-100}
+		export VHOST_CRASH_EXT4=${VHOST_CRASH_EXT4:-16} VHOST_CRASH_XFS=${VHOST_CRASH_XFS:-6}
+		mem=3G timeout=$((2400 + VHOST_CRASH_FILES * 20))
+	fi
+	exec "$VB_VM/uml-run.sh" "$host" --mem "$mem" --timeout "$timeout" -- "$0" --inside "$part"
 fi
 
 qemu=$VHOST_E2E_QEMU object=$VHOST_E2E_OBJECT guest=$VHOST_E2E_GUEST
@@ -146,6 +157,7 @@ live)
 	;;
 fs) test_fs ;;
 zoned) test_zoned ;;
+crash) test_crash ;;
 esac
 umount "$tmp/mnt"
 rm -rf "$tmp"
