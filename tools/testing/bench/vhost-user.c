@@ -18,10 +18,6 @@ enum {
 	GET_CONFIG = 24,
 };
 
-#ifndef __packed
-#define __packed	__attribute__((__packed__))
-#endif
-
 #define VERSION			1
 #define NEED_REPLY		8
 #define PROTOCOL_FEATURES	30	/* of the feature bits */
@@ -29,10 +25,11 @@ enum {
 #define PROTOCOL_REPLY_ACK	3
 #define PROTOCOL_CONFIG		9
 
+/* On the wire the payload follows the 12 bytes of the header. */
 struct message {
 	uint32_t request;
 	uint32_t flags;
-	uint32_t size;
+	uint32_t size;		/* of the payload */
 	union {
 		uint64_t u64;
 		struct vhost_vring_state state;
@@ -49,18 +46,18 @@ struct message {
 			uint32_t offset;
 			uint32_t size;
 			uint32_t flags;
-			uint64_t capacity;	/* the first field: servers differ in the rest */
-		} __packed config;
+			uint32_t capacity[2];	/* the first field: servers differ in the rest */
+		} config;
 	};
-} __packed;
+};
 
-#define HEADER	offsetof(struct message, u64)
+#define HEADER	12
 
 static long send_message(struct guest *g, struct message *m, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = "";
-	struct iovec iov = { m, HEADER + m->size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov[] = { { m, HEADER }, { &m->u64, m->size } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 	struct cmsghdr *c;
 
 	if (fd >= 0) {
@@ -72,7 +69,7 @@ static long send_message(struct guest *g, struct message *m, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	if (sendmsg(g->fd, &msg, MSG_NOSIGNAL) != (ssize_t)iov.iov_len)
+	if (sendmsg(g->fd, &msg, MSG_NOSIGNAL) != (ssize_t)(HEADER + m->size))
 		return errno ? -errno : -EIO;
 	return 0;
 }
@@ -84,7 +81,7 @@ static bool receive_all(struct guest *g, void *to, uint32_t len)
 
 static long receive(struct guest *g, struct message *m)
 {
-	if (!receive_all(g, m, HEADER) || m->size > sizeof(*m) - HEADER ||
+	if (!receive_all(g, m, HEADER) || m->size > sizeof(*m) - offsetof(struct message, u64) ||
 	    !receive_all(g, &m->u64, m->size))
 		return -EIO;
 	return 0;
@@ -148,7 +145,7 @@ long vhost_user_capacity(struct guest *g, uint64_t *sectors)
 
 	if (!ret && m.size != sizeof(m.config))
 		ret = -EPROTO;
-	*sectors = m.config.capacity;
+	memcpy(sectors, m.config.capacity, sizeof(*sectors));
 	return ret;
 }
 
