@@ -148,6 +148,7 @@ static void run_period(const struct cost_sources *sources, uint64_t requests, st
 	lanes_go();
 	__atomic_store_n(&period, ++periods, __ATOMIC_RELAXED);
 	take_snapshot(sources, from);
+	profile_mark();
 	pthread_barrier_wait(&start);
 	if (!requests) {
 		usleep(load.seconds * 1e6);
@@ -155,6 +156,7 @@ static void run_period(const struct cost_sources *sources, uint64_t requests, st
 		lanes_stop();
 	}
 	pthread_barrier_wait(&end);
+	profile_mark();
 	__atomic_store_n(&period, 0, __ATOMIC_RELAXED);
 	if (requests)
 		take_snapshot(sources, to);

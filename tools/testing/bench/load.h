@@ -126,6 +126,9 @@ struct lane {
 	pthread_t thread;
 };
 
+/* mark.c */
+void profile_mark(void);
+
 /* lane.c */
 const char *lane_init(struct lane *l, struct device *dev, unsigned int index);
 void lane_run(struct lane *l);

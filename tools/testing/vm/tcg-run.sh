@@ -44,8 +44,10 @@ initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
 # What UML has built in.
 load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay ext4
 	sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"
+# A clock of instructions leaps ahead whenever the host waits for its files: the
+# time limit is this script's alone then.
 host_prepare modules="$module/modules" load="$load" outtype=9p \
-	outdev=/dev/ttyS1 errdev=/dev/ttyS2
+	outdev=/dev/ttyS1 errdev=/dev/ttyS2 ${icount:+timeout="$((timeout * 1000))"}
 
 # cx16 made a stock kernel panic at boot under TCG; without hpet and with a
 # reliable tsc the clock does not depend on the load of this machine.

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: profile.sh [--depth N] [--write] [--requests N] [--lines N] [FRONTEND]
+#
+# Where the instructions of a 4k request go, by function: FRONTEND (vhost-blk, the
+# default, or uring) on a null_blk in the TCG host under -icount, with a plugin
+# that counts the blocks of instructions that run during the measurement.
+#
+#   --depth N     queue depth (1)
+#   --requests N  to divide by (5000)
+#   --lines N     functions to print (45)
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+
+here=$VB_TOP/tools/testing/bench
+depth=1 requests=5000 lines=45 write=''
+while (($#)); do
+	case $1 in
+	--help) usage; exit ;;
+	--depth) depth=$2; shift ;;
+	--requests) requests=$2; shift ;;
+	--lines) lines=$2; shift ;;
+	--write) write=--write ;;
+	--inside) break ;;
+	-*) usage >&2; exit 2 ;;
+	*) break ;;
+	esac
+	shift
+done
+
+if [[ ${1:-} == --inside ]]; then
+	# shellcheck source=tools/testing/bench/host.sh
+	. "$here/host.sh"
+	shift
+	disk=$(bench_nullb 0 size=64)
+	# shellcheck disable=SC2086 # $VHOST_BENCH_WRITE may be nothing
+	"$VHOST_BENCH_BIN" --frontend "$1" --depth "$2" $VHOST_BENCH_WRITE --warm 1000 \
+		--requests "$3" --size $((32 << 20)) "$disk"
+	grep -i ' [tw] ' /proc/kallsyms >"$VHOST_BENCH_OUT/kallsyms"
+	exit
+fi
+
+frontend=${1:-vhost-blk}
+"$VB_VM/packages.sh" kernel tcg abi selftest python qemu
+VHOST_BENCH_BIN=$("$here/build.sh")
+out=$VB_TOP/build/bench/profile
+header=$VB_CACHE/obj/qemu-7.2-full/include/qemu/qemu-plugin.h
+[[ -e $header ]] || "$VB_TOP/qemu/build.sh" 7.2 >&2
+mkdir -p "$out"
+gcc -Wall -Wextra -O2 -shared -fPIC -I"$(dirname "$header")" -o "$out/profile.so" "$here/plugin/profile.c"
+mark=$(nm "$VHOST_BENCH_BIN" | awk '$3 == "profile_mark" { print $1 }')
+nm "$VHOST_BENCH_BIN" | grep -i ' [tw] ' >"$out/symbols"
+export VHOST_BENCH_BIN VHOST_BENCH_OUT=$out VHOST_BENCH_WRITE=$write
+"$VB_VM/tcg-run.sh" --icount --out "$out" --append nokaslr \
+	--plugin "$out/profile.so,out=$out/blocks,mark=0x$mark" \
+	--load "" -- "$0" --inside "$frontend" "$depth" "$requests" >"$out/run.json"
+"$here/profile.py" "$out" "$requests" "$lines" | tee "$out/$frontend-qd$depth${write:+-write}.txt"
