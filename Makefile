@@ -26,8 +26,8 @@ FLUSHES ?= 0
 CRASH_HOST ?= uml-7.3-fast
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest bench-quick migrate fuzz soak inject \
-	coverage crash install uninstall dkms clean distclean-cache
+.PHONY: modules help demo check lint kunit selftest bench-quick migrate memory fuzz soak \
+	inject coverage crash install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -35,7 +35,7 @@ modules:
 help:
 	@echo 'Two commands that do all their own set-up, as root on a Debian 12 machine:'
 	@echo '  make demo       a guest runs fio on vhost-blk, next to QEMU'\''s own virtio-blk'
-	@echo '  make check      all tests but the long ones; GROUPS="lint kunit" for some'
+	@echo '  make check      all tests; GROUPS="lint kunit" for some'
 	@echo
 	@echo 'On a host with module support:'
 	@echo '  make            the module for the running kernel (KVER=, KDIR=, VHOST_SRC=)'
@@ -53,6 +53,7 @@ help:
 	@echo 'Longer than what make check has of them:'
 	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
+	@echo '  make memory     guests behind an IOMMU, and whose memory comes and goes'
 	@echo '  make inject     every point of failure of every ioctl in turn'
 	@echo '  make coverage   lines of the driver that the tests run, and why the rest are not'
 	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
@@ -94,6 +95,9 @@ coverage:
 crash:
 	VHOST_CRASH_FILES=$(FILES) VHOST_CRASH_EXT4=$(FLUSHES) VHOST_CRASH_XFS=$(FLUSHES) \
 		$(VM)/e2e.sh crash $(CRASH_HOST)
+
+memory:
+	$(VM)/memory.sh uml-7.3
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

@@ -1,9 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# For the tests in Python: QEMU, the guest, and in it the program that keeps
-# account (ledger.c).  Needs lib.sh.
+# For the tests in Python: their options, QEMU, the guest, and in it the program
+# that keeps account (ledger.c).  Needs lib.sh.
 
+# guest_options "NAME…" "$@": HOST, and the options, those of the names with a
+# value, which is in the variable of that name too.
+guest_options() {
+	local values=$1 name
+	shift
+	host=uml-7.3 inside=0 options=()
+	while (($#)); do
+		name=${1#--}
+		case $1 in
+		--help) usage; exit ;;
+		--inside) inside=1 ;;
+		--short) options+=("$1") ;;
+		-*)
+			[[ $# -gt 1 && " $values " == *" $name "* ]] || { usage >&2; exit 2; }
+			options+=("$1" "$2")
+			printf -v "$name" %s "$2"
+			shift
+			;;
+		*) host=$1 ;;
+		esac
+		shift
+	done
+}
+
+# guest_test PROGRAM OPTION…: the Python program, in a test host that is booted
+# with these options of uml-run.sh.
+guest_test() {
+	local program=$1 disks
+	shift
+	if ((!inside)); then
+		guest_prepare
+		exec "$VB_VM/uml-run.sh" "$host" "$@" -- "$0" --inside "${options[@]}"
+	fi
+	disks=$(mktemp -d)
+	make_test_disks "$disks"
+	exec /usr/bin/python3 -B "$VB_VM/$program" "${options[@]}" "$disks"
+}
 
 # The ledger, static, for the host; and for the guest as a second archive behind
 # the first, which the kernel unpacks as well.
@@ -22,6 +59,8 @@ guest_prepare() {
 	local entry work
 	"$VB_VM/packages.sh" kernel guest python
 	VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
+	VHOST_E2E_OTHER=''
+	[[ -z ${other:-} ]] || VHOST_E2E_OTHER=$("$VB_TOP/qemu/build.sh" "$other" | tail -n 1)
 	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
 	entry=$VB_CACHE/guest/ledger-$(cache_key "$VB_VM/ledger.c" "$VB_VM/guest-lib.sh" \
 		"$(basename "$(realpath "$VHOST_E2E_GUEST")")")
@@ -32,7 +71,7 @@ guest_prepare() {
 		rm -rf "$work"
 		keep_newest 3 "$VB_CACHE/guest/ledger-"*
 	fi
-	export VHOST_E2E_QEMU VHOST_E2E_GUEST
+	export VHOST_E2E_QEMU VHOST_E2E_OTHER VHOST_E2E_GUEST
 	export VHOST_E2E_INITRD=$entry/initrd VHOST_E2E_LEDGER=$entry/ledger
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""memory.py DIR iommu|hotplug|all: guests whose memory isn't simple, in the test host; see memory.sh."""
+"""Guests whose memory isn't simple, in the test host; see memory.sh."""
+import argparse
 import re
-import sys
 
 from loaded import LoadedGuest
 from vm import ODD_SIZE, Failure, Tap, wait_for
@@ -9,26 +9,48 @@ from vm import ODD_SIZE, Failure, Tap, wait_for
 MIB = 1 << 20
 
 
+BEHIND = "iommu_platform=on,ats=on,disable-legacy=on"
+IOMMU = [
+    "-device", "intel-iommu,intremap=off,device-iotlb=on",
+    # Firmware keeps its hands off: at a reset QEMU looks at the used rings, and
+    # those of the firmware no IOMMU knows.
+    "-boot", "strict=on"]
+IOMMU_APPEND = "intel_iommu=on iommu=nopt iommu.strict=1"
+IOMMU_Q35 = "q35,hpet=off,kernel-irqchip=split,memory-backend=ram"
+
+VIRTIO_MEM = [
+    "-object", "memory-backend-memfd,id=vmem,size=512M,share=on",
+    "-device", "virtio-mem-pci,id=virtio-mem,memdev=vmem,requested-size=0"]
+HOTPLUG_APPEND = "memhp_default_state=online_movable"
+HOTPLUG_MEMORY = "256M,slots=4,maxmem=2G"
+
+
+def memory_file(path, size):
+    return ["-object", f"memory-backend-file,id=ram,size={size},share=on,mem-path={path}"]
+
+
+def disks(directory, *options):
+    """The first one with these options, and the second."""
+    return [word for disk, name, option in zip("ab", ("file", "block"), options)
+            for word in ("-device", f"vhost-blk-pci,id={disk},path={directory}/{name},"
+                                    f"num-queues=2{option and ','}{option}")]
+
+
+def trace(directory):
+    return ["-trace", "vhost_iotlb_miss", "-D", f"{directory}/trace-%d"]
+
+
 class Iommu(LoadedGuest):
     """The device's addresses are what an IOMMU makes of them."""
 
+    behind = ("vda", "vdb")
+
     def __init__(self, directory):
-        # Memory that is a file, on a file system with a disk under it
         super().__init__(
-            directory, [
-                "-object", f"memory-backend-file,id=ram,size={ODD_SIZE},share=on,"
-                           f"mem-path={directory}/mnt/ram",
-                "-device", "intel-iommu,intremap=off,device-iotlb=on",
-                "-device", f"vhost-blk-pci,id=a,path={directory}/file,num-queues=2,"
-                           "iommu_platform=on,ats=on,disable-legacy=on",
-                "-device", f"vhost-blk-pci,id=b,path={directory}/block,num-queues=2,"
-                           "iommu_platform=on,ats=on,disable-legacy=on",
-                # Firmware keeps its hands off: at a reset QEMU looks at the used
-                # rings, and those of the firmware no IOMMU knows.
-                "-boot", "strict=on",
-                "-trace", "vhost_iotlb_miss", "-D", f"{directory}/trace-%d"],
-            append="intel_iommu=on iommu=nopt iommu.strict=1",
-            q35="q35,hpet=off,kernel-irqchip=split,memory-backend=ram", name="iommu")
+            # On a file system with a disk under it
+            directory, memory_file(f"{directory}/mnt/ram", ODD_SIZE) + IOMMU +
+            disks(directory, BEHIND, BEHIND) + trace(directory),
+            append=IOMMU_APPEND, q35=IOMMU_Q35, name="iommu")
 
     def incoming(self, devices=None):
         """With memory of its own."""
@@ -37,7 +59,7 @@ class Iommu(LoadedGuest):
 
     def in_use(self):
         """The guest has the disks behind it, and the kernel asks for addresses."""
-        for disk in ("vda", "vdb"):
+        for disk in self.behind:
             self.expect(f"cat /sys/block/{disk}/device/../iommu_group/type", "DMA")
         before = self.misses()
         self.progress()
@@ -56,14 +78,9 @@ class Hotplug(LoadedGuest):
 
     def __init__(self, directory):
         super().__init__(
-            directory, [
-                "-object", "memory-backend-memfd,id=ram,size=256M,share=on",
-                "-device", f"vhost-blk-pci,id=a,path={directory}/file,num-queues=2",
-                "-device", f"vhost-blk-pci,id=b,path={directory}/block,num-queues=2",
-                "-object", "memory-backend-memfd,id=vmem,size=512M,share=on",
-                "-device", "virtio-mem-pci,id=virtio-mem,memdev=vmem,requested-size=0"],
-            append="memhp_default_state=online_movable",
-            memory="256M,slots=4,maxmem=2G",
+            directory, ["-object", "memory-backend-memfd,id=ram,size=256M,share=on"] +
+            disks(directory, "", "") + VIRTIO_MEM,
+            append=HOTPLUG_APPEND, memory=HOTPLUG_MEMORY,
             q35="q35,hpet=off,memory-backend=ram", name="hotplug")
 
     def boot(self):
@@ -116,14 +133,26 @@ class Hotplug(LoadedGuest):
             "qom-get", path="/machine/peripheral/virtio-mem", property="size") == mib * MIB)
         self.progress()
 
-    def grow_and_shrink(self):
+    def grow_and_shrink(self, *sizes):
         self.resize(128)
         wait_for("use of the new memory", lambda: self.used() > 500)
         result = f"{self.used()} pages of it in use"
-        self.resize(256)
-        self.resize(64)
-        self.resize(0)
+        for mib in sizes:
+            self.resize(mib)
         return result
+
+
+class Both(Iommu, Hotplug):
+    """One guest for all: one disk is behind the IOMMU, the other one isn't."""
+
+    behind = ("vda",)
+
+    def __init__(self, directory):
+        LoadedGuest.__init__(
+            self, directory, memory_file(f"{directory}/ram", "256M") + IOMMU +
+            disks(directory, BEHIND, "") + trace(directory) + VIRTIO_MEM,
+            append=f"{IOMMU_APPEND} {HOTPLUG_APPEND}", memory=HOTPLUG_MEMORY,
+            q35=IOMMU_Q35, name="both", fio_size="256k")
 
 
 def test_iommu(tap, directory):
@@ -148,17 +177,35 @@ def test_hotplug(tap, directory):
         "file", mem_path=f"{directory}/mnt/dimm", share=True))
     tap.check("hotplug: a module that is a memfd", lambda: guest.plug_and_unplug(
         "memfd", share=True))
-    tap.check("hotplug: virtio-mem grows and shrinks", guest.grow_and_shrink)
+    tap.check("hotplug: virtio-mem grows and shrinks", guest.grow_and_shrink, 256, 64, 0)
     guest.conclude(tap, "hotplug: ")
 
 
+def test_both(tap, directory):
+    guest = Both(directory)
+    tap.check("a guest with an IOMMU starts, its memory a file", guest.boot)
+    if not guest.vm:
+        return
+    tap.check("the IOMMU is in use, and strict", guest.in_use)
+    tap.check("stopped and continued 5 times", guest.stop_and_go_on, 5)
+    tap.check("a module of anonymous memory", guest.plug_and_unplug, "ram")
+    tap.check("virtio-mem, a memfd, grows and shrinks", guest.grow_and_shrink, 0)
+    guest.conclude(tap)
+
+
 def main():
-    directory, what = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=("iommu", "hotplug"))
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("directory")
+    options = parser.parse_args()
     tap = Tap()
-    if what in ("iommu", "all"):
-        test_iommu(tap, directory)
-    if what in ("hotplug", "all"):
-        test_hotplug(tap, directory)
+    if options.short:
+        test_both(tap, options.directory)
+    if not options.short and options.only != "hotplug":
+        test_iommu(tap, options.directory)
+    if not options.short and options.only != "iommu":
+        test_hotplug(tap, options.directory)
     tap.end()
 
 

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
-"""migrate.py DIR LOOPS: live migration, in the test host; see migrate.sh."""
+"""Live migration, in the test host; see migrate.sh."""
+import argparse
 import os
 import re
 import subprocess
 import sys
 
 from loaded import LoadedGuest
-from vm import Failure, Tap, wait_for
+from vm import SMALL_ODD_SIZE, Failure, Tap, wait_for
 
 
 class Migrations(LoadedGuest):
     """Everything that may happen to a guest that is moved."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, **machine):
         super().__init__(directory, [
             "-device", f"vhost-blk-pci,id=a,path={directory}/file,num-queues=2",
             "-device", f"vhost-blk-pci,id=b,path={directory}/block,num-queues=2",
-            "-device", f"vhost-blk-pci,id=c,path={directory}/buffered,direct=off"])
+            "-device", f"vhost-blk-pci,id=c,path={directory}/buffered,direct=off"],
+            **machine)
 
     def in_use(self):
         """Nobody else gets hold of the disks."""
@@ -31,8 +33,11 @@ class Migrations(LoadedGuest):
                 raise Failure(f"disk {device}: {result.returncode} {result.stderr}")
 
     def move_often(self, loops):
-        for _ in range(2 * loops):
+        for loop in range(1, loops + 1):
             self.move()
+            self.move()
+            if loop % 5 == 0:
+                print(f"# {loop} times: {self.figures()}", flush=True)
         return self.figures()
 
     def start_slowly(self, uri):
@@ -93,7 +98,7 @@ class Migrations(LoadedGuest):
     def save(self, name):
         """To a file; the guest has stopped then."""
         state = f"{self.machine.dir}/{name}"
-        self.vm.qmp("migrate", uri=f"exec:cat >{state}")
+        self.migrate(f"exec:cat >{state}")
         if self.outcome(self.vm)["status"] != "completed" or self.vm.status() != "postmigrate":
             raise Failure("not saved: " + self.vm.status())
         return state
@@ -101,7 +106,7 @@ class Migrations(LoadedGuest):
     def save_and_restore(self):
         state = self.save("state")
         self.vm.quit()
-        self.vm = self.machine.start("-incoming", f"exec:cat {state}")
+        self.vm = self.machine.start("-incoming", f"exec:cat {state}", after=self.vm)
         wait_for("guest that runs", lambda: self.vm.status() == "running")
         self.progress()
         os.remove(state)
@@ -157,13 +162,13 @@ class Migrations(LoadedGuest):
         self.expect(cache, "write through write back")
 
 
-def main():
-    directory, loops = sys.argv[1], int(sys.argv[2])
-    tap = Tap()
-    guest = Migrations(directory)
-    tap.check("a guest starts, with its load", guest.boot)
-    if not guest.vm:
-        tap.end()
+def end(tap, guest):
+    guest.conclude(tap)
+    print("# " + guest.figures())
+    tap.end()
+
+
+def test_all(tap, guest, loops):
     tap.check("nobody else gets its disks", guest.in_use)
     tap.check(f"there and back {loops} times", guest.move_often, loops)
     tap.check("nobody else gets the disks of the target", guest.in_use)
@@ -176,9 +181,33 @@ def main():
     tap.check("a stop flushes", guest.stop_flushes)
     tap.check("moved while it is paused", guest.move_while_paused)
     tap.check("the cache mode moves with it, there and back", guest.toggle_cache)
-    guest.conclude(tap)
-    print("# " + guest.figures())
-    tap.end()
+
+
+def test_short(tap, guest):
+    tap.check("there and back", guest.move_often, 1)
+    tap.check("a migration that is cancelled half way", guest.cancel)
+    tap.check("a target that dies half way", guest.target_dies)
+    tap.check("a target that doesn't start", guest.no_target)
+    tap.check("saved to a file and restored", guest.save_and_restore)
+    tap.check("stopped and continued 5 times", guest.stop_and_go_on, 5)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--loops", type=int, default=1)
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--other")
+    parser.add_argument("directory")
+    options = parser.parse_args()
+    tap = Tap()
+    form = {"memory": SMALL_ODD_SIZE, "limit": 2000} if options.short else {}
+    guest = Migrations(options.directory, other=os.environ["VHOST_E2E_OTHER"], **form)
+    tap.check("a guest starts, with its load", guest.boot)
+    if guest.vm and options.short:
+        test_short(tap, guest)
+    elif guest.vm:
+        test_all(tap, guest, options.loops)
+    end(tap, guest)
 
 
 main()

@@ -21,6 +21,7 @@ TIMEOUT = 300
 # its TLB when it clears the dirty bits of memory that is a multiple of 256 KiB:
 # some of what a vCPU writes then is not sent, and the guest crashes.
 ODD_SIZE = "262136K"
+SMALL_ODD_SIZE = "131064K"
 
 
 class Failure(Exception):
@@ -68,14 +69,15 @@ class Vm:
 
     count = 0
 
-    def __init__(self, machine, devices, arguments):
+    def __init__(self, machine, devices, arguments, which=0):
         Vm.count += 1
+        self.which = which
         self.path = f"{machine.dir}/{Vm.count}"
         self.events = []
         self.known = ""
         with open(self.path + ".err", "wb") as errors:
             self.process = subprocess.Popen(
-                machine.command(self.path) + devices + arguments, stdin=subprocess.DEVNULL,
+                machine.command(self.path, which) + devices + arguments, stdin=subprocess.DEVNULL,
                 stdout=errors, stderr=errors, env=machine.env)
         try:
             self.monitor = self.connect("qmp")
@@ -163,15 +165,26 @@ class Vm:
 
 
 class Machine:
-    """What every QEMU that a guest runs in shares."""
+    """What every QEMU that a guest runs in shares.
 
-    def __init__(self, directory, script, devices, append="", memory=ODD_SIZE, q35="q35,hpet=off"):
+    `other` is a QEMU of another version, for every second one.
+    """
+
+    def __init__(self, directory, script, devices, append="", memory=ODD_SIZE, q35="q35,hpet=off",
+                 other=None):
         self.dir = directory
         self.devices = devices
         self.append = ("console=ttyS0 tsc=reliable no_timer_check nokaslr mitigations=off "
-                       "panic=-1 oops=panic " + append)
+                       "panic=-1 oops=panic init_on_alloc=0 " + append)
         self.memory = memory
+        self.qemus = [os.environ["VHOST_E2E_QEMU"]]
         self.q35 = q35
+        self.cpu = "max,-cx16"
+        if other:
+            # What either of them would choose is not the same.
+            self.qemus.append(other)
+            self.q35 = "pc-q35-7.2" + q35.removeprefix("q35")
+            self.cpu = "Nehalem,-cx16"
         self.nonce = os.urandom(8).hex()
         self.env = dict(os.environ)
         if os.environ.get("VHOST_E2E_OBJECT"):
@@ -182,9 +195,9 @@ class Machine:
         with open(f"{directory}/klog", "w", encoding="utf-8"):
             pass
 
-    def command(self, path):
+    def command(self, path, which):
         guest = os.environ["VHOST_E2E_GUEST"]
-        return [os.environ["VHOST_E2E_QEMU"], "-accel", "tcg,thread=single", "-cpu", "max,-cx16",
+        return [self.qemus[which], "-accel", "tcg,thread=single", "-cpu", self.cpu,
                 "-machine", self.q35, "-smp", "2", "-m", self.memory,
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-L", "/usr/share/qemu", "-L", "/usr/share/seabios",
@@ -199,8 +212,10 @@ class Machine:
                 "-chardev", f"socket,id=qmp,path={path}.qmp,server=on,wait=off",
                 "-mon", "chardev=qmp,mode=control"]
 
-    def start(self, *arguments, devices=None):
-        return Vm(self, devices or self.devices, list(arguments))
+    def start(self, *arguments, devices=None, after=None):
+        """One more QEMU; after another one it is the next in turn."""
+        which = (after.which + 1) % len(self.qemus) if after else 0
+        return Vm(self, devices or self.devices, list(arguments), which)
 
     def klog(self):
         with open(f"{self.dir}/klog", encoding="utf-8", errors="replace") as file:
