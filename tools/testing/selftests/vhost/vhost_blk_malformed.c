@@ -5,6 +5,7 @@
  * available.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -317,6 +318,69 @@ TEST_F_TIMEOUT(hostile, header_changes, 120)
 	ring_reset(&g->ring[0], 0);
 	ring_reset(&g->ring[1], 0);
 	ASSERT_WELL(guest_boot(g));
+}
+
+/*
+ * The second half of the header is in a page of a slow disk, which takes a while
+ * to be read: meanwhile the first half becomes another one.  The device has read
+ * that by then, and must not do so again.
+ */
+static const char *slow_header(struct _test_data_hostile *self, struct backend *slow)
+{
+	struct guest *g = &self->g;
+	int fd = open(slow->path, O_RDWR | O_CLOEXEC);
+	const uint64_t sector = 0;
+	const char *why = add_far_region(self);
+	struct region *far = &g->region[1];
+
+	if (fd < 0 || !region_back(far, fd))
+		return "no mapping of the slow disk";
+	memcpy(far->hva, &sector, sizeof(sector));
+	if (msync(far->hva, 4096, MS_SYNC) || madvise(far->hva, 4096, MADV_DONTNEED) ||
+	    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		why = "the page can't be dropped";
+	close(fd);
+	put_header(g, self->hdr, VIRTIO_BLK_T_IN, 0);
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN / 2, F_NEXT, 3);
+	ring_put_desc(self->r, 3, far->gpa, HDR_LEN / 2, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 2, self->status, 1, F_WRITE, 0);
+	return why;
+}
+
+TEST_F(hostile, header_read_once)
+{
+	const uint32_t other = htole32(VIRTIO_BLK_T_OUT);
+	const uint8_t ok = VIRTIO_BLK_S_OK;
+	struct guest *g = &self->g;
+	struct backend slow;
+	unsigned int ms;
+	const char *why;
+
+	if (model_wanted())
+		SKIP(return, "the model device doesn't wait for disks");
+	why = backend_open(&slow, BACKEND_SLOW, true);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(slow_header(self, &slow));
+	ring_add_raw(self->r, 0);
+	ring_kick_now(self->r);
+	usleep(SLOW_NSEC / 1000 / 4);
+	ASSERT_EQ(self->r->used_idx, ring_device_idx(self->r)) {
+		TH_LOG("the slow disk is quick");
+	}
+	guest_write(g, self->hdr, &other, sizeof(other));
+	for (ms = 0; ms < 10000 && ring_device_idx(self->r) == self->r->used_idx; ms++)
+		usleep(1000);
+	EXPECT_EQ(SECTOR + 1, le32toh(self->r->used->ring[0].len));
+	EXPECT_EQ(ok, *(uint8_t *)guest_ptr(g, self->status, 1));
+	EXPECT_EQ(0, memcmp(guest_ptr(g, self->data, SECTOR), self->b.model, SECTOR));
+	/* memory of our own again, before the disk goes */
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	ASSERT_EQ(g->region[1].hva,
+		  mmap(g->region[1].hva, g->region[1].len, PROT_READ | PROT_WRITE,
+		       MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	backend_close(&slow);
 }
 
 TEST_HARNESS_MAIN
