@@ -77,23 +77,31 @@ crash_load() {
 	((!status[0] && !status[1])) || { tail -n 30 "$tmp/load"; return 1; }
 }
 
-# crash_replay FS FIRST STEP COUNT: the disks to the null_blk `images`; prints the points
+# crash_replay FS FIRST STEP COUNT: the disks to the null_blk $images; prints the points
 crash_replay() {
 	"$fscrash" replay "$(null_blk_node "$1-log")" $((CRASH_MIB << 20)) "$images" "${@:2}"
 }
 
+# host_point LOOP FILES…
+host_point() {
+	local status=0
+	mount -t ext4 "$1" "$tmp/image" || return
+	"$fscrash" check "$tmp/image" "${@:2}" || status=$?
+	umount "$tmp/image" && e2fsck -f -n "$1" || return
+	return "$status"
+}
+
 # host_points POINTS: ext4, which this kernel has.
 host_points() {
-	local at=1 flush files loop
+	local at=1 flush files loop status=0
 	while read -r flush files; do
 		[[ $flush != flushes ]] || continue
 		loop=$(losetup --show -f -o "${at}M" --sizelimit "${CRASH_MIB}M" "$images")
 		echo "ext4, flush $flush:"
-		mount -t ext4 "$loop" "$tmp/image" || return
 		# shellcheck disable=SC2086 # they are words
-		"$fscrash" check "$tmp/image" $files || return
-		umount "$tmp/image" && e2fsck -f -n "$loop" || return
+		host_point "$loop" $files || status=$?
 		losetup -d "$loop"
+		((!status)) || return "$status"
 		at=$((at + CRASH_MIB))
 	done <"$1"
 }
@@ -134,21 +142,21 @@ guest_points() {
 # of `total`.
 crash_points() {
 	local fs=$1 how=$2 count=$3 step images first batch
-	make_null_blk images 1
-	images=$(null_blk_node images)
+	make_null_blk "images-$fs" 1
+	images=$(null_blk_node "images-$fs")
 	total=$(crash_replay "$fs" 1 1 0 | sed -n 's/^flushes //p')
-	remove_null_blk images
+	remove_null_blk "images-$fs"
 	step=$((count ? (total + count - 1) / count : 1))
 	echo "$fs: $total flushes, every ${step}th is looked at"
 	((step)) || return
 	for ((first = 1; first <= total; first += step * CRASH_BATCH)); do
-		make_null_blk images $((CRASH_MIB * CRASH_BATCH + 2))
-		images=$(null_blk_node images)
+		make_null_blk "images-$fs" $((CRASH_MIB * CRASH_BATCH + 2))
+		images=$(null_blk_node "images-$fs")
 		crash_replay "$fs" "$first" "$step" "$CRASH_BATCH" >"$tmp/points" || return
 		batch=$(grep -cv '^flushes' "$tmp/points")
 		"$how" "$tmp/points" || return
 		seen=$((seen + batch))
-		remove_null_blk images
+		remove_null_blk "images-$fs"
 		note "$fs: $seen of $total flushes looked at"
 	done
 }
