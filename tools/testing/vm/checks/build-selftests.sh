@@ -10,6 +10,8 @@ set -euo pipefail
 
 tests=$VB_TOP/tools/testing/selftests/vhost
 tree=$("$VB_VM/fetch-source.sh" 7.3)
+# Groups of checks that run side by side build in the same place.
+take_lock selftests
 run_logged "building the selftests" "$VB_CACHE/log/selftests.log" \
-	make -C "$tests" KSFT="$tree/tools/testing/selftests"
+	make -j"$(nproc)" -C "$tests" KSFT="$tree/tools/testing/selftests"
 echo "$tests"
