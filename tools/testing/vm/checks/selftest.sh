@@ -33,7 +33,8 @@ mapfile -t arguments < <(xargs -n 1 <<<"${short[$host]}")
 
 cd "$("$VB_VM/checks/build-selftests.sh")"
 if [[ $host == tcg ]]; then
-	"$VB_VM/tcg-run.sh" --timeout 2700 -- ./run.sh "${arguments[@]}"
+	# The only one that has huge pages
+	"$VB_VM/tcg-run.sh" --append hugepages=4 --timeout 2700 -- ./run.sh "${arguments[@]}"
 else
 	# Hundreds of regions, where the vhost core allows 64 by itself
 	"$VB_VM/uml-run.sh" "${host/full/uml-7.3}" --append vhost.max_mem_regions=509 \

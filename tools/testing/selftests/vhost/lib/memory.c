@@ -10,6 +10,7 @@
 #include "iommu.h"
 
 #define CANARY		0xc5
+#define HUGE_PAGE	(2UL << 20)
 #define COMPARE_SLACK	65536	/* bytes beyond the last allocation that are compared too */
 
 static size_t page_size(void)
@@ -17,22 +18,43 @@ static size_t page_size(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
+/*
+ * Memory between guard pages, or NULL.  What may be backed by huge pages begins
+ * where one can.
+ */
+static uint8_t *map_guarded(uint64_t len)
+{
+	size_t guard = page_size(), slack = len % HUGE_PAGE ? 0 : HUGE_PAGE;
+	uint8_t *map, *mem, *end;
+
+	map = mmap(NULL, len + 2 * guard + slack, PROT_NONE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	mem = map + guard;
+	if (slack)
+		mem += -(uintptr_t)mem % HUGE_PAGE;
+	end = map + len + 2 * guard + slack;
+	if (mem - guard > map)
+		munmap(map, mem - guard - map);
+	if (end > mem + len + guard)
+		munmap(mem + len + guard, end - (mem + len + guard));
+	return mprotect(mem, len, PROT_READ | PROT_WRITE) ? NULL : mem;
+}
+
 struct region *guest_add_region(struct guest *g, uint64_t gpa, uint64_t len)
 {
 	struct region *r = &g->region[g->nregions];
-	size_t guard = page_size();
-	uint8_t *map;
+	uint8_t *mem;
 
 	if (g->nregions == MAX_REGIONS)
 		return NULL;
-	map = mmap(NULL, len + 2 * guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	if (mprotect(map + guard, len, PROT_READ | PROT_WRITE))
+	mem = map_guarded(len);
+	if (!mem)
 		return NULL;
 	r->gpa = gpa;
 	r->len = len;
-	r->hva = map + guard;
+	r->hva = mem;
 	r->shadow = NULL;
 	/* Region 0 is large, and filled as far as it is used: guest_alloc() */
 	if (g->nregions)
