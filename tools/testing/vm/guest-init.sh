@@ -16,6 +16,9 @@ while read -r module; do
 done </modules
 
 given=/sys/firmware/qemu_fw_cfg/by_name/opt/vhost-blk
+# At once: should the guest be moved to another version of QEMU, the directory that
+# the kernel has read is not that one's.
+nonce=$(cat "$given/nonce/raw")
 # The tty would turn a newline into two characters.
 stty -F /dev/ttyS1 raw -echo
 exec >/dev/ttyS1 2>&1
@@ -24,7 +27,7 @@ cd /tmp || exit 1
 cat "$given/script/raw" >/tmp/script
 sh /tmp/script
 status=$?
-printf 'guest-run: %s exit %d\n' "$(cat "$given/nonce/raw")" "$status"
+printf 'guest-run: %s exit %d\n' "$nonce" "$status"
 sync
 # Closing waits for the port to be drained.
 exec >/dev/null 2>&1
