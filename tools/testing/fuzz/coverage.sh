@@ -15,7 +15,9 @@ trace=$(nm "$linux" | awk '$3 == "__sanitizer_cov_trace_pc" { sub(/^0+/, "", $1)
 [[ -n $trace ]] || { echo "coverage.sh: $linux has no KCOV" >&2; exit 1; }
 
 # UML's code is of the large model: the tracer's address is in a register, often
-# in one for all of a function.  A place is where such a call returns to.
+# in one for all of a function (a branch may have used that for something else,
+# which says nothing of what stands behind it).  A place is where such a call
+# returns to.
 objdump -d --no-show-raw-insn "$linux" | awk -v trace="\$0x$trace," -v places="$places" '
 	BEGIN {
 		# Tests, and what the macros of tracepoints make
@@ -25,7 +27,12 @@ objdump -d --no-show-raw-insn "$linux" | awk -v trace="\$0x$trace," -v places="$
 			reached[line] = 1
 		}
 	}
-	/^[0-9a-f]+ <.*>:$/ { fn = substr($2, 2, length($2) - 3); split("", holds); next }
+	/^[0-9a-f]+ <.*>:$/ {
+		fn = substr($2, 2, length($2) - 3)
+		split("", holds)
+		split("", held)
+		next
+	}
 	NF < 2 { next }
 	{
 		addr = $1
@@ -40,8 +47,16 @@ objdump -d --no-show-raw-insn "$linux" | awk -v trace="\$0x$trace," -v places="$
 		if (!sub(/.*,%/, "", reg))
 			reg = ""
 	}
-	$2 == "movabs" && index($3, trace) == 1 { holds[reg] = 1; next }
-	$2 == "call" && $3 ~ /^\*%/ { called = substr($3, 3) in holds; next }
+	$2 == "movabs" {
+		holds[reg] = index($3, trace) == 1
+		held[reg] = held[reg] || holds[reg]
+		next
+	}
+	$2 == "call" && $3 ~ /^\*%/ {
+		reg = substr($3, 3)
+		called = reg in holds ? holds[reg] : held[reg] && reg ~ /^(rbx|rbp|r1[2-5])$/
+		next
+	}
 	reg != "" && $2 !~ /^(cmp|test)/ { delete holds[reg] }
 	END {
 		for (fn in all) {

@@ -111,6 +111,7 @@ static void print_threads(void)
 static void *watch(void *arg)
 {
 	unsigned long was = 0, cpu = 0, idle_s = 0, stuck_s = 0;
+	const char *report;
 
 	(void)arg;
 	for (;;) {
@@ -123,9 +124,10 @@ static void *watch(void *arg)
 		if (stuck_s && !(stuck_s % 30))
 			fprintf(stderr, "# no operation has ended for %lu s, %lu s of them idle\n",
 				stuck_s, idle_s);
-		if (idle_s >= HANG_S || stuck_s >= SLOW_S) {
+		report = stuck_s >= HANG_S ? klog_report() : NULL;
+		if (report || idle_s >= HANG_S || stuck_s >= SLOW_S) {
 			print_threads();
-			on_hang(idle_s >= HANG_S ? "a hang: nothing goes on" :
+			on_hang(report ? report : idle_s >= HANG_S ? "a hang: nothing goes on" :
 				"an operation that doesn't end");
 			_exit(3);
 		}

@@ -13,7 +13,8 @@ const char *klog_report(void);
 /*
  * Another thread calls @hang and ends the program where nothing is done for
  * long: no operation ends, and neither this process nor its vhost workers, which
- * are threads of it, use any CPU.  On a slow machine they do, and are waited for.
+ * are threads of it, use any CPU.  On a slow machine they do, and are waited for,
+ * unless the kernel has reported something.
  */
 void watch_begin(void (*hang)(const char *why));
 /* An operation has ended. */
