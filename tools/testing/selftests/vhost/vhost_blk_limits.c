@@ -318,6 +318,35 @@ TEST_F(limits, read_only_fd)
 	ASSERT_WELL(backend_compare_all(&self->b));
 }
 
+/* What looks like a file and is none, the memory of a process for one, holds no disk. */
+TEST_F(limits, not_a_disk)
+{
+	static const struct {
+		const char *path;
+		int flags;
+		int err;
+	} bad[] = {
+		{ "/proc/self/mem", O_RDWR, EOPNOTSUPP },
+		{ "/dev/null", O_RDWR, EINVAL },
+		{ "/proc/self", O_RDONLY | O_DIRECTORY, EINVAL },
+	};
+	struct guest_opts opts = { .backend = &self->b };
+	unsigned int i;
+	int fd;
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot_to(&self->g, STAGE_OWNED));
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		fd = open(bad[i].path, bad[i].flags);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(bad[i].err, -guest_set_backend(&self->g, fd, 0))
+			TH_LOG("%s", bad[i].path);
+		close(fd);
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+	guest_destroy(&self->g);
+}
+
 struct config_arg {
 	struct vhost_vdpa_config c;
 	uint8_t space[sizeof(struct blk_config) + 32];
