@@ -42,7 +42,8 @@ def add_up(directories, sources):
             for entry in lines:
                 line = Line(name, entry["line_number"])
                 counts[line] += entry["count"]
-                functions[line] = entry.get("function_name", "")
+                # gcov knows of none for a line that was inlined everywhere.
+                functions[line] = entry.get("function_name") or "-"
     return counts, functions
 
 
