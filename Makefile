@@ -14,6 +14,8 @@ VHOST_SRC ?=
 DESTDIR ?=
 # How often `make migrate` goes there and back
 LOOPS ?= 50
+# How many VMMs `make kills` kills
+KILLS ?= 500
 # How long `make fuzz` runs each of the two fuzzers
 SECONDS ?= 600
 # How long `make soak` takes, where, and with how many guests
@@ -27,7 +29,7 @@ CRASH_HOST ?= uml-7.3-fast
 OUT := build/$(KVER)
 
 .PHONY: modules help demo check lint kunit selftest bench-quick migrate memory fuzz soak \
-	inject coverage crash install uninstall dkms clean distclean-cache
+	inject kills coverage crash install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -55,6 +57,7 @@ help:
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
 	@echo '  make memory     guests behind an IOMMU, and whose memory comes and goes'
 	@echo '  make inject     every point of failure of every ioctl in turn'
+	@echo '  make kills      VMMs killed at any moment, KILLS=500'
 	@echo '  make coverage   lines of the driver that the tests run, and why the rest are not'
 	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
 	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3'
@@ -98,6 +101,9 @@ crash:
 
 memory:
 	$(VM)/memory.sh uml-7.3
+
+kills:
+	$(VM)/kills.sh --kills $(KILLS)
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

@@ -19,23 +19,12 @@
 
 #define SOON	20000
 
+/* Requests are in flight for a while. */
 FIXTURE(dying) {
 	struct backend b;
 	struct vmm_opts opts;
 	struct rng rng;
 	int fd;		/* for the lock */
-};
-
-FIXTURE_VARIANT(dying) {
-	enum backend_kind kind;
-};
-
-FIXTURE_VARIANT_ADD(dying, slow) {
-	.kind = BACKEND_SLOW,
-};
-
-FIXTURE_VARIANT_ADD(dying, file) {
-	.kind = BACKEND_FILE,
 };
 
 FIXTURE_SETUP(dying)
@@ -46,7 +35,7 @@ FIXTURE_SETUP(dying)
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
 		SKIP(return, "the model device dies with this process");
-	why = backend_open(&self->b, variant->kind, variant->kind == BACKEND_SLOW);
+	why = backend_open(&self->b, BACKEND_SLOW, true);
 	if (why)
 		SKIP(return, "%s", why);
 	self->rng.state = rng_seed_from_env();
@@ -136,39 +125,61 @@ static unsigned int kills(void)
 {
 	const char *env = getenv("VHOST_TEST_KILLS");
 
-	return env ? atoi(env) : scaled(40, 16);
+	return env ? atoi(env) : scaled(24, 12);
 }
 
 /* SIGKILL at any moment, from the first instruction on */
+static const char *kill_one(const struct vmm_opts *opts, int fd, struct rng *rng)
+{
+	struct vmm v = { .said = -1, .go = -1 };
+	const char *why;
+	int status;
+
+	rng_next(rng);
+	v.pid = fork();
+	if (!v.pid) {
+		/* a lock of its own */
+		opts->backend->fd = backend_reopen(opts->backend, O_RDWR);
+		if (opts->backend->fd < 0 || flock(opts->backend->fd, LOCK_SH))
+			_exit(1);
+		live(opts, rng);
+	}
+	usleep(rng_below(rng, rng_next(rng) & 1 ? 150000 : 15000));
+	if (waitpid(v.pid, &status, WNOHANG))
+		return "it ended by itself";
+	why = vmm_kill(&v, SOON);
+	if (why)
+		return why;
+	/* none of its requests is on its way */
+	return flock(fd, LOCK_EX | LOCK_NB) || flock(fd, LOCK_UN) ? "the backing is in use still" :
+								    NULL;
+}
+
 TEST_F_TIMEOUT(dying, any_moment, 3600)
 {
 	unsigned int i, n = kills();
-	int status;
 
-	for (i = 0; i < n; i++) {
-		struct vmm v;
-
-		rng_next(&self->rng);
-		v.pid = fork();
-		ASSERT_LE(0, v.pid);
-		if (!v.pid) {
-			/* a lock of its own */
-			self->b.fd = backend_reopen(&self->b, O_RDWR);
-			if (self->b.fd < 0 || flock(self->b.fd, LOCK_SH))
-				_exit(1);
-			live(&self->opts, &self->rng);
-		}
-		usleep(rng_below(&self->rng, rng_next(&self->rng) & 1 ? 150000 : 15000));
-		ASSERT_EQ(0, waitpid(v.pid, &status, WNOHANG))
-			TH_LOG("it ended by itself: status 0x%x", status);
-		v.said = -1;
-		v.go = -1;
-		ASSERT_WELL(vmm_kill(&v, SOON));
-		ASSERT_EQ(0, flock(self->fd, LOCK_EX | LOCK_NB));
-		ASSERT_EQ(0, flock(self->fd, LOCK_UN));
-	}
+	for (i = 0; i < n; i++)
+		ASSERT_WELL(kill_one(&self->opts, self->fd, &self->rng));
 	TH_LOG("%u kills", n);
 	ASSERT_WELL(check_free(self->fd, &self->b));
+}
+
+TEST_F_TIMEOUT(dying, any_moment_file, 3600)
+{
+	unsigned int i, n = kills();
+	struct backend b;
+	int fd;
+
+	ASSERT_WELL(backend_open(&b, BACKEND_FILE, false));
+	fd = backend_reopen(&b, O_RDWR);
+	self->opts.backend = &b;
+	for (i = 0; i < n; i++)
+		ASSERT_WELL(kill_one(&self->opts, fd, &self->rng));
+	TH_LOG("%u kills", n);
+	ASSERT_WELL(check_free(fd, &b));
+	close(fd);
+	backend_close(&b);
 }
 
 static const char *die_by(struct backend *b, int fd, struct vmm_opts *opts,

@@ -114,7 +114,7 @@ TEST_F_TIMEOUT(flight, memory_stolen, 240)
 	struct guest *g = &self->g;
 	struct region *area = guest_add_region(g, AREA_GPA, AREA);
 	struct thief t = { .area = area, .memory = memfd_create("vhost-test", MFD_CLOEXEC) };
-	unsigned int i, rounds = variant->kind == BACKEND_SLOW ? scaled(8, 3) : scaled(60, 15);
+	unsigned int i, rounds = variant->kind == BACKEND_SLOW ? scaled(6, 2) : scaled(40, 6);
 	struct request *q[DEPTH];
 
 	ASSERT_EQ(0, ftruncate(t.memory, AREA));
@@ -128,7 +128,7 @@ TEST_F_TIMEOUT(flight, memory_stolen, 240)
 		t.stop = false;
 		t.times = 0;
 		ASSERT_EQ(0, pthread_create(&thread, NULL, steal_forever, &t));
-		for (i = 0; i < rounds || t.times < 15; i++)
+		for (i = 0; i < rounds || t.times < scaled(15, 4); i++)
 			ASSERT_WELL(round_of(&g->ring[0], q,
 					     t.how == PROTECTED || t.how == UNMAPPED, &failed));
 		__atomic_store_n(&t.stop, true, __ATOMIC_SEQ_CST);
@@ -209,7 +209,7 @@ static void *shout_forever(void *arg)
 /* Two threads, each with all of the ioctls at any time: the guest sees nothing of it. */
 TEST_F_TIMEOUT(flight, ioctls, 120)
 {
-	unsigned int i, enough = variant->kind == BACKEND_SLOW ? scaled(40, 15) : scaled(150, 40);
+	unsigned int i, enough = variant->kind == BACKEND_SLOW ? scaled(40, 8) : scaled(100, 15);
 	struct guest *g = &self->g;
 	const char *why = NULL;
 	struct shouter s[2];
