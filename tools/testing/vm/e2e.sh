@@ -50,8 +50,8 @@ if ((!inside)); then
 	mem=1536M timeout=2400
 	if [[ $part == crash ]]; then
 		VHOST_E2E_GUEST=$(crash_prepare "$VHOST_E2E_GUEST")
-		export VHOST_CRASH_FILES=${VHOST_CRASH_FILES:-100}
-		export VHOST_CRASH_EXT4=${VHOST_CRASH_EXT4:-16} VHOST_CRASH_XFS=${VHOST_CRASH_XFS:-6}
+		export VHOST_CRASH_FILES=${VHOST_CRASH_FILES:-50}
+		export VHOST_CRASH_EXT4=${VHOST_CRASH_EXT4:-8} VHOST_CRASH_XFS=${VHOST_CRASH_XFS:-4}
 		mem=3G timeout=$((2400 + VHOST_CRASH_FILES * 20))
 	fi
 	exec "$VB_VM/uml-run.sh" "$host" --mem "$mem" --timeout "$timeout" -- "$0" --inside "$part"
