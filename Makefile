@@ -28,8 +28,8 @@ FLUSHES ?= 0
 CRASH_HOST ?= uml-7.3-fast
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest bench-quick migrate memory fuzz soak \
-	inject kills coverage crash install uninstall dkms clean distclean-cache
+.PHONY: modules help demo check lint kunit selftest bench bench-quick profile migrate memory \
+	fuzz soak inject kills coverage crash install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -50,7 +50,10 @@ help:
 	@echo '  make selftest   the selftests in every test host'
 	@echo
 	@echo 'How fast it is:'
+	@echo '  make bench        all contenders in turns; DEV=/dev/nvme0n1 on a real machine,'
+	@echo '                    which loses what is on it'
 	@echo '  make bench-quick  instructions by request, and a few figures of time; 5 minutes'
+	@echo '  make profile      where the instructions go, by function; PROFILE="--depth 32"'
 	@echo
 	@echo 'Longer than what make check has of them:'
 	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
@@ -79,6 +82,12 @@ lint kunit selftest:
 fuzz:
 	$(VM)/packages.sh kernel selftest fuzz
 	$(VM)/fuzz.sh --seconds $(SECONDS)
+
+bench:
+	tools/testing/bench/bench.sh $(if $(DEV),--dev $(DEV)) $(BENCH)
+
+profile:
+	tools/testing/bench/profile.sh $(PROFILE)
 
 bench-quick:
 	tools/testing/bench/quick.sh

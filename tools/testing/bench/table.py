@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Usage: table.py count|time FILE
+"""Usage: table.py [--csv] count|time FILE
 
-Tables of what count.sh and time.sh have printed.
+Tables of what count.sh and time.sh have printed, or all of it as CSV.
 """
+import csv
 import json
 import statistics
 import sys
@@ -78,9 +79,9 @@ def time(rows):
     lines = []
     groups = {}
     for row in rows:
-        groups.setdefault((row["op"], row["block"], row["queues"], row["devices"], row["depth"],
+        groups.setdefault((row["op"], row["order"], row["block"], row["queues"], row["devices"], row["depth"],
                            row["label"]), []).append(row)
-    for (op, block, queues, devices, depth, label), group in groups.items():
+    for (op, _, block, queues, devices, depth, label), group in groups.items():
         def median(key, rows=group):
             return statistics.median(row[key] for row in rows)
         lines.append([label, f"{op} {block // 1024}k", f"{devices}x{queues}", str(depth),
@@ -96,13 +97,48 @@ def time(rows):
                  "all CPU", "switches", "kicks", "calls"], lines)
 
 
+def ratios(rows):
+    """vhost-blk against each, pair by pair: of the same load in the same round."""
+    series = {}
+    for row in rows:
+        load = (row["op"], row["order"], row["block"], row["queues"], row["devices"], row["depth"])
+        series.setdefault((load, row["label"]), []).append(row)
+    lines = []
+    for (load, label), group in series.items():
+        ours = series.get((load, "vhost-blk"))
+        if not ours or label == "vhost-blk":
+            continue
+        line = [label, f"{load[0]} {load[2] // 1024}k", f"{load[4]}x{load[3]}", str(load[5])]
+        for key in ("iops", "all_cpu_ns"):
+            pairs = [our[key] / their[key] for our, their in zip(ours, group) if their[key]]
+            line += ([f"{statistics.median(pairs):.2f}", f"{min(pairs):.2f}", f"{max(pairs):.2f}"]
+                     if pairs else ["-"] * 3)
+        lines.append(line)
+    print_table("vhost-blk / contender, of the same load in the same round",
+                ["", "load", "dev x q", "QD", "IOPS", "min", "max", "all CPU", "min", "max"], lines)
+
+
+def write_csv(rows):
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(sys.stdout, keys, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("count", "time"):
+    arguments = [argument for argument in sys.argv[1:] if argument != "--csv"]
+    if len(arguments) != 2 or arguments[0] not in ("count", "time"):
         sys.exit(__doc__)
-    rows = read_lines(sys.argv[2])
+    rows = read_lines(arguments[1])
     if not rows:
-        sys.exit(f"table.py: no figures in {sys.argv[2]}")
-    {"count": count, "time": time}[sys.argv[1]](rows)
+        sys.exit(f"table.py: no figures in {arguments[1]}")
+    if len(arguments) < len(sys.argv) - 1:
+        write_csv(rows)
+    elif arguments[0] == "count":
+        count(rows)
+    else:
+        time(rows)
+        ratios(rows)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: time.sh [--host HOST] [--rounds N] [--seconds S] [--short] [CONTENDER…]
+# Usage: time.sh [OPTION…] [CONTENDER…]
 #
-# IOPS, latency and the host's CPU time of each contender, in turns (A B C … A B
-# C …), each on the same null_blk with the same load.  Prints a line of JSON for
-# each measurement; table.py makes a table of them.
+# For each load IOPS, latency and the host's CPU time of the contenders in turns (A B
+# C … A B C …), all on the same null_blk.  Prints a line of JSON for each measurement;
+# table.py makes a table of them.
 #
 #   --host HOST   a UML host (default uml-7.3-fast)
 #   --rounds N    default 5
 #   --seconds S   of a measurement, default 1
+#   --dev DEVICE  on this machine, which must have /dev/vhost-blk, and on this
+#                 block device: WHAT IS ON IT IS LOST, so I_KNOW_IT_IS_LOST=DEVICE
+#                 must be in the environment; contenders with a file are left out
+#   --kernel FILE what the host's kernel is, and its options, go there
 #   --short       4k random reads of one queue at depth 1 and 32
 #
 # Contenders: vhost-blk vhost-blk-file vhost-blk-workers vhost-blk-poll uring
@@ -20,13 +24,15 @@ set -euo pipefail
 . "$(dirname "$0")/../vm/lib.sh"
 
 here=$VB_TOP/tools/testing/bench
-host=uml-7.3-fast rounds=5 seconds=1 short='' inside=''
+host=uml-7.3-fast rounds=5 seconds=1 short='' inside='' dev='' kernel=''
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
 	--host) host=$2; shift ;;
 	--rounds) rounds=$2; shift ;;
 	--seconds) seconds=$2; shift ;;
+	--dev) dev=$2; shift ;;
+	--kernel) kernel=$2; shift ;;
 	--short) short=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
@@ -34,13 +40,28 @@ while (($#)); do
 	esac
 	shift
 done
-(($#)) || set -- vhost-blk vhost-blk-file vhost-blk-workers vhost-blk-poll uring uring-file \
-	vhost-user-native vhost-user-io_uring
+contenders=(vhost-blk vhost-blk-workers vhost-blk-poll uring vhost-user-native vhost-user-io_uring)
+[[ -n $dev ]] || contenders+=(vhost-blk-file uring-file)
+(($#)) || set -- "${contenders[@]}"
+if [[ -n $dev ]]; then
+	[[ -b $dev ]] || die "$dev is no block device"
+	[[ ${I_KNOW_IT_IS_LOST:-} == "$dev" ]] ||
+		die "this writes to $dev: set I_KNOW_IT_IS_LOST=$dev if nothing on it is wanted"
+	[[ -c /dev/vhost-blk ]] || die "no /dev/vhost-blk here: modprobe vhost_blk"
+fi
 if [[ -z $inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN
-	exec "$VB_VM/uml-run.sh" "$host" --timeout 7200 --env VB_START -- "$0" --inside \
-		--rounds "$rounds" --seconds "$seconds" ${short:+--short} "$@"
+	if [[ -z $dev ]]; then
+		if [[ -n $kernel ]]; then
+			cp "$("$VB_VM/uml-build.sh" "$host")/config" "$kernel"
+		fi
+		exec "$VB_VM/uml-run.sh" "$host" --timeout 14400 --env VB_START -- "$0" --inside \
+			--rounds "$rounds" --seconds "$seconds" ${short:+--short} "$@"
+	fi
+	if [[ -n $kernel ]]; then
+		{ uname -a; cat /proc/cmdline "/boot/config-$(uname -r)"; } >"$kernel"
+	fi
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
@@ -74,38 +95,46 @@ progress() {
 	done=$((done + 1))
 }
 
-# run_loads LABEL ARGUMENT…: every load of one contender
-run_loads() {
-	local label=$1 load arguments
+# run LABEL ARGUMENT…: the load of this turn
+run() {
+	local label=$1 command arguments
 	shift
-	for load in "${loads[@]}"; do
-		# A server of one device is no contender for several.
-		if [[ $label == vhost-user-* && $load == *--devices* ]]; then
-			continue
-		fi
-		progress "$label $load"
-		read -ra arguments <<<"$load"
-		"$VHOST_BENCH_BIN" --label "$label" --seconds "$seconds" "${arguments[@]}" "$@"
-	done
+	progress "$label $load"
+	read -ra arguments <<<"$load"
+	command=("$VHOST_BENCH_BIN" --label "$label" --seconds "$seconds" "${arguments[@]}" "$@")
+	((round)) || echo "\$ ${command[*]}" >&2
+	"${command[@]}"
 }
 
-disk=$(bench_nullb 0 memory_backed=1 size=128)
-dd if=/dev/zero of="$disk" bs=1M count=128 status=none
-file=$(bench_file "$(bench_nullb 1 memory_backed=1 size=160)" 128)
+# measure CONTENDER
+measure() {
+	case $1 in
+	vhost-blk | uring) run "$1" --frontend "$1" "$disk" ;;
+	vhost-blk-file | uring-file) run "$1" --frontend "${1%-file}" "$file" ;;
+	vhost-blk-workers) run "$1" --workers 64 "$disk" ;;
+	vhost-blk-poll) run "$1" --poll-us 50 "$disk" ;;
+	vhost-user-*)
+		# A server of one device is no contender for several.
+		[[ $load != *--devices* ]] || return 0
+		bench_storage_daemon "$disk" "${1#vhost-user-}" 8
+		((round)) || echo "\$ ${bench_command[*]}" >&2
+		run "$1" --frontend vhost-user --vmm "$bench_pid" "$bench_socket"
+		bench_stop
+		;;
+	*) die "no such contender: $1" ;;
+	esac
+}
+
+disk=$dev
+if [[ -z $dev ]]; then
+	disk=$(bench_nullb 0 memory_backed=1 size=128)
+	dd if=/dev/zero of="$disk" bs=1M count=128 status=none
+	file=$(bench_file "$(bench_nullb 1 memory_backed=1 size=160)" 128)
+fi
 for ((round = 0; round < rounds; round++)); do
-	for contender; do
-		case $contender in
-		vhost-blk | uring) run_loads "$contender" --frontend "$contender" "$disk" ;;
-		vhost-blk-file | uring-file)
-			run_loads "$contender" --frontend "${contender%-file}" "$file" ;;
-		vhost-blk-workers) run_loads "$contender" --workers 64 "$disk" ;;
-		vhost-blk-poll) run_loads "$contender" --poll-us 50 "$disk" ;;
-		vhost-user-*)
-			bench_storage_daemon "$disk" "${contender#vhost-user-}" 8
-			run_loads "$contender" --frontend vhost-user --vmm "$bench_pid" "$bench_socket"
-			bench_stop
-			;;
-		*) die "no such contender: $contender" ;;
-		esac
+	for load in "${loads[@]}"; do
+		for contender; do
+			measure "$contender"
+		done
 	done
 done

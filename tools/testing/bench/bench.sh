@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: bench.sh [--rounds N] [--seconds S] [--dev DEVICE] [--skip count|time]…
+#
+# What 'make bench' runs: all contenders in turns on the same backing device with
+# the same load, at least five rounds, in the test hosts:
+#
+#   count   instructions by request: count.sh, all contenders
+#   time    IOPS, latency, CPU time: time.sh, the load generator in a UML host
+#
+# The report, the figures as JSON and CSV, the plots as SVG and PNG, the versions
+# and the kernel's options are in build/bench/full.
+#
+#   --rounds N   default 5
+#   --seconds S  of one measurement, default 1
+#   --dev DEVICE on this machine and this block device, which LOSES WHAT IS ON IT:
+#                time.sh says what it asks for; instructions are counted all the same
+#   --skip PART  leave this part out
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+
+here=$VB_TOP/tools/testing/bench
+rounds=5 seconds=1 dev='' parts=(count time)
+while (($#)); do
+	case $1 in
+	--help) usage; exit ;;
+	--dev) dev=$2; shift ;;
+	--rounds) rounds=$2; shift ;;
+	--seconds) seconds=$2; shift ;;
+	--skip)
+		left=()
+		for part in "${parts[@]}"; do
+			[[ $part == "$2" ]] || left+=("$part")
+		done
+		parts=("${left[@]}")
+		shift
+		;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift
+done
+[[ $rounds =~ ^[0-9]+$ && $rounds -gt 0 ]] || die "--rounds wants a number"
+
+"$VB_VM/packages.sh" kernel tcg abi selftest guest qemu python bench
+out=$VB_TOP/build/bench/full
+mkdir -p "$out"
+rm -f "$out"/*
+
+# What the figures were made with
+record() {
+	echo "date: $(date -u +%FT%TZ)"
+	echo "commit: $(git -C "$VB_TOP" describe --always --dirty 2>/dev/null || echo unknown)"
+	echo "machine: $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
+		"Linux $(uname -r), load $(cut -d' ' -f1-3 /proc/loadavg)"
+	dpkg-query -W -f '${Package} ${Version}\n' qemu-system-x86 qemu-system-common fio \
+		targetcli-fb python3-rtslib-fb gcc
+	echo "rounds: $rounds, seconds of each: $seconds"
+}
+record | tee "$out/versions.txt" >&2
+
+for part in "${parts[@]}"; do
+	note "part: $part (of ${parts[*]})"
+	case $part in
+	count) "$here/count.sh" >"$out/count.json" ;;
+	time) "$here/time.sh" --rounds "$rounds" --seconds "$seconds" ${dev:+--dev "$dev"} \
+		--kernel "$out/kernel.txt" >"$out/time.json" ;;
+	esac
+	"$here/table.py" "$part" "$out/$part.json" | tee -a "$out/report.txt"
+	"$here/table.py" --csv "$part" "$out/$part.json" >"$out/$part.csv"
+done
+[[ ! -s $out/time.json ]] || "$here/plot.sh" "$out/time.csv" "$out"
+note "the report: $out/report.txt"

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: plot.sh TIME.CSV DIRECTORY
+#
+# IOPS, latency and CPU time by queue depth, for each contender, of 4k random reads
+# and writes of one queue of one device; as SVG and PNG.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+csv=${1:?"usage: plot.sh TIME.CSV DIRECTORY"} out=${2:?"usage: plot.sh TIME.CSV DIRECTORY"}
+need_tool gnuplot
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# points OP COLUMN: a block for each contender, with its median at each depth
+points() {
+	awk -F, -v op="$1" -v column="$2" '
+	NR == 1 {
+		sub(/\r$/, "")
+		for (i = 1; i <= NF; i++) at[$i] = i
+		next
+	}
+	$at["op"] == op && $at["order"] == "random" && $at["block"] == 4096 &&
+	$at["queues"] == 1 && $at["devices"] == 1 {
+		label = $at["label"]
+		depth = $at["depth"]
+		if (!(label in seen)) { seen[label] = 1; labels[++nlabels] = label }
+		if (!(depth in wanted)) { wanted[depth] = 1; depths[++ndepths] = depth }
+		value[label, depth, ++n[label, depth]] = $at[column]
+	}
+	function median(label, depth,    i, j, m, t) {
+		m = n[label, depth]
+		for (i = 1; i <= m; i++) v[i] = value[label, depth, i] + 0
+		for (i = 1; i <= m; i++)
+			for (j = i + 1; j <= m; j++)
+				if (v[j] < v[i]) { t = v[i]; v[i] = v[j]; v[j] = t }
+		return m % 2 ? v[(m + 1) / 2] : (v[m / 2] + v[m / 2 + 1]) / 2
+	}
+	END {
+		for (l = 1; l <= nlabels; l++) {
+			printf "\"%s\"\n", labels[l]
+			for (d = 1; d <= ndepths; d++)
+				if (n[labels[l], depths[d]])
+					print depths[d], median(labels[l], depths[d])
+			print "\n"
+		}
+	}' "$csv"
+}
+
+for op in read write; do
+	for figure in "iops:IOPS" "p99_us:99th percentile of latency (us)" \
+		"all_cpu_ns:CPU time of the whole host by request (ns)"; do
+		column=${figure%%:*}
+		points "$op" "$column" >"$tmp/points"
+		[[ -s $tmp/points ]] || continue
+		blocks=$(grep -c '^"' "$tmp/points")
+		for format in svg png; do
+			gnuplot <<-END
+				set terminal $format size 900,600
+				set output "$out/$op-$column.$format"
+				set title "4k random $op: ${figure#*:}" noenhanced
+				set logscale x 2
+				set xlabel "queue depth"
+				set yrange [0:*]
+				set grid
+				set key outside noenhanced autotitle columnhead
+				plot for [i=0:$((blocks - 1))] "$tmp/points" index i using 1:2 with linespoints
+			END
+		done
+	done
+done
+note "plots: $out/*.svg, *.png"
