@@ -77,7 +77,7 @@ cpu_ticks() {
 		comm=$(<"${stat%/stat}/comm")
 		# Behind the name, which may have spaces: the 12th and 13th word
 		read -ra words < <(sed 's/.*) //' "$stat")
-		if [[ $comm == "CPU "* ]]; then
+		if [[ $comm == *"/TCG" || $comm == *"/KVM" ]]; then
 			vcpu=$((vcpu + words[11] + words[12]))
 		else
 			rest=$((rest + words[11] + words[12]))

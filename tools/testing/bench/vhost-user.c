@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -116,12 +117,14 @@ long vhost_user_open(struct guest *g, const char *path)
 {
 	uint64_t wanted = BIT64(PROTOCOL_MQ) | BIT64(PROTOCOL_REPLY_ACK) | BIT64(PROTOCOL_CONFIG);
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = 20 };
 	struct message m;
 	long ret;
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	g->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (g->fd < 0 || connect(g->fd, (struct sockaddr *)&addr, sizeof(addr)))
+	if (g->fd < 0 || connect(g->fd, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    setsockopt(g->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
 		return -errno;
 	ret = get(g, &m, GET_FEATURES, 0);
 	if (!ret && !(m.u64 & BIT64(PROTOCOL_FEATURES)))
