@@ -250,6 +250,18 @@ static void report(const char *how)
 	fflush(stdout);
 }
 
+/* However few sequences there were */
+static void prove_last(struct target *t)
+{
+	const char *why;
+
+	target_open(t);
+	why = prove(t);
+	target_close(t);
+	if (why)
+		found(why);
+}
+
 static void fuzz(struct target *t)
 {
 	struct rng rng = { opt.seed };
@@ -264,6 +276,7 @@ static void fuzz(struct target *t)
 			next = seconds() + PROGRESS_S;
 		}
 	}
+	prove_last(t);
 }
 
 static int replay(struct target *t)

@@ -92,7 +92,7 @@ recipe() {
 	e2e-live) echo "kernel guest qemu firmware : e2e.sh live" ;;
 	e2e-*) echo "kernel guest guest-full qemu selftest : e2e.sh ${1#e2e-}" ;;
 	qtest) echo "kernel qemu : checks/qtest.sh" ;;
-	fuzz) echo "kernel selftest fuzz : fuzz.sh --seconds 8" ;;
+	fuzz) echo "kernel selftest fuzz : fuzz.sh --short" ;;
 	migrate) echo "kernel guest qemu python : migrate.sh --short" ;;
 	memory) echo "kernel guest qemu python : memory.sh --short" ;;
 	qemu-10.0) echo "kernel qemu : checks/qemu.sh 10.0" ;;

@@ -7,6 +7,7 @@
 # the corpus of request.c, from which the next run goes on, are in build/fuzz/.
 #
 #   --seconds N      run each of the two so long (60)
+#   --short          run them for so many inputs and sequences as take 20 s of CPU
 #   --part PART      request or device, not both
 #   --host HOST      the test host (uml-7.3; uml-7.3-smp for races on two CPUs)
 #   --seed N         of both
@@ -19,10 +20,11 @@ set -euo pipefail
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 
-seconds=60 parts="request device" host=uml-7.3 seed=$((RANDOM << 15 | RANDOM))
+seconds=60 short='' parts="request device" host=uml-7.3 seed=$((RANDOM << 15 | RANDOM))
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
+	--short) short=1; shift; continue ;;
 	--seconds) seconds=$2 ;;
 	--part) parts=$2 ;;
 	--host) host=$2 ;;
@@ -31,6 +33,9 @@ while (($#)); do
 	esac
 	shift 2 || { usage >&2; exit 2; }
 done
+
+request=(-max_total_time="$seconds") device=(--seconds "$seconds")
+[[ -n $short ]] && request=(-runs=100000) device=(--runs 200)
 
 fuzz=$VB_TOP/tools/testing/fuzz
 out=$VB_TOP/build/fuzz
@@ -57,7 +62,7 @@ fuzz_request() {
 	mkdir "$out/seeds"
 	"$out/bin/request_seeds" "$out/seeds"
 	run_logged "fuzzing request.c" "$log" "$out/bin/request_fuzz" -seed="$seed" \
-		-max_total_time="$seconds" -max_len=4096 -use_value_profile=1 -print_final_stats=1 \
+		"${request[@]}" -max_len=4096 -use_value_profile=1 -print_final_stats=1 \
 		-artifact_prefix="$out/found/" "$out/corpus" "$out/seeds" || status=$?
 	awk '/cov: / { cov = $0 } /^stat::(number_of_exec|average)/ { print "# " $0 }
 		END { sub(/.*cov:/, "cov:", cov); print "# " cov }' "$log"
@@ -76,7 +81,7 @@ fuzz_device() {
 	rm -rf "$out/device"
 	mkdir "$out/device"
 	"$VB_VM/uml-run.sh" "$host" --timeout "$((seconds + 900))" --out "$out/device" -- \
-		"$fuzz/device.sh" "$out/bin/device_fuzz" --seconds "$seconds" --seed "$seed" \
+		"$fuzz/device.sh" "$out/bin/device_fuzz" "${device[@]}" --seed "$seed" \
 		--save "$out/device" | tee "$log" || status=$?
 	tap_result "$status" "nothing found in $host, with --seed $seed"
 	tap_run "the device, reset, and a fresh one served good requests" \
