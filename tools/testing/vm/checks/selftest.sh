@@ -23,7 +23,7 @@ declare -A short=(
 		iotlb invalidate regions hostile malformed hung dying'
 	[uml-6.1]='--short'
 	[tcg]='--short --but cache --but powerloss --but blocks --but readonly --but resize
-		--but swap --but zoned --but zonedata'
+		--but swap --but zoned --but zonedata --but faults --but gone'
 )
 [[ -v short[$host] ]] || { usage >&2; die "no such host: ${host:-(none)}"; }
 # As often in each of its modes that more than a million come together
