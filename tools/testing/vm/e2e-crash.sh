@@ -56,7 +56,7 @@ remove_null_blk() {
 
 # The load; each file that the guest says to be stable is a mark in the log.
 crash_load() {
-	local status
+	local ended
 	{
 		cat "$VB_VM/guest/tap.sh"
 		cat <<-EOT
@@ -73,8 +73,8 @@ crash_load() {
 		-device "vhost-blk-pci,path=${dm_of[ext4]},serial=ext4" \
 		-device "vhost-blk-pci,path=${dm_of[xfs]},serial=xfs,num-queues=2" |
 		"$fscrash" mark ext4 xfs >"$tmp/load"
-	status=("${PIPESTATUS[@]}")
-	((!status[0] && !status[1])) || { tail -n 30 "$tmp/load"; return 1; }
+	ended=("${PIPESTATUS[@]}")
+	((!ended[0] && !ended[1])) || { tail -n 30 "$tmp/load"; return 1; }
 }
 
 # crash_replay FS FIRST STEP COUNT: the disks to the null_blk $images; prints the points

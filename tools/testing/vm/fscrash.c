@@ -199,7 +199,7 @@ static void *work(void *arg)
 }
 
 /* What nobody syncs: data and names that come and go */
-static void *noise(void *arg)
+static void *make_noise(void *arg)
 {
 	static char data[CHUNK];
 	unsigned int i;
@@ -237,7 +237,7 @@ static int run(const char *name, int count)
 	/* Slot 99: from here on, there is a file system to be found. */
 	printf("crash %s 99 0\n", name);
 	fflush(stdout);
-	if (pthread_create(&noisy, NULL, noise, NULL))
+	if (pthread_create(&noisy, NULL, make_noise, NULL))
 		die("thread");
 	for (i = 0; i < WORKERS; i++) {
 		worker[i].name = name;
@@ -251,7 +251,7 @@ static int run(const char *name, int count)
 	return 0;
 }
 
-static int mark(char **names, int n)
+static int pass_on(char **names, int n)
 {
 	unsigned int slot, gen;
 	char line[400], name[32], text[80];
@@ -449,7 +449,7 @@ int main(int argc, char **argv)
 		return run(argv[2], atoi(argv[4]));
 	}
 	if (!strcmp(what, "mark") && argc > 2)
-		return mark(argv + 2, argc - 2);
+		return pass_on(argv + 2, argc - 2);
 	if (!strcmp(what, "replay") && argc == 8)
 		return replay(argv + 2);
 	if (!strcmp(what, "check") && argc > 2) {

@@ -197,10 +197,10 @@ TEST_F(hostile, write_with_writable_data)
 /* Of the request that nobody can be told of: nothing of it is written any more. */
 static bool answered(struct _test_data_hostile *self)
 {
-	volatile uint8_t *status = guest_ptr(&self->g, self->status, 1);
+	uint8_t *status = guest_ptr(&self->g, self->status, 1);
 	unsigned int ms;
 
-	for (ms = 0; ms < 10000 && *status == STATUS_POISON; ms++)
+	for (ms = 0; ms < 10000 && __atomic_load_n(status, __ATOMIC_ACQUIRE) == STATUS_POISON; ms++)
 		usleep(1000);
 	return *status == VIRTIO_BLK_S_OK;
 }
