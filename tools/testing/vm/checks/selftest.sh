@@ -8,8 +8,8 @@
 # `full` are the suites whose long loops are what is to be proved, in the main
 # host: every size, every split, and more than a million requests.  The host
 # with two CPUs runs what does several things at a time.  The stock kernel is
-# emulated: what is about the backend and not about the kernel's vhost core is
-# left to uml-6.1, which has the same sources.
+# emulated: what is about requests and backends, and not about ioctls, the worker
+# and the vhost core, is left to uml-6.1, which has the same sources.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -19,11 +19,10 @@ host=${1:-}
 declare -A short=(
 	[full]='data layout notify'
 	[uml-7.3]='--short --but data --but layout --but notify'
-	[uml-7.3-smp]='--short ioctl data cache swap zonedata notify drain stop live racing log
-		iotlb invalidate regions hostile malformed hung dying'
+	[uml-7.3-smp]='--short ioctl data notify drain stop live racing log iotlb invalidate hung dying'
 	[uml-6.1]='--short'
-	[tcg]='--short --but cache --but powerloss --but blocks --but readonly --but resize
-		--but swap --but zoned --but zonedata --but faults --but gone'
+	[tcg]='--short ioctl uapi config data iocontrol notify drain stop live racing regions hostile
+		hung dying limits'
 )
 [[ -v short[$host] ]] || { usage >&2; die "no such host: ${host:-(none)}"; }
 # As often in each of its modes that more than a million come together
