@@ -19,10 +19,10 @@ host=${1:-}
 declare -A short=(
 	[full]='data layout notify'
 	[uml-7.3]='--short --but data --but layout --but notify'
-	[uml-7.3-smp]='--short ioctl data notify drain stop live racing log iotlb invalidate hung dying'
+	[uml-7.3-smp]='--short ioctl data notify drain stop live racing log iotlb invalidate dying'
 	[uml-6.1]='--short'
 	[tcg]='--short ioctl uapi config data iocontrol notify drain stop live racing regions hostile
-		hung dying limits'
+		dying limits'
 )
 [[ -v short[$host] ]] || { usage >&2; die "no such host: ${host:-(none)}"; }
 # As often in each of its modes that more than a million come together
