@@ -42,7 +42,6 @@ exec </dev/null
 # what it needs has had time to be built.
 all=(
 	selftest-tcg
-	lint
 	selftest-full
 	selftest-uml-7.3
 	e2e-fs
@@ -52,6 +51,7 @@ all=(
 	e2e
 	selftest-uml-6.1
 	selftest-uml-7.3-smp
+	lint
 	e2e-zoned
 	e2e-crash
 	soak
@@ -110,6 +110,7 @@ for group in "${groups[@]}"; do
 	case $group in
 	selftest-uml-*) hosts+=("${group#selftest-}") ;;
 	e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
+	lint) hosts+=(uml-7.3-smp) ;;
 	harness | model | module | selftest-tcg | qemu-*) ;;
 	*) hosts+=(uml-7.3) ;;
 	esac

@@ -114,7 +114,7 @@ prepare_dir() {
 	load loop
 	load ext4
 	if dd if=/dev/zero of="$scratch/image" bs=1048576 count=0 seek=96 2>/dev/null &&
-		mkfs.ext4 -q -F "$scratch/image" >"$scratch/mkfs.log" 2>&1 &&
+		mkfs.ext4 -q -F -b 4096 "$scratch/image" >"$scratch/mkfs.log" 2>&1 &&
 		mount -t ext4 -o loop "$scratch/image" "$VHOST_TEST_DIR"; then
 		mounted=$VHOST_TEST_DIR
 	else
