@@ -189,6 +189,26 @@ live_script() {
 			--terse-version=3 --group_reporting >/tmp/fio.$1 2>&1 &
 		loader=$!
 	}
+	reads() {
+		local nr rest
+		read -r nr rest <$sys/$1/stat
+		echo "$nr"
+	}
+	# doomed DISK RW: I/O in the background that is to fail, once it is under way.
+	# fio must not make a file of the disk's name when the disk is gone.
+	doomed() {
+		local i before
+		before=$(reads $1)
+		fio --name=load --filename=/dev/$1 --size=8m --rw=$2 --bs=4k --direct=1 \
+			--allow_file_create=0 --ioengine=io_uring --iodepth=32 --numjobs=2 \
+			--time_based --runtime=60 >/dev/null 2>&1 &
+		for i in $(seq 300); do
+			[ $(reads $1) -gt $((before + 100)) ] && return
+			sleep 0.1
+		done
+		echo "no load on $1"
+		failed=1
+	}
 	# From the disk, not from what the guest has cached.
 	first() {
 		blockdev --flushbufs /dev/$1
@@ -259,10 +279,7 @@ live_script() {
 	virtio=$(basename $(readlink -f $sys/vda/device))
 	bound=0
 	for i in 1 2 3 4 5 6 7 8 9 10; do
-		fio --name=load --filename=/dev/vda --size=8m --rw=randread --bs=4k --direct=1 \
-			--ioengine=io_uring --iodepth=32 --numjobs=2 --time_based --runtime=60 \
-			>/dev/null 2>&1 &
-		sleep 0.3
+		doomed vda randread
 		echo $virtio >/sys/bus/virtio/drivers/virtio_blk/unbind
 		[ ! -e $sys/vda ] || failed=1
 		wait
@@ -275,10 +292,7 @@ live_script() {
 	for i in 1 2 3 4 5; do
 		echo "plug"
 		until_size vdd 65536 && plugged=$((plugged + 1))
-		fio --name=load --filename=/dev/vdd --size=8m --rw=randrw --bs=4k --direct=1 \
-			--ioengine=io_uring --iodepth=32 --numjobs=2 --time_based --runtime=60 \
-			>/dev/null 2>&1 &
-		sleep 0.3
+		doomed vdd randrw
 		echo "unplug"
 		wait
 		[ ! -e $sys/vdd ] || failed=1
