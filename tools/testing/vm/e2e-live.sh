@@ -195,13 +195,15 @@ live_script() {
 		echo "$nr"
 	}
 	# doomed DISK RW: I/O in the background that is to fail, once it is under way.
-	# fio must not make a file of the disk's name when the disk is gone.
+	# fio must not make a file of the disk's name when the disk is gone; and it may
+	# take the disk, of no sectors then, for one that it has read to the end, and
+	# begin anew until its time is over.
 	doomed() {
 		local i before
 		before=$(reads $1)
 		fio --name=load --filename=/dev/$1 --size=8m --rw=$2 --bs=4k --direct=1 \
 			--allow_file_create=0 --ioengine=io_uring --iodepth=32 --numjobs=2 \
-			--time_based --runtime=60 >/dev/null 2>&1 &
+			--time_based --runtime=6 >/dev/null 2>&1 &
 		for i in $(seq 300); do
 			[ $(reads $1) -gt $((before + 100)) ] && return
 			sleep 0.1
