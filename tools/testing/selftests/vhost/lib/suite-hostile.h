@@ -119,16 +119,13 @@ static inline const char *expect_broken(struct _test_data_hostile *self, uint16_
 	return why;
 }
 
-/* The chain at head 0 ends with this status at @at and a used.len of 1. */
-static inline const char *expect_status(struct _test_data_hostile *self, uint8_t status,
-					uint64_t at)
+/* The chain at head 0 is completed once, with this used.len. */
+static inline const char *completes_once(struct _test_data_hostile *self, uint32_t len)
 {
 	struct ring *r = self->r;
 	struct vring_used_elem *e = &r->used->ring[r->used_idx % r->num];
 	unsigned int ms;
 
-	guest_snapshot(&self->g);
-	guest_expect(&self->g, at, &status, 1);
 	ring_add_raw(r, 0);
 	ring_kick_now(r);
 	for (ms = 0; ms < 10000 && ring_device_idx(r) == r->used_idx; ms++)
@@ -136,10 +133,24 @@ static inline const char *expect_status(struct _test_data_hostile *self, uint8_t
 	if (ring_device_idx(r) != (uint16_t)(r->used_idx + 1))
 		return "not completed once";
 	r->used_idx++;
-	if (e->id || le32toh(e->len) != 1)
-		return guest_say(&self->g, "used id %u len %u, must be 0 and 1", le32toh(e->id),
-				 le32toh(e->len));
-	if (eventfd_drain(r->err))
+	if (e->id || le32toh(e->len) != len)
+		return guest_say(&self->g, "used id %u len %u, must be 0 and %u",
+				 le32toh(e->id), le32toh(e->len), len);
+	return NULL;
+}
+
+/* The chain at head 0 ends with this status at @at and a used.len of 1. */
+static inline const char *expect_status(struct _test_data_hostile *self, uint8_t status,
+					uint64_t at)
+{
+	const char *why;
+
+	guest_snapshot(&self->g);
+	guest_expect(&self->g, at, &status, 1);
+	why = completes_once(self, 1);
+	if (why)
+		return why;
+	if (eventfd_drain(self->r->err))
 		return "the error eventfd was signalled";
 	return guest_compare(&self->g);
 }
