@@ -102,6 +102,7 @@ static inline bool vhost_blk_vq_work_queue(struct vhost_virtqueue *vq,
 }
 
 #define vhost_vq_work_queue vhost_blk_vq_work_queue
+#define vhost_vq_has_work(vq) vhost_has_work((vq)->dev)
 
 static inline long vhost_worker_ioctl(struct vhost_dev *dev, unsigned int ioctl,
 				      void __user *argp)

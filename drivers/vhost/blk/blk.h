@@ -218,6 +218,9 @@ struct vhost_blk_bounce {
  * @ops: bits of the operations that the driver has negotiated
  * @tracking: what requests may write is recorded, see track.c
  * @track: NULL before the first time
+ * @idle_since: when the ring was found empty, or the guest was answered, in
+ *	nanoseconds of ktime; 0 where neither matters
+ * @poll_ns: how long an empty ring is looked at, see busyloop.c
  * @nr_used: entries in vq.heads that the used ring doesn't have yet
  * @bounce: NULL before the first start
  * @done: requests whose I/O is done, by the backend; emptied by the worker
@@ -243,6 +246,8 @@ struct vhost_blk_queue {
 	u32 ops;
 	bool tracking;
 	struct vhost_blk_track *track;
+	u64 idle_since;
+	u64 poll_ns;
 	unsigned int nr_used;
 	struct vhost_blk_bounce *bounce;
 
@@ -372,6 +377,11 @@ void vhost_blk_resize_end(struct vhost_blk *blk);
 void vhost_blk_end_init(struct vhost_blk *blk);
 void vhost_blk_shut_down(struct vhost_blk *blk);
 int vhost_blk_release(struct inode *inode, struct file *file);
+
+/* busyloop.c APIs: */
+void vhost_blk_busyloop_found(struct vhost_blk_queue *q);
+void vhost_blk_busyloop_answered(struct vhost_blk_queue *q);
+int vhost_blk_busyloop(struct vhost_blk_queue *q);
 
 /* kick.c APIs: */
 void vhost_blk_handle_kick(struct vhost_work *work);

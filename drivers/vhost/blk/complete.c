@@ -214,6 +214,7 @@ void vhost_blk_publish(struct vhost_blk_queue *q)
 		vhost_blk_break(q);
 	else
 		vhost_signal(vq->dev, vq);
+	vhost_blk_busyloop_answered(q);
 }
 
 /* Chains that found no room try again; whoever drains is told. */

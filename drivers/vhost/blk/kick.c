@@ -210,16 +210,19 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	return 0;
 }
 
-static void take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
+/*
+ * A queue's turn lasts until @taken and what has been taken @before exceed the
+ * weight of the vhost core.  Return: true where the ring is empty.
+ */
+static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
+			unsigned int *taken, u64 before)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vhost_log *log = q->tracking ? q->track->log : NULL;
 	struct vhost_dev *dev = vq->dev;
-	unsigned int out, in, nr_log, taken = 0;
-	u64 before = q->inflight_bytes;
+	unsigned int out, in, nr_log;
 	int head, ret;
 
-	q->starved = false;
 	vhost_disable_notify(dev, vq);
 	do {
 		head = vhost_get_vq_desc(vq, q->iov, VHOST_BLK_MAX_IOV, &out,
@@ -231,14 +234,9 @@ static void take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 			vhost_blk_break(q);
 			break;
 		}
-		if (head == vq->num) {
-			if (vhost_enable_notify(dev, vq)) {
-				/* The guest was quicker: look again. */
-				vhost_disable_notify(dev, vq);
-				continue;
-			}
-			break;
-		}
+		if (head == vq->num)
+			return true;
+		vhost_blk_busyloop_found(q);
 		ret = take_chain(q, disk, head, out, in);
 		if (ret == -EAGAIN) {
 			/* Completion kicks for us, so notify stays off. */
@@ -250,9 +248,40 @@ static void take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 			vhost_blk_break(q);
 			break;
 		}
-	} while (!vhost_exceeds_weight(vq, ++taken,
+	} while (!vhost_exceeds_weight(vq, ++*taken,
 				       min_t(u64, q->inflight_bytes - before,
 					     INT_MAX)));
+	return false;
+}
+
+/*
+ * Is there more on a ring that was empty a moment ago?  If not, the guest kicks,
+ * or the worker comes again by itself.
+ */
+static bool more_came(struct vhost_blk_queue *q)
+{
+	int ret = vhost_blk_busyloop(q);
+
+	if (ret)
+		return ret > 0;
+	return vhost_enable_notify(q->vq.dev, &q->vq);
+}
+
+static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
+{
+	u64 before = q->inflight_bytes;
+	unsigned int taken = 0;
+	struct blk_plug plug;
+	bool empty;
+
+	q->starved = false;
+	/* A guest that plays with the index ends its turn so, too. */
+	do {
+		blk_start_plug(&plug);
+		empty = take_chains(q, disk, &taken, before);
+		blk_finish_plug(&plug);
+	} while (empty && more_came(q) &&
+		 !vhost_exceeds_weight(&q->vq, ++taken, 0));
 	trace_vhost_blk_kick(q, taken, q->inflight_bytes - before);
 }
 
@@ -267,7 +296,6 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 	struct vhost_blk_queue *q = to_queue(vq);
 	struct vhost_blk_disk *disk;
 	struct mem_cgroup *before;
-	struct blk_plug plug;
 
 	mutex_lock(&vq->mutex);
 	vhost_blk_iotlb_lock(q);
@@ -277,9 +305,7 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 		vhost_blk_publish(q);
 	if (disk && vq_meta_prefetch(vq) && !q->paused && !q->broken) {
 		before = vhost_blk_owner_begin(&disk->owner);
-		blk_start_plug(&plug);
-		take_chains(q, disk);
-		blk_finish_plug(&plug);
+		serve(q, disk);
 		vhost_blk_owner_end(before);
 	}
 	vhost_blk_iotlb_unlock(q);

@@ -119,6 +119,8 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	q->paused = false;
 	q->broken = false;
 	q->starved = false;
+	q->idle_since = 0;
+	q->poll_ns = 0;
 	q->sync = vhost_blk_must_sync(blk);
 	q->ops = vhost_blk_ops_of(blk->features);
 	return 1;

@@ -29,7 +29,7 @@ set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 all='ioctl uapi config data layout errors ranges offload cache powerloss blocks readonly resize
-	swap iocontrol zoned zonedata notify drain stop live log iotlb invalidate regions
+	swap iocontrol zoned zonedata notify busyloop drain stop live log iotlb invalidate regions
 	hostile hung faults gone dying malformed racing inject limits'
 suites='' list='' but=' '
 scratch='' mounted=''

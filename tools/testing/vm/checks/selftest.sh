@@ -19,7 +19,7 @@ host=${1:-}
 declare -A short=(
 	[full]='data layout notify'
 	[uml-7.3]='--short --but data --but layout --but notify'
-	[uml-7.3-smp]='--short ioctl data notify drain stop live racing log iotlb invalidate dying'
+	[uml-7.3-smp]='--short ioctl data notify busyloop drain stop live racing log iotlb invalidate dying'
 	[uml-6.1]='--short'
 	[tcg]='--short ioctl uapi config data iocontrol notify drain stop live racing regions hostile
 		dying limits'

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * VHOST_SET_VRING_BUSYLOOP_TIMEOUT: no chain is lost between looking at the ring
+ * and asking for a kick, kicks are saved where there is a CPU for it, and neither
+ * a stop nor another queue has to wait for a device that looks.
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "suite.h"
+#include "traffic.h"
+
+#define QUEUES	3
+
+FIXTURE(busyloop) {
+	struct backend b;
+	struct guest g;
+};
+
+FIXTURE_VARIANT(busyloop) {
+	bool event_idx;
+};
+
+FIXTURE_VARIANT_ADD(busyloop, flags) {
+	.event_idx = false,
+};
+
+FIXTURE_VARIANT_ADD(busyloop, event_idx) {
+	.event_idx = true,
+};
+
+FIXTURE_SETUP(busyloop)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = QUEUES };
+	const char *why;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device doesn't poll");
+	why = backend_open(&self->b, BACKEND_BDEV, true);
+	if (why)
+		SKIP(return, "%s", why);
+	if (!variant->event_idx)
+		opts.features_off = BIT64(VIRTIO_RING_F_EVENT_IDX);
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+}
+
+FIXTURE_TEARDOWN(busyloop)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+static const char *set_timeout(struct guest *g, uint32_t us)
+{
+	struct vhost_vring_state s = { .num = us };
+
+	for (s.index = 0; s.index < QUEUES; s.index++)
+		if (guest_ioctl(g, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s))
+			return "SET_VRING_BUSYLOOP_TIMEOUT fails";
+	return NULL;
+}
+
+/* One at a time, so that the ring is empty after each; the share of kicks saved. */
+static const char *kicks_saved(struct ring *r, unsigned int total, double *share)
+{
+	struct traffic t = { .ring = r, .depth = 1, .total = total, .wait = WAIT_CALL };
+	struct ring_stats before = r->stats;
+	const char *why = traffic_run(&t);
+
+	*share = (double)(r->stats.kicks_saved - before.kicks_saved) / total;
+	return why;
+}
+
+TEST_F_TIMEOUT(busyloop, saves_kicks, 120)
+{
+	struct ring *r = &self->g.ring[0];
+	double without, with;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "one CPU: the device never keeps it from the guest");
+	ASSERT_WELL(set_timeout(&self->g, 0));
+	ASSERT_WELL(kicks_saved(r, 1000, &without));
+	ASSERT_WELL(set_timeout(&self->g, 1000000));
+	/* what it takes to learn how quick this guest is */
+	ASSERT_WELL(kicks_saved(r, 100, &with));
+	ASSERT_WELL(kicks_saved(r, 1000, &with));
+	TH_LOG("kicks saved: %.0f %% without, %.0f %% with", without * 100, with * 100);
+	EXPECT_GT(with, 0.5);
+	EXPECT_GT(with, without);
+}
+
+/* The moment in which it stops looking, again and again, with all kinds of traffic */
+TEST_F_TIMEOUT(busyloop, loses_nothing, 600)
+{
+	static const uint32_t timeouts[] = { 1, 5, 50, 1000 };
+	static const unsigned int depths[] = { 1, 3, 32 };
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(timeouts); i++) {
+		ASSERT_WELL(set_timeout(&self->g, timeouts[i]));
+		for (j = 0; j < ARRAY_SIZE(depths); j++) {
+			struct traffic t = {
+				.ring = &self->g.ring[0], .depth = depths[j],
+				.total = scaled(20000, 1000), .wait = WAIT_CALL,
+				.kick_each = j & 1,
+			};
+
+			ASSERT_WELL(traffic_run(&t));
+		}
+	}
+}
+
+static void *traffic_thread(void *arg)
+{
+	traffic_run(arg);
+	return NULL;
+}
+
+/* One worker has three queues, each of which it would like to look at for ever. */
+TEST_F_TIMEOUT(busyloop, shares_the_worker, 300)
+{
+	struct traffic t[QUEUES];
+	pthread_t thread[QUEUES];
+	unsigned int i;
+
+	ASSERT_WELL(set_timeout(&self->g, ~0u));
+	for (i = 0; i < QUEUES; i++) {
+		t[i] = (struct traffic) {
+			.ring = &self->g.ring[i], .depth = 1 << i,
+			.total = scaled(5000, 500), .wait = WAIT_CALL,
+		};
+		traffic_prepare(&t[i]);
+	}
+	for (i = 0; i < QUEUES; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, traffic_thread, &t[i]));
+	for (i = 0; i < QUEUES; i++)
+		pthread_join(thread[i], NULL);
+	for (i = 0; i < QUEUES; i++)
+		ASSERT_WELL(t[i].why);
+}
+
+/* Whatever the timeout, who wants to stop the device has not to wait for it. */
+TEST_F_TIMEOUT(busyloop, is_stopped, 120)
+{
+	unsigned int i;
+	uint16_t base;
+	double share;
+
+	ASSERT_WELL(set_timeout(&self->g, ~0u));
+	for (i = 0; i < 10; i++) {
+		ASSERT_WELL(kicks_saved(&self->g.ring[0], 50, &share));
+		ASSERT_EQ(0, guest_set_running(&self->g, 0));
+		ASSERT_EQ(0, guest_set_running(&self->g, 1));
+		ASSERT_WELL(kicks_saved(&self->g.ring[0], 50, &share));
+		ASSERT_EQ(0, ring_get_base(&self->g.ring[0], &base));
+		ASSERT_EQ(0, guest_set_running(&self->g, 1));
+		ASSERT_WELL(kicks_saved(&self->g.ring[0], 50, &share));
+		ASSERT_EQ(0, guest_set_mem_table(&self->g));
+	}
+	/* what is open when a process ends is closed while the device looks */
+	ASSERT_WELL(kicks_saved(&self->g.ring[0], 50, &share));
+}
+
+TEST_HARNESS_MAIN
