@@ -35,9 +35,14 @@ static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
 	struct virtio_blk_outhdr raw;
 	struct iov_iter iter;
 
-	iov_iter_init(&iter, ITER_SOURCE, q->iov, out, readable);
-	if (!copy_from_iter_full(&raw, sizeof(raw), &iter))
-		return NULL;
+	if (likely(out && q->iov->iov_len >= sizeof(raw))) {
+		if (copy_from_user(&raw, q->iov->iov_base, sizeof(raw)))
+			return NULL;
+	} else {
+		iov_iter_init(&iter, ITER_SOURCE, q->iov, out, readable);
+		if (!copy_from_iter_full(&raw, sizeof(raw), &iter))
+			return NULL;
+	}
 	hdr->type = vhost32_to_cpu(&q->vq, raw.type);
 	hdr->sector = vhost64_to_cpu(&q->vq, raw.sector);
 	return hdr;
