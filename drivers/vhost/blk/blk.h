@@ -215,6 +215,7 @@ struct vhost_blk_bounce {
  * @broken: a chain couldn't be answered; no more are taken until a new start
  * @starved: chains are waiting for @inflight_bytes or @bounce
  * @sync: every write is to be stable when it completes
+ * @ioprio: of the worker
  * @ops: bits of the operations that the driver has negotiated
  * @tracking: what requests may write is recorded, see track.c
  * @track: NULL before the first time
@@ -224,11 +225,12 @@ struct vhost_blk_bounce {
  * @nr_used: entries in vq.heads that the used ring doesn't have yet
  * @bounce: NULL before the first start
  * @done: requests whose I/O is done, by the backend; emptied by the worker
+ * @serving: the worker is about to look at @done by itself
  * @done_work: the worker's part of completion
  * @orphan_work: the same where the worker has been killed
  * @idle: woken when @inflight falls to 0
  *
- * All but @done, @done_work, @orphan_work and @idle is protected by vq.mutex.
+ * All but @done, @serving, @done_work, @orphan_work and @idle is protected by vq.mutex.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
@@ -243,6 +245,7 @@ struct vhost_blk_queue {
 	bool broken;
 	bool starved;
 	bool sync;
+	u16 ioprio;
 	u32 ops;
 	bool tracking;
 	struct vhost_blk_track *track;
@@ -252,6 +255,7 @@ struct vhost_blk_queue {
 	struct vhost_blk_bounce *bounce;
 
 	struct llist_head done;
+	bool serving;
 	struct vhost_work done_work;
 	struct work_struct orphan_work;
 	wait_queue_head_t idle;
@@ -441,7 +445,10 @@ void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 u8 vhost_blk_status(int error, bool zoned);
 u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status);
 void vhost_blk_req_done(struct vhost_blk_req *req, int error);
+void vhost_blk_serving_begins(struct vhost_blk_queue *q);
+void vhost_blk_serving_ends(struct vhost_blk_queue *q);
 void vhost_blk_publish(struct vhost_blk_queue *q);
+void vhost_blk_answer_done(struct vhost_blk_queue *q);
 void vhost_blk_done_work(struct vhost_work *work);
 void vhost_blk_orphan_work(struct work_struct *work);
 

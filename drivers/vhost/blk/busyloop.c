@@ -30,14 +30,12 @@ static u64 timeout_ns(const struct vhost_blk_queue *q)
 
 /**
  * vhost_blk_busyloop_found - the guest has made a chain available
- * @q: the queue, its mutex held
+ * @q: the queue, its mutex held, @idle_since not 0
  */
 void vhost_blk_busyloop_found(struct vhost_blk_queue *q)
 {
 	u64 took, timeout;
 
-	if (!q->idle_since)
-		return;
 	timeout = timeout_ns(q);
 	took = ktime_get_ns() - q->idle_since;
 	q->idle_since = 0;
@@ -59,7 +57,7 @@ void vhost_blk_busyloop_answered(struct vhost_blk_queue *q)
 	if (!timeout_ns(q))
 		return;
 	q->idle_since = ktime_get_ns();
-	if (q->poll_ns && vhost_vq_get_backend(&q->vq))
+	if (q->poll_ns && !q->serving && vhost_vq_get_backend(&q->vq))
 		vhost_poll_queue(&q->vq.poll);
 }
 
@@ -67,8 +65,9 @@ void vhost_blk_busyloop_answered(struct vhost_blk_queue *q)
  * vhost_blk_busyloop - look at an empty ring for a while
  * @q: the queue, its mutex held, notifications off, nothing plugged
  *
- * Return: 1 where there is something on it, 0 where it is time to be kicked
- * again, -EAGAIN where other work goes first and the worker will come again.
+ * Return: 1 where there is something on it or to be answered, 0 where it is time
+ * to be kicked again, -EAGAIN where other work goes first and the worker will
+ * come again.
  */
 int vhost_blk_busyloop(struct vhost_blk_queue *q)
 {
@@ -83,7 +82,8 @@ int vhost_blk_busyloop(struct vhost_blk_queue *q)
 	end = q->idle_since + window;
 	slice_end = min(end, now + SLICE_NS);
 	for (; now < slice_end; now = ktime_get_ns()) {
-		if (!vhost_vq_avail_empty(vq->dev, vq))
+		if (!llist_empty(&q->done) ||
+		    !vhost_vq_avail_empty(vq->dev, vq))
 			return 1;
 		if (vhost_vq_has_work(vq))
 			break;

@@ -34,6 +34,12 @@ u8 vhost_blk_status(int error, bool zoned)
 	}
 }
 
+static void wake_worker(struct vhost_blk_queue *q)
+{
+	if (!vhost_vq_work_queue(&q->vq, &q->done_work))
+		queue_work(vhost_blk_wq, &q->orphan_work);
+}
+
 /**
  * vhost_blk_req_done - the I/O of a request is done
  * @req: the request; not to be touched afterwards
@@ -52,10 +58,29 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 	 * queue waits for a grace period first, so @q stays until the end.
 	 */
 	rcu_read_lock();
-	if (llist_add(&req->done_node, &q->done) &&
-	    !vhost_vq_work_queue(&q->vq, &q->done_work))
-		queue_work(vhost_blk_wq, &q->orphan_work);
+	if (llist_add(&req->done_node, &q->done) && !READ_ONCE(q->serving))
+		wake_worker(q);
 	rcu_read_unlock();
+}
+
+/**
+ * vhost_blk_serving_begins - the worker will look at what is done
+ * @q: the queue, its mutex held
+ *
+ * Until vhost_blk_serving_ends() nobody needs to wake it.
+ */
+void vhost_blk_serving_begins(struct vhost_blk_queue *q)
+{
+	WRITE_ONCE(q->serving, true);
+}
+
+void vhost_blk_serving_ends(struct vhost_blk_queue *q)
+{
+	WRITE_ONCE(q->serving, false);
+	/* Pairs with llist_add() in vhost_blk_req_done(). */
+	smp_mb();
+	if (!llist_empty(&q->done))
+		wake_worker(q);
 }
 
 /**
@@ -222,34 +247,45 @@ static void after_release(struct vhost_blk_queue *q)
 {
 	if (q->starved)
 		vhost_poll_queue(&q->vq.poll);
-	if (!q->inflight)
+	if (!q->inflight && wq_has_sleeper(&q->idle))
 		wake_up_all(&q->idle);
 }
 
 /**
- * vhost_blk_done_work - the worker's part of completion
- * @work: vhost_blk_queue.done_work
+ * vhost_blk_answer_done - the worker's part of completion
+ * @q: the queue, its mutex held, and no change to translations possible
  */
-void vhost_blk_done_work(struct vhost_work *work)
+void vhost_blk_answer_done(struct vhost_blk_queue *q)
 {
-	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
-						 done_work);
-	struct vhost_virtqueue *vq = &q->vq;
 	struct blk_plug plug;
 
-	mutex_lock(&vq->mutex);
+	if (llist_empty(&q->done))
+		return;
 	if (abandoned(q)) {
 		forget_done(q);
 	} else {
 		blk_start_plug(&plug);
 		finish_done(q);
 		blk_finish_plug(&plug);
-		vhost_blk_iotlb_lock(q);
 		vhost_blk_publish(q);
-		vhost_blk_iotlb_unlock(q);
 	}
 	after_release(q);
-	mutex_unlock(&vq->mutex);
+}
+
+/**
+ * vhost_blk_done_work - the same, where the worker was at something else
+ * @work: vhost_blk_queue.done_work
+ */
+void vhost_blk_done_work(struct vhost_work *work)
+{
+	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
+						 done_work);
+
+	mutex_lock(&q->vq.mutex);
+	vhost_blk_iotlb_lock(q);
+	vhost_blk_answer_done(q);
+	vhost_blk_iotlb_unlock(q);
+	mutex_unlock(&q->vq.mutex);
 }
 
 /**

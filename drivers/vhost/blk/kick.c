@@ -115,7 +115,7 @@ static void execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 		.pos = cmd->pos,
 		.len = cmd->len,
 		.bvec = req->io.bvec,
-		.ioprio = get_current_ioprio(),
+		.ioprio = req->q->ioprio,
 		.sync = req->q->sync,
 	};
 	ret = prepare(req, chain, limits);
@@ -241,7 +241,8 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		}
 		if (head == vq->num)
 			return true;
-		vhost_blk_busyloop_found(q);
+		if (q->idle_since)
+			vhost_blk_busyloop_found(q);
 		ret = take_chain(q, disk, head, out, in);
 		if (ret == -EAGAIN) {
 			/* Completion kicks for us, so notify stays off. */
@@ -280,13 +281,17 @@ static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 	bool empty;
 
 	q->starved = false;
+	q->ioprio = get_current_ioprio();
+	vhost_blk_serving_begins(q);
 	/* A guest that plays with the index ends its turn so, too. */
 	do {
 		blk_start_plug(&plug);
 		empty = take_chains(q, disk, &taken, before);
 		blk_finish_plug(&plug);
+		vhost_blk_answer_done(q);
 	} while (empty && more_came(q) &&
 		 !vhost_exceeds_weight(&q->vq, ++taken, 0));
+	vhost_blk_serving_ends(q);
 	trace_vhost_blk_kick(q, taken, q->inflight_bytes - before);
 }
 
