@@ -3,11 +3,9 @@
  * The kernel's vhost-scsi: LUN 0 of a target, by its WWPN.  Its first two queues
  * are for control and events, and stay empty.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <linux/virtio_scsi.h>
 
 #include "load.h"
@@ -15,17 +13,12 @@
 #define FIRST_QUEUE	2
 #define TARGET		1	/* the TPG's tag */
 
-static long scsi_ioctl(struct guest *g, unsigned long cmd, void *arg)
-{
-	return ioctl(g->fd, cmd, arg) < 0 ? -errno : 0;
-}
-
 static long set_endpoint(struct device *dev)
 {
 	struct vhost_scsi_target target = { .vhost_tpgt = 0 };
 
 	snprintf(target.vhost_wwpn, sizeof(target.vhost_wwpn), "%s", dev->path);
-	return scsi_ioctl(&dev->guest, VHOST_SCSI_SET_ENDPOINT, &target);
+	return guest_ioctl(&dev->guest, VHOST_SCSI_SET_ENDPOINT, &target);
 }
 
 /* The target is attached where a vhost-blk device is started. */
@@ -42,22 +35,19 @@ static const char *open_device(struct device *dev)
 	g->fd = open("/dev/vhost-scsi", O_RDWR | O_CLOEXEC);
 	if (g->fd < 0)
 		return "/dev/vhost-scsi can't be opened";
-	ret = scsi_ioctl(g, VHOST_SET_OWNER, NULL);
+	ret = guest_ioctl(g, VHOST_SET_OWNER, NULL);
 	if (ret)
 		return guest_say(g, "SET_OWNER: %s", strerror(-ret));
 	/* The bits below 24 mean something else here than to virtio-blk. */
 	g->opts.features_off |= BIT64(24) - 1;
 	g->stage = STAGE_BACKEND;
 	why = guest_boot_to(g, STAGE_RINGS);
+	if (!why)
+		why = kernel_workers(dev);
 	if (why)
 		return why;
 	ret = set_endpoint(dev);
 	return ret ? guest_say(g, "%s: %s", dev->path, strerror(-ret)) : vring_started(dev);
-}
-
-static void close_device(struct device *dev)
-{
-	guest_destroy(&dev->guest);
 }
 
 static const char *prepare(struct lane *l, struct slot *s)
@@ -107,12 +97,8 @@ const struct engine vhost_scsi_engine = {
 	.name = "vhost-scsi",
 	.first_queue = FIRST_QUEUE,
 	.open = open_device,
-	.close = close_device,
 	.prepare = prepare,
 	.add = add,
-	.push = vring_push,
-	.take = vring_take,
-	.wait = vring_wait,
 	.ok = ok,
-	.totals = vring_totals,
+	VRING_ENGINE,
 };

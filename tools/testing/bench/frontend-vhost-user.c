@@ -27,20 +27,8 @@ static const char *open_device(struct device *dev)
 	return why ? why : vring_started(dev);
 }
 
-static void close_device(struct device *dev)
-{
-	guest_destroy(&dev->guest);
-}
-
 const struct engine vhost_user_engine = {
 	.name = "vhost-user",
 	.open = open_device,
-	.close = close_device,
-	.prepare = virtio_blk_prepare,
-	.add = virtio_blk_add,
-	.push = vring_push,
-	.take = vring_take,
-	.wait = vring_wait,
-	.ok = virtio_blk_ok,
-	.totals = vring_totals,
+	VIRTIO_BLK_ENGINE,
 };

@@ -146,7 +146,15 @@ const char *verify_prefill(struct lane *l);
 const char *verify_read_back(struct lane *l);
 
 /* vring.c: the virtqueue part of the engines that have one */
+#define VRING_ENGINE		\
+	.close = vring_close,	\
+	.push = vring_push,	\
+	.take = vring_take,	\
+	.wait = vring_wait,	\
+	.totals = vring_totals
+
 void vring_device(struct device *dev);
+void vring_close(struct device *dev);
 const char *vring_started(struct device *dev);
 struct slot *vring_take(struct lane *l);
 void vring_add(struct lane *l, struct slot *s);
@@ -155,6 +163,10 @@ void vring_wait(struct lane *l);
 const char *vring_totals(const struct lane *l);
 const char *vring_slot(struct lane *l, struct slot *s, uint32_t header, uint32_t status,
 		       bool status_first);
+
+/* kernel.c: what a server in the kernel is asked for */
+const char *kernel_workers(struct device *dev);
+const char *kernel_polling(struct device *dev);
 
 /* backing.c */
 const char *backing_open(struct device *dev);

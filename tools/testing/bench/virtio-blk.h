@@ -5,6 +5,12 @@
 
 #include "load.h"
 
+#define VIRTIO_BLK_ENGINE		\
+	.prepare = virtio_blk_prepare,	\
+	.add = virtio_blk_add,		\
+	.ok = virtio_blk_ok,		\
+	VRING_ENGINE
+
 const char *virtio_blk_prepare(struct lane *l, struct slot *s);
 void virtio_blk_add(struct lane *l, struct slot *s, bool write);
 bool virtio_blk_ok(const struct lane *l, const struct slot *s);

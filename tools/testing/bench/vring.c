@@ -55,6 +55,11 @@ const char *vring_started(struct device *dev)
 	return NULL;
 }
 
+void vring_close(struct device *dev)
+{
+	guest_destroy(&dev->guest);
+}
+
 static void push_seg(struct request *q, uint64_t gpa, uint32_t len, bool in)
 {
 	q->seg[q->nout + q->nin] = (struct seg){ gpa, len };

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Workers and busy polling: the same ioctls for each vhost device. */
+#include <string.h>
+
+#include "load.h"
+
+/* Queue i is served by worker i modulo their number, of which one is there. */
+const char *kernel_workers(struct device *dev)
+{
+	const struct load *load = dev->load;
+	struct vhost_worker_state worker;
+	unsigned int i;
+	long ret;
+
+	for (i = 1; i < load->workers && i < load->queues; i++) {
+		struct vhost_vring_worker attach;
+		unsigned int queue;
+
+		ret = guest_ioctl(&dev->guest, VHOST_NEW_WORKER, &worker);
+		for (queue = i; !ret && queue < load->queues; queue += load->workers) {
+			attach.index = dev->engine->first_queue + queue;
+			attach.worker_id = worker.worker_id;
+			ret = guest_ioctl(&dev->guest, VHOST_ATTACH_VRING_WORKER, &attach);
+		}
+		if (ret)
+			return guest_say(&dev->guest, "more workers: %s", strerror(-ret));
+	}
+	return NULL;
+}
+
+const char *kernel_polling(struct device *dev)
+{
+	struct vhost_vring_state state = { .num = dev->load->poll_us };
+	unsigned int i;
+	long ret = 0;
+
+	for (i = 0; !ret && dev->load->poll_us && i < dev->load->queues; i++) {
+		state.index = dev->engine->first_queue + i;
+		ret = guest_ioctl(&dev->guest, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &state);
+	}
+	return ret ? guest_say(&dev->guest, "busy polling: %s", strerror(-ret)) : NULL;
+}
