@@ -1,27 +1,33 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: bench.sh [--rounds N] [--seconds S] [--dev DEVICE] [--skip count|time]…
+# Usage: bench.sh [--rounds N] [--seconds S] [--dev DEVICE] [--skip count|time|guest]…
 #
 # What 'make bench' runs: all contenders in turns on the same backing device with
 # the same load, at least five rounds, in the test hosts:
 #
-#   count   instructions by request: count.sh, all contenders
+#   count   instructions by request: count.sh, the load generator in a TCG host
 #   time    IOPS, latency, CPU time: time.sh, the load generator in a UML host
+#   guest   the same of fio in a real guest: guest.sh, QEMU 10.0 in a UML host
+#
+# The contenders and loads of each are in its --help.  An hour on two CPUs.
 #
 # The report, the figures as JSON and CSV, the plots as SVG and PNG, the versions
 # and the kernel's options are in build/bench/full.
 #
 #   --rounds N   default 5
 #   --seconds S  of one measurement, default 1
-#   --dev DEVICE on this machine and this block device, which LOSES WHAT IS ON IT:
-#                time.sh says what it asks for; instructions are counted all the same
+#   --dev DEVICE time and guest on this machine and this block device, which LOSES
+#                WHAT IS ON IT: it says what it asks for; instructions are
+#                counted all the same
 #   --skip PART  leave this part out
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/bench/device.sh
+. "$VB_TOP/tools/testing/bench/device.sh"
 
 here=$VB_TOP/tools/testing/bench
-rounds=5 seconds=1 dev='' parts=(count time)
+rounds=5 seconds=1 dev='' parts=(count time guest)
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
@@ -41,6 +47,7 @@ while (($#)); do
 	shift
 done
 [[ $rounds =~ ^[0-9]+$ && $rounds -gt 0 ]] || die "--rounds wants a number"
+[[ -z $dev ]] || device_may_be_lost "$dev"
 
 "$VB_VM/packages.sh" kernel tcg abi selftest guest qemu python bench
 out=$VB_TOP/build/bench/full
@@ -60,14 +67,16 @@ record() {
 record | tee "$out/versions.txt" >&2
 
 for part in "${parts[@]}"; do
-	note "part: $part (of ${parts[*]})"
+	note "part: $part (of ${parts[*]}); load of this machine: $(cut -d' ' -f1-3 /proc/loadavg)"
 	case $part in
 	count) "$here/count.sh" >"$out/count.json" ;;
 	time) "$here/time.sh" --rounds "$rounds" --seconds "$seconds" ${dev:+--dev "$dev"} \
 		--kernel "$out/kernel.txt" >"$out/time.json" ;;
+	guest) "$here/guest.sh" --rounds "$rounds" ${dev:+--dev "$dev"} >"$out/guest.json" ;;
 	esac
 	"$here/table.py" "$part" "$out/$part.json" | tee -a "$out/report.txt"
 	"$here/table.py" --csv "$part" "$out/$part.json" >"$out/$part.csv"
 done
-[[ ! -s $out/time.json ]] || "$here/plot.sh" "$out/time.csv" "$out"
+[[ ! -s $out/time.json ]] || "$here/plot.sh" "$out/time.csv" "$out" 1
+[[ ! -s $out/guest.json ]] || "$here/plot.sh" "$out/guest.csv" "$out" 2 guest-
 note "the report: $out/report.txt"

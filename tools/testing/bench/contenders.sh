@@ -1,30 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The other servers that the load generator can drive, over a block device.
+# The other servers that the load generator can drive, over a block device, and what
+# count.sh and time.sh share.
 # $here is this directory.
 
 here=${here:?}
 
 bench_pids=()
 
-# bench_storage_daemon DEVICE AIO QUEUES: QEMU's server in userspace; the
-# socket's path is left in $bench_socket, and the pid in $bench_pid.
+# value NAME DEFAULT LOAD: of an option in it
+value() {
+	if [[ " $3 " =~ \ --$1\ ([0-9]+)\  ]]; then
+		echo "${BASH_REMATCH[1]}"
+	else
+		echo "$2"
+	fi
+}
+
+# bench_storage_daemon DEVICE AIO QUEUES [DEVICES]: QEMU's server in userspace, with
+# a device or several, all on the same one, each with an iothread; the sockets are
+# left in $bench_sockets, and the pid in $bench_pid.
 bench_storage_daemon() {
-	local dir addr i
+	local dir i
 	dir=$(mktemp -d)
-	bench_socket=$dir/socket
-	addr=addr.type=unix,addr.path=$bench_socket
-	# shellcheck disable=SC2054 # QEMU's commas
-	bench_command=(qemu-storage-daemon
-		--blockdev "driver=host_device,node-name=disk,filename=$1,cache.direct=on,aio=$2"
-		--object iothread,id=io0
-		--export "vhost-user-blk,id=export,node-name=disk,writable=on,num-queues=$3,iothread=io0,$addr")
+	bench_sockets=()
+	bench_command=(qemu-storage-daemon)
+	for ((i = 0; i < ${4:-1}; i++)); do
+		bench_sockets+=("$dir/socket$i")
+		# shellcheck disable=SC2054 # QEMU's commas
+		bench_command+=(
+			--blockdev "driver=host_device,node-name=disk$i,filename=$1,locking=off,cache.direct=on,aio=$2"
+			--object "iothread,id=io$i"
+			--export "vhost-user-blk,id=export$i,node-name=disk$i,writable=on,num-queues=$3,iothread=io$i,addr.type=unix,addr.path=$dir/socket$i")
+	done
 	"${bench_command[@]}" >&2 &
 	bench_pid=$!
 	bench_pids+=("$bench_pid")
 	for ((i = 0; i < 300; i++)); do
-		[[ -S $bench_socket ]] && return
+		[[ -S ${bench_sockets[-1]} ]] && return
 		[[ -d /proc/$bench_pid ]] || break
 		sleep 0.1
 	done
@@ -51,11 +65,19 @@ bench_stop() {
 	bench_pids=()
 }
 
-# bench_scsi_target DEVICE: LIO's iblock on it, as a target for vhost-scsi; its
-# WWPN is left in $bench_wwpn.  rtslib keeps its files below /etc, which is
+# bench_scsi_targets DEVICE N: LIO's iblock on it, as N targets for vhost-scsi; their
+# WWPNs are left in $bench_wwpns.  rtslib keeps its files below /etc, which is
 # read-only in a test host.
-bench_scsi_target() {
-	bench_wwpn=naa.5001405000000001
-	mountpoint -q /etc/rtslib-fb-target || mount -t tmpfs tmpfs /etc/rtslib-fb-target
-	/usr/bin/python3 "$here/scsi-target.py" "$1" "$bench_wwpn" >&2
+bench_scsi_targets() {
+	local i
+	bench_wwpns=()
+	for ((i = 1; i <= $2; i++)); do
+		bench_wwpns+=("$(printf 'naa.5001405%09d' "$i")")
+	done
+	[[ -w /etc/rtslib-fb-target ]] || mount -t tmpfs tmpfs /etc/rtslib-fb-target
+	/usr/bin/python3 "$here/scsi-target.py" "$1" "${bench_wwpns[@]}" >&2
+}
+
+bench_scsi_remove() {
+	/usr/bin/python3 "$here/scsi-target.py" --remove "${bench_wwpns[@]}" >&2
 }

@@ -9,10 +9,18 @@
 # that moves no data: a copy counts by the byte there, and it is the same copy
 # for everybody.
 #
+# Loads: 4k random reads and writes at queue depth 1 2 4 8 32 128; and of all but the
+# files and fio, one thing changed at a time, 128k sequential reads and writes
+# at depth 8, 4k reads of 2 4 8 queues and of 4 16 64 devices at depth 1 and 32.
+#
 #   --short   reads at queue depth 1 and 32; vhost-blk and uring where no other
 #             contender is named
+#   --tiny    a few requests of one load of each kind: does it run?
 #
-# Contenders: vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi
+# Contenders: vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi.
+# None polls, as there can be one CPU only under -icount and a worker that polls
+# it away from the driver finds nothing; and none has several workers, which Linux
+# 6.1 has not.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
@@ -23,25 +31,34 @@ all=(vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi)
 if [[ ${1:-} != --inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN VHOST_BENCH_SHORT=''
-	[[ ${1:-} == --short ]] && { VHOST_BENCH_SHORT=1; shift; }
-	[[ -n $VHOST_BENCH_SHORT ]] || "$VB_VM/packages.sh" bench
+	case ${1:-} in
+	--short | --tiny) VHOST_BENCH_SHORT=$1; shift ;;
+	-*) usage >&2; exit 2 ;;
+	esac
+	[[ $VHOST_BENCH_SHORT == --short ]] || "$VB_VM/packages.sh" bench
 	exec "$VB_VM/tcg-run.sh" --icount --timeout 3600 \
 		--load "target_core_mod target_core_iblock vhost_scsi" -- "$0" --inside "$@"
 fi
 shift
 if ((!$#)); then
 	set -- "${all[@]}"
-	[[ -z $VHOST_BENCH_SHORT ]] || set -- "${all[@]:0:4}"
+	[[ $VHOST_BENCH_SHORT != --short ]] || set -- "${all[@]:0:4}"
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
 # shellcheck source=tools/testing/bench/contenders.sh
 . "$here/contenders.sh"
 
-depths=(1 2 4 8 32 128)
-writes=('' --write)
-[[ -n $VHOST_BENCH_SHORT ]] && depths=(1 32) writes=('')
+depths=(1 2 4 8 32 128) writes=('' --write) several=()
+for depth in 1 32; do
+	several+=("--depth $depth --queues "{2,4,8} "--depth $depth --devices "{4,16,64})
+done
+sequential=("--sequential --block 131072 --depth 8" "--write --sequential --block 131072 --depth 8")
 short=1000 long=9000
+case $VHOST_BENCH_SHORT in
+--short) depths=(1 32) writes=('') several=() sequential=() ;;
+--tiny) depths=(4) several=("--depth 4 --queues 2" "--depth 4 --devices 4") short=100 long=300 ;;
+esac
 size=$((32 << 20))
 
 # Without the time, which is not ours here.
@@ -49,18 +66,50 @@ say() {
 	echo "count: $1" >&2
 }
 
+# count_load LABEL LOAD ARGUMENT…: so many requests, whatever the number of queues
+count_load() {
+	local lanes load
+	lanes=$(("$(value queues 1 "$2")" * "$(value devices 1 "$2")"))
+	read -ra load <<<"$2"
+	"$VHOST_BENCH_BIN" --label "$1" --size "$size" --warm $((500 / lanes + 20)) \
+		--requests "$((short / lanes + 10)),$((long / lanes + 10))" "${load[@]}" "${@:3}"
+}
+
 # count LABEL ARGUMENT…: at each depth
 count() {
-	local label=$1 depth write
-	shift
-	say "$label"
+	local depth write
+	say "$1"
 	for write in "${writes[@]}"; do
 		for depth in "${depths[@]}"; do
-			# shellcheck disable=SC2086 # $write may be nothing
-			"$VHOST_BENCH_BIN" --label "$label" --depth "$depth" $write --size "$size" \
-				--warm 500 --requests "$short,$long" "$@"
+			count_load "$1" "$write --depth $depth" "${@:2}"
 		done
 	done
+}
+
+# count_several LABEL KIND ARGUMENT…: several queues or devices
+count_several() {
+	local load
+	say "$1, several $2"
+	for load in "${several[@]}"; do
+		[[ $load != *--$2* ]] || count_load "$1" "$load" "${@:3}"
+	done
+}
+
+# count_sequential LABEL ARGUMENT…
+count_sequential() {
+	local load
+	say "$1, 128k"
+	for load in "${sequential[@]}"; do
+		count_load "$1" "$load" "${@:2}"
+	done
+}
+
+# count_all LABEL ARGUMENT…
+count_all() {
+	count "$@"
+	count_sequential "$@"
+	count_several "$1" queues "${@:2}"
+	count_several "$1" devices "${@:2}"
 }
 
 # fio says how long it ran in milliseconds, so it has to run longer; its start is
@@ -85,26 +134,29 @@ count_fio() {
 	done
 }
 
-disk=$(bench_nullb 0 size=64)
+disk=$(bench_nullb size=64)
 for contender; do
 	case $contender in
 	*-file)
 		if [[ -z ${file:-} ]]; then
 			# Data is kept here: a file system needs it.
-			file=$(bench_file "$(bench_nullb 1 memory_backed=1 size=48)" 32)
+			file=$(bench_file "$(bench_nullb memory_backed=1 size=48)" 32)
 		fi
 		count "$contender" --frontend "${contender%-file}" "$file"
 		;;
-	vhost-blk | uring) count "$contender" --frontend "$contender" "$disk" ;;
+	vhost-blk | uring) count_all "$contender" --frontend "$contender" "$disk" ;;
 	fio) count_fio "$disk" ;;
 	vhost-user)
-		bench_storage_daemon "$disk" io_uring 1
-		count "$contender" --frontend vhost-user --vmm "$bench_pid" "$bench_socket"
+		bench_storage_daemon "$disk" io_uring 8
+		user=(--frontend vhost-user --vmm "$bench_pid")
+		count "$contender" "${user[@]}" "${bench_sockets[0]}"
+		count_sequential "$contender" "${user[@]}" "${bench_sockets[0]}"
+		count_several "$contender" queues "${user[@]}" "${bench_sockets[0]}"
 		bench_stop
 		;;
 	vhost-scsi)
-		bench_scsi_target "$disk"
-		count "$contender" --frontend vhost-scsi "$bench_wwpn"
+		bench_scsi_targets "$disk" 64
+		count_all "$contender" --frontend vhost-scsi "${bench_wwpns[@]}"
 		;;
 	*) die "no such contender: $contender" ;;
 	esac

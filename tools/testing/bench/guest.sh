@@ -1,16 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: guest.sh [--host HOST] [--rounds N] [--seconds S] [CONTENDER…]
+# Usage: guest.sh [OPTION…] [CONTENDER…]
 #
-# fio in a real guest under QEMU, in a UML host: IOPS, and the CPU time of all
-# of QEMU's threads but the vCPUs, the vhost worker among them.  In turns, each on
-# the same null_blk; a line of JSON for each measurement.
+# fio in a real guest under QEMU, in a UML host: IOPS, latency as the guest sees it,
+# and the CPU time of all of QEMU's threads but the vCPUs, the vhost workers among
+# them.  In turns, each on the same null_blk; a line of JSON for each measurement.
 #
-#   --host HOST   default uml-7.3-fast
-#   --rounds N    default 5
-#   --seconds S   of a measurement, default 3
+#   --host HOST    default uml-7.3-fast
+#   --rounds N     default 5
+#   --requests N   of a measurement at depth 32, default 8000; at depth 1 a quarter.
+#                  Of requests and not of time: however slow the machine, each
+#                  measurement has its completions
+#   --patience S   until one is given up, default 120
+#   --qemu SERIES  7.2 or 10.0 (default), which has iothread-vq-mapping
+#   --dev DEVICE   on this machine, by KVM where it has it, and on this block device:
+#                  as time.sh --dev, WHAT IS ON IT IS LOST
+#   --tiny         the first load only
 #
-# Contenders: guest-vhost-blk guest-virtio-native guest-virtio-io_uring
+# Loads: 4k random reads at depth 1, 4 and 32, writes at 1 and 32; two queues.
+#
+# Contenders: guest-vhost-blk guest-vhost-blk-workers guest-vhost-blk-poll
+# guest-virtio-native guest-virtio-io_uring guest-virtio-mapping (io_uring, and an
+# IOThread for each queue)
 #
 # Under TCG the guest itself takes nearly all of the time, so IOPS say little here;
 # the CPU time of the host's side is what it is on a machine with KVM too, but for
@@ -18,53 +29,78 @@
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/bench/device.sh
+. "$VB_TOP/tools/testing/bench/device.sh"
 
 here=$VB_TOP/tools/testing/bench
-host=uml-7.3-fast rounds=5 seconds=3 inside=''
+host=uml-7.3-fast rounds=5 requests=8000 patience=120 qemu=10.0 tiny='' dev='' inside=''
+options=()
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
 	--host) host=$2; shift ;;
-	--rounds) rounds=$2; shift ;;
-	--seconds) seconds=$2; shift ;;
+	--qemu) qemu=$2; shift ;;
+	--dev) dev=$2; shift ;;
+	--rounds | --requests | --patience)
+		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 wants a number"
+		printf -v "${1#--}" %s "$2"
+		options+=("$1" "$2")
+		shift
+		;;
+	--tiny) tiny=1; options+=("$1") ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
 	*) break ;;
 	esac
 	shift
 done
-(($#)) || set -- guest-vhost-blk guest-virtio-native guest-virtio-io_uring
+if ((!$#)); then
+	set -- guest-vhost-blk guest-vhost-blk-workers guest-vhost-blk-poll guest-virtio-native \
+		guest-virtio-io_uring
+	[[ $qemu == 7.2 ]] || set -- "$@" guest-virtio-mapping
+fi
+[[ -z $dev ]] || device_may_be_lost "$dev"
 if [[ -z $inside ]]; then
-	VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
+	VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" "$qemu" | tail -n 1)
 	VHOST_BENCH_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
 	export VHOST_BENCH_QEMU VHOST_BENCH_GUEST
-	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 14400 --env VB_START -- "$0" \
-		--inside --rounds "$rounds" --seconds "$seconds" "$@"
+	[[ -n $dev ]] || exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 14400 --env VB_START -- "$0" \
+		--inside "${options[@]}" "$@"
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
 tmp=$(mktemp -d)
 tick=$((1000000000 / $(getconf CLK_TCK)))
 
-# Says when each load begins, and how it ended: fields of fio's terse line are the
-# error, and IOPS and milliseconds of reads or of writes.
+# OP, queue depth, requests
+loads="read:1:$((requests / 4)) read:4:$((requests / 2)) read:32:$requests"
+loads+=" write:1:$((requests / 4)) write:32:$requests"
+[[ -z $tiny ]] || loads=${loads%% *}
+
+# Says when each load begins, and how it ended: fields of fio's terse line are its
+# version's, kilobytes, IOPS and milliseconds of reads or of writes, and percentiles.
 cat >"$tmp/script" <<-SCRIPT
-	for rw in randread randwrite; do
-		at=8
-		[ \$rw = randread ] || at=49
-		for depth in 1 2 4 8 32; do
-			echo "begin \$rw \$depth"
-			fio --name=load --filename=/dev/vda --direct=1 --ioengine=io_uring --bs=4k \
-				--size=64m --rw=\$rw --iodepth=\$depth --time_based --runtime=$seconds \
-				--output-format=terse --terse-version=3 >/tmp/out 2>&1
-			status=\$?
-			line=\$(sed -n '/^3;/p' /tmp/out)
-			if [ "\$status \$(echo "\$line" | cut -d';' -f5)" != "0 0" ]; then
-				cat /tmp/out
-				exit 1
-			fi
-			echo "end \$rw \$depth \$(echo "\$line" | cut -d';' -f\$at,\$((at + 1)) | tr ';' ' ')"
-		done
+	for load in $loads; do
+		op=\${load%%:*}
+		n=\${load##*:}
+		depth=\${load#*:}
+		depth=\${depth%:*}
+		at=6
+		[ \$op = read ] || at=47
+		echo "begin \$op \$depth"
+		fio --name=load --filename=/dev/vda --direct=1 --ioengine=io_uring --bs=4k \
+			--size=64m --io_size=\$((n * 4))k --norandommap --rw=rand\$op --iodepth=\$depth \
+			--runtime=$patience --output-format=terse --terse-version=3 >/tmp/out 2>&1
+		status=\$?
+		line=\$(sed -n '/^3;/p' /tmp/out)
+		if [ "\$status \$(echo "\$line" | cut -d';' -f5)" != "0 0" ]; then
+			cat /tmp/out
+			exit 1
+		fi
+		percentiles=\$(echo "\$line" | cut -d';' -f\$((at + 12))-\$((at + 31)) | tr ';' '\n' |
+			sed -n 's/^\(50\.0\|99\.0\|99\.90\)0*%=//p' | tr '\n' ' ')
+		echo "end \$op \$depth \$(echo "\$line" | cut -d';' -f\$at,\$((at + 2)),\$((at + 3)) |
+			tr ';' ' ') \$percentiles"
 	done
 SCRIPT
 
@@ -88,42 +124,62 @@ cpu_ticks() {
 
 # figures LABEL: what the guest prints on stdin, as JSON
 figures() {
-	local word rw depth iops ms before after n
-	while read -r word rw depth iops ms; do
+	local word op depth kb iops ms p50 p99 p999 before after n vcpu rest
+	while read -r word op depth kb iops ms p50 p99 p999; do
 		case $word in
 		begin) read -ra before < <(cpu_ticks) ;;
 		end)
 			read -ra after < <(cpu_ticks)
-			n=$((${iops%.*} * ms / 1000))
-			((n && after[0] > before[0])) || die "no figure: $word $rw $depth $iops $ms"
-			printf '{"label":"%s","op":"%s","order":"random","block":4096,"queues":2,' "$1" "${rw#rand}"
+			n=$((kb / 4))
+			((n)) || die "$1: nothing completed within $patience s ($op, depth $depth, $ms ms)"
+			vcpu=$((after[0] - before[0]))
+			rest=$((after[1] - before[1]))
+			((vcpu > 0)) || die "$1: no thread of QEMU that is a vCPU"
+			printf '{"label":"%s","op":"%s","order":"random","block":4096,"queues":2,' "$1" "$op"
 			printf '"devices":1,"depth":%d,"requests":%d,"iops":%s,' "$depth" "$n" "$iops"
+			printf '"p50_us":%s,"p99_us":%s,"p999_us":%s,' "$p50" "$p99" "$p999"
 			printf '"vcpu_cpu_ns":%d,"host_cpu_ns":%d,"all_cpu_ns":%d}\n' \
-				$(((after[0] - before[0]) * tick / n)) $(((after[1] - before[1]) * tick / n)) \
-				$(((after[0] - before[0] + after[1] - before[1]) * tick / n))
+				$((vcpu * tick / n)) $((rest * tick / n)) $(((vcpu + rest) * tick / n))
 			;;
-		*) echo "guest: $word $rw $depth $iops $ms" >&2 ;;
+		*) echo "guest: $word $op $depth $kb $iops $ms $p50 $p99 $p999" >&2 ;;
 		esac
 	done
 }
 
-disk=$(bench_nullb 0 memory_backed=1 size=96)
-dd if=/dev/zero of="$disk" bs=1M count=96 status=none
+# device CONTENDER: QEMU's arguments for it, in $args
+device() {
+	local aio=${1##*-} vhost="vhost-blk-pci,path=$disk,num-queues=2" mapping
+	[[ $1 != guest-virtio-mapping ]] || aio=io_uring
+	args=(-object "iothread,id=io0" -drive
+		"if=none,id=disk,file=$disk,format=raw,cache.direct=on,aio=$aio")
+	case $1 in
+	guest-vhost-blk) args=(-device "$vhost") ;;
+	guest-vhost-blk-workers) args=(-device "$vhost,workers=2") ;;
+	guest-vhost-blk-poll) args=(-device "$vhost,poll-us=50") ;;
+	guest-virtio-native | guest-virtio-io_uring)
+		args+=(-device "virtio-blk-pci,drive=disk,iothread=io0,num-queues=2")
+		;;
+	guest-virtio-mapping)
+		mapping='"iothread-vq-mapping":[{"iothread":"io0"},{"iothread":"io1"}]'
+		args+=(-object "iothread,id=io1" -device
+			"{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk\",\"num-queues\":2,$mapping}")
+		;;
+	*) die "no such contender: $1" ;;
+	esac
+}
+
+disk=$dev
+if [[ -z $dev ]]; then
+	disk=$(bench_nullb memory_backed=1 size=96)
+	dd if=/dev/zero of="$disk" bs=1M count=96 status=none
+fi
 done=0 begin=$SECONDS
 for ((round = 0; round < rounds; round++)); do
 	for contender; do
 		((!done)) || note "$done of $((rounds * $#)) guests," \
-			"$(((SECONDS - begin) * (rounds * $# - done) / done)) s left"
+			"$(((SECONDS - begin) * (rounds * $# - done) / done)) s left: $contender"
 		done=$((done + 1))
-		case $contender in
-		guest-vhost-blk) args=(-device "vhost-blk-pci,path=$disk,num-queues=2") ;;
-		guest-virtio-*)
-			args=(-object "iothread,id=io0"
-				-drive "if=none,id=disk,file=$disk,format=raw,cache.direct=on,aio=${contender##*-}"
-				-device "virtio-blk-pci,drive=disk,iothread=io0,num-queues=2")
-			;;
-		*) die "no such contender: $contender" ;;
-		esac
+		device "$contender"
 		print=()
 		((round)) || print=(--print)
 		"$VB_VM/guest-run.sh" --qemu "$VHOST_BENCH_QEMU" --guest "$VHOST_BENCH_GUEST" \

@@ -3,16 +3,19 @@
 #
 # For what runs in a test host: backings in memory.
 
-# bench_nullb NR [ATTRIBUTE=VALUE…]: a null_blk, which completes in softirq
+# bench_nullb [ATTRIBUTE=VALUE…]: one more null_blk, which completes in softirq
 # context as a real device does; prints its path.
 bench_nullb() {
-	local dir=/sys/kernel/config/nullb/nullb$1 attribute
-	mkdir "$dir"
-	for attribute in irqmode=1 hw_queue_depth=256 submit_queues="$(nproc)" "${@:2}" power=1; do
-		echo "${attribute#*=}" >"$dir/${attribute%%=*}"
+	local dir=/sys/kernel/config/nullb/nullb nr=0 attribute
+	while [[ -e $dir$nr ]]; do
+		nr=$((nr + 1))
 	done
-	echo none >"/sys/block/nullb$1/queue/scheduler"
-	echo "/dev/nullb$1"
+	mkdir "$dir$nr"
+	for attribute in irqmode=1 hw_queue_depth=256 submit_queues="$(nproc)" "$@" power=1; do
+		echo "${attribute#*=}" >"$dir$nr/${attribute%%=*}"
+	done
+	echo none >"/sys/block/nullb$nr/queue/scheduler"
+	echo "/dev/nullb$nr"
 }
 
 # bench_file DEVICE MEGABYTES: a file on an ext4 on it, all of it written once;

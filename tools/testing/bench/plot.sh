@@ -1,29 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: plot.sh TIME.CSV DIRECTORY
+# Usage: plot.sh CSV DIRECTORY QUEUES [PREFIX]
 #
 # IOPS, latency and CPU time by queue depth, for each contender, of 4k random reads
-# and writes of one queue of one device; as SVG and PNG.
+# and writes of so many queues of one device; as SVG and PNG, whose names begin with
+# PREFIX.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
-csv=${1:?"usage: plot.sh TIME.CSV DIRECTORY"} out=${2:?"usage: plot.sh TIME.CSV DIRECTORY"}
+(($# == 3 || $# == 4)) || { usage >&2; exit 2; }
+csv=$1 out=$2 queues=$3 prefix=${4:-}
 need_tool gnuplot
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 # points OP COLUMN: a block for each contender, with its median at each depth
 points() {
-	awk -F, -v op="$1" -v column="$2" '
+	awk -F, -v op="$1" -v column="$2" -v queues="$queues" '
 	NR == 1 {
 		sub(/\r$/, "")
 		for (i = 1; i <= NF; i++) at[$i] = i
 		next
 	}
 	$at["op"] == op && $at["order"] == "random" && $at["block"] == 4096 &&
-	$at["queues"] == 1 && $at["devices"] == 1 {
+	$at["queues"] == queues && $at["devices"] == 1 && $at[column] != "" {
 		label = $at["label"]
 		depth = $at["depth"]
 		if (!(label in seen)) { seen[label] = 1; labels[++nlabels] = label }
@@ -59,8 +61,8 @@ for op in read write; do
 		for format in svg png; do
 			gnuplot <<-END
 				set terminal $format size 900,600
-				set output "$out/$op-$column.$format"
-				set title "4k random $op: ${figure#*:}" noenhanced
+				set output "$out/$prefix$op-$column.$format"
+				set title "${prefix:+in a guest, }4k random $op: ${figure#*:}" noenhanced
 				set logscale x 2
 				set xlabel "queue depth"
 				set yrange [0:*]

@@ -33,7 +33,7 @@ if [[ ${1:-} == --inside ]]; then
 	# shellcheck source=tools/testing/bench/host.sh
 	. "$here/host.sh"
 	shift
-	disk=$(bench_nullb 0 size=64)
+	disk=$(bench_nullb size=64)
 	# shellcheck disable=SC2086 # $VHOST_BENCH_WRITE may be nothing
 	"$VHOST_BENCH_BIN" --frontend "$1" --depth "$2" $VHOST_BENCH_WRITE --warm 1000 \
 		--requests "$3" --size $((32 << 20)) "$disk"

@@ -1,25 +1,39 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Usage: scsi-target.py DEVICE WWPN
+"""Usage: scsi-target.py DEVICE WWPN…
+       scsi-target.py --remove WWPN…
 
-A target for vhost-scsi: LIO's iblock on DEVICE, as LUN 0.  Through rtslib, which
-is what targetcli is the shell of: targetcli itself wants a D-Bus, and a test host
-has none.
+Targets for vhost-scsi: LIO's iblock on DEVICE, as LUN 0 of each.  Through rtslib,
+which is what targetcli is the shell of: targetcli itself wants a D-Bus, and a test
+host has none.
 """
 import sys
 
 from rtslib_fb import BlockStorageObject, FabricModule, LUN, Target, TPG
 
+STORAGE = "vhost-blk-bench"
+
+
+def create(device, wwpns):
+    storage = BlockStorageObject(STORAGE, dev=device)
+    for wwpn in wwpns:
+        target = Target(FabricModule("vhost"), wwpn)
+        LUN(TPG(target, 1), 0, storage_object=storage)
+
+
+def remove(wwpns):
+    for wwpn in wwpns:
+        Target(FabricModule("vhost"), wwpn, mode="lookup").delete()
+    BlockStorageObject(STORAGE).delete()
+
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    device, wwpn = sys.argv[1:]
-    name = device.rsplit("/", 1)[-1]
-    storage = BlockStorageObject(name, dev=device)
-    target = Target(FabricModule("vhost"), wwpn)
-    tpg = TPG(target, 1)
-    LUN(tpg, 0, storage_object=storage)
+    if sys.argv[1] == "--remove":
+        remove(sys.argv[2:])
+    else:
+        create(sys.argv[1], sys.argv[2:])
 
 
 if __name__ == "__main__":

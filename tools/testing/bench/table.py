@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Usage: table.py [--csv] count|time FILE
+"""Usage: table.py [--csv] count|time|guest FILE
 
-Tables of what count.sh and time.sh have printed, or all of it as CSV.
+Tables of what count.sh, time.sh and guest.sh have printed, or all of it as CSV.
 """
 import csv
 import json
@@ -21,17 +21,41 @@ def in_order(rows, key):
     return list(dict.fromkeys(row[key] for row in rows))
 
 
+def load_of(row):
+    """What the contenders of one comparison have in common."""
+    return (row["op"], row.get("order", "random"), row.get("block", 4096), row.get("devices", 1),
+            row.get("queues", 1), row["depth"])
+
+
+def load_cells(load):
+    op, order, block, devices, queues, depth = load
+    return [f"{'seq ' if order == 'sequential' else ''}{op} {block // 1024}k",
+            f"{devices}x{queues}", str(depth)]
+
+
+LOAD_HEAD = ["load", "dev x q", "QD"]
+
+
 def slopes(rows, key):
-    """By label, op and depth: what one more request costs, from the two periods."""
+    """By label and load: what one more request costs, from the two periods."""
     periods = {}
     for row in rows:
-        periods.setdefault((row["label"], row["op"], row["depth"]), []).append(row)
+        periods.setdefault((row["label"], load_of(row)), []).append(row)
     result = {}
     for load, (first, second) in periods.items():
         def total(row):
             return row[key] if key == "clock" else row.get(key, 0) * row["requests"]
         result[load] = (total(second) - total(first)) / (second["requests"] - first["requests"])
     return result
+
+
+def limit_of(clock, label, load):
+    """What io_uring in the host takes for the same."""
+    return clock.get(("uring-file" if label.endswith("-file") else "uring", load))
+
+
+def ratio(cost, limit):
+    return f"{cost / limit:.2f}" if limit else "-"
 
 
 def print_table(title, head, lines):
@@ -44,27 +68,45 @@ def print_table(title, head, lines):
 
 def count(rows):
     clock = slopes(rows, "clock")
-    depths = in_order(rows, "depth")
     for op in in_order(rows, "op"):
-        labels = [label for label in in_order(rows, "label") if (label, op, depths[0]) in clock]
+        simple = [load for load in dict.fromkeys(load for _, load in clock)
+                  if load[:5] == (op, "random", 4096, 1, 1)]
         lines = []
-        for label in labels:
+        for label in in_order(rows, "label"):
+            if (label, simple[0]) not in clock:
+                continue
             line = [label]
-            for depth in depths:
-                limit = clock.get(("uring-file" if label.endswith("-file") else "uring", op, depth))
-                cost = clock[(label, op, depth)]
-                line += [f"{cost:.0f}", f"{cost / limit:.2f}" if limit else "-"]
+            for load in simple:
+                cost = clock[label, load]
+                line += [f"{cost:.0f}", ratio(cost, limit_of(clock, label, load))]
             lines.append(line)
-        head = ["instructions"] + [cell for depth in depths for cell in (f"QD{depth}", "/uring")]
+        head = ["instructions"] + [cell for load in simple for cell in (f"QD{load[5]}", "/uring")]
         print_table(f"Instructions of the whole host by 4k {op}, and the ratio to io_uring in the "
                     "host", head, lines)
+    count_others(clock)
+    parts = [slopes(rows, key) for key in ("guest_cpu_ns", "worker_cpu_ns", "vmm_cpu_ns")]
     print_table("Of those, by thread (guest: the load generator, which is the driver)",
                 ["", "QD", "guest", "worker", "VMM", "all"],
-                [[label, str(depth)] +
-                 [f"{slopes(rows, key)[(label, op, depth)]:.0f}"
-                  for key in ("guest_cpu_ns", "worker_cpu_ns", "vmm_cpu_ns")] +
-                 [f"{clock[(label, op, depth)]:.0f}"]
-                 for label, op, depth in clock if op == "read" and label != "fio"])
+                [[label, str(load[5])] + [f"{part[label, load]:.0f}" for part in parts] +
+                 [f"{cost:.0f}"]
+                 for (label, load), cost in clock.items()
+                 if load[:5] == ("read", "random", 4096, 1, 1) and label != "fio"])
+
+
+def count_others(clock):
+    """Large requests, several queues, several devices."""
+    lines = []
+    for (label, load), cost in clock.items():
+        if load[1:5] == ("random", 4096, 1, 1):
+            continue
+        single = clock.get((label, load[:3] + (1, 1) + load[5:]))
+        several = load[3:5] != (1, 1)
+        lines.append([label] + load_cells(load) +
+                     [f"{cost:.0f}", ratio(cost, limit_of(clock, label, load)),
+                      ratio(cost, single) if several else "-"])
+    if lines:
+        print_table("Instructions by request of other loads; the last: of what it takes with one "
+                    "queue of one device", [""] + LOAD_HEAD + ["all", "/uring", "/ 1x1"], lines)
 
 
 def spread(values):
@@ -75,47 +117,67 @@ def spread(values):
     return 50 * (quartiles[2] - quartiles[0]) / (statistics.median(values) or 1)
 
 
-def time(rows):
-    lines = []
-    groups = {}
-    for row in rows:
-        groups.setdefault((row["op"], row["order"], row["block"], row["queues"], row["devices"], row["depth"],
-                           row["label"]), []).append(row)
-    for (op, _, block, queues, devices, depth, label), group in groups.items():
-        def median(key, rows=group):
-            return statistics.median(row[key] for row in rows)
-        lines.append([label, f"{op} {block // 1024}k", f"{devices}x{queues}", str(depth),
-                      f"{median('iops'):.0f}", f"{spread([row['iops'] for row in group]):.0f}%",
-                      f"{median('p50_us'):.1f}", f"{median('p99_us'):.0f}",
-                      f"{median('p999_us'):.0f}",
-                      f"{median('host_cpu_ns') / 1000:.2f}", f"{median('all_cpu_ns') / 1000:.2f}",
-                      f"{median('switches'):.2f}", f"{median('kicks'):.3f}",
-                      f"{median('calls'):.3f}"])
-    print_table(f"Medians of {max(len(group) for group in groups.values())} rounds, contenders in "
-                "turns; CPU in us by request",
-                ["", "load", "dev x q", "QD", "IOPS", "+-", "p50 us", "p99", "p99.9", "host CPU",
-                 "all CPU", "switches", "kicks", "calls"], lines)
+# Heading, key, how it is printed, and in what unit
+COLUMNS = {
+    "time": [("IOPS", "iops", "{:.0f}", 1), ("p50 us", "p50_us", "{:.1f}", 1),
+             ("p99", "p99_us", "{:.0f}", 1), ("p99.9", "p999_us", "{:.0f}", 1),
+             ("host CPU", "host_cpu_ns", "{:.2f}", 1000), ("all CPU", "all_cpu_ns", "{:.2f}", 1000),
+             ("switches", "switches", "{:.2f}", 1), ("kicks", "kicks", "{:.3f}", 1),
+             ("calls", "calls", "{:.3f}", 1)],
+    "guest": [("IOPS", "iops", "{:.0f}", 1), ("p50 us", "p50_us", "{:.0f}", 1),
+              ("p99", "p99_us", "{:.0f}", 1), ("p99.9", "p999_us", "{:.0f}", 1),
+              ("host CPU", "host_cpu_ns", "{:.1f}", 1000), ("vCPU", "vcpu_cpu_ns", "{:.1f}", 1000),
+              ("all CPU", "all_cpu_ns", "{:.1f}", 1000)],
+}
+# Which two are compared pair by pair, and with whom
+RATIOS = {"time": (("iops", "all_cpu_ns"), "vhost-blk"),
+          "guest": (("iops", "host_cpu_ns"), "guest-vhost-blk")}
 
 
-def ratios(rows):
-    """vhost-blk against each, pair by pair: of the same load in the same round."""
+def series_of(rows):
+    """By load, and then by label: one row for each round."""
     series = {}
     for row in rows:
-        load = (row["op"], row["order"], row["block"], row["queues"], row["devices"], row["depth"])
-        series.setdefault((load, row["label"]), []).append(row)
+        series.setdefault(load_of(row), {}).setdefault(row["label"], []).append(row)
+    return series
+
+
+def medians(rows, columns):
     lines = []
-    for (load, label), group in series.items():
-        ours = series.get((load, "vhost-blk"))
-        if not ours or label == "vhost-blk":
-            continue
-        line = [label, f"{load[0]} {load[2] // 1024}k", f"{load[4]}x{load[3]}", str(load[5])]
-        for key in ("iops", "all_cpu_ns"):
-            pairs = [our[key] / their[key] for our, their in zip(ours, group) if their[key]]
-            line += ([f"{statistics.median(pairs):.2f}", f"{min(pairs):.2f}", f"{max(pairs):.2f}"]
-                     if pairs else ["-"] * 3)
-        lines.append(line)
-    print_table("vhost-blk / contender, of the same load in the same round",
-                ["", "load", "dev x q", "QD", "IOPS", "min", "max", "all CPU", "min", "max"], lines)
+    for load, contenders in series_of(rows).items():
+        for label, group in contenders.items():
+            line = [label] + load_cells(load)
+            for head, key, form, unit in columns:
+                # Not every contender has each: fio knows of no kicks.
+                values = [row[key] / unit for row in group if key in row]
+                line.append(form.format(statistics.median(values)) if values else "-")
+                if head == "IOPS":
+                    line.append(f"{spread(values):.0f}%")
+            lines.append(line)
+    heads = [head for head, *_ in columns]
+    heads.insert(1, "+-")
+    rounds = max(len(group) for contenders in series_of(rows).values()
+                 for group in contenders.values())
+    print_table(f"Medians of {rounds} rounds, contenders in turns; CPU in us by request",
+                [""] + LOAD_HEAD + heads, lines)
+
+
+def ratios(rows, keys, ours):
+    """Ours against each, pair by pair: of the same load in the same round."""
+    lines = []
+    for load, contenders in series_of(rows).items():
+        for label, group in contenders.items():
+            if label == ours or ours not in contenders:
+                continue
+            line = [label] + load_cells(load)
+            for key in keys:
+                pairs = [our[key] / their[key] for our, their in zip(contenders[ours], group)
+                         if their.get(key)]
+                line += [f"{f(pairs):.2f}" if pairs else "-" for f in (statistics.median, min, max)]
+            lines.append(line)
+    heads = [cell for key in keys for cell in (key.removesuffix("_ns"), "min", "max")]
+    print_table(f"{ours} / contender, of the same load in the same round",
+                [""] + LOAD_HEAD + heads, lines)
 
 
 def write_csv(rows):
@@ -127,7 +189,7 @@ def write_csv(rows):
 
 def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--csv"]
-    if len(arguments) != 2 or arguments[0] not in ("count", "time"):
+    if len(arguments) != 2 or arguments[0] not in ("count", "time", "guest"):
         sys.exit(__doc__)
     rows = read_lines(arguments[1])
     if not rows:
@@ -137,8 +199,8 @@ def main():
     elif arguments[0] == "count":
         count(rows)
     else:
-        time(rows)
-        ratios(rows)
+        medians(rows, COLUMNS[arguments[0]])
+        ratios(rows, *RATIOS[arguments[0]])
 
 
 if __name__ == "__main__":

@@ -11,20 +11,30 @@
 #   --seconds S   of a measurement, default 1
 #   --dev DEVICE  on this machine, which must have /dev/vhost-blk, and on this
 #                 block device: WHAT IS ON IT IS LOST, so I_KNOW_IT_IS_LOST=DEVICE
-#                 must be in the environment; contenders with a file are left out
+#                 must be in the environment, and nothing may have it open or
+#                 mounted; contenders with a file are left out
 #   --kernel FILE what the host's kernel is, and its options, go there
 #   --short       4k random reads of one queue at depth 1 and 32
+#   --tiny        one load of each kind, the shortest there is: does it run?
 #
-# Contenders: vhost-blk vhost-blk-file vhost-blk-workers vhost-blk-poll uring
-# uring-file vhost-user-native vhost-user-io_uring
+# Loads, one thing changed at a time: 4k random reads and writes of one queue of
+# one device at depth 1 2 4 8 32 128; 128k sequential reads and writes at depth 8; 4k
+# random reads at depth 32 of 2 4 8 queues, and of 4 16 devices.
+#
+# Contenders: vhost-blk vhost-blk-workers vhost-blk-poll vhost-blk-file uring
+# uring-file fio vhost-user-native vhost-user-io_uring vhost-scsi
+# vhost-scsi-workers.  Those with -workers have a worker for each queue and are
+# in the loads of several queues; a file and fio are in those of one queue.
 #
 # In a UML host CPU time is sampled by the tick: a measurement must have many.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/bench/device.sh
+. "$VB_TOP/tools/testing/bench/device.sh"
 
 here=$VB_TOP/tools/testing/bench
-host=uml-7.3-fast rounds=5 seconds=1 short='' inside='' dev='' kernel=''
+host=uml-7.3-fast rounds=5 seconds=1 size='' inside='' dev='' kernel=''
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
@@ -33,20 +43,19 @@ while (($#)); do
 	--seconds) seconds=$2; shift ;;
 	--dev) dev=$2; shift ;;
 	--kernel) kernel=$2; shift ;;
-	--short) short=1 ;;
+	--short | --tiny) size=$1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
 	*) break ;;
 	esac
 	shift
 done
-contenders=(vhost-blk vhost-blk-workers vhost-blk-poll uring vhost-user-native vhost-user-io_uring)
+contenders=(vhost-blk vhost-blk-workers vhost-blk-poll uring fio vhost-user-native
+	vhost-user-io_uring vhost-scsi vhost-scsi-workers)
 [[ -n $dev ]] || contenders+=(vhost-blk-file uring-file)
 (($#)) || set -- "${contenders[@]}"
 if [[ -n $dev ]]; then
-	[[ -b $dev ]] || die "$dev is no block device"
-	[[ ${I_KNOW_IT_IS_LOST:-} == "$dev" ]] ||
-		die "this writes to $dev: set I_KNOW_IT_IS_LOST=$dev if nothing on it is wanted"
+	device_may_be_lost "$dev"
 	[[ -c /dev/vhost-blk ]] || die "no /dev/vhost-blk here: modprobe vhost_blk"
 fi
 if [[ -z $inside ]]; then
@@ -57,35 +66,55 @@ if [[ -z $inside ]]; then
 			cp "$("$VB_VM/uml-build.sh" "$host")/config" "$kernel"
 		fi
 		exec "$VB_VM/uml-run.sh" "$host" --timeout 14400 --env VB_START -- "$0" --inside \
-			--rounds "$rounds" --seconds "$seconds" ${short:+--short} "$@"
+			--rounds "$rounds" --seconds "$seconds" ${size:+"$size"} "$@"
 	fi
-	if [[ -n $kernel ]]; then
-		{ uname -a; cat /proc/cmdline "/boot/config-$(uname -r)"; } >"$kernel"
-	fi
+fi
+if [[ -n $kernel && -n $dev ]]; then
+	{
+		uname -a
+		cat /proc/cmdline
+		cat "/boot/config-$(uname -r)" || echo "no configuration in /boot"
+	} >"$kernel"
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
 # shellcheck source=tools/testing/bench/contenders.sh
 . "$here/contenders.sh"
 
-# Each: OP-AND-BLOCK, queue depth, queues, devices
-loads=()
-for op in "" "--write"; do
-	for depth in 1 2 4 8 32 128; do
-		loads+=("$op --depth $depth")
+case $size in
+--short) loads=("--depth 1" "--depth 32") ;;
+--tiny) loads=("--depth 32 --queues 2" "--depth 4 --devices 2" "--write --depth 4") ;;
+*)
+	loads=()
+	for op in "" "--write "; do
+		for depth in 1 2 4 8 32 128; do
+			loads+=("$op--depth $depth")
+		done
+		loads+=("$op--sequential --block 131072 --depth 8")
 	done
-	loads+=("$op --sequential --block 131072 --depth 8")
-	for queues in 2 4 8; do
-		loads+=("$op --depth 32 --queues $queues")
+	for several in "--queues 2" "--queues 4" "--queues 8" "--devices 4" "--devices 16"; do
+		loads+=("--depth 32 $several")
 	done
-	loads+=("$op --depth 32 --devices 4" "$op --depth 32 --devices 16")
-done
-[[ -z $short ]] || loads=("--depth 1" "--depth 32")
+	;;
+esac
 
-done=0 total=$((rounds * $# * ${#loads[@]})) begin=$SECONDS
+# takes_part CONTENDER LOAD
+takes_part() {
+	case $1 in
+	*-workers) [[ $2 == *--queues* ]] ;;
+	*-file) [[ $2 != *--queues* && $2 != *--devices* && $2 != *--sequential* ]] ;;
+	fio) [[ $2 != *--queues* && $2 != *--devices* ]] ;;
+	esac
+}
+
+done=0 total=0 begin=$SECONDS last=-10
+for load in "${loads[@]}"; do
+	for contender; do
+		! takes_part "$contender" "$load" || total=$((total + rounds))
+	done
+done
 
 # progress WHAT: how far it is, and what is left, about every ten seconds
-last=-10
 progress() {
 	local spent=$((SECONDS - begin))
 	if ((done && SECONDS - last >= 10)); then
@@ -95,46 +124,72 @@ progress() {
 	done=$((done + 1))
 }
 
+# shown COMMAND…: in the first round it is printed first
+shown() {
+	((round)) || echo "\$ $*" >&2
+	"$@"
+}
+
 # run LABEL ARGUMENT…: the load of this turn
 run() {
-	local label=$1 command arguments
-	shift
-	progress "$label $load"
+	local arguments
 	read -ra arguments <<<"$load"
-	command=("$VHOST_BENCH_BIN" --label "$label" --seconds "$seconds" "${arguments[@]}" "$@")
-	((round)) || echo "\$ ${command[*]}" >&2
-	"${command[@]}"
+	shown "$VHOST_BENCH_BIN" --label "$1" --seconds "$seconds" "${arguments[@]}" "${@:2}"
+}
+
+# run_user AIO
+run_user() {
+	bench_storage_daemon "$disk" "$1" "$(value queues 1 "$load")" "$(value devices 1 "$load")"
+	((round)) || echo "\$ ${bench_command[*]}" >&2
+	run "vhost-user-$1" --frontend vhost-user --vmm "$bench_pid" "${bench_sockets[@]}"
+	bench_stop
+}
+
+run_fio() {
+	local order=rand op=read
+	[[ $load != *--sequential* ]] || order=''
+	[[ $load != *--write* ]] || op='write'
+	shown fio --name=limit --filename="$disk" --direct=1 --ioengine=io_uring --time_based \
+		--runtime="${seconds}s" --ramp_time=100ms --norandommap --rw="$order$op" \
+		--bs="$(value block 4096 "$load")" --iodepth="$(value depth 1 "$load")" \
+		--output-format=json | "$here/fio-line.py" fio
 }
 
 # measure CONTENDER
 measure() {
+	progress "$1 $load"
 	case $1 in
 	vhost-blk | uring) run "$1" --frontend "$1" "$disk" ;;
 	vhost-blk-file | uring-file) run "$1" --frontend "${1%-file}" "$file" ;;
 	vhost-blk-workers) run "$1" --workers 64 "$disk" ;;
 	vhost-blk-poll) run "$1" --poll-us 50 "$disk" ;;
-	vhost-user-*)
-		# A server of one device is no contender for several.
-		[[ $load != *--devices* ]] || return 0
-		bench_storage_daemon "$disk" "${1#vhost-user-}" 8
-		((round)) || echo "\$ ${bench_command[*]}" >&2
-		run "$1" --frontend vhost-user --vmm "$bench_pid" "$bench_socket"
-		bench_stop
+	vhost-scsi) run "$1" --frontend vhost-scsi --size "$disk_size" "${bench_wwpns[@]}" ;;
+	vhost-scsi-workers)
+		run "$1" --frontend vhost-scsi --size "$disk_size" --workers 64 "${bench_wwpns[@]}"
 		;;
+	vhost-user-*) run_user "${1#vhost-user-}" ;;
+	fio) run_fio ;;
 	*) die "no such contender: $1" ;;
 	esac
 }
 
 disk=$dev
 if [[ -z $dev ]]; then
-	disk=$(bench_nullb 0 memory_backed=1 size=128)
+	disk=$(bench_nullb memory_backed=1 size=128)
 	dd if=/dev/zero of="$disk" bs=1M count=128 status=none
-	file=$(bench_file "$(bench_nullb 1 memory_backed=1 size=160)" 128)
+	if [[ " $* " == *-file\ * ]]; then
+		file=$(bench_file "$(bench_nullb memory_backed=1 size=160)" 128)
+	fi
+fi
+disk_size=$(blockdev --getsize64 "$disk")
+if [[ " $* " == *" vhost-scsi"* ]]; then
+	trap bench_scsi_remove EXIT
+	bench_scsi_targets "$disk" 16
 fi
 for ((round = 0; round < rounds; round++)); do
 	for load in "${loads[@]}"; do
 		for contender; do
-			measure "$contender"
+			! takes_part "$contender" "$load" || measure "$contender"
 		done
 	done
 done
