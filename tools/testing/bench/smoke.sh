@@ -4,8 +4,10 @@
 #
 # Is the benchmark's load generator to be believed?  In a test host (default
 # uml-7.3) each frontend that it has reads and writes, all data is verified, and what it has
-# counted must add up: the program itself fails if not.  Prints TAP; nothing is
-# judged by time.
+# counted must add up: the program itself fails if not.  Then each part of 'make bench'
+# in its tiniest form, with the contenders that this host has (no vhost-scsi), its table
+# and its plots; and what keeps a benchmark off a disk that is in use.  Prints TAP;
+# nothing is judged by time.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
@@ -16,8 +18,10 @@ set -euo pipefail
 here=$VB_TOP/tools/testing/bench
 if [[ ${1:-} != --inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
-	export VHOST_BENCH_BIN
-	exec "$VB_VM/uml-run.sh" "${1:-uml-7.3}" --timeout 300 -- "$0" --inside
+	VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
+	VHOST_BENCH_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
+	export VHOST_BENCH_BIN VHOST_BENCH_QEMU VHOST_BENCH_GUEST VHOST_BENCH_SHORT=--tiny
+	exec "$VB_VM/uml-run.sh" "${1:-uml-7.3}" --mem 1536M --timeout 600 -- "$0" --inside
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
@@ -48,10 +52,11 @@ refused() {
 	[[ $said == *"$what"* ]]
 }
 
+tmp=$(mktemp -d)
 load=("$VHOST_BENCH_BIN" --size $((2 << 20)) --verify --warm 20 --depth 8)
-disk=$(bench_nullb 0 memory_backed=1 size=8)
-other=$(bench_nullb 1 memory_backed=1 size=8)
-file=$(bench_file "$(bench_nullb 2 memory_backed=1 size=64)" 8)
+disk=$(bench_nullb memory_backed=1 size=8)
+other=$(bench_nullb memory_backed=1 size=8)
+file=$(bench_file "$(bench_nullb memory_backed=1 size=64)" 8)
 
 for frontend in vhost-blk uring; do
 	run=("${load[@]}" --frontend "$frontend")
@@ -65,11 +70,63 @@ for frontend in vhost-blk uring; do
 done
 bench_storage_daemon "$disk" io_uring 2
 user=("${load[@]}" --frontend vhost-user --check "$disk" --requests 300)
-tap_run "vhost-user: 2 queues read" counted 600 "${user[@]}" --queues 2 "$bench_socket"
-tap_run "vhost-user: 2 queues write" counted 600 "${user[@]}" --queues 2 --write "$bench_socket"
+tap_run "vhost-user: 2 queues read" counted 600 "${user[@]}" --queues 2 "${bench_sockets[0]}"
+tap_run "vhost-user: 2 queues write" counted 600 "${user[@]}" --queues 2 --write "${bench_sockets[0]}"
 bench_stop
 tap_run "vhost-blk: no indirect descriptors" counted 300 "${load[@]}" --direct-desc --requests 300 \
 	"$disk"
 tap_run "a device that fails is no figure" refused "a request failed" \
-	"$VHOST_BENCH_BIN" --requests 300 "$(bench_nullb 3 memory_backed=1 size=8 badblocks=+0-8191)"
+	"$VHOST_BENCH_BIN" --requests 300 "$(bench_nullb memory_backed=1 size=8 badblocks=+0-8191)"
+
+# part NAME LINES QUEUES COMMAND…: as bench.sh does it
+# shellcheck disable=SC2317 # called by tap_run
+part() {
+	local name=$1 lines=$2 queues=$3 out
+	shift 3
+	out=$(mktemp -d)
+	"$@" >"$out/json" || return 1
+	"$here/table.py" "$name" "$out/json" || return 1
+	"$here/table.py" --csv "$name" "$out/json" >"$out/csv" || return 1
+	if (($(grep -c '^{"label"' "$out/json") != lines || $(wc -l <"$out/csv") != lines + 1)); then
+		echo "not $lines figures"
+		return 1
+	fi
+	[[ $name == count ]] || "$here/plot.sh" "$out/csv" "$out" "$queues" || return 1
+	[[ $name == count || -s $out/read-iops.svg || -s $out/write-iops.svg ]]
+}
+
+# With fewer rounds there is no spread to be seen.
+tiny=(--inside --rounds 1 --seconds 0.2 --tiny)
+tap_run "count.sh" part count 12 1 "$here/count.sh" --inside vhost-blk
+tap_run "time.sh" part time 15 1 "$here/time.sh" "${tiny[@]}" vhost-blk vhost-blk-workers \
+	vhost-blk-poll uring fio vhost-user-io_uring vhost-blk-file
+tap_run "guest.sh" part guest 1 2 "$here/guest.sh" --inside --rounds 1 --requests 400 --tiny \
+	guest-vhost-blk
+
+# Each of these must not touch it.
+dev=("$here/time.sh" "${tiny[@]}" --dev)
+# shellcheck disable=SC2317 # called by tap_run
+lost() { I_KNOW_IT_IS_LOST=$1 "${dev[@]}" "$1" vhost-blk; }
+mounted=$(findmnt -n -o SOURCE --target "$file")
+tap_run "a device: no word that it may be lost" refused "set I_KNOW_IT_IS_LOST=$disk" \
+	"${dev[@]}" "$disk"
+tap_run "a device: the word for another" refused "set I_KNOW_IT_IS_LOST=$disk" \
+	env I_KNOW_IT_IS_LOST="$other" "${dev[@]}" "$disk"
+tap_run "a device: a file is none" refused "no block device" lost "$file"
+tap_run "a device: mounted" refused "in use" lost "$mounted"
+dmsetup create bench-holder --table "0 8 linear $other 0"
+tap_run "a device: something on top of it" refused "$other" lost "$other"
+dmsetup remove bench-holder
+addpart "$other" 1 0 64
+tap_run "a device: partitions" refused "has partitions" lost "$other"
+delpart "$other" 1
+# As a swap or another kernel's user would: by an exclusive open, and nothing to be seen
+python3 -c 'import os, sys, time
+os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL); print(flush=True); time.sleep(60)' "$other" >"$tmp/up" &
+holder=$!
+until [[ -s $tmp/up ]]; do sleep 0.1; done
+tap_run "a device: open exclusively" refused "is in use" lost "$other"
+kill "$holder"
+wait "$holder" || :
+tap_run "a device: nobody has it" lost "$other"
 tap_end

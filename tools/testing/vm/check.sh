@@ -82,7 +82,7 @@ recipe() {
 	lint) echo "kernel lint tcg : checks/lint.sh" ;;
 	harness) echo "kernel : checks/harness.sh" ;;
 	model) echo "kernel selftest : checks/model.sh" ;;
-	bench) echo "kernel selftest guest : ../bench/smoke.sh" ;;
+	bench) echo "kernel selftest guest qemu bench : ../bench/smoke.sh" ;;
 	kunit) echo "kernel : checks/kunit.sh" ;;
 	module) echo "kernel tcg abi : checks/module.sh" ;;
 	selftest-tcg) echo "kernel tcg abi selftest : checks/selftest.sh tcg" ;;
@@ -109,7 +109,7 @@ for group in "${groups[@]}"; do
 	done
 	case $group in
 	selftest-uml-*) hosts+=("${group#selftest-}") ;;
-	e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
+	bench | e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
 	lint) hosts+=(uml-7.3-smp) ;;
 	harness | model | module | selftest-tcg | qemu-*) ;;
 	*) hosts+=(uml-7.3) ;;
