@@ -52,11 +52,11 @@ bench_stop() {
 	local pid i
 	for pid in "${bench_pids[@]}"; do
 		kill "$pid"
-		for ((i = 0; i < 100; i++)); do
+		for ((i = 0; i < 20; i++)); do
 			[[ -d /proc/$pid && $(<"/proc/$pid/stat") != *") Z "* ]] || break
 			sleep 0.1
 		done
-		if ((i == 100)); then
+		if ((i == 20)); then
 			echo "process $pid does not end: killed" >&2
 			kill -KILL "$pid"
 		fi

@@ -167,16 +167,18 @@ def ratios(rows, keys, ours):
     lines = []
     for load, contenders in series_of(rows).items():
         for label, group in contenders.items():
-            if label == ours or ours not in contenders:
+            # What has a file system in it is compared with its like.
+            file = "-file" if label.endswith("-file") else ""
+            if label == ours + file or ours + file not in contenders:
                 continue
             line = [label] + load_cells(load)
             for key in keys:
-                pairs = [our[key] / their[key] for our, their in zip(contenders[ours], group)
+                pairs = [our[key] / their[key] for our, their in zip(contenders[ours + file], group)
                          if their.get(key)]
                 line += [f"{f(pairs):.2f}" if pairs else "-" for f in (statistics.median, min, max)]
             lines.append(line)
     heads = [cell for key in keys for cell in (key.removesuffix("_ns"), "min", "max")]
-    print_table(f"{ours} / contender, of the same load in the same round",
+    print_table(f"{ours} / contender (or -file / -file), of the same load in the same round",
                 [""] + LOAD_HEAD + heads, lines)
 
 

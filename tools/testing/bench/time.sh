@@ -145,12 +145,18 @@ run_user() {
 	bench_stop
 }
 
+# run_scsi LABEL ARGUMENT…
+run_scsi() {
+	run "$1" --frontend vhost-scsi --size "$disk_size" "${@:2}" \
+		"${bench_wwpns[@]:0:$(value devices 1 "$load")}"
+}
+
 run_fio() {
 	local order=rand op=read
 	[[ $load != *--sequential* ]] || order=''
 	[[ $load != *--write* ]] || op='write'
 	shown fio --name=limit --filename="$disk" --direct=1 --ioengine=io_uring --time_based \
-		--runtime="${seconds}s" --ramp_time=100ms --norandommap --rw="$order$op" \
+		--runtime="$(awk -v s="$seconds" 'BEGIN { printf "%dms", s * 1000 }')" --ramp_time=100ms --norandommap --rw="$order$op" \
 		--bs="$(value block 4096 "$load")" --iodepth="$(value depth 1 "$load")" \
 		--output-format=json | "$here/fio-line.py" fio
 }
@@ -163,10 +169,8 @@ measure() {
 	vhost-blk-file | uring-file) run "$1" --frontend "${1%-file}" "$file" ;;
 	vhost-blk-workers) run "$1" --workers 64 "$disk" ;;
 	vhost-blk-poll) run "$1" --poll-us 50 "$disk" ;;
-	vhost-scsi) run "$1" --frontend vhost-scsi --size "$disk_size" "${bench_wwpns[@]}" ;;
-	vhost-scsi-workers)
-		run "$1" --frontend vhost-scsi --size "$disk_size" --workers 64 "${bench_wwpns[@]}"
-		;;
+	vhost-scsi) run_scsi "$1" ;;
+	vhost-scsi-workers) run_scsi "$1" --workers 64 ;;
 	vhost-user-*) run_user "${1#vhost-user-}" ;;
 	fio) run_fio ;;
 	*) die "no such contender: $1" ;;
