@@ -36,7 +36,7 @@ if [[ ${1:-} != --inside ]]; then
 	-*) usage >&2; exit 2 ;;
 	esac
 	[[ $VHOST_BENCH_SHORT == --short ]] || "$VB_VM/packages.sh" bench
-	exec "$VB_VM/tcg-run.sh" --icount --timeout 3600 \
+	exec "$VB_VM/tcg-run.sh" --icount --mem 3G --timeout 3600 \
 		--load "target_core_mod target_core_iblock vhost_scsi" -- "$0" --inside "$@"
 fi
 shift

@@ -18,7 +18,7 @@ def main():
     done = job[op]
     if job["error"] or not done["total_ios"]:
         sys.exit(f"fio: error {job['error']}, {done['total_ios']} requests")
-    percentile = done["clat_ns"]["percentile"]
+    percentile = done["lat_ns"]["percentile"]
     cpu = (job["usr_cpu"] + job["sys_cpu"]) / 100 * done["runtime"] * 1e6
     print(json.dumps({
         "label": sys.argv[1], "frontend": "fio", "op": op,

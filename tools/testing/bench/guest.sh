@@ -77,8 +77,9 @@ loads="read:1:$((requests / 4)) read:4:$((requests / 2)) read:32:$requests"
 loads+=" write:1:$((requests / 4)) write:32:$requests"
 [[ -z $tiny ]] || loads=${loads%% *}
 
-# Says when each load begins, and how it ended: fields of fio's terse line are its
-# version's, kilobytes, IOPS and milliseconds of reads or of writes, and percentiles.
+# fio says when a load begins and ends, so that its own start, which takes longer than
+# the load under TCG, is not counted.  Then the figures: fields of its terse line are
+# kilobytes, IOPS and milliseconds of reads or of writes, and percentiles.
 cat >"$tmp/script" <<-SCRIPT
 	for load in $loads; do
 		op=\${load%%:*}
@@ -87,10 +88,12 @@ cat >"$tmp/script" <<-SCRIPT
 		depth=\${depth%:*}
 		at=6
 		[ \$op = read ] || at=47
-		echo "begin \$op \$depth"
+		say="sh -c 'echo %s >/proc/\$\$/fd/1'"
 		fio --name=load --filename=/dev/vda --direct=1 --ioengine=io_uring --bs=4k \
 			--size=64m --io_size=\$((n * 4))k --norandommap --rw=rand\$op --iodepth=\$depth \
-			--runtime=$patience --output-format=terse --terse-version=3 >/tmp/out 2>&1
+			--runtime=$patience --lat_percentiles=1 --clat_percentiles=0 \\
+			--exec_prerun="\$(printf "\$say" begin)" --exec_postrun="\$(printf "\$say" end)" \\
+			--output-format=terse --terse-version=3 >/tmp/out 2>&1
 		status=\$?
 		line=\$(sed -n '/^3;/p' /tmp/out)
 		if [ "\$status \$(echo "\$line" | cut -d';' -f5)" != "0 0" ]; then
@@ -99,7 +102,7 @@ cat >"$tmp/script" <<-SCRIPT
 		fi
 		percentiles=\$(echo "\$line" | cut -d';' -f\$((at + 12))-\$((at + 31)) | tr ';' '\n' |
 			sed -n 's/^\(50\.0\|99\.0\|99\.90\)0*%=//p' | tr '\n' ' ')
-		echo "end \$op \$depth \$(echo "\$line" | cut -d';' -f\$at,\$((at + 2)),\$((at + 3)) |
+		echo "figures \$op \$depth \$(echo "\$line" | cut -d';' -f\$at,\$((at + 2)),\$((at + 3)) |
 			tr ';' ' ') \$percentiles"
 	done
 SCRIPT
@@ -109,10 +112,10 @@ cpu_ticks() {
 	local pid stat comm vcpu=0 rest=0
 	pid=$(pidof -s qemu-system-x86_64) || { echo "0 0"; return; }
 	for stat in "/proc/$pid"/task/*/stat; do
-		[[ -r $stat ]] || continue
-		comm=$(<"${stat%/stat}/comm")
+		# A thread may end meanwhile.
+		comm=$(cat "${stat%/stat}/comm" 2>/dev/null) || continue
 		# Behind the name, which may have spaces: the 12th and 13th word
-		read -ra words < <(sed 's/.*) //' "$stat")
+		read -ra words < <(sed 's/.*) //' "$stat" 2>/dev/null) || continue
 		if [[ $comm == *"/TCG" || $comm == *"/KVM" ]]; then
 			vcpu=$((vcpu + words[11] + words[12]))
 		else
@@ -124,14 +127,15 @@ cpu_ticks() {
 
 # figures LABEL: what the guest prints on stdin, as JSON
 figures() {
-	local word op depth kb iops ms p50 p99 p999 before after n vcpu rest
+	local word op depth kb iops ms p50 p99 p999 before=() after=() n vcpu rest
 	while read -r word op depth kb iops ms p50 p99 p999; do
 		case $word in
 		begin) read -ra before < <(cpu_ticks) ;;
-		end)
-			read -ra after < <(cpu_ticks)
+		end) read -ra after < <(cpu_ticks) ;;
+		figures)
 			n=$((kb / 4))
 			((n)) || die "$1: nothing completed within $patience s ($op, depth $depth, $ms ms)"
+			((${#before[@]} && ${#after[@]})) || die "$1: fio has not said when it began and ended"
 			vcpu=$((after[0] - before[0]))
 			rest=$((after[1] - before[1]))
 			((vcpu > 0)) || die "$1: no thread of QEMU that is a vCPU"
@@ -140,6 +144,7 @@ figures() {
 			printf '"p50_us":%s,"p99_us":%s,"p999_us":%s,' "$p50" "$p99" "$p999"
 			printf '"vcpu_cpu_ns":%d,"host_cpu_ns":%d,"all_cpu_ns":%d}\n' \
 				$((vcpu * tick / n)) $((rest * tick / n)) $(((vcpu + rest) * tick / n))
+			before=() after=()
 			;;
 		*) echo "guest: $word $op $depth $kb $iops $ms $p50 $p99 $p999" >&2 ;;
 		esac

@@ -158,7 +158,7 @@ run_fio() {
 	shown fio --name=limit --filename="$disk" --direct=1 --ioengine=io_uring --time_based \
 		--runtime="$(awk -v s="$seconds" 'BEGIN { printf "%dms", s * 1000 }')" --ramp_time=100ms --norandommap --rw="$order$op" \
 		--bs="$(value block 4096 "$load")" --iodepth="$(value depth 1 "$load")" \
-		--output-format=json | "$here/fio-line.py" fio
+		--lat_percentiles=1 --clat_percentiles=0 --output-format=json | "$here/fio-line.py" fio
 }
 
 # measure CONTENDER
