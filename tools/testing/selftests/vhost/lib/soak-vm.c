@@ -43,12 +43,24 @@ static const char *take_landed(struct soak_load *l)
 	return why;
 }
 
+static const char *set_polling(struct soak_load *l)
+{
+	struct vhost_vring_state s;
+	long ret = 0;
+
+	for (s.index = 0; !ret && s.index < l->g.nrings; s.index++) {
+		s.num = rng_below(&l->rng, 2) ? rng_below(&l->rng, 500) : 0;
+		ret = guest_ioctl(&l->g, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s);
+	}
+	return ret ? say_ret(l, "SET_VRING_BUSYLOOP_TIMEOUT", ret) : NULL;
+}
+
 static const char *start(struct soak_load *l)
 {
 	const char *why = guest_boot(&l->g);
 
 	/* What was available all the time may have no kick of its own. */
-	return why ? soak_say(l->vm, "%s", why) : NULL;
+	return why ? soak_say(l->vm, "%s", why) : set_polling(l);
 }
 
 static const char *act_stop(struct soak_load *l)
