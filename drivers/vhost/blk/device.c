@@ -133,6 +133,21 @@ static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 	vhost_blk_resize_look(blk);
 }
 
+/* Flushes go to the new one from here on, so the old one has its last. */
+static long replace_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
+{
+	long ret = vhost_blk_pause(blk);
+
+	if (ret)
+		return ret;
+	if (vhost_blk_running(blk) && !blk->disk->ro)
+		ret = blk->disk->ops->flush(blk->disk);
+	if (!ret)
+		swap_disk(blk, new);
+	vhost_blk_resume(blk);
+	return ret;
+}
+
 static long set_backend(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_blk_backend arg;
@@ -158,19 +173,9 @@ static long set_backend(struct vhost_blk *blk, void __user *argp)
 		}
 	}
 
-	ret = vhost_blk_pause(blk);
+	ret = replace_disk(blk, disk);
 	if (ret)
-		goto close_disk;
-	/* Flushes go to the new one from here on. */
-	if (vhost_blk_running(blk) && !blk->disk->ro)
-		ret = blk->disk->ops->flush(blk->disk);
-	if (!ret)
-		swap_disk(blk, disk);
-	vhost_blk_resume(blk);
-	if (!ret)
-		return 0;
-close_disk:
-	vhost_blk_disk_close(disk);
+		vhost_blk_disk_close(disk);
 	return ret;
 }
 
