@@ -182,6 +182,24 @@ static int config(struct _test_data_ioctl *self, unsigned long cmd, uint32_t off
 	return IOCTL(cmd, &arg);
 }
 
+/* The window can be read, what it is about can't. */
+static int config_at_the_end(struct _test_data_ioctl *self, unsigned long cmd, uint32_t off,
+			     uint32_t len)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	uint8_t *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vhost_vdpa_config *c = (void *)(p + page - sizeof(*c));
+	int ret;
+
+	if (p == MAP_FAILED || munmap(p + page, page))
+		abort();
+	*c = (struct vhost_vdpa_config) { .off = off, .len = len };
+	ret = IOCTL(cmd, c);
+	munmap(p, page);
+	return ret;
+}
+
 TEST_F(ioctl, config_window)
 {
 	static const struct {
@@ -206,6 +224,9 @@ TEST_F(ioctl, config_window)
 	EXPECT_EQ(EINVAL, config(self, VHOST_BLK_SET_CONFIG, 0, 8));
 	EXPECT_EQ(EINVAL, config(self, VHOST_BLK_SET_CONFIG, 32, 2));
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_BLK_SET_CONFIG, BAD_PTR));
+	EXPECT_EQ(EFAULT, config_at_the_end(self, VHOST_BLK_GET_CONFIG, 0, 8));
+	EXPECT_EQ(EFAULT, config_at_the_end(self, VHOST_BLK_SET_CONFIG,
+					    offsetof(struct virtio_blk_config, wce), 1));
 }
 
 TEST_F(ioctl, config_call)
