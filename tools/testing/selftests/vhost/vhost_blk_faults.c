@@ -12,6 +12,7 @@
 
 #include "dm.h"
 #include "scsi.h"
+#include "ranges.h"
 #include "suite-faults.h"
 #include "traffic.h"
 
@@ -250,6 +251,23 @@ TEST_F_TIMEOUT(faults, medium_error, 60)
 	scsi_close(&s);
 }
 
+static const char *zeroes_end(struct ring *r, uint64_t sector, uint32_t sectors, uint8_t status)
+{
+	const struct range range = { .sector = sector, .sectors = sectors };
+	struct request *q = ranges_new(r->guest, VIRTIO_BLK_T_WRITE_ZEROES, sizeof(range));
+	const char *why;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	ranges_arm(q, &range);
+	why = request_run(r, q, 60000);
+	if (!why && request_status(q) != status)
+		why = guest_say(r->guest, "zeroes: status %u, must be %u", request_status(q),
+				status);
+	request_free(q);
+	return why;
+}
+
 /* A file of holes on a file system without room: what is there can be read and rewritten. */
 TEST_F(faults, no_space)
 {
@@ -262,7 +280,7 @@ TEST_F(faults, no_space)
 	ASSERT_NE(NULL, mkdtemp(dir));
 	ASSERT_EQ(0, mount("vhost-test", dir, "tmpfs", 0, "size=1m"));
 	ASSERT_WELL(backend_open_as(&self->b, &disk));
-	BOOT(.queues = 2);
+	BOOT(.queues = 2, .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
 	ENDS(T_OUT, 0, 8, S_OK);
 	/* until it is full, which is after a MiB at most */
 	for (sector = 8; sector < 4096; sector += 64) {
@@ -273,6 +291,8 @@ TEST_F(faults, no_space)
 	ASSERT_LT(0, last);
 	ASSERT_LT(sector, 4096);
 	ENDS(T_OUT, 8192, 8, S_IOERR);
+	/* which tmpfs has no way to allocate but by writing them */
+	ASSERT_WELL(zeroes_end(&self->g.ring[0], 8192, 64, S_IOERR));
 	ENDS(T_OUT, 0, 8, S_OK);
 	ENDS(T_IN, 8192, 8, S_OK);
 	ENDS(T_FLUSH, 0, 0, S_OK);
