@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "dirty.h"
 #include "inject.h"
 #include "suite-disk.h"
 #include "ranges.h"
@@ -328,39 +329,68 @@ TEST_F_TIMEOUT(faults, worker, 300)
 	guest_destroy(&self->g);
 }
 
-/*
- * Reads, writes and flushes go on where the worker gets no memory at all: they
- * may be what memory is waiting for.
- */
-TEST_F_TIMEOUT(disk, no_memory, 120)
+/* The worker gets no memory at all. */
+static const char *go_without_memory(struct guest *g, pid_t worker, struct rng *rng)
 {
 	static const struct batch_opts opts[] = {
 		{ .direct_only = true, .max_sectors = 96, .per_queue = 6 },
 		{ .max_sectors = 256, .max_segs = 40, .per_queue = 6 },
 	};
-	const char *why = model_wanted() ? "the model device is in no kernel" : faults_open();
+	const char *why = NULL;
 	unsigned int i;
-	pid_t worker;
 
-	if (why)
-		SKIP(return, "%s", why);
-	BOOT(.queues = 2);
-	worker = worker_tid();
-	if (!worker)
-		SKIP(return, "the worker is no thread of the owner");
 	fault_mark(worker, true);
 	fault_often(FAULT_SLAB, 100, true);
 	fault_often(FAULT_PAGE, 100, true);
 	for (i = 0; !why && i < scaled(20, 8); i++) {
-		why = batch_round(&self->g, &opts[i % 2], &self->rng);
+		why = batch_round(g, &opts[i % 2], rng);
 		if (!why)
-			why = request_simple(&self->g.ring[0], VIRTIO_BLK_T_FLUSH, 0, 0,
+			why = request_simple(&g->ring[0], VIRTIO_BLK_T_FLUSH, 0, 0,
 					     VIRTIO_BLK_S_OK);
 	}
 	faults_close();
-	ASSERT_EQ(NULL, why)
-		TH_LOG("round %u: %s", i, why);
-	ASSERT_WELL(guest_prove(&self->g));
+	return why ? why : guest_prove(g);
+}
+
+/*
+ * Reads, writes and flushes go on without memory: they may be what memory is
+ * waiting for.
+ */
+TEST_F_TIMEOUT(disk, no_memory, 120)
+{
+	const char *why = model_wanted() ? "the model device is in no kernel" : faults_open();
+
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 2);
+	if (!worker_tid())
+		SKIP(return, "the worker is no thread of the owner");
+	ASSERT_WELL(go_without_memory(&self->g, worker_tid(), &self->rng));
+}
+
+/* While what they may write is recorded, too: one after the other, if need be. */
+TEST_F_TIMEOUT(disk, no_memory_logged, 120)
+{
+	const char *why = model_wanted() ? "the model device is in no kernel" : faults_open();
+	struct guest_opts opts = {
+		.backend = &self->b, .queues = 2, .features_on = BIT64(VHOST_F_LOG_ALL),
+	};
+	struct dirty d;
+
+	if (why)
+		SKIP(return, "%s", why);
+	guest_init(&self->g, &opts);
+	dirty_attach(&self->g, &d);
+	ASSERT_WELL(guest_boot_to(&self->g, STAGE_MEMORY));
+	ASSERT_EQ(0, dirty_set_base(&self->g));
+	ASSERT_WELL(guest_boot(&self->g));
+	if (!worker_tid())
+		SKIP(return, "the worker is no thread of the owner");
+	/* the log itself is there */
+	memset(d.bits, 0, d.len);
+	ASSERT_WELL(go_without_memory(&self->g, worker_tid(), &self->rng));
+	ASSERT_LT(1, dirty_count(&self->g));
+	dirty_free(&self->g);
 }
 
 /* Every request has one answer, good or IOERR. */
