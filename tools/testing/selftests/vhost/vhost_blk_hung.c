@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -218,6 +219,54 @@ TEST_F_TIMEOUT(hung, close, 90)
 	ASSERT_TRUE(vmm_said(&v, SOON));
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	ASSERT_FALSE(in_use(self->fd));
+	vmm_forget(&v);
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
+/* Its last reference is in a pair of sockets that nobody else has. */
+static void leave_to_the_kernel(struct guest *g)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))] = "";
+	struct iovec iov = { .iov_base = control, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int pair[2], fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		_exit(1);
+	fds[0] = pair[1];
+	fds[1] = g->fd;
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(cmsg), fds, sizeof(fds));
+	if (sendmsg(pair[0], &msg, 0) != 1)
+		_exit(1);
+	close(g->opts.backend->fd);
+	close(g->fd);
+	close(pair[1]);
+	/* the end of this one has them looked for */
+	close(pair[0]);
+}
+
+/* A thread of the kernel closes it, which has other things to do: it doesn't wait. */
+TEST_F_TIMEOUT(hung, collected, 90)
+{
+	struct vmm v;
+
+	self->opts.then = leave_to_the_kernel;
+	ASSERT_WELL(vmm_start(&v, &self->opts));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(vmm_load(&v));
+	usleep(500000);
+	ASSERT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_WELL(vmm_kill(&v, SOON));
 	vmm_forget(&v);
 	ASSERT_WELL(prove(&self->h.disk));
 }
