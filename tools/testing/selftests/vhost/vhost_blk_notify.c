@@ -4,7 +4,9 @@
  * is not sent; by flags and by EVENT_IDX, in both directions, counted.
  */
 #include <pthread.h>
+#include <sys/mman.h>
 
+#include "hang.h"
 #include "suite.h"
 #include "traffic.h"
 
@@ -232,6 +234,69 @@ TEST(notify_on_empty)
 	guest_destroy(&g);
 	backend_close(&b);
 	ASSERT_WELL(why);
+}
+
+FIXTURE(meanwhile) {
+	struct hang h;
+	struct backend b;
+	struct guest g;
+};
+
+FIXTURE_SETUP(meanwhile)
+{
+	const char *why = NULL;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		why = "the model device looks at a ring when it is told to";
+	if (!why)
+		why = backend_open(&self->b, BACKEND_BDEV, true);
+	if (!why)
+		why = hang_open(&self->h, true);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(meanwhile)
+{
+	guest_destroy(&self->g);
+	hang_close(&self->h);
+	backend_close(&self->b);
+}
+
+/*
+ * A chain that is made available while the device asks to be notified again needs
+ * no notification.  The page in which it asks is one of a file system that is
+ * frozen: there it waits.
+ */
+TEST_F_TIMEOUT(meanwhile, made_available, 60)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	struct request *q;
+	struct ring *r;
+
+	guest_init(&self->g, &opts);
+	r = &self->g.ring[0];
+	ASSERT_EQ((void *)r->used, mmap(r->used, 4096, PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_FIXED, self->h.disk.fd, 0));
+	ring_reset(r, 0);
+	ASSERT_WELL(guest_boot(&self->g));
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_RING_F_EVENT_IDX));
+	q = request_new(&self->g, VIRTIO_BLK_T_IN, 0, 4096);
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	guest_snapshot(&self->g);
+	ASSERT_WELL(hang_on(&self->h));
+	ring_kick_now(r);
+	/* time to get there */
+	usleep(200000);
+	ASSERT_EQ(0, ring_add(r, q));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_WELL(ring_wait(r, 1, 10000));
+	ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
+	request_free(q);
 }
 
 TEST_HARNESS_MAIN
