@@ -7,6 +7,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <linux/io_uring.h>
+#include <unistd.h>
 
 #include "dirty.h"
 #include "mix.h"
@@ -87,6 +91,69 @@ TEST_F_TIMEOUT(disk, many, 120)
 		ASSERT_WELL(request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK));
 		request_free(q);
 	}
+}
+
+/*
+ * What an io_uring has for its entries: pages that are one piece for the kernel, as
+ * huge pages are, and that need no set-up.  NULL: there are none here.
+ */
+static uint8_t *map_piece(size_t len, int *fd)
+{
+	struct io_uring_params params = {};
+	struct iovec iov = { .iov_len = 4096 };
+	int probe[2];
+
+	*fd = syscall(SYS_io_uring_setup, len / sizeof(struct io_uring_sqe), &params);
+	if (*fd < 0)
+		return NULL;
+	iov.iov_base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, IORING_OFF_SQES);
+	/* older kernels let nobody do I/O with it */
+	if (iov.iov_base != MAP_FAILED && !pipe(probe)) {
+		if (vmsplice(probe[1], &iov, 1, SPLICE_F_NONBLOCK) != 4096)
+			iov.iov_base = MAP_FAILED;
+		close(probe[0]);
+		close(probe[1]);
+	}
+	if (iov.iov_base != MAP_FAILED)
+		return iov.iov_base;
+	close(*fd);
+	return NULL;
+}
+
+/* Pages that belong together, from one of them or into one of them */
+TEST_F_TIMEOUT(disk, one_piece, 60)
+{
+	static const uint32_t begins[] = { 0, 4096 - 512, 3 * 4096 + 512 };
+	struct guest_opts opts = { .backend = &self->b, .mem = MEM };
+	const size_t len = 256 << 10;
+	struct guest *g = &self->g;
+	unsigned int i;
+	int fd;
+	uint8_t *piece = map_piece(len, &fd);
+
+	if (!piece)
+		SKIP(return, "there are no pages of an io_uring that take I/O");
+	guest_init(g, &opts);
+	g->region[g->nregions++] = (struct region) { FIRST_GPA, len, piece };
+	ASSERT_WELL(guest_boot(g));
+	for (i = 0; i < 2 * ARRAY_SIZE(begins); i++) {
+		uint32_t type = i & 1 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT;
+		uint64_t data = FIRST_GPA + begins[i / 2];
+		struct request *q = request_new(g, type, i * 256, 100 * 1024);
+
+		request_cut_usual(q);
+		request_place(q, PLACE_ALIGNED, NULL);
+		/* behind the header, or before the status */
+		q->seg[1].gpa = data;
+		request_arm(q, i);
+		ASSERT_WELL(request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK));
+		request_free(q);
+	}
+	guest_close(g);
+	/* its neighbours are no guard pages */
+	g->nregions--;
+	munmap(piece, len);
+	close(fd);
 }
 
 /* Into the hole behind a region: nobody can be told of it, and nothing is written. */
