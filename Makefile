@@ -28,7 +28,7 @@ FLUSHES ?= 0
 CRASH_HOST ?= uml-7.3-fast
 OUT := build/$(KVER)
 
-.PHONY: modules help demo check lint kunit selftest bench bench-quick profile migrate memory \
+.PHONY: modules help demo check lint kunit selftest bench bench-quick profile migrate memory swap \
 	fuzz soak inject kills coverage crash install uninstall dkms clean distclean-cache
 
 modules:
@@ -59,6 +59,7 @@ help:
 	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
 	@echo '  make memory     guests behind an IOMMU, and whose memory comes and goes'
+	@echo '  make swap       a guest that swaps on vhost-blk, on a host without free memory'
 	@echo '  make inject     every point of failure of every ioctl in turn'
 	@echo '  make kills      VMMs killed at any moment, KILLS=500'
 	@echo '  make coverage   lines of the driver that the tests run, and why the rest are not'
@@ -110,6 +111,9 @@ crash:
 
 memory:
 	$(VM)/memory.sh uml-7.3
+
+swap:
+	$(VM)/swap.sh uml-7.3
 
 kills:
 	$(VM)/kills.sh --kills $(KILLS)

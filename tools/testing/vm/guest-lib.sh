@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# For the tests in Python: their options, QEMU, the guest, and in it the program
-# that keeps account (ledger.c).  Needs lib.sh.
+# For the tests in Python: their options, QEMU, the guest, and in it the programs
+# that keep account of disks (ledger.c) and of memory (hog.c).  Needs lib.sh.
 
 # guest_options "NAME…" "$@": HOST, and the options, those of the names with a
 # value, which is in the variable of that name too.
@@ -28,26 +28,29 @@ guest_options() {
 	done
 }
 
-# guest_test PROGRAM OPTION…: the Python program, in a test host that is booted
-# with these options of uml-run.sh.
+# guest_test PROGRAM DISKS OPTION…: the Python program, in a test host that is
+# booted with these options of uml-run.sh.  The function DISKS makes disks there.
 guest_test() {
-	local program=$1 disks
-	shift
+	local program=$1 make_disks=$2 disks
+	shift 2
 	if ((!inside)); then
 		guest_prepare
 		exec "$VB_VM/uml-run.sh" "$host" "$@" -- "$0" --inside "${options[@]}"
 	fi
 	disks=$(mktemp -d)
-	make_test_disks "$disks"
+	"$make_disks" "$disks"
 	exec /usr/bin/python3 -B "$VB_VM/$program" "${options[@]}" "$disks"
 }
 
-# The ledger, static, for the host; and for the guest as a second archive behind
+# The programs, static, for the host; and for the guest as a second archive behind
 # the first, which the kernel unpacks as well.
-build_ledger() {
+build_programs() {
+	local name
 	mkdir -p "$1/root/bin" "$1/out"
-	gcc -O2 -Wall -Wextra -Werror -static -pthread -s -o "$1/out/ledger" "$VB_VM/ledger.c"
-	cp "$1/out/ledger" "$1/root/bin/"
+	for name in ledger hog; do
+		gcc -O2 -Wall -Wextra -Werror -static -pthread -s -o "$1/out/$name" "$VB_VM/$name.c"
+		cp "$1/out/$name" "$1/root/bin/"
+	done
 	{
 		cat "$VHOST_E2E_GUEST/initrd"
 		(cd "$1/root" && find . | cpio --quiet -o -H newc | gzip -1)
@@ -62,17 +65,18 @@ guest_prepare() {
 	VHOST_E2E_OTHER=''
 	[[ -z ${other:-} ]] || VHOST_E2E_OTHER=$("$VB_TOP/qemu/build.sh" "$other" | tail -n 1)
 	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
-	entry=$VB_CACHE/guest/ledger-$(cache_key "$VB_VM/ledger.c" "$VB_VM/guest-lib.sh" \
+	entry=$VB_CACHE/guest/ledger-$(cache_key "$VB_VM"/{ledger,hog}.c "$VB_VM/guest-lib.sh" \
 		"$(basename "$(realpath "$VHOST_E2E_GUEST")")")
 	if [[ ! -e $entry ]]; then
 		work=$(scratch_dir)
-		build_ledger "$work"
+		build_programs "$work"
 		publish "$work/out" "$entry"
 		rm -rf "$work"
 		keep_newest 3 "$VB_CACHE/guest/ledger-"*
 	fi
 	export VHOST_E2E_QEMU VHOST_E2E_OTHER VHOST_E2E_GUEST
 	export VHOST_E2E_INITRD=$entry/initrd VHOST_E2E_LEDGER=$entry/ledger
+	export VHOST_E2E_HOG=$entry/hog
 }
 
 # make_test_disks DIR: in the test host, a file system on memory with three

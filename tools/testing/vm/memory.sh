@@ -15,4 +15,4 @@ set -euo pipefail
 . "$VB_VM/guest-lib.sh"
 
 guest_options "only" "$@"
-guest_test memory.py --mem 3G --timeout 900
+guest_test memory.py make_test_disks --mem 3G --timeout 900

@@ -17,4 +17,4 @@ set -euo pipefail
 
 loops=1
 guest_options "loops other" "$@"
-guest_test migrate.py --mem 2G --timeout $((900 + loops * 60))
+guest_test migrate.py make_test_disks --mem 2G --timeout $((900 + loops * 60))

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hog MIB ROUNDS [MICROSECONDS]
+ *	Use so much memory, more of it than there is: so often, every page is
+ *	looked at and written anew, in an order of no use to read-ahead.  All of
+ *	a page must be what was written to it last, so one that swapping lost,
+ *	mixed up or left old is found.  ROUNDS 0: until SIGTERM.  A pause of so
+ *	many MICROSECONDS follows each 16 pages.
+ *
+ * A line is printed once all of the memory has been written, and one for each
+ * round.  Exit 0: every page was right, in whole rounds.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE	4096
+#define WORDS	(PAGE / sizeof(uint64_t))
+/* Odd, so that its multiples modulo a power of two are all numbers. */
+#define STEP	0x9e3779b1u
+
+static atomic_bool stop;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	stop = true;
+}
+
+/* What word number @word of a page holds after @round; never 0 */
+static uint64_t content(unsigned int page, unsigned int round, unsigned int word)
+{
+	return ((uint64_t)page << 32 | round << 10 | word) * 0x9e3779b97f4a7c15u + 1;
+}
+
+static void fill(uint64_t *words, unsigned int page, unsigned int round)
+{
+	for (unsigned int i = 0; i < WORDS; i++)
+		words[i] = content(page, round, i);
+}
+
+static int check(const uint64_t *words, unsigned int page, unsigned int round)
+{
+	for (unsigned int i = 0; i < WORDS; i++) {
+		if (words[i] != content(page, round, i)) {
+			printf("hog: page %u, round %u, word %u: %016llx, not %016llx\n", page,
+			       round, i, (unsigned long long)words[i],
+			       (unsigned long long)content(page, round, i));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Every page once, after @round - 1 */
+static int go_round(uint64_t *memory, unsigned int pages, unsigned int mask, unsigned int round,
+		    unsigned int pause)
+{
+	unsigned int i, done = 0;
+
+	for (i = 0; i <= mask && !stop; i++) {
+		unsigned int page = (i * STEP + round) & mask;
+		uint64_t *words = memory + page * WORDS;
+
+		if (page >= pages)
+			continue;
+		if (round && check(words, page, round - 1))
+			return -1;
+		fill(words, page, round);
+		if (pause && !(++done & 15))
+			usleep(pause);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int pages, mask = 1, round, rounds, pause;
+	uint64_t *memory;
+
+	if (argc < 3 || argc > 4 || atoi(argv[1]) < 1) {
+		fprintf(stderr, "usage: hog MIB ROUNDS [MICROSECONDS]\n");
+		return 2;
+	}
+	pages = atoi(argv[1]) * (1024 * 1024 / PAGE);
+	rounds = atoi(argv[2]);
+	pause = argc > 3 ? atoi(argv[3]) : 0;
+	while (mask < pages - 1)
+		mask = mask << 1 | 1;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	memory = mmap(NULL, (size_t)pages * PAGE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED) {
+		perror("hog: mmap");
+		return 1;
+	}
+	signal(SIGTERM, on_term);
+	for (round = 0; (!rounds || round <= rounds) && !stop; round++) {
+		if (go_round(memory, pages, mask, round, pause))
+			return 1;
+		if (!stop)
+			printf("hog: %u pages, round %u\n", pages, round);
+	}
+	return rounds && stop;
+}

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest that swaps while the test host has no free memory; see swap.sh."""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+from vm import Failure, Machine, Tap
+
+DISKS = {"vda": "block", "vdb": "direct", "vdc": "buffered"}
+
+SCRIPT = r"""
+echo 600 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
+for disk in vda vdb vdc; do
+	mkswap /dev/$disk >/dev/null && swapon /dev/$disk || exit
+done
+exec </dev/ttyS1
+echo ready
+read -r go
+# One disk after the other is filled: so much that the last is, too, by half.
+hog $(awk '$1 == "MemAvailable:" { print int($2 / 1024) + 100 }' /proc/meminfo) ROUNDS || exit
+grep pswp /proc/vmstat
+for disk in vda vdb vdc; do
+	awk -v disk=$disk '{ print disk, "reads", $1, "writes", $5 }' /sys/block/$disk/stat
+done
+grep -E 'oom_kill ' /proc/vmstat
+echo done
+"""
+
+
+def numbers(path):
+    """Names and numbers of a file of /proc."""
+    with open(path, encoding="ascii") as file:
+        return {name.rstrip(":"): int(number)
+                for name, number in re.findall(r"^(\S+) +(\d+)", file.read(), re.M)}
+
+
+def min_watermark():
+    """KiB below which only those may allocate who free memory."""
+    with open("/proc/zoneinfo", encoding="ascii") as file:
+        return sum(int(pages) for pages in re.findall(r"^ +min +(\d+)", file.read(), re.M)) * 4
+
+
+class Pressure:
+    """Programs that use all the memory of the host, and more."""
+
+    BEYOND = 96		# MiB of it that have to be swapped out, whatever is
+    # Of one of them.  For UML each page is a mapping, of which a process can have
+    # 65530.
+    MOST = 128
+
+    def __init__(self):
+        self.before = self.after = None
+        self.lowest = sys.maxsize
+        self.hogs = []
+        self.watch = threading.Thread(target=self.look, daemon=True)
+        self.over = threading.Event()
+
+    def look(self):
+        while not self.over.wait(0.2):
+            self.lowest = min(self.lowest, numbers("/proc/meminfo")["MemFree"])
+
+    def begin(self):
+        self.before = numbers("/proc/vmstat")
+        total = numbers("/proc/meminfo")["MemAvailable"] // 1024 + self.BEYOND
+        for left in range(total, 0, -self.MOST):
+            self.hogs.append(subprocess.Popen(
+                ["nice", "-n", "10", os.environ["VHOST_E2E_HOG"], str(min(left, self.MOST)),
+                 "0", "20000"], stdout=subprocess.PIPE, encoding="ascii"))
+        self.watch.start()
+        for hog in self.hogs:
+            if not re.search("round 0", hog.stdout.readline()):
+                raise Failure(f"one ended with {hog.wait()}")
+        return f"{total} MiB in {len(self.hogs)} processes"
+
+    def end(self):
+        """They had their memory all the time, and the host none."""
+        self.after = numbers("/proc/vmstat")
+        self.over.set()
+        for hog in self.hogs:
+            if hog.poll() is None:
+                hog.terminate()
+            if hog.wait(120):
+                raise Failure(f"one ended with {hog.returncode}: {hog.stdout.read()}")
+
+    def count(self, prefix):
+        return sum(self.after[name] - self.before[name]
+                   for name in self.after if name.startswith(prefix))
+
+    def proof(self):
+        """The host had to reclaim, those who wanted memory themselves too."""
+        counts = {name: self.count(name) for name in (
+            "pswpout", "pswpin", "allocstall", "pgscan_direct", "pgscan_kswapd", "oom_kill")}
+        text = (f"{self.lowest} KiB free at the least, min watermark {min_watermark()} KiB; " +
+                ", ".join(f"{name} {number}" for name, number in counts.items()))
+        if counts.pop("oom_kill") or min(counts.values()) < 50:
+            raise Failure(text)
+        if self.lowest > 2 * min_watermark():
+            raise Failure(text)
+        return text
+
+
+class SwappingGuest:
+    """Its memory is the host's to swap."""
+
+    def __init__(self, directory, rounds):
+        devices = [word for name in DISKS.values() for word in
+                   ("-device", f"vhost-blk-pci,path={directory}/{name},num-queues=2" +
+                    {"direct": ",direct=on", "buffered": ",direct=off"}.get(name, ""))]
+        script = SCRIPT.replace("ROUNDS", str(rounds))
+        self.machine = Machine(f"{directory}/guest", script, devices, memory="128M")
+        self.vm = None
+        self.said = []
+
+    def boot(self):
+        self.vm = self.machine.start()
+        # Should anybody have to go, then not this one.
+        with open(f"/proc/{self.vm.process.pid}/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("-1000")
+        line = self.vm.serial.read()
+        if line != "ready":
+            raise Failure(f"the guest says: {line}")
+
+    def swap(self):
+        """All that the program in it wrote is there, as often as it looks."""
+        begin = time.monotonic()
+        self.vm.serial.write("go")
+        while True:
+            line = self.vm.serial.read(900)
+            if line is None:
+                raise Failure("the guest has gone: " + self.vm.errors() +
+                              "\n".join(self.machine.klog().splitlines()[-30:]))
+            self.said.append(line)
+            print(f"swap: {time.monotonic() - begin:.0f} s: {line}", file=sys.stderr, flush=True)
+            if line == "done" or line.startswith("guest-run:"):
+                break
+        if line != "done":
+            raise Failure("\n".join(self.said))
+        self.machine.finish(self.vm)
+
+    def proof(self):
+        """It did swap, on each of the disks."""
+        text = " ".join(self.said)
+        used = dict(re.findall(r"(vd.) (reads \d+ writes \d+)", text))
+        for disk in DISKS:
+            if min(int(number) for number in re.findall(r"\d+", used.get(disk, "0"))) < 200:
+                raise Failure(f"{disk}: {text}")
+        if not re.search("oom_kill 0", text):
+            raise Failure(text)
+        return "; ".join(f"{DISKS[disk]}: {used[disk]}" for disk in DISKS) + \
+            "; " + " ".join(re.findall(r"pswp\w+ \d+", text))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("directory")
+    options = parser.parse_args()
+    tap = Tap()
+    guest = SwappingGuest(options.directory, options.rounds)
+    pressure = Pressure()
+    tap.check("a guest starts, its disks are for swapping", guest.boot)
+    tap.check("the host's memory is used up", pressure.begin)
+    tap.check(f"the guest finds what it has written, {options.rounds} times", guest.swap)
+    tap.check("what used the host's memory finds its own too", pressure.end)
+    tap.check("the host had none", pressure.proof)
+    tap.check("the guest did swap on each disk", guest.proof)
+    tap.check("the guest's kernel log is clean", guest.machine.check_klog)
+    tap.end()
+
+
+main()
