@@ -52,8 +52,10 @@ boot() {
 	cp "$host"/gcov/*.gcno "$counts/$name"
 	note "the tests, with $append"
 	"$VB_VM/uml-run.sh" uml-7.3 --timeout 2700 --out "$counts/$name" --append "$append" -- \
-		"$VB_VM/coverage.sh" --inside "$counts/$name" "$@" \
-		>"$counts/$name/tap" || status=$?
+		"$VB_VM/coverage.sh" --inside "$counts/$name" "$@" |
+		tee "$counts/$name/tap" | while IFS= read -r line; do
+			[[ $line != "# suite "*" took "* ]] || note "${line#\# }"
+		done || status=$?
 	grep '^not ok' "$counts/$name/tap" >&2 || note "$(tail -n 1 "$counts/$name/tap")"
 	((status == 0)) || die "the tests failed (status $status): no coverage without them"
 }
