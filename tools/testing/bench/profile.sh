@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: profile.sh [--depth N] [--write] [--requests N] [--lines N] [FRONTEND]
+# Usage: profile.sh [--depth N] [--devices N] [--write] [--requests N] [--lines N] [FRONTEND]
 #
 # Where the instructions of a 4k request go, by function: FRONTEND (vhost-blk, the
 # default, or uring) on a null_blk in the TCG host under -icount, with a plugin
 # that counts the blocks of instructions that run during the measurement.
 #
 #   --depth N     queue depth (1)
+#   --devices N   at once (1)
 #   --requests N  to divide by (5000)
 #   --lines N     functions to print (45)
 set -euo pipefail
@@ -14,11 +15,12 @@ set -euo pipefail
 . "$(dirname "$0")/../vm/lib.sh"
 
 here=$VB_TOP/tools/testing/bench
-depth=1 requests=5000 lines=45 write=''
+depth=1 devices=1 requests=5000 lines=45 write=''
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
 	--depth) depth=$2; shift ;;
+	--devices) devices=$2; shift ;;
 	--requests) requests=$2; shift ;;
 	--lines) lines=$2; shift ;;
 	--write) write=--write ;;
@@ -36,7 +38,7 @@ if [[ ${1:-} == --inside ]]; then
 	disk=$(bench_nullb size=64)
 	# shellcheck disable=SC2086 # $VHOST_BENCH_WRITE may be nothing
 	"$VHOST_BENCH_BIN" --frontend "$1" --depth "$2" $VHOST_BENCH_WRITE --warm 1000 \
-		--requests "$3" --size $((32 << 20)) "$disk"
+		--devices "$4" --requests "$(($3 / $4))" --size $((32 << 20)) "$disk"
 	grep -i ' [tw] ' /proc/kallsyms >"$VHOST_BENCH_OUT/kallsyms"
 	exit
 fi
@@ -54,5 +56,8 @@ nm "$VHOST_BENCH_BIN" | grep -i ' [tw] ' >"$out/symbols"
 export VHOST_BENCH_BIN VHOST_BENCH_OUT=$out VHOST_BENCH_WRITE=$write
 "$VB_VM/tcg-run.sh" --icount --out "$out" --append nokaslr \
 	--plugin "$out/profile.so,out=$out/blocks,mark=0x$mark" \
-	--load "" -- "$0" --inside "$frontend" "$depth" "$requests" >"$out/run.json"
-"$here/profile.py" "$out" "$requests" "$lines" | tee "$out/$frontend-qd$depth${write:+-write}.txt"
+	--load "" -- "$0" --inside "$frontend" "$depth" "$requests" "$devices" >"$out/run.json"
+several=''
+((devices == 1)) || several=-devices$devices
+"$here/profile.py" "$out" "$((requests / devices * devices))" "$lines" |
+	tee "$out/$frontend-qd$depth$several${write:+-write}.txt"
