@@ -54,10 +54,10 @@ for depth in 1 32; do
 	several+=("--depth $depth --queues "{2,4,8} "--depth $depth --devices "{4,16,64})
 done
 sequential=("--sequential --block 131072 --depth 8" "--write --sequential --block 131072 --depth 8")
-short=1000 long=9000
+short=1000 long=9000 warm=500
 case $VHOST_BENCH_SHORT in
 --short) depths=(1 32) writes=('') several=() sequential=() ;;
---tiny) depths=(4) several=("--depth 4 --queues 2" "--depth 4 --devices 4") short=100 long=300 ;;
+--tiny) depths=(4) several=("--depth 4 --queues 2" "--depth 4 --devices 4") short=100 long=300 warm=20 ;;
 esac
 size=$((32 << 20))
 
@@ -66,12 +66,14 @@ say() {
 	echo "count: $1" >&2
 }
 
-# count_load LABEL LOAD ARGUMENT…: so many requests, whatever the number of queues
+# count_load LABEL LOAD ARGUMENT…: so many requests, whatever the number of queues.
+# Each is warmed up by as many: it may take hundreds until the scheduler has come to
+# one way of having worker and driver take turns.
 count_load() {
 	local lanes load
 	lanes=$(("$(value queues 1 "$2")" * "$(value devices 1 "$2")"))
 	read -ra load <<<"$2"
-	"$VHOST_BENCH_BIN" --label "$1" --size "$size" --warm $((500 / lanes + 20)) \
+	"$VHOST_BENCH_BIN" --label "$1" --size "$size" --warm "$warm" \
 		--requests "$((short / lanes + 10)),$((long / lanes + 10))" "${load[@]}" "${@:3}"
 }
 

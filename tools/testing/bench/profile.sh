@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: profile.sh [--depth N] [--devices N] [--write] [--requests N] [--lines N] [FRONTEND]
+# Usage: profile.sh [OPTION…] [FRONTEND]
 #
 # Where the instructions of a 4k request go, by function: FRONTEND (vhost-blk, the
 # default, or uring) on a null_blk in the TCG host under -icount, with a plugin
@@ -8,6 +8,8 @@
 #
 #   --depth N     queue depth (1)
 #   --devices N   at once (1)
+#   --write       not read
+#   --warm N      requests of each device that are not counted, before (1000)
 #   --requests N  to divide by (5000)
 #   --lines N     functions to print (45)
 set -euo pipefail
@@ -15,12 +17,13 @@ set -euo pipefail
 . "$(dirname "$0")/../vm/lib.sh"
 
 here=$VB_TOP/tools/testing/bench
-depth=1 devices=1 requests=5000 lines=45 write=''
+depth=1 devices=1 warm=1000 requests=5000 lines=45 write=''
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
 	--depth) depth=$2; shift ;;
 	--devices) devices=$2; shift ;;
+	--warm) warm=$2; shift ;;
 	--requests) requests=$2; shift ;;
 	--lines) lines=$2; shift ;;
 	--write) write=--write ;;
@@ -37,7 +40,7 @@ if [[ ${1:-} == --inside ]]; then
 	shift
 	disk=$(bench_nullb size=64)
 	# shellcheck disable=SC2086 # $VHOST_BENCH_WRITE may be nothing
-	"$VHOST_BENCH_BIN" --frontend "$1" --depth "$2" $VHOST_BENCH_WRITE --warm 1000 \
+	"$VHOST_BENCH_BIN" --frontend "$1" --depth "$2" $VHOST_BENCH_WRITE --warm "$5" \
 		--devices "$4" --requests "$(($3 / $4))" --size $((32 << 20)) "$disk"
 	grep -i ' [tw] ' /proc/kallsyms >"$VHOST_BENCH_OUT/kallsyms"
 	exit
@@ -56,7 +59,7 @@ nm "$VHOST_BENCH_BIN" | grep -i ' [tw] ' >"$out/symbols"
 export VHOST_BENCH_BIN VHOST_BENCH_OUT=$out VHOST_BENCH_WRITE=$write
 "$VB_VM/tcg-run.sh" --icount --out "$out" --append nokaslr \
 	--plugin "$out/profile.so,out=$out/blocks,mark=0x$mark" \
-	--load "" -- "$0" --inside "$frontend" "$depth" "$requests" "$devices" >"$out/run.json"
+	--load "" -- "$0" --inside "$frontend" "$depth" "$requests" "$devices" "$warm" >"$out/run.json"
 several=''
 ((devices == 1)) || several=-devices$devices
 "$here/profile.py" "$out" "$((requests / devices * devices))" "$lines" |
