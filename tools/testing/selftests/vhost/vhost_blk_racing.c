@@ -153,6 +153,38 @@ TEST_F_TIMEOUT(flight, memory_stolen, 240)
 	close(t.memory);
 }
 
+/*
+ * A status that can't be written any more is no answer: the queue breaks and says
+ * so, the other one goes on.
+ */
+TEST_F_TIMEOUT(flight, status_stolen, 60)
+{
+	struct guest *g = &self->g;
+	struct region *area = guest_add_region(g, AREA_GPA, AREA);
+	struct thief t = { .area = area, .memory = memfd_create("vhost-test", MFD_CLOEXEC) };
+	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, 8, BYTES);
+
+	ASSERT_EQ(0, ftruncate(t.memory, AREA));
+	ASSERT_TRUE(region_back(area, t.memory));
+	ASSERT_EQ(0, guest_set_mem_table(g));
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	/* behind the header and the data */
+	q->seg[2].gpa = AREA_GPA;
+	request_arm(q, 1);
+	t.how = UNMAPPED;
+	steal(&t);
+	ASSERT_EQ(0, ring_add(&g->ring[0], q));
+	ring_kick_now(&g->ring[0]);
+	ASSERT_WELL(check_broken(&g->ring[0]));
+	ASSERT_WELL(request_ends(&g->ring[1], VIRTIO_BLK_T_IN, 8, BYTES, VIRTIO_BLK_S_OK));
+	ASSERT_TRUE(region_back(area, t.memory));
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	ASSERT_WELL(check_repaired(g));
+	request_free(q);
+	close(t.memory);
+}
+
 struct shouter {
 	struct guest *guest;
 	struct rng rng;
