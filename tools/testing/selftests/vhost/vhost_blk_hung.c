@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "hang.h"
+#include "scsi.h"
 #include "suite.h"
 #include "vmm.h"
 
@@ -378,6 +379,89 @@ TEST_F_TIMEOUT(hung, not_answered, 90)
 	free(before);
 	close(memory);
 	munmap(ours, VMM_MEM);
+}
+
+/* A disk that takes so few requests at a time, for so many jiffies (5 s in the UML hosts) */
+#define TAGS	"4"
+#define DELAY	"500"
+
+FIXTURE(tags) {
+	struct scsi s;
+	struct backend b;
+	int fd;		/* for the lock */
+};
+
+FIXTURE_SETUP(tags)
+{
+	struct backend_opts disk = {
+		.kind = BACKEND_NAMED, .direct = true, .path = self->s.path,
+	};
+	char dir[96];
+	const char *why;
+
+	self->fd = -1;
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device never has requests in flight");
+	why = scsi_open(&self->s);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(backend_open_as(&self->b, &disk));
+	self->fd = backend_reopen(&self->b, O_RDWR);
+	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->s.path, '/') + 1);
+	ASSERT_EQ(0, put_attr(dir, "scheduler", "none"));
+	ASSERT_EQ(0, put_attr(dir, "nomerges", "2"));
+	ASSERT_EQ(0, put_attr(dir, "nr_requests", TAGS));
+	ASSERT_EQ(0, scsi_param("delay", DELAY));
+}
+
+FIXTURE_TEARDOWN(tags)
+{
+	if (self->fd < 0)
+		return;
+	EXPECT_EQ(0, scsi_param("delay", "0"));
+	close(self->fd);
+	backend_close(&self->b);
+	scsi_close(&self->s);
+}
+
+/* More than there are tags; aligned, since what isn't is done one after the other */
+static void write_much(struct guest *g)
+{
+	unsigned int i;
+
+	for (i = 0; i < 16; i++) {
+		struct request *q = request_new(g, VIRTIO_BLK_T_OUT, 64 * i, 4096);
+
+		request_cut_usual(q);
+		request_place(q, PLACE_ALIGNED, NULL);
+		request_arm(q, i);
+		if (ring_add(&g->ring[0], q))
+			_exit(1);
+	}
+	ring_kick_now(&g->ring[0]);
+	usleep(300000);
+}
+
+/*
+ * The worker waits in the block layer for one of the disk's tags, and can't be
+ * killed there.  So the VMM isn't gone until that one request has its tag; but
+ * what else the guest has made available isn't taken any more.
+ */
+TEST_F_TIMEOUT(tags, kill, 120)
+{
+	struct vmm_opts opts = { .backend = &self->b, .per_queue = 1, .then = write_much };
+	struct vmm v;
+
+	ASSERT_WELL(vmm_start(&v, &opts));
+	ASSERT_WELL(vmm_load(&v));
+	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_EQ(0, kill(v.pid, SIGKILL));
+	ASSERT_NE(NULL, vmm_gone(&v, 2000));
+	ASSERT_WELL(vmm_gone(&v, 8000));
+	ASSERT_WELL(check_freed(self->fd, &v));
+	vmm_forget(&v);
 }
 
 TEST_HARNESS_MAIN
