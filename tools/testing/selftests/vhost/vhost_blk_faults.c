@@ -281,15 +281,17 @@ TEST_F(faults, no_space)
 	ASSERT_EQ(0, mount("vhost-test", dir, "tmpfs", 0, "size=1m"));
 	ASSERT_WELL(backend_open_as(&self->b, &disk));
 	BOOT(.queues = 2, .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
-	ENDS(T_OUT, 0, 8, S_OK);
-	/* until it is full, which is after a MiB at most */
+	ASSERT_WELL(request_simple(&self->g.ring[0], T_OUT, 0, 8 * SECTOR, S_OK));
+	/* until it is full, after a MiB at most and in the middle of a request */
 	for (sector = 8; sector < 4096; sector += 64) {
-		if (request_ends(&self->g.ring[0], T_OUT, sector, 64 * SECTOR, S_OK))
+		if (request_simple(&self->g.ring[0], T_OUT, sector, 64 * SECTOR, S_OK))
 			break;
 		last = sector;
 	}
 	ASSERT_LT(0, last);
 	ASSERT_LT(sector, 4096);
+	/* that was why, and not one that is only said to be there */
+	ENDS(T_OUT, sector, 64, S_IOERR);
 	ENDS(T_OUT, 8192, 8, S_IOERR);
 	/* which tmpfs has no way to allocate but by writing them */
 	ASSERT_WELL(zeroes_end(&self->g.ring[0], 8192, 64, S_IOERR));
