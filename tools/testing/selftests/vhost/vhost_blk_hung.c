@@ -459,7 +459,7 @@ TEST_F_TIMEOUT(tags, kill, 120)
 	ASSERT_TRUE(vmm_said(&v, SOON));
 	ASSERT_EQ(0, kill(v.pid, SIGKILL));
 	ASSERT_NE(NULL, vmm_gone(&v, 2000));
-	ASSERT_WELL(vmm_gone(&v, 8000));
+	ASSERT_WELL(vmm_gone(&v, 6000));
 	ASSERT_WELL(check_freed(self->fd, &v));
 	vmm_forget(&v);
 }
