@@ -155,11 +155,7 @@ class Both(Iommu, Hotplug):
             q35=IOMMU_Q35, name="both", fio_size="256k")
 
 
-def test_iommu(tap, directory):
-    guest = Iommu(directory)
-    tap.check("IOMMU: a guest starts, its memory a file", guest.boot)
-    if not guest.vm:
-        return
+def test_iommu(tap, guest):
     tap.check("IOMMU: it is in use, and strict", guest.in_use)
     tap.check("IOMMU: stopped and continued 20 times", guest.stop_and_go_on)
     tap.check("IOMMU: migrated", guest.move)
@@ -167,30 +163,29 @@ def test_iommu(tap, directory):
     guest.conclude(tap, "IOMMU: ")
 
 
-def test_hotplug(tap, directory):
-    guest = Hotplug(directory)
-    tap.check("hotplug: a guest starts, its memory a memfd", guest.boot)
-    if not guest.vm:
-        return
+def test_hotplug(tap, guest):
     tap.check("hotplug: a module of anonymous memory", guest.plug_and_unplug, "ram")
     tap.check("hotplug: a module that is a file", lambda: guest.plug_and_unplug(
-        "file", mem_path=f"{directory}/mnt/dimm", share=True))
+        "file", mem_path=f"{guest.dir}/mnt/dimm", share=True))
     tap.check("hotplug: a module that is a memfd", lambda: guest.plug_and_unplug(
         "memfd", share=True))
     tap.check("hotplug: virtio-mem grows and shrinks", guest.grow_and_shrink, 256, 64, 0)
     guest.conclude(tap, "hotplug: ")
 
 
-def test_both(tap, directory):
-    guest = Both(directory)
-    tap.check("a guest with an IOMMU starts, its memory a file", guest.boot)
-    if not guest.vm:
-        return
+def test_both(tap, guest):
     tap.check("the IOMMU is in use, and strict", guest.in_use)
     tap.check("stopped and continued 5 times", guest.stop_and_go_on, 5)
     tap.check("a module of anonymous memory", guest.plug_and_unplug, "ram")
     tap.check("virtio-mem, a memfd, grows and shrinks", guest.grow_and_shrink, 0)
     guest.conclude(tap)
+
+
+def test(tap, what, guest, checks):
+    """The checks, if it starts."""
+    tap.check(what, guest.boot)
+    if guest.vm:
+        checks(tap, guest)
 
 
 def main():
@@ -201,11 +196,14 @@ def main():
     options = parser.parse_args()
     tap = Tap()
     if options.short:
-        test_both(tap, options.directory)
+        test(tap, "a guest with an IOMMU starts, its memory a file",
+             Both(options.directory), test_both)
     if not options.short and options.only != "hotplug":
-        test_iommu(tap, options.directory)
+        test(tap, "IOMMU: a guest starts, its memory a file",
+             Iommu(options.directory), test_iommu)
     if not options.short and options.only != "iommu":
-        test_hotplug(tap, options.directory)
+        test(tap, "hotplug: a guest starts, its memory a memfd",
+             Hotplug(options.directory), test_hotplug)
     tap.end()
 
 
