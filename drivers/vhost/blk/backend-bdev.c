@@ -117,9 +117,10 @@ static void bdev_config(const struct vhost_blk_disk *disk,
 		vhost_blk_zone_config(disk, config);
 }
 
-static int do_range(struct block_device *bdev, enum vhost_blk_op op,
+static int do_range(const struct vhost_blk_disk *disk, enum vhost_blk_op op,
 		    const struct vhost_blk_range *range)
 {
+	struct block_device *bdev = disk->bdev;
 	sector_t sector = range->pos >> SECTOR_SHIFT;
 	sector_t nr = range->len >> SECTOR_SHIFT;
 
@@ -137,21 +138,6 @@ static int do_range(struct block_device *bdev, enum vhost_blk_op op,
 	}
 }
 
-static int do_ranges(struct vhost_blk_req *req)
-{
-	struct block_device *bdev = req->disk->bdev;
-	struct vhost_blk_io *io = &req->io;
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < io->nr_ranges && !ret; i++)
-		if (io->ranges[i].len)
-			ret = do_range(bdev, io->op, &io->ranges[i]);
-	if (!ret && io->sync && io->op == VHOST_BLK_OP_WRITE_ZEROES)
-		ret = blkdev_issue_flush(bdev);
-	return ret;
-}
-
 /* A zone that refuses something gets to say why. */
 static bool needs_reason(const struct vhost_blk_req *req, int error)
 {
@@ -165,7 +151,7 @@ static void bdev_control(struct vhost_blk_req *req)
 	int ret;
 
 	if (vhost_blk_op_has_ranges(req->io.op))
-		ret = do_ranges(req);
+		ret = vhost_blk_do_ranges(req, do_range);
 	else
 		ret = vhost_blk_zone_control(req);
 	if (needs_reason(req, ret))

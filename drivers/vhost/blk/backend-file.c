@@ -217,14 +217,14 @@ static int zero_range(struct file *file, const struct vhost_blk_range *range)
 	return ret;
 }
 
-static int do_range(struct file *file, enum vhost_blk_op op,
+static int do_range(const struct vhost_blk_disk *disk, enum vhost_blk_op op,
 		    const struct vhost_blk_range *range)
 {
 	int ret;
 
 	if (op == VHOST_BLK_OP_WRITE_ZEROES)
-		return zero_range(file, range);
-	ret = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		return zero_range(disk->file, range);
+	ret = vfs_fallocate(disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			    range->pos, range->len);
 	/* A discard is a hint, for a file system that can't take it too. */
 	return ret == -EOPNOTSUPP ? 0 : ret;
@@ -233,17 +233,10 @@ static int do_range(struct file *file, enum vhost_blk_op op,
 /* What moves no data. */
 static void file_control(struct vhost_blk_req *req)
 {
-	struct vhost_blk_io *io = &req->io;
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < io->nr_ranges && !ret; i++)
-		if (io->ranges[i].len)
-			ret = do_range(req->disk->file, io->op, &io->ranges[i]);
-	if (!ret && (io->op == VHOST_BLK_OP_FLUSH ||
-		     (io->sync && io->op == VHOST_BLK_OP_WRITE_ZEROES)))
-		ret = file_flush(req->disk);
-	vhost_blk_req_done(req, ret);
+	if (req->io.op == VHOST_BLK_OP_FLUSH)
+		vhost_blk_req_done(req, file_flush(req->disk));
+	else
+		vhost_blk_req_done(req, vhost_blk_do_ranges(req, do_range));
 }
 
 static void file_submit(struct vhost_blk_req *req)

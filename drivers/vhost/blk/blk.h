@@ -419,6 +419,10 @@ __poll_t vhost_blk_poll(struct file *file, poll_table *wait);
 int vhost_blk_read_ranges(struct vhost_blk_req *req,
 			  const struct vhost_blk_limits *limits,
 			  const struct iovec *iov, unsigned int nr);
+int vhost_blk_do_ranges(struct vhost_blk_req *req,
+			int (*do_range)(const struct vhost_blk_disk *disk,
+					enum vhost_blk_op op,
+					const struct vhost_blk_range *range));
 
 /* reply.c APIs: */
 int vhost_blk_reply_prepare(struct vhost_blk_req *req, const struct iovec *iov,

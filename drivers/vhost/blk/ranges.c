@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 3, for requests whose data is a list of ranges: the list is read once,
- * and all of it is checked before anything is done.
+ * Requests whose data is a list of ranges.  Stage 3: it is read once, and all of
+ * it is checked before anything is done.  Stage 4: one after the other.
  */
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -43,5 +43,30 @@ int vhost_blk_read_ranges(struct vhost_blk_req *req,
 	ret = 0;
 free_raw:
 	kfree(raw);
+	return ret;
+}
+
+/**
+ * vhost_blk_do_ranges - do what is to be done to ranges, one after the other
+ * @req: the request; sleeps
+ * @do_range: to one of them, which isn't empty
+ *
+ * Return: 0, or the error that ended it.
+ */
+int vhost_blk_do_ranges(struct vhost_blk_req *req,
+			int (*do_range)(const struct vhost_blk_disk *disk,
+					enum vhost_blk_op op,
+					const struct vhost_blk_range *range))
+{
+	const struct vhost_blk_disk *disk = req->disk;
+	struct vhost_blk_io *io = &req->io;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < io->nr_ranges && !ret; i++)
+		if (io->ranges[i].len)
+			ret = do_range(disk, io->op, &io->ranges[i]);
+	if (!ret && io->sync && io->op == VHOST_BLK_OP_WRITE_ZEROES)
+		ret = disk->ops->flush(disk);
 	return ret;
 }
