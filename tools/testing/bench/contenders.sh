@@ -49,11 +49,13 @@ bench_storage_daemon() {
 # Whatever was started is ended, and waited for.  qemu-storage-daemon 7.2 has been
 # seen not to end after its client was gone: that is said, and no more waited for.
 bench_stop() {
-	local pid i
+	local pid i stat
 	for pid in "${bench_pids[@]}"; do
 		kill "$pid"
 		for ((i = 0; i < 20; i++)); do
-			[[ -d /proc/$pid && $(<"/proc/$pid/stat") != *") Z "* ]] || break
+			# It may be gone before it has been read.
+			stat=$(cat "/proc/$pid/stat" 2>/dev/null) || break
+			[[ $stat != *") Z "* ]] || break
 			sleep 0.1
 		done
 		if ((i == 20)); then
