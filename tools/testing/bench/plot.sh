@@ -55,6 +55,9 @@ for op in read write; do
 	for figure in "iops:IOPS" "p99_us:99th percentile of latency (us)" \
 		"all_cpu_ns:CPU time of the whole host by request (ns)"; do
 		column=${figure%%:*}
+		# Times differ by tens between contenders.
+		scale="set logscale y"
+		[[ $column != iops ]] || scale="set yrange [0:*]"
 		points "$op" "$column" >"$tmp/points"
 		[[ -s $tmp/points ]] || continue
 		blocks=$(grep -c '^"' "$tmp/points")
@@ -65,7 +68,9 @@ for op in read write; do
 				set title "${prefix:+in a guest, }4k random $op: ${figure#*:}" noenhanced
 				set logscale x 2
 				set xlabel "queue depth"
-				set yrange [0:*]
+				$scale
+				set linetype 9 lc rgb "#808080"
+				set linetype 10 lc rgb "#a0522d"
 				set grid
 				set key outside noenhanced autotitle columnhead
 				plot for [i=0:$((blocks - 1))] "$tmp/points" index i using 1:2 with linespoints
