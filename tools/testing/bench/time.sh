@@ -12,7 +12,8 @@
 #   --dev DEVICE  on this machine, which must have /dev/vhost-blk, and on this
 #                 block device: WHAT IS ON IT IS LOST, so I_KNOW_IT_IS_LOST=DEVICE
 #                 must be in the environment, and nothing may have it open or
-#                 mounted; contenders with a file are left out
+#                 mounted; contenders with a file are left out, and vhost-scsi
+#                 where the kernel has none
 #   --kernel FILE what the host's kernel is, and its options, go there
 #   --short       4k random reads of one queue at depth 1 and 32
 #   --tiny        one load of each kind, the shortest there is: does it run?
@@ -50,13 +51,19 @@ while (($#)); do
 	esac
 	shift
 done
-contenders=(vhost-blk vhost-blk-workers vhost-blk-poll uring fio vhost-user-native
-	vhost-user-io_uring vhost-scsi vhost-scsi-workers)
-[[ -n $dev ]] || contenders+=(vhost-blk-file uring-file)
-(($#)) || set -- "${contenders[@]}"
 if [[ -n $dev ]]; then
 	device_may_be_lost "$dev"
 	[[ -c /dev/vhost-blk ]] || die "no /dev/vhost-blk here: modprobe vhost_blk"
+fi
+if ((!$#)); then
+	set -- vhost-blk vhost-blk-workers vhost-blk-poll uring fio vhost-user-native \
+		vhost-user-io_uring
+	if [[ -z $dev ]] || modprobe -qa vhost_scsi target_core_iblock; then
+		set -- "$@" vhost-scsi vhost-scsi-workers
+	else
+		note "this kernel has no vhost-scsi or no iblock: left out"
+	fi
+	[[ -n $dev ]] || set -- "$@" vhost-blk-file uring-file
 fi
 if [[ -z $inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
