@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "module.h"
 #include "suite.h"
 #include "vmm.h"
 
@@ -29,13 +30,10 @@ FIXTURE(dying) {
 
 FIXTURE_SETUP(dying)
 {
-	const char *why;
+	const char *why = no_kernel("the model device dies with this process");
 
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device dies with this process");
-	why = backend_open(&self->b, BACKEND_SLOW, true);
+	if (!why)
+		why = backend_open(&self->b, BACKEND_SLOW, true);
 	if (why)
 		SKIP(return, "%s", why);
 	self->rng.state = rng_seed_from_env();
@@ -385,16 +383,6 @@ TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 	guest_destroy(&g);
 }
 
-static long remove_module(void)
-{
-	return syscall(SYS_delete_module, "vhost_blk", O_NONBLOCK) ? -errno : 0;
-}
-
-static int load_module(void)
-{
-	return system("modprobe ${VHOST_MODULES:+-d \"$VHOST_MODULES\"} vhost_blk");
-}
-
 /* Refused while a file is open; after the death of the VMM it works at once. */
 TEST_F_TIMEOUT(dying, module, 240)
 {
@@ -402,18 +390,18 @@ TEST_F_TIMEOUT(dying, module, 240)
 	unsigned int i;
 	struct guest g;
 
-	if (access("/sys/module/vhost_blk/refcnt", F_OK))
+	if (module_refs() < 0)
 		SKIP(return, "the driver is built in");
 	guest_init(&g, &opts);
 	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
-	ASSERT_EQ(-EWOULDBLOCK, remove_module());
+	ASSERT_EQ(-EWOULDBLOCK, module_remove());
 	ASSERT_WELL(guest_boot(&g));
-	ASSERT_EQ(-EWOULDBLOCK, remove_module());
+	ASSERT_EQ(-EWOULDBLOCK, module_remove());
 	guest_destroy(&g);
 	for (i = 0; i < scaled(20, 4); i++) {
-		ASSERT_EQ(0, remove_module());
+		ASSERT_EQ(0, module_remove());
 		ASSERT_NE(0, access("/dev/vhost-blk", F_OK));
-		ASSERT_EQ(0, load_module());
+		ASSERT_EQ(0, module_load());
 		ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_kill));
 	}
 }

@@ -10,11 +10,11 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "hang.h"
+#include "module.h"
 #include "scsi.h"
 #include "suite.h"
 #include "vmm.h"
@@ -43,12 +43,10 @@ FIXTURE_VARIANT_ADD(hung, file) {
 
 FIXTURE_SETUP(hung)
 {
-	const char *why;
+	const char *why = no_kernel("the model device never has requests in flight");
 
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device never has requests in flight");
+	if (why)
+		SKIP(return, "%s", why);
 	why = hang_open(&self->h, variant->file);
 	if (why) {
 		hang_close(&self->h);
@@ -85,24 +83,6 @@ static bool let_go(int fd)
 	return i < SOON / 10;
 }
 
-/* References to the driver, where it is a module; else -1 */
-static int module_refs(void)
-{
-	FILE *f = fopen("/sys/module/vhost_blk/refcnt", "re");
-	int refs = -1;
-
-	if (f && fscanf(f, "%d", &refs) != 1)
-		refs = -1;
-	if (f)
-		fclose(f);
-	return refs;
-}
-
-static long remove_module(void)
-{
-	return syscall(SYS_delete_module, "vhost_blk", O_NONBLOCK) ? -errno : 0;
-}
-
 /* The process is gone; what it had is not, until the backing answers. */
 static const char *check_kept(int fd, struct vmm *v)
 {
@@ -112,7 +92,7 @@ static const char *check_kept(int fd, struct vmm *v)
 		return "the memory is free while requests are in flight";
 	if (!module_refs())
 		return "the module may be removed while requests are in flight";
-	if (module_refs() > 0 && remove_module() != -EWOULDBLOCK)
+	if (module_refs() > 0 && module_remove() != -EWOULDBLOCK)
 		return "removal of the module isn't refused";
 	return NULL;
 }
@@ -396,15 +376,12 @@ FIXTURE_SETUP(tags)
 	struct backend_opts disk = {
 		.kind = BACKEND_NAMED, .direct = true, .path = self->s.path,
 	};
+	const char *why = no_kernel("the model device never has requests in flight");
 	char dir[96];
-	const char *why;
 
 	self->fd = -1;
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device never has requests in flight");
-	why = scsi_open(&self->s);
+	if (!why)
+		why = scsi_open(&self->s);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_WELL(backend_open_as(&self->b, &disk));

@@ -20,6 +20,14 @@
 	}								\
 } while (0)
 
+/* Why a test of the driver can't run here; @model: why not on the model of it */
+static inline const char *no_kernel(const char *model)
+{
+	if (!guest_has_device())
+		return NO_DEVICE;
+	return model_wanted() ? model : NULL;
+}
+
 /* VHOST_TEST_SHORT: the form for slow hosts */
 static inline unsigned int scaled(unsigned int full, unsigned int small)
 {
