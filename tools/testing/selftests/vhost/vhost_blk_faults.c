@@ -24,20 +24,28 @@ static long long now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
+/* All of a disk, by device mapper */
+static const char *open_mapped(struct backend *b, struct dm *dm, struct backend *below, bool blank)
+{
+	struct backend_opts opts = {
+		.kind = BACKEND_NAMED, .direct = true, .path = dm->path, .blank = blank,
+	};
+	char params[256];
+	const char *why;
+
+	snprintf(params, sizeof(params), "%s 0", below->path);
+	why = dm_create(dm, below->size / SECTOR, "linear", params);
+	return why ? why : backend_open_as(b, &opts);
+}
+
 static const char *open_dm(struct backend *below, struct backend *b, struct dm *dm)
 {
 	/* a flush is passed on only to what has a cache */
 	static const struct nullb_attr cached[] = { { "cache_size", "1" }, { NULL, NULL } };
 	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true, .nullb = cached };
-	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true, .path = dm->path };
 	const char *why = backend_open_as(below, &disk);
-	char params[256];
 
-	if (why)
-		return why;
-	snprintf(params, sizeof(params), "%s 0", below->path);
-	why = dm_create(dm, below->size / SECTOR, "linear", params);
-	return why ? why : backend_open_as(b, &opts);
+	return why ? why : open_mapped(b, dm, below, false);
 }
 
 static const char *linear(struct dm *dm, struct backend *below)
@@ -89,6 +97,34 @@ TEST_F(mapped, error)
 	ASSERT_WELL(request_ends(&self->g.ring[0], T_GET_ID, 0, 20, S_OK));
 	ASSERT_WELL(linear(&self->dm, &self->below));
 	GOOD();
+}
+
+/* Why it refused a write is asked of a zoned disk; this one has no zones any more. */
+TEST_F(faults, zones_lost)
+{
+	static const struct nullb_attr zoned[] = {
+		{ "zoned", "1" }, { "zone_size", "1" }, { NULL, NULL },
+	};
+	struct backend_opts disk = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = zoned, .blank = true,
+	};
+	struct backend below;
+	struct dm dm;
+	const char *why = backend_open_as(&below, &disk);
+
+	if (!why)
+		why = open_mapped(&self->b, &dm, &below, true);
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 2);
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_ZONED));
+	ENDS(T_OUT, 0, 8, S_OK);
+	ASSERT_WELL(dm_replace(&dm, below.size / SECTOR, "error", ""));
+	ENDS(T_OUT, 8, 8, S_IOERR);
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	dm_remove(&dm);
+	backend_close(&below);
 }
 
 /* A disk that can be read still */

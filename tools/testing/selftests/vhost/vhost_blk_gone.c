@@ -18,21 +18,7 @@
 #define NBD_DISK	"/dev/nbd0"
 #define NBD_BYTES	BACKEND_SIZE
 
-/* Requests are in flight for up to @us, the disk goes by the way, and all of them end. */
-static const char *fly(struct batch *b, unsigned int us, int (*go)(void *), void *arg)
-{
-	const char *why = batch_submit(b);
-
-	usleep(us);
-	if (!why && go(arg))
-		why = "the disk doesn't go";
-	if (!why)
-		why = batch_wait(b, 60000);
-	if (!why && batch_failed(b) < 0)
-		why = "a request ends neither well nor with an error";
-	return why;
-}
-
+/* Requests in flight, the disk goes by the way, and all of them end. */
 static const char *fly_until(struct guest *g, struct rng *rng, int (*go)(void *), void *arg)
 {
 	struct batch_opts opts = { .per_queue = 40 };
@@ -40,7 +26,14 @@ static const char *fly_until(struct guest *g, struct rng *rng, int (*go)(void *)
 	const char *why;
 
 	batch_build(&b, g, &opts, rng);
-	why = fly(&b, rng_below(rng, 20000), go, arg);
+	why = batch_submit(&b);
+	usleep(rng_below(rng, 20000));
+	if (!why && go(arg))
+		why = "the disk doesn't go";
+	if (!why)
+		why = batch_wait(&b, 60000);
+	if (!why && batch_failed(&b) < 0)
+		why = "a request ends neither well nor with an error";
 	batch_free(&b);
 	return why;
 }
@@ -101,50 +94,6 @@ TEST_F_TIMEOUT(faults, null_blk, 60)
 		backend_close(&other);
 		backend_close(&self->b);
 	}
-}
-
-#define AT_A_TIME	64	/* requests that the device sleeps for */
-
-static void build_resets(struct batch *b, struct guest *g, unsigned int per_queue)
-{
-	unsigned int i;
-
-	*b = (struct batch) { .guest = g, .n = g->nrings * per_queue, .mark = g->bump };
-	b->q = calloc(b->n, sizeof(*b->q));
-	b->ring = calloc(b->n, sizeof(*b->ring));
-	for (i = 0; i < b->n; i++) {
-		b->ring[i] = i % g->nrings;
-		b->q[i] = request_new(g, VIRTIO_BLK_T_ZONE_RESET, i % 4 * 2048, 0);
-		request_cut_usual(b->q[i]);
-		request_place(b->q[i], PLACE_ALIGNED, NULL);
-		request_arm(b->q[i], i);
-	}
-}
-
-/* Why it refused something is asked of a zoned disk; one that has gone has no answer. */
-TEST_F_TIMEOUT(faults, zoned, 60)
-{
-	static const struct nullb_attr zoned[] = {
-		{ "zoned", "1" }, { "zone_size", "1" }, { "irqmode", "2" },
-		{ "completion_nsec", "500000000" }, { NULL, NULL },
-	};
-	struct backend_opts disk = {
-		.kind = BACKEND_NULLB, .direct = true, .nullb = zoned, .blank = true,
-	};
-	const char *why = backend_open_as(&self->b, &disk);
-	struct batch b;
-
-	if (why)
-		SKIP(return, "%s", why);
-	BOOT(.queues = 4);
-	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_ZONED));
-	build_resets(&b, &self->g, 40);
-	/* time to take all of them */
-	ASSERT_WELL(fly(&b, 100000, power_off, &self->b));
-	EXPECT_LE(b.n - AT_A_TIME, batch_failed(&b));
-	batch_free(&b);
-	guest_destroy(&self->g);
-	backend_close(&self->b);
 }
 
 static int pull_out(void *arg)
