@@ -105,6 +105,8 @@ cat >"$tmp/script" <<-SCRIPT
 		echo "figures \$op \$depth \$(echo "\$line" | cut -d';' -f\$at,\$((at + 2)),\$((at + 3)) |
 			tr ';' ' ') \$percentiles"
 	done
+	# QEMU is still looked at.
+	sleep 2
 SCRIPT
 
 # cpu_ticks: of the vCPUs, and of all else that is QEMU's
