@@ -113,12 +113,6 @@ TEST_F_TIMEOUT(busyloop, loses_nothing, 600)
 	}
 }
 
-static void *traffic_thread(void *arg)
-{
-	traffic_run(arg);
-	return NULL;
-}
-
 /* One worker has three queues, each of which it would like to look at for ever. */
 TEST_F_TIMEOUT(busyloop, shares_the_worker, 300)
 {

@@ -87,12 +87,6 @@ TEST_F_TIMEOUT(flight, saved_base, 60)
 	}
 }
 
-static void *run_traffic(void *arg)
-{
-	traffic_run(arg);
-	return NULL;
-}
-
 /* Stop and start under a guest that never pauses: every request once, none lost */
 TEST_F_TIMEOUT(flight, stop_under_load, 120)
 {
@@ -111,7 +105,7 @@ TEST_F_TIMEOUT(flight, stop_under_load, 120)
 		traffic_prepare(&t[i]);
 	}
 	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, run_traffic, &t[i]));
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, traffic_thread, &t[i]));
 	while (t[0].done < t[0].total / 2 && !t[0].why && !t[1].why) {
 		ASSERT_EQ(0, guest_set_running(g, 0));
 		for (i = 0; i < 2; i++) {

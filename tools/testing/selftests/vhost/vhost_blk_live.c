@@ -120,12 +120,6 @@ TEST_F_TIMEOUT(flight, resize, 60)
 }
 
 /* Memory comes and goes under load: hotplug of what no request uses */
-static void *run_traffic(void *arg)
-{
-	traffic_run(arg);
-	return NULL;
-}
-
 TEST_F_TIMEOUT(flight, mem_table_under_load, 120)
 {
 	struct guest *g = &self->g;
@@ -138,7 +132,7 @@ TEST_F_TIMEOUT(flight, mem_table_under_load, 120)
 
 	ASSERT_NE(NULL, guest_add_region(g, 1ULL << 40, 1 << 20));
 	traffic_prepare(&t);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, run_traffic, &t));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, traffic_thread, &t));
 	while (t.done < t.total / 2 && !t.why) {
 		struct {
 			struct vhost_memory m;

@@ -112,12 +112,6 @@ TEST_F_TIMEOUT(notify, late, 600)
 		EXPECT_LE(t.ring->stats.calls, t.total / 2);
 }
 
-static void *traffic_thread(void *arg)
-{
-	traffic_run(arg);
-	return NULL;
-}
-
 /* A queue per thread: sleeping, polling, one by one and in batches at the same time */
 TEST_F_TIMEOUT(notify, queues_together, 600)
 {

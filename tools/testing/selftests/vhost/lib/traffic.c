@@ -133,3 +133,9 @@ const char *traffic_run(struct traffic *t)
 	free(t->spare);
 	return t->why;
 }
+
+void *traffic_thread(void *traffic)
+{
+	traffic_run(traffic);
+	return NULL;
+}

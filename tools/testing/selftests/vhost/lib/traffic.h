@@ -29,6 +29,8 @@ struct traffic {
 
 void traffic_prepare(struct traffic *t);
 const char *traffic_run(struct traffic *t);
+/* The same for pthread_create(), of a prepared one */
+void *traffic_thread(void *traffic);
 
 /* The device's suppression, one rule each; NULL if it keeps it */
 const char *check_call_each(struct ring *r, unsigned int n);
