@@ -4,61 +4,17 @@
  * and asking for a kick, kicks are saved where there is a CPU for it, and neither
  * a stop nor another queue has to wait for a device that looks.
  */
-#include <pthread.h>
 #include <unistd.h>
 
-#include "suite.h"
-#include "traffic.h"
-
-#define QUEUES	3
-
-FIXTURE(busyloop) {
-	struct backend b;
-	struct guest g;
-};
-
-FIXTURE_VARIANT(busyloop) {
-	bool event_idx;
-};
-
-FIXTURE_VARIANT_ADD(busyloop, flags) {
-	.event_idx = false,
-};
-
-FIXTURE_VARIANT_ADD(busyloop, event_idx) {
-	.event_idx = true,
-};
-
-FIXTURE_SETUP(busyloop)
-{
-	struct guest_opts opts = { .backend = &self->b, .queues = QUEUES };
-	const char *why;
-
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device doesn't poll");
-	why = backend_open(&self->b, BACKEND_BDEV, true);
-	if (why)
-		SKIP(return, "%s", why);
-	if (!variant->event_idx)
-		opts.features_off = BIT64(VIRTIO_RING_F_EVENT_IDX);
-	guest_init(&self->g, &opts);
-	ASSERT_WELL(guest_boot(&self->g));
-}
-
-FIXTURE_TEARDOWN(busyloop)
-{
-	guest_destroy(&self->g);
-	backend_close(&self->b);
-}
+#define NOT_ON_THE_MODEL	"the model device doesn't poll"
+#include "suite-notify.h"
 
 static const char *set_timeout(struct guest *g, uint32_t us)
 {
-	struct vhost_vring_state s = { .num = us };
+	unsigned int i;
 
-	for (s.index = 0; s.index < QUEUES; s.index++)
-		if (guest_ioctl(g, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s))
+	for (i = 0; i < g->nrings; i++)
+		if (ring_set_busyloop(&g->ring[i], us))
 			return "SET_VRING_BUSYLOOP_TIMEOUT fails";
 	return NULL;
 }
@@ -74,7 +30,7 @@ static const char *kicks_saved(struct ring *r, unsigned int total, double *share
 	return why;
 }
 
-TEST_F_TIMEOUT(busyloop, saves_kicks, 120)
+TEST_F_TIMEOUT(notify, saves_kicks, 120)
 {
 	struct ring *r = &self->g.ring[0];
 	double without, with;
@@ -93,7 +49,7 @@ TEST_F_TIMEOUT(busyloop, saves_kicks, 120)
 }
 
 /* The moment in which it stops looking, again and again, with all kinds of traffic */
-TEST_F_TIMEOUT(busyloop, loses_nothing, 600)
+TEST_F_TIMEOUT(notify, loses_nothing, 600)
 {
 	static const uint32_t timeouts[] = { 1, 5, 50, 1000 };
 	static const unsigned int depths[] = { 1, 3, 32 };
@@ -113,31 +69,23 @@ TEST_F_TIMEOUT(busyloop, loses_nothing, 600)
 	}
 }
 
-/* One worker has three queues, each of which it would like to look at for ever. */
-TEST_F_TIMEOUT(busyloop, shares_the_worker, 300)
+/* One worker has all the queues, each of which it would like to look at for ever. */
+TEST_F_TIMEOUT(notify, shares_the_worker, 300)
 {
-	struct traffic t[QUEUES];
-	pthread_t thread[QUEUES];
+	struct traffic t[THREADS];
 	unsigned int i;
 
 	ASSERT_WELL(set_timeout(&self->g, ~0u));
-	for (i = 0; i < QUEUES; i++) {
+	for (i = 0; i < THREADS; i++)
 		t[i] = (struct traffic) {
 			.ring = &self->g.ring[i], .depth = 1 << i,
 			.total = scaled(5000, 500), .wait = WAIT_CALL,
 		};
-		traffic_prepare(&t[i]);
-	}
-	for (i = 0; i < QUEUES; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, traffic_thread, &t[i]));
-	for (i = 0; i < QUEUES; i++)
-		pthread_join(thread[i], NULL);
-	for (i = 0; i < QUEUES; i++)
-		ASSERT_WELL(t[i].why);
+	ASSERT_WELL(run_together(t));
 }
 
 /* Whatever the timeout, who wants to stop the device has not to wait for it. */
-TEST_F_TIMEOUT(busyloop, is_stopped, 120)
+TEST_F_TIMEOUT(notify, is_stopped, 120)
 {
 	unsigned int i;
 	uint16_t base;

@@ -3,54 +3,10 @@
  * Notifications: none is lost over a million requests, and what is suppressed
  * is not sent; by flags and by EVENT_IDX, in both directions, counted.
  */
-#include <pthread.h>
 #include <sys/mman.h>
 
 #include "hang.h"
-#include "suite.h"
-#include "traffic.h"
-
-#define THREADS	4
-
-FIXTURE(notify) {
-	struct backend b;
-	struct guest g;
-};
-
-FIXTURE_VARIANT(notify) {
-	bool event_idx;
-};
-
-FIXTURE_VARIANT_ADD(notify, flags) {
-	.event_idx = false,
-};
-
-FIXTURE_VARIANT_ADD(notify, event_idx) {
-	.event_idx = true,
-};
-
-FIXTURE_SETUP(notify)
-{
-	struct guest_opts opts = { .backend = &self->b, .queues = THREADS };
-	const char *why;
-
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	why = backend_open(&self->b, BACKEND_BDEV, true);
-	if (why)
-		SKIP(return, "%s", why);
-	if (!variant->event_idx)
-		opts.features_off = BIT64(VIRTIO_RING_F_EVENT_IDX);
-	guest_init(&self->g, &opts);
-	ASSERT_WELL(guest_boot(&self->g));
-	ASSERT_EQ(variant->event_idx, guest_has(&self->g, VIRTIO_RING_F_EVENT_IDX));
-}
-
-FIXTURE_TEARDOWN(notify)
-{
-	guest_destroy(&self->g);
-	backend_close(&self->b);
-}
+#include "suite-notify.h"
 
 /* Requests of one kind of traffic; all kinds of both variants are a million. */
 static uint64_t requests(void)
@@ -116,7 +72,6 @@ TEST_F_TIMEOUT(notify, late, 600)
 TEST_F_TIMEOUT(notify, queues_together, 600)
 {
 	struct traffic t[THREADS];
-	pthread_t thread[THREADS];
 	unsigned int i;
 
 	for (i = 0; i < THREADS; i++) {
@@ -125,16 +80,10 @@ TEST_F_TIMEOUT(notify, queues_together, 600)
 			.total = requests() / THREADS,
 			.wait = i == 1 ? WAIT_POLL : WAIT_CALL, .kick_each = i & 1,
 		};
-		traffic_prepare(&t[i]);
 	}
+	ASSERT_WELL(run_together(t));
 	for (i = 0; i < THREADS; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL, traffic_thread, &t[i]));
-	for (i = 0; i < THREADS; i++)
-		pthread_join(thread[i], NULL);
-	for (i = 0; i < THREADS; i++) {
-		ASSERT_WELL(t[i].why);
 		report(_metadata, t[i].ring);
-	}
 }
 
 /* Interrupts off, completions found by looking: not one arrives. */

@@ -159,6 +159,7 @@ long ring_setup(struct ring *r);
 long ring_set_addr(struct ring *r);
 long ring_set_base(struct ring *r, uint16_t base);
 long ring_get_base(struct ring *r, uint16_t *base);
+long ring_set_busyloop(struct ring *r, uint32_t us);
 void ring_reset(struct ring *r, uint16_t base);
 void ring_free(struct ring *r);
 int ring_add(struct ring *r, struct request *q);

@@ -85,6 +85,13 @@ long ring_set_base(struct ring *r, uint16_t base)
 	return guest_ioctl(r->guest, VHOST_SET_VRING_BASE, &s);
 }
 
+long ring_set_busyloop(struct ring *r, uint32_t us)
+{
+	struct vhost_vring_state s = { .index = r->index, .num = us };
+
+	return guest_ioctl(r->guest, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s);
+}
+
 long ring_get_base(struct ring *r, uint16_t *base)
 {
 	struct vhost_vring_state s = { .index = r->index };

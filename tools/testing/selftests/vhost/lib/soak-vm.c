@@ -45,13 +45,12 @@ static const char *take_landed(struct soak_load *l)
 
 static const char *set_polling(struct soak_load *l)
 {
-	struct vhost_vring_state s;
+	unsigned int i;
 	long ret = 0;
 
-	for (s.index = 0; !ret && s.index < l->g.nrings; s.index++) {
-		s.num = rng_below(&l->rng, 2) ? rng_below(&l->rng, 500) : 0;
-		ret = guest_ioctl(&l->g, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s);
-	}
+	for (i = 0; !ret && i < l->g.nrings; i++)
+		ret = ring_set_busyloop(&l->g.ring[i], rng_below(&l->rng, 2) ?
+						       rng_below(&l->rng, 500) : 0);
 	return ret ? say_ret(l, "SET_VRING_BUSYLOOP_TIMEOUT", ret) : NULL;
 }
 
