@@ -100,8 +100,8 @@ tiny=(--inside --rounds 1 --seconds 0.1 --tiny)
 tap_run "count.sh" part count 12 1 "$here/count.sh" --inside vhost-blk
 tap_run "time.sh" part time 15 1 "$here/time.sh" "${tiny[@]}" vhost-blk vhost-blk-workers \
 	vhost-blk-poll uring fio vhost-user-io_uring vhost-blk-file
-# guest.sh is left out: its guest would cost a minute, and a load that short ends before
-# QEMU's threads can be looked at.
+tap_run "guest.sh" part guest 1 2 "$here/guest.sh" --inside --rounds 1 --requests 100 --tiny \
+	guest-vhost-blk
 
 # Each of these must not touch it.
 dev=("$here/time.sh" "${tiny[@]}" --dev)
