@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: bench.sh [--rounds N] [--seconds S] [--dev DEVICE] [--skip count|time|guest]…
+# Usage: bench.sh [--rounds N] [--seconds S] [--dev DEVICE] [--skip count|time|cpus|guest]…
 #
 # What 'make bench' runs: all contenders in turns on the same backing device with
 # the same load, at least five rounds, in the test hosts:
 #
 #   count   instructions by request: count.sh, the load generator in a TCG host
 #   time    IOPS, latency, CPU time: time.sh, the load generator in a UML host
-#   guest   the same of fio in a real guest: guest.sh, QEMU 10.0 in a UML host
+#   cpus    n devices on n CPUs, and the latency of polling: cpus.sh, in a TCG host
+#   guest   what time has, of fio in a real guest: guest.sh, QEMU 10.0 in a UML host
 #
 # The contenders and loads of each are in its --help.  An hour on two CPUs.
 #
@@ -27,7 +28,7 @@ set -euo pipefail
 . "$VB_TOP/tools/testing/bench/device.sh"
 
 here=$VB_TOP/tools/testing/bench
-rounds=5 seconds=1 dev='' parts=(count time guest)
+rounds=5 seconds=1 dev='' parts=(count time cpus guest)
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
@@ -72,6 +73,7 @@ for part in "${parts[@]}"; do
 	count) "$here/count.sh" >"$out/count.json" ;;
 	time) "$here/time.sh" --rounds "$rounds" --seconds "$seconds" ${dev:+--dev "$dev"} \
 		--kernel "$out/kernel.txt" >"$out/time.json" ;;
+	cpus) "$here/cpus.sh" --rounds "$rounds" --seconds "$seconds" >"$out/cpus.json" ;;
 	guest) "$here/guest.sh" --rounds "$rounds" ${dev:+--dev "$dev"} >"$out/guest.json" ;;
 	esac
 	"$here/table.py" "$part" "$out/$part.json" | tee -a "$out/report.txt"

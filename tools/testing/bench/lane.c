@@ -105,7 +105,7 @@ void lane_run(struct lane *l)
 		submit(l);
 		if (l->got == l->sent && !may_send(l))
 			break;
-		if (!reap(l))
+		if (!reap(l) && !l->load->spin)
 			l->engine->wait(l);
 	}
 }

@@ -25,6 +25,7 @@ struct load {
 	bool buffered;			/* files are not opened with O_DIRECT */
 	bool verify;
 	const char *check;		/* where the data is looked at; NULL: path */
+	bool spin;			/* lanes don't sleep */
 	bool direct_desc;		/* no indirect descriptors */
 	unsigned int block;		/* bytes of a request */
 	unsigned int segment;		/* bytes of a descriptor of data */

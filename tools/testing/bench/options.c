@@ -27,6 +27,7 @@ static const char help[] =
 	"  --devices N        at once (1)\n"
 	"  --workers N        vhost workers of a device (1)\n"
 	"  --poll-us N        what VHOST_SET_VRING_BUSYLOOP_TIMEOUT is given\n"
+	"  --spin             look for completions all the time, don't sleep: no interrupts\n"
 	"  --ring N           descriptors of a queue (256)\n"
 	"  --direct-desc      no indirect descriptors\n"
 	"  --buffered         open PATH without O_DIRECT\n"
@@ -41,7 +42,7 @@ static const char help[] =
 
 enum {
 	OPT_FRONTEND, OPT_WRITE, OPT_SEQUENTIAL, OPT_BLOCK, OPT_SEGMENT, OPT_DEPTH, OPT_QUEUES,
-	OPT_DEVICES, OPT_WORKERS, OPT_POLL, OPT_RING, OPT_DIRECT_DESC, OPT_BUFFERED, OPT_SIZE,
+	OPT_DEVICES, OPT_WORKERS, OPT_POLL, OPT_SPIN, OPT_RING, OPT_DIRECT_DESC, OPT_BUFFERED, OPT_SIZE,
 	OPT_SECONDS, OPT_REQUESTS, OPT_WARM, OPT_VERIFY, OPT_CHECK, OPT_VMM, OPT_LABEL, OPT_HELP,
 };
 
@@ -51,7 +52,8 @@ static const struct option option[] = {
 	{ "segment", 1, NULL, OPT_SEGMENT }, { "depth", 1, NULL, OPT_DEPTH },
 	{ "queues", 1, NULL, OPT_QUEUES }, { "devices", 1, NULL, OPT_DEVICES },
 	{ "workers", 1, NULL, OPT_WORKERS }, { "poll-us", 1, NULL, OPT_POLL },
-	{ "ring", 1, NULL, OPT_RING }, { "direct-desc", 0, NULL, OPT_DIRECT_DESC },
+	{ "spin", 0, NULL, OPT_SPIN }, { "ring", 1, NULL, OPT_RING },
+	{ "direct-desc", 0, NULL, OPT_DIRECT_DESC },
 	{ "buffered", 0, NULL, OPT_BUFFERED }, { "size", 1, NULL, OPT_SIZE },
 	{ "seconds", 1, NULL, OPT_SECONDS }, { "requests", 1, NULL, OPT_REQUESTS },
 	{ "warm", 1, NULL, OPT_WARM }, { "verify", 0, NULL, OPT_VERIFY },
@@ -100,6 +102,9 @@ static void take_text(struct load *load, int opt, char *arg)
 		break;
 	case OPT_SEQUENTIAL:
 		load->sequential = true;
+		break;
+	case OPT_SPIN:
+		load->spin = true;
 		break;
 	case OPT_DIRECT_DESC:
 		load->direct_desc = true;

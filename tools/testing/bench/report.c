@@ -11,7 +11,8 @@ static void put_load(const struct load *l)
 	       l->frontend, l->write ? "write" : "read", l->sequential ? "sequential" : "random");
 	printf("\"block\":%u,\"segment\":%u,\"depth\":%u,\"queues\":%u,\"devices\":%u,", l->block,
 	       l->segment, l->depth, l->queues, l->devices);
-	printf("\"workers\":%u,\"poll_us\":%u,", l->workers, l->poll_us);
+	printf("\"workers\":%u,\"poll_us\":%u,\"spin\":%s,\"cpus\":%ld,", l->workers, l->poll_us,
+	       l->spin ? "true" : "false", sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 static void put_each(const char *name, uint64_t total, uint64_t requests)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Usage: table.py [--csv] count|time|guest FILE
+"""Usage: table.py [--csv] count|time|cpus|guest FILE
 
-Tables of what count.sh, time.sh and guest.sh have printed, or all of it as CSV.
+Tables of what count.sh, time.sh, cpus.sh and guest.sh have printed, or all of it as CSV.
 """
 import csv
 import json
@@ -182,6 +182,46 @@ def ratios(rows, keys, ours):
                 [""] + LOAD_HEAD + heads, lines)
 
 
+def by(rows, *keys):
+    """The rows in groups, by the values of these keys."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return groups
+
+
+def of_pairs(pairs):
+    pairs = list(pairs)
+    return [f"{f(pairs):.2f}" for f in (statistics.median, min, max)]
+
+
+def scaling(rows):
+    lines = []
+    groups = by(rows, "label", "depth", "cpus")
+    for (label, depth, cpus), group in groups.items():
+        single = groups[label, depth, 1]
+        lines.append([label, str(depth), str(cpus),
+                      f"{statistics.median(row['iops'] for row in group):.0f}",
+                      f"{statistics.median(row['all_cpu_ns'] for row in group) / 1000:.2f}"] +
+                     of_pairs(row["iops"] / one["iops"] for row, one in zip(group, single)))
+    print_table("n devices on n CPUs: medians; and IOPS / those of one on one CPU, in the same round",
+                ["", "QD", "n", "IOPS", "all CPU us", "/ 1", "min", "max"], sorted(lines))
+
+
+def polling(rows):
+    lines = []
+    groups = by(rows, "label")
+    for (label,), group in groups.items():
+        p50, p99, kicks = (statistics.median(row[key] for row in group)
+                           for key in ("p50_us", "p99_us", "kicks"))
+        lines.append([label, f"{p50:.1f}", f"{p99:.0f}", f"{kicks:.2f}"] +
+                     of_pairs(row["p50_us"] / host["p50_us"]
+                              for row, host in zip(group, groups["uring",])))
+    if lines:
+        print_table("QD1, a driver that doesn't sleep: latency in us; p50 / io_uring's, in the same "
+                    "round", ["", "p50", "p99", "kicks", "/ host", "min", "max"], lines)
+
+
 def write_csv(rows):
     keys = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(sys.stdout, keys, restval="")
@@ -191,7 +231,7 @@ def write_csv(rows):
 
 def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--csv"]
-    if len(arguments) != 2 or arguments[0] not in ("count", "time", "guest"):
+    if len(arguments) != 2 or arguments[0] not in ("count", "time", "cpus", "guest"):
         sys.exit(__doc__)
     rows = read_lines(arguments[1])
     if not rows:
@@ -200,6 +240,9 @@ def main():
         write_csv(rows)
     elif arguments[0] == "count":
         count(rows)
+    elif arguments[0] == "cpus":
+        scaling([row for row in rows if not row["spin"]])
+        polling([row for row in rows if row["spin"]])
     else:
         medians(rows, COLUMNS[arguments[0]])
         ratios(rows, *RATIOS[arguments[0]])

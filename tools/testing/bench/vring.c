@@ -49,6 +49,9 @@ const char *vring_started(struct device *dev)
 	for (i = 0; i < dev->guest.nrings; i++) {
 		int call = dev->guest.ring[i].call;
 
+		/* Else vring_wait() does it, after the first one. */
+		if (dev->load->spin)
+			ring_call_off(&dev->guest.ring[i]);
 		if (fcntl(call, F_SETFL, fcntl(call, F_GETFL) & ~O_NONBLOCK))
 			return "fcntl of an eventfd";
 	}

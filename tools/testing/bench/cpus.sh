@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: cpus.sh [OPTION…]
+#
+# What several CPUs bring, in a TCG host with as many as this machine has: two
+# things that no host with one CPU can show.  Prints a line of JSON for each
+# measurement; table.py makes tables of them.  Each CPU of the host is a thread, so
+# whatever else this machine does is in the figures: it had better do nothing.
+#
+#   scaling   4k random reads at depth 1 and 32 of n devices, each with its driver and
+#             its worker, on n CPUs, the other CPUs being offline: 1, 2, 4 …
+#   polling   4k random reads at depth 1 by a driver that looks for completions all
+#             the time: no wake-up of a guest is in the figure.  The host's own
+#             latency (io_uring), vhost-blk, and vhost-blk with busy polling
+#
+#   --cpus N      of the host (as many as this machine has)
+#   --rounds N    default 5, contenders in turns
+#   --seconds S   of a measurement, default 1
+#
+# ACCEL=kvm where KVM works.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../vm/lib.sh"
+
+here=$VB_TOP/tools/testing/bench
+cpus=$(nproc) rounds=5 seconds=1 inside=''
+while (($#)); do
+	case $1 in
+	--help) usage; exit ;;
+	--cpus | --rounds)
+		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 wants a number"
+		printf -v "${1#--}" %s "$2"
+		shift
+		;;
+	--seconds) seconds=${2:?}; shift ;;
+	--inside) inside=1 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift
+done
+if [[ -z $inside ]]; then
+	VHOST_BENCH_BIN=$("$here/build.sh")
+	export VHOST_BENCH_BIN
+	exec "$VB_VM/tcg-run.sh" --cpus "$cpus" --timeout 14400 --env VB_START -- "$0" --inside \
+		--cpus "$cpus" --rounds "$rounds" --seconds "$seconds"
+fi
+# shellcheck source=tools/testing/bench/host.sh
+. "$here/host.sh"
+
+# online N: so many CPUs
+online() {
+	local cpu
+	for ((cpu = 1; cpu < cpus; cpu++)); do
+		echo $((cpu < $1)) >"/sys/devices/system/cpu/cpu$cpu/online"
+	done
+}
+
+# run LABEL ARGUMENT…
+run() {
+	((round)) || echo "\$ $VHOST_BENCH_BIN ${*:2}" >&2
+	"$VHOST_BENCH_BIN" --label "$1" --size $((32 << 20)) --seconds "$seconds" "${@:2}" "$disk"
+}
+
+scaling() {
+	local n depth frontend
+	for depth in 1 32; do
+		for ((n = 1; n <= cpus; n *= 2)); do
+			online "$n"
+			for frontend in vhost-blk uring; do
+				run "$frontend" --frontend "$frontend" --depth "$depth" --devices "$n"
+			done
+		done
+	done
+	online "$cpus"
+}
+
+polling() {
+	run uring --frontend uring --spin
+	run vhost-blk --spin
+	run vhost-blk-poll --spin --poll-us 1000
+}
+
+disk=$(bench_nullb size=64)
+begin=$SECONDS
+for ((round = 0; round < rounds; round++)); do
+	((!round)) || note "$round of $rounds rounds, $(((SECONDS - begin) * (rounds - round) / round)) s left"
+	scaling
+	((cpus == 1)) || polling
+done
