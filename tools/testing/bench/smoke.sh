@@ -75,6 +75,7 @@ tap_run "vhost-user: 2 queues write" counted 600 "${user[@]}" --queues 2 --write
 bench_stop
 tap_run "vhost-blk: no indirect descriptors" counted 300 "${load[@]}" --direct-desc --requests 300 \
 	"$disk"
+tap_run "vhost-blk: a driver that doesn't sleep" counted 50 "${load[@]}" --spin --requests 50 "$disk"
 tap_run "a device that fails is no figure" refused "a request failed" \
 	"$VHOST_BENCH_BIN" --requests 300 "$(bench_nullb memory_backed=1 size=8 badblocks=+0-8191)"
 
@@ -91,8 +92,8 @@ part() {
 		echo "not $lines figures"
 		return 1
 	fi
-	[[ $name == count ]] || "$here/plot.sh" "$out/csv" "$out" "$queues" || return 1
-	[[ $name == count || -s $out/read-iops.svg || -s $out/write-iops.svg ]]
+	[[ $name == c* ]] || "$here/plot.sh" "$out/csv" "$out" "$queues" || return 1
+	[[ $name == c* || -s $out/read-iops.svg || -s $out/write-iops.svg ]]
 }
 
 # With fewer rounds there is no spread to be seen.
@@ -100,6 +101,7 @@ tiny=(--inside --rounds 1 --seconds 0.1 --tiny)
 tap_run "count.sh" part count 12 1 "$here/count.sh" --inside vhost-blk
 tap_run "time.sh" part time 15 1 "$here/time.sh" "${tiny[@]}" vhost-blk vhost-blk-workers \
 	vhost-blk-poll uring fio vhost-user-io_uring vhost-blk-file
+tap_run "cpus.sh" part cpus 4 1 "$here/cpus.sh" --inside --cpus 1 --rounds 1 --seconds 0.1
 tap_run "guest.sh" part guest 1 2 "$here/guest.sh" --inside --rounds 1 --requests 100 --tiny \
 	guest-vhost-blk
 
