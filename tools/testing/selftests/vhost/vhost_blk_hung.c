@@ -322,6 +322,36 @@ TEST_F_TIMEOUT(hung, killed_waiting, 120)
 	ASSERT_WELL(prove(&self->h.disk));
 }
 
+/* Each occupies a thread of the kernel; others' beginnings and ends don't wait for it. */
+#define MANY	32
+
+TEST_F_TIMEOUT(hung, many, 180)
+{
+	static struct vmm v[MANY];
+	unsigned int i;
+
+	for (i = 0; i < MANY; i++)
+		ASSERT_WELL(vmm_start(&v[i], &self->opts));
+	ASSERT_WELL(hang_on(&self->h));
+	for (i = 0; i < MANY; i++)
+		ASSERT_WELL(vmm_load(&v[i]));
+	for (i = 0; i < MANY; i++)
+		ASSERT_EQ(0, kill(v[i].pid, SIGKILL));
+	for (i = 0; i < MANY; i++) {
+		ASSERT_WELL(vmm_gone(&v[i], SOON));
+		ASSERT_WELL(check_kept(self->fd, &v[i]));
+	}
+	/* nothing can be made on a file system that is frozen */
+	if (self->h.frozen < 0)
+		ASSERT_WELL(prove_other());
+	ASSERT_WELL(hang_off(&self->h));
+	for (i = 0; i < MANY; i++) {
+		ASSERT_WELL(check_freed(self->fd, &v[i]));
+		vmm_forget(&v[i]);
+	}
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
 static size_t count(const uint8_t *p, size_t len, uint8_t byte)
 {
 	size_t n = 0;
