@@ -262,6 +262,28 @@ TEST_F(zoned, failed)
 	}
 }
 
+/* The medium fails, though the zone has room and the sector is right: no error of zones */
+TEST_F(zoned, no_reason)
+{
+	char bad[48];
+	uint64_t at;
+
+	WRITE(ZONE(0), 8, S_OK);
+	snprintf(bad, sizeof(bad), "+%llu-%llu", (unsigned long long)ZONE(0) + 8,
+		 (unsigned long long)ZONE(0) + 15);
+	ASSERT_EQ(0, nullb_put(&self->b, "badblocks", bad));
+	/* not WRITE(), which reads the disk afterwards */
+	ASSERT_WELL(request_ends(self->r, VIRTIO_BLK_T_OUT, ZONE(0) + 8, 8 * SECTOR, S_IOERR));
+	ASSERT_WELL(zone_append(self->r, ZONE(0), 8 * SECTOR, PLACE_ALIGNED, NULL, S_IOERR, &at));
+	IS(ZONE(0), ZS_IOPEN, 8);
+	/* it is at the write pointer, and not before it, that a reason isn't made up */
+	ASSERT_WELL(request_ends(self->r, VIRTIO_BLK_T_OUT, ZONE(0) + 16, 8 * SECTOR,
+				 S_UNALIGNED));
+	bad[0] = '-';
+	ASSERT_EQ(0, nullb_put(&self->b, "badblocks", bad));
+	WRITE(ZONE(0) + 8, 8, S_OK);
+}
+
 /* A guest that knows nothing of zones: reads, and writes at the write pointer */
 TEST_F(zoned, not_negotiated)
 {
