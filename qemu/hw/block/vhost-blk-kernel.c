@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "hw/virtio/vhost-blk.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 
 #include <linux/vhost_blk.h>
@@ -111,33 +112,47 @@ close_vhost:
     return false;
 }
 
-/* Queue i is served by worker i % workers; the first came with the owner. */
+/* One more worker, number @w of @workers: queue i is served by i % workers. */
+static int vhost_blk_make_worker(VHostBlk *s, int w, int workers)
+{
+    struct vhost_worker_state worker = {};
+    int i, ret;
+
+    ret = vhost_blk_ioctl(s, VHOST_NEW_WORKER, &worker);
+    for (i = w; !ret && i < s->num_queues; i += workers) {
+        struct vhost_vring_worker attach = {
+            .index = i,
+            .worker_id = worker.worker_id,
+        };
+
+        ret = vhost_blk_ioctl(s, VHOST_ATTACH_VRING_WORKER, &attach);
+    }
+    return ret;
+}
+
+/* The first came with the owner, and has the queues that get no other. */
 bool vhost_blk_make_workers(VHostBlk *s, Error **errp)
 {
-    int w, i, ret;
+    bool wanted = s->workers != VHOST_BLK_AUTO_WORKERS;
+    int workers = wanted ? s->workers : s->num_queues;
+    int w, ret;
 
-    for (w = 1; w < s->workers; w++) {
-        struct vhost_worker_state worker = {};
-
-        ret = vhost_blk_ioctl(s, VHOST_NEW_WORKER, &worker);
-        if (ret == -ENOTTY) {
+    for (w = 1; w < workers; w++) {
+        ret = vhost_blk_make_worker(s, w, workers);
+        if (!ret) {
+            continue;
+        }
+        if (ret == -ENOTTY && wanted) {
             error_setg(errp, "workers: this kernel has one worker per device "
                        "(several need Linux 6.5 or newer)");
-            return false;
-        }
-        for (i = w; !ret && i < s->num_queues; i += s->workers) {
-            struct vhost_vring_worker attach = {
-                .index = i,
-                .worker_id = worker.worker_id,
-            };
-
-            ret = vhost_blk_ioctl(s, VHOST_ATTACH_VRING_WORKER, &attach);
-        }
-        if (ret < 0) {
+        } else if (wanted) {
             error_setg_errno(errp, -ret, "workers: worker %d of %d", w + 1,
-                             s->workers);
-            return false;
+                             workers);
+        } else if (ret != -ENOTTY) {
+            warn_report("vhost-blk: %d workers, not one for each of %d "
+                        "queues: %s", w, workers, strerror(-ret));
         }
+        return !wanted;
     }
     return true;
 }

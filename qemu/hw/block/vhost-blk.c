@@ -365,7 +365,8 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
         error_setg(errp, "queue-size: %u is not a power of two in %u to %u",
                    s->queue_size, VHOST_BLK_MIN_QUEUE_SIZE,
                    VHOST_BLK_MAX_QUEUE_SIZE);
-    } else if (!s->workers || s->workers > s->num_queues) {
+    } else if (s->workers != VHOST_BLK_AUTO_WORKERS &&
+               (!s->workers || s->workers > s->num_queues)) {
         error_setg(errp, "workers: %u is not in 1 to num-queues (%u)",
                    s->workers, s->num_queues);
     } else if (s->serial && strlen(s->serial) > VHOST_BLK_SERIAL_LEN) {
@@ -518,7 +519,7 @@ static VHostBlkProperty vhost_blk_properties[] = {
     DEFINE_PROP_UINT16("num-queues", VHostBlk, num_queues,
                        VHOST_BLK_AUTO_NUM_QUEUES),
     DEFINE_PROP_UINT16("queue-size", VHostBlk, queue_size, 256),
-    DEFINE_PROP_UINT16("workers", VHostBlk, workers, 1),
+    DEFINE_PROP_UINT16("workers", VHostBlk, workers, VHOST_BLK_AUTO_WORKERS),
     DEFINE_PROP_UINT32("poll-us", VHostBlk, poll_us, 0),
     DEFINE_PROP_UINT32("cyls", VHostBlk, geometry.cyls, 0),
     DEFINE_PROP_UINT32("heads", VHostBlk, geometry.heads, 0),

@@ -60,14 +60,23 @@ while_in_use() {
 		-no-user-config -display none -S -L /usr/share/qemu -L /usr/share/seabios \
 		-chardev "pipe,id=hold,path=$tmp/hold" -mon chardev=hold $device &
 	holder=$!
-	# Its first prompt: the device is there.
-	read -r -t 60 -d ')' -u "$answer" || status=1
+	# It has its first prompt before its devices; it answers behind them.
+	echo "info status" >&"$hold"
+	read -r -t 60 -d ':' -u "$answer" || status=1
 	((status)) || "$@" || status=$?
 	echo quit >&"$hold"
 	wait "$holder" || status=1
 	exec {hold}>&- {answer}>&-
 	rm "$tmp/hold.in" "$tmp/hold.out"
 	return "$status"
+}
+
+# there_are_workers N: of all devices; their threads are QEMU's from Linux 6.4 on.
+there_are_workers() {
+	local found
+	found=$(cat /proc/[0-9]*/task/*/comm | grep -c '^vhost-') || :
+	echo "$found workers"
+	((found == $1))
 }
 
 with_fd() {
@@ -109,13 +118,19 @@ test_properties() {
 	check "workers=0" refused ' workers: 0 is not' -- ",path=$file,workers=0"
 	check "more workers than queues" refused ' workers: 3 is not' \
 		-- ",path=$file,num-queues=2,workers=3"
+	local each=3
 	case $(uname -r) in
 	6.[0-4].* | 6.[0-4]-*)
+		each=1
 		check "workers=2 on a kernel with one" refused ' workers: this kernel' \
 			-- ",path=$file,num-queues=2,workers=2" ;;
 	*)
 		check "workers=2" accepted -- ",path=$file,num-queues=2,workers=2" ;;
 	esac
+	check "a worker for each queue, or the one that there is" while_in_use \
+		"-device vhost-blk-pci,path=$file,num-queues=3" there_are_workers "$each"
+	check "workers=1" while_in_use "-device vhost-blk-pci,path=$file,num-queues=3,workers=1" \
+		there_are_workers 1
 	check "poll-us" accepted -- ",path=$file,poll-us=50"
 	check "write-cache=off" accepted -- ",path=$file,write-cache=off"
 	check "write-cache=off,config-wce=off" accepted -- ",path=$file,write-cache=off,config-wce=off"

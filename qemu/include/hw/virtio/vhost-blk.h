@@ -69,6 +69,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
 
 /* num-queues not given: one per vCPU; the transport knows how many. */
 #define VHOST_BLK_AUTO_NUM_QUEUES UINT16_MAX
+/* workers not given: one per queue, where the kernel has several. */
+#define VHOST_BLK_AUTO_WORKERS UINT16_MAX
 
 /*
  * Bytes of struct virtio_blk_config that the guest sees: all of virtio 1.3's,
