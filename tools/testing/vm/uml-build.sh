@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: uml-build.sh HOST
 #
-# Builds a User-Mode-Linux test host with vhost_blk inside and prints the
-# directory that holds it: linux, config, modules/ (where it has any), and what
-# gcov has to know of the driver under gcov/ (where the host counts).  HOST is
-# the name of a configs/*.host: uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast.
+# Builds a test host with vhost_blk inside and prints the directory that holds
+# it: linux, config, modules/ (where it has any), the names of the driver's
+# functions (where KCSAN is), and what gcov has to know of the driver under gcov/
+# (where the host counts).
+#
+# HOST is the name of a configs/*.host.  Those for uml-run.sh are User-Mode Linux:
+# uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast; x86-7.3-kcsan is for tcg-run.sh.
 #
 # The result is cached by everything that went in.  The object tree is kept as
 # well, so a change of the driver alone costs seconds.
@@ -16,7 +19,7 @@ set -euo pipefail
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${1:-}
 [[ -n $host && -f $VB_VM/configs/$host.host ]] || { usage >&2; exit 2; }
-series='' fragments=''
+series='' fragments='' arch=um image=linux make_args=()
 # shellcheck source=tools/testing/vm/configs/uml-7.3.host
 . "$VB_VM/configs/$host.host"
 read -ra fragments <<<"$fragments"
@@ -29,11 +32,11 @@ tree=$("$VB_VM/fetch-source.sh" "$series")
 version=$(<"$tree/.debian-version")
 
 toolchain=$(cache_key "$version" "$(gcc --version)" "$(ld --version)")
-key=$(cache_key "$host" "$toolchain" "${fragments[@]}" "$VB_VM/uml-build.sh" \
+key=$(cache_key "$host" "$toolchain" "${make_args[@]}" "${fragments[@]}" "$VB_VM/uml-build.sh" \
 	"$VB_TOP/tools/overlay.sh" "$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" \
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
 entry=$VB_CACHE/hosts/$host/$key
-if [[ -x $entry/linux ]]; then
+if [[ -e $entry/linux ]]; then
 	touch "$entry"
 	echo "$entry"
 	exit
@@ -42,7 +45,7 @@ fi
 # One kernel build at a time: it takes all CPUs anyway, and the overlay of one
 # checkout must not change under the build of another.
 take_lock build
-if [[ -x $entry/linux ]]; then
+if [[ -e $entry/linux ]]; then
 	echo "$entry"
 	exit
 fi
@@ -63,11 +66,22 @@ echo "$toolchain" >"$obj/.vhost-blk-toolchain"
 
 "$VB_TOP/tools/overlay.sh" "$tree"
 
-umake() {
-	make -C "$tree" O="$obj" ARCH=um -j"$(nproc)" "$@"
+kmake() {
+	make -C "$tree" O="$obj" ARCH="$arch" -j"$(nproc)" "${make_args[@]}" "$@"
 }
 
-# Every symbol that a fragment asks for, or the host is not what it says it is.
+# What the fragments ask for: the last one that names a symbol has its way, as in
+# merge_config.sh.
+asked() {
+	awk '
+	/^(CONFIG_|# CONFIG_.* is not set)/ {
+		match($0, /CONFIG_[A-Za-z0-9_]+/)
+		last[substr($0, RSTART, RLENGTH)] = $0
+	}
+	END { for (symbol in last) print last[symbol] }' "${fragments[@]}"
+}
+
+# Every symbol that they ask for, or the host is not what it says it is.
 check_config() {
 	local line bad=0
 	while IFS= read -r line; do
@@ -79,7 +93,7 @@ check_config() {
 		fi
 		echo "not in the configuration that resulted: $line"
 		bad=1
-	done < <(grep -hE '^(CONFIG_|# CONFIG_.* is not set)' "${fragments[@]}")
+	done < <(asked)
 	return "$bad"
 }
 
@@ -88,9 +102,9 @@ configure() {
 	local want
 	want=$(cache_key "${fragments[@]}" "$VB_TOP/drivers/vhost/blk/Kconfig")
 	[[ -e $obj/.config && $(cat "$obj/.vhost-blk-config") == "$want" ]] && return
-	umake tinyconfig &&
+	kmake tinyconfig &&
 	"$tree/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "${fragments[@]}" &&
-	umake olddefconfig &&
+	kmake olddefconfig &&
 	check_config &&
 	echo "$want" >"$obj/.vhost-blk-config"
 }
@@ -101,7 +115,7 @@ build() {
 	# it has.
 	trap : INT TERM
 	touch "$obj/.vhost-blk-building"
-	configure && umake || status=$?
+	configure && kmake || status=$?
 	rm "$obj/.vhost-blk-building"
 	return "$status"
 }
@@ -111,15 +125,18 @@ run_logged "building $host (Linux $version)" "$log" build
 
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
-cp "$obj/linux" "$tmp/linux"
+cp "$obj/$image" "$tmp/linux"
 cp "$obj/.config" "$tmp/config"
 if grep -q '=m$' "$tmp/config"; then
 	run_logged "installing its modules" "$log.modules" \
-		umake INSTALL_MOD_PATH="$tmp/modules" modules_install
+		kmake INSTALL_MOD_PATH="$tmp/modules" modules_install
 fi
 if grep -q '^CONFIG_GCOV_KERNEL=y' "$tmp/config"; then
 	mkdir "$tmp/gcov"
 	cp "$obj"/drivers/vhost/blk/*.gcno "$tmp/gcov"
+fi
+if grep -q '^CONFIG_KCSAN=y' "$tmp/config"; then
+	nm "$obj"/drivers/vhost/blk/*.o | awk '$2 ~ /^[tT]$/ { print $3 }' >"$tmp/functions"
 fi
 publish "$tmp" "$entry"
 keep_newest 4 "$VB_CACHE/hosts/$host"/*
