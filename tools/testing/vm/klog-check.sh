@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: klog-check.sh [--allow-maple-rcu] LOG
+# Usage: klog-check.sh [--allow-maple-rcu] [--kcsan FUNCTIONS] LOG
 #
 # Exit 0 when the kernel log LOG holds no report of any kind: warning, BUG,
 # oops, panic, sanitizer, lockdep, leak, stall or hung task.  Prints what it
@@ -9,19 +9,24 @@
 # --allow-maple-rcu: let pass the two lockdep reports that every 6.1 kernel
 # makes at boot in lib/maple_tree.c (a false alarm of that kernel's own), each
 # at most once.  Anything else in the log still counts.
+#
+# --kcsan FUNCTIONS: a report of KCSAN counts when a function named in that file
+# is in one of its stacks.  The others are listed, no more.
 set -euo pipefail
 
-allow=0
+allow=0 functions=''
 while [[ ${1:-} == --* ]]; do
 	case $1 in
-	--help) sed -n '3,12s/^# \{0,1\}//p' "$0"; exit ;;
+	--help) sed -n '3,15s/^# \{0,1\}//p' "$0"; exit ;;
 	--allow-maple-rcu) allow=1 ;;
+	--kcsan) functions=$2; shift ;;
 	*) echo "klog-check.sh: unknown option $1" >&2; exit 2 ;;
 	esac
 	shift
 done
-log=${1:?"usage: klog-check.sh [--allow-maple-rcu] LOG"}
+log=${1:?"usage: klog-check.sh [--allow-maple-rcu] [--kcsan FUNCTIONS] LOG"}
 [[ -s $log ]] || { echo "klog-check.sh: $log: no kernel log"; exit 1; }
+[[ -z $functions || -s $functions ]] || { echo "klog-check.sh: $functions: no functions"; exit 1; }
 
 # One class a line.  "Call Trace" is the net under the others: whatever prints
 # a stack was worth one.
@@ -66,9 +71,17 @@ Internal error
 unregister_netdevice: waiting'
 pattern=$(paste -sd'|' <<<"$bad")
 
+without_other_kcsan() {
+	if [[ -z $functions ]]; then
+		cat
+	else
+		awk -v functions="$functions" -f "$(dirname "$0")/kcsan-filter.awk"
+	fi
+}
+
 # Without the reports that are allowed.  One runs from its ruler to the last
 # line of its stack.
-filter() {
+without_maple() {
 	if ((!allow)); then
 		cat
 		return
@@ -106,7 +119,8 @@ filter() {
 	END { flush() }'
 }
 
-found=$(tr -d '\r' <"$log" | filter | grep -nE -A 25 "$pattern" | head -n 120) || true
+found=$(tr -d '\r' <"$log" | without_other_kcsan | without_maple |
+	grep -nE -A 25 "$pattern" | head -n 120) || true
 [[ -z $found ]] && exit 0
 echo "klog-check.sh: $log has reports:"
 echo "$found"
