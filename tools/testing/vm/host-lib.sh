@@ -13,7 +13,8 @@
 # host_options "$@": the options, then COMMAND.
 # shellcheck disable=SC2034 # some are used by one script only
 host_options() {
-	mem=1G timeout=600 out='' append='' klog='' cpus='' icount='' plugin='' load='' command=()
+	mem=1G timeout=600 out='' append='' klog='' cpus='' icount='' plugin='' load='' x86=''
+	command=()
 	names=(PATH HOME LANG)
 	while (($#)); do
 		case $1 in
@@ -26,6 +27,7 @@ host_options() {
 		--icount) icount=1 ;;
 		--plugin) plugin=$2; shift ;;
 		--load) load=$2; shift ;;
+		--host) x86=$2; shift ;;
 		--log) klog=$(realpath "$2"); shift ;;
 		--) shift; break ;;
 		-*) note "unknown option $1"; usage >&2; exit 2 ;;

@@ -17,6 +17,7 @@
 #   --icount          one CPU whose clock counts instructions, 1 ns each: what is
 #                     measured by it does not depend on the load of this machine
 #   --plugin ARG      a TCG plugin for QEMU
+#   --host NAME       not Debian's kernel, but x86-7.3-kcsan (see uml-build.sh)
 #
 # Inside, the root is this machine's, read-only, with empty memory over /tmp,
 # /run, /var/tmp, /mnt and /dev/shm.  VHOST_MODULES is the directory to give to
@@ -35,18 +36,28 @@ set -euo pipefail
 [[ ${1:-} == --help ]] && { usage; exit; }
 host_options "$@"
 need_tool qemu-system-x86_64
-series=6.1
 accel=${ACCEL:-tcg}
-stock=$("$VB_VM/stock-fetch.sh" "$series")
-module=$("$VB_VM/stock-module.sh" "$series")
-initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
-
-# What UML has built in.
-load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay ext4
-	sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"
+name=tcg-6.1 check=()
+if [[ -n $x86 ]]; then
+	dir=$("$VB_VM/uml-build.sh" "$x86")
+	name=$x86 modules='' load=''
+	[[ -e $dir/functions ]] && check=(--kcsan "$dir/functions")
+	boot=(-kernel "$dir/linux")
+	append="root=root rootfstype=9p ro init=$VB_VM/host-init.sh
+		rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose
+		null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbds_max=2 $append"
+else
+	stock=$("$VB_VM/stock-fetch.sh" 6.1)
+	modules=$("$VB_VM/stock-module.sh" 6.1)/modules
+	boot=(-kernel "$stock/vmlinuz" -initrd "$("$VB_VM/tcg-initramfs.sh" 6.1)")
+	# What the other hosts have built in.
+	load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay
+		ext4 sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"
+	append="vhost_init=$VB_VM/host-init.sh $append"
+fi
 # A clock of instructions leaps ahead whenever the host waits for its files: the
 # time limit is this script's alone then.
-host_prepare modules="$module/modules" load="$load" outtype=9p \
+host_prepare modules="$modules" load="$load" outtype=9p \
 	outdev=/dev/ttyS1 errdev=/dev/ttyS2 ${icount:+timeout="$((timeout * 1000))"}
 
 # cx16 made a stock kernel panic at boot under TCG; without hpet and with a
@@ -63,14 +74,13 @@ if [[ -n $icount ]]; then
 fi
 args=(-machine "$machine" "${extra[@]}" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
 	-nodefaults -display none -nic none -no-reboot
-	-kernel "$stock/vmlinuz" -initrd "$initramfs"
+	"${boot[@]}"
 	-virtfs "$virtfs,path=/,mount_tag=root,readonly=on"
 	-chardev "file,id=klog,path=$run/klog.fifo" -serial chardev:klog
 	-chardev "file,id=out,path=$run/out.fifo" -serial chardev:out
 	-chardev "file,id=err,path=$run/err.fifo" -serial chardev:err
 	-append "console=ttyS0 tsc=reliable panic=-1 oops=panic ignore_loglevel
-		printk.devkmsg=on mitigations=off vhost_init=$VB_VM/host-init.sh
-		vhost_run=$run $append")
+		printk.devkmsg=on mitigations=off vhost_run=$run $append")
 [[ -n $out ]] && args+=(-virtfs "$virtfs,path=$out,mount_tag=out")
 
 # shellcheck disable=SC2317 # called by host_boot
@@ -78,4 +88,4 @@ boot() {
 	exec setsid qemu-system-x86_64 "${args[@]}" </dev/null
 }
 host_boot boot
-host_verdict "tcg-$series"
+host_verdict "$name" "${check[@]}"
