@@ -29,7 +29,7 @@ CRASH_HOST ?= uml-7.3-fast
 OUT := build/$(KVER)
 
 .PHONY: modules help demo check lint kunit selftest bench bench-quick profile migrate memory swap \
-	fuzz soak inject kills coverage crash install uninstall dkms clean distclean-cache
+	fuzz soak kcsan inject kills coverage crash install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -65,6 +65,8 @@ help:
 	@echo '  make coverage   lines of the driver that the tests run, and why the rest are not'
 	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
 	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3'
+	@echo '  make kcsan      data races: the selftests that have several things going on, and'
+	@echo '                  SECONDS=60 of the soak, on an x86 kernel with KCSAN in QEMU'
 	@echo '  make crash      what each flush of ext4 and xfs leaves, while FILES=600 are fsynced on'
 	@echo '                  each; FLUSHES=0 (all), CRASH_HOST=uml-7.3-fast'
 	@echo
@@ -98,6 +100,11 @@ migrate:
 
 soak:
 	$(VM)/checks/soak.sh --minutes $(MINUTES) --vms $(VMS) $(SOAK_HOST)
+
+kcsan: SECONDS = 60
+kcsan:
+	$(VM)/packages.sh kernel selftest tcg
+	$(VM)/checks/kcsan.sh --seconds $(SECONDS)
 
 inject:
 	$(VM)/inject.sh

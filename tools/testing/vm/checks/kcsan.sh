@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: kcsan.sh [--seconds N] [SUITE…]
+#
+# Selftests (the names of run.sh; those that do several things at a time where
+# none is given), then the soak for so many seconds (60; 0: without it), on two CPUs
+# and a kernel that looks for data races, KCSAN, in QEMU.  Prints TAP; a race in
+# which a function of the driver has a part, on either side, fails the run (exit
+# 99).  Those of others are listed.
+#
+# ACCEL=kvm makes it quick where KVM works.
+set -euo pipefail
+# shellcheck source=tools/testing/vm/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+host=x86-7.3-kcsan
+seconds=60 suites=()
+while (($#)); do
+	case $1 in
+	--help) usage; exit ;;
+	--seconds) seconds=$2; shift ;;
+	-*) usage >&2; exit 2 ;;
+	*) suites+=("$1") ;;
+	esac
+	shift
+done
+((${#suites[@]})) || suites=(notify busyloop drain stop live swap resize iocontrol log iotlb
+	invalidate regions hostile hung faults gone dying racing)
+((seconds == 0)) || suites+=(soak)
+
+export VHOST_SOAK_SECONDS=$seconds VHOST_TEST_TIMEOUT=$((seconds * 5 / 4 + 600))
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd "$("$VB_VM/checks/build-selftests.sh")"
+# shellcheck disable=SC2016 # for the shell in the host
+"$VB_VM/tcg-run.sh" --host "$host" --append vhost.max_mem_regions=509 \
+	--timeout $((VHOST_TEST_TIMEOUT + 1800)) -- sh -c '
+	./run.sh --short "$@"
+	status=$?
+	sed -n "/: [0-9]/s/^/# kcsan: /p" /sys/kernel/debug/kcsan
+	exit "$status"' sh "${suites[@]}" | tee "$tmp/tap"
+# Who looked at nothing found nothing.
+grep -qx '# kcsan: enabled: 1' "$tmp/tap" || die "KCSAN was not on to the end"
+grep -Eqx '# kcsan: setup_watchpoints: [0-9]{4,}' "$tmp/tap" || die "KCSAN watched nothing"
