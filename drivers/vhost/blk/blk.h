@@ -230,7 +230,8 @@ struct vhost_blk_bounce {
  * @orphan_work: the same where the worker has been killed
  * @idle: woken when @inflight falls to 0
  *
- * All but @done, @serving, @done_work, @orphan_work and @idle is protected by vq.mutex.
+ * All but @done, @serving, @done_work, @orphan_work and @idle is protected by vq.mutex;
+ * a drain looks at @inflight without it.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;

@@ -109,7 +109,7 @@ static void release(struct vhost_blk_req *req)
 	kvfree(req->reply);
 	req->reply = NULL;
 	vhost_blk_untrack(req);
-	q->inflight--;
+	WRITE_ONCE(q->inflight, q->inflight - 1);
 	q->inflight_bytes -= req->cmd.len;
 }
 

@@ -158,7 +158,7 @@ static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
 	req->disk = disk;
 	req->cmd = *cmd;
 	req->status = status;
-	q->inflight++;
+	WRITE_ONCE(q->inflight, q->inflight + 1);
 	q->inflight_bytes += cmd->len;
 }
 
