@@ -274,7 +274,8 @@ struct vhost_blk_queue {
  * @writeback: of the configuration space; protected by dev.mutex
  * @capacity: that the guest has been told of last; protected by dev.mutex
  * @resize: looks whether it still is
- * @watched: @resize is to look again; protected by dev.mutex
+ * @watched: @resize is to look again; protected by dev.mutex, but for the end
+ *	of the device, which then cancels @resize
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
  * @end: stops and drains the device when its file is closed

@@ -218,7 +218,8 @@ void vhost_blk_stop(struct vhost_blk *blk)
 {
 	unsigned int i;
 
-	blk->watched = false;
+	/* At the end of the device without the mutex, beside resize_work(). */
+	WRITE_ONCE(blk->watched, false);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		stop_taking(&blk->queues[i]);
 }

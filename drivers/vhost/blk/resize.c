@@ -29,7 +29,7 @@ static void resize_work(struct work_struct *work)
 		look_again(blk);
 		return;
 	}
-	if (blk->watched) {
+	if (READ_ONCE(blk->watched)) {
 		vhost_blk_resize_look(blk);
 		look_again(blk);
 	}
