@@ -7,6 +7,7 @@
 #include <linux/ioprio.h>
 #include <linux/limits.h>
 #include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/uio.h>
 
 #include "blk.h"
@@ -230,6 +231,9 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 
 	vhost_disable_notify(dev, vq);
 	do {
+		/* Each may wait for the disk: they'd keep a VMM that is killed. */
+		if (fatal_signal_pending(current))
+			break;
 		head = vhost_get_vq_desc(vq, q->iov, VHOST_BLK_MAX_IOV, &out,
 					 &in, log, &nr_log);
 		/* The IOMMU has been asked; its answer is a kick. */
