@@ -3,6 +3,9 @@
 # Takes out of a kernel log the reports of KCSAN that none of the functions named
 # in the file `functions` has a part in, and says on stderr what was left out.
 #
+# One race is known to be between two functions of the vhost core, whoever calls
+# them: see Documentation/virt/vhost-blk/testing.rst.
+#
 # A report runs from ruler to ruler.  What other CPUs print meanwhile stands
 # between its lines, and stays in the log.
 function text(line) {
@@ -51,6 +54,7 @@ BEGIN {
 		exit 2
 	}
 	state = "out"
+	known["BUG: KCSAN: data-race in vhost_run_work_list / vhost_worker_queue"] = 1
 }
 
 {
@@ -85,7 +89,7 @@ BEGIN {
 		next
 	}
 	hold[held++] = $0
-	if (of_stack(t) in ours)
+	if (of_stack(t) in ours && !(title in known))
 		mine = 1
 	if (is_ruler(t))
 		finish(mine)
@@ -96,7 +100,7 @@ END {
 	if (held)
 		finish(1)
 	if (total) {
-		printf "%d reports of KCSAN without the driver:\n", total >"/dev/stderr"
+		printf "%d reports of KCSAN that are not about the driver:\n", total >"/dev/stderr"
 		for (title in others)
 			printf "%6d %s\n", others[title], substr(title, 13) >"/dev/stderr"
 	}
