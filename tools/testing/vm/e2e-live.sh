@@ -19,12 +19,13 @@ qmp_close() {
 	rm "$tmp/qmp.in" "$tmp/qmp.out"
 }
 
-# qmp [--event NAME] COMMAND [KEY=VALUE]…: prints what it returns, strings
-# without quotes; waits for the event, too, whichever comes first.
+# qmp [--gone ID] COMMAND [KEY=VALUE]…: prints what it returns, strings without
+# quotes; waits until that device is deleted, too, whichever comes first.  Its virtio
+# device has an event of its own, without an id, which may come before.
 qmp() {
-	local event=none seen=1 request pair value line answer=''
-	if [[ $1 == --event ]]; then
-		event=$2 seen=0
+	local id='' seen=1 request pair value line answer=''
+	if [[ $1 == --gone ]]; then
+		id=$2 seen=0
 		shift 2
 	fi
 	request="{\"execute\": \"$1\", \"arguments\": {"
@@ -38,7 +39,7 @@ qmp() {
 		read -r -t 60 -u "$qmp_out" line || { echo "no answer to $*" >&2; return 1; }
 		line=${line%$'\r'}
 		case $line in
-		*"\"event\": \"$event\""*) seen=1 ;;
+		*'"event": "DEVICE_DELETED"'*"\"device\": \"$id\""*) seen=1 ;;
 		'{"return": '*) answer=${line#*: } answer=${answer%\}} ;;
 		'{"error": '*)
 			line=${line#*\"desc\": \"}
@@ -105,7 +106,7 @@ each_queue_count() {
 			property q vectors "$((n + 1))" &&
 			qmp qom-set path=/machine/peripheral/q property=path "value=$file.q" || return 1
 		# Without a guest that lets go of it, the machine's reset does.
-		qmp device_del id=q && qmp --event DEVICE_DELETED system_reset || return 1
+		qmp device_del id=q && qmp --gone q system_reset || return 1
 	done
 	rm "$file.q"
 }
@@ -335,7 +336,7 @@ live_host() {
 		plug)
 			qmp device_add driver=vhost-blk-pci id=hot bus=rp "path=$dir/hot" ;;
 		unplug)
-			qmp --event DEVICE_DELETED device_del id=hot ;;
+			qmp --gone hot device_del id=hot ;;
 		esac || echo "the host failed"
 	done
 }
