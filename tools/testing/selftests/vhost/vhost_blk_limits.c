@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -106,8 +107,11 @@ static int open_many(const char *node, int most)
 	return n;
 }
 
-/* Forked off with descriptors open; they are closed when it is told to end. */
-static pid_t hold_open(const char *node, int most, int *opened)
+/*
+ * Forked off with descriptors open; they are closed when it is told to end, or we
+ * do.  It alone is in the group: a page that we write to might not fit any more.
+ */
+static pid_t hold_open(const char *node, const struct cgroup *c, int most, int *opened)
 {
 	int p[2], n[2] = { -1, 0 };
 	pid_t pid;
@@ -116,7 +120,10 @@ static pid_t hold_open(const char *node, int most, int *opened)
 		return -1;
 	pid = fork();
 	if (!pid) {
+		if (c->dir[0] && cgroup_join(c))
+			_exit(1);
 		become_nobody();
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		n[0] = open_many(node, most);
 		n[1] = errno;
 		if (write(p[1], n, sizeof(n)) == sizeof(n))
@@ -156,14 +163,14 @@ TEST_F(limits, open_is_charged)
 	const char *why;
 	pid_t pid;
 
-	why = cgroup_enter(&self->c);
+	why = cgroup_make(&self->c);
 	if (why)
 		SKIP(return, "%s", why);
 	/* what a process costs by itself comes first */
-	pid = hold_open(self->node, 0, &opened);
+	pid = hold_open(self->node, &self->c, 0, &opened);
 	before = group_value(&self->c, "memory.current", NULL);
 	let_go(pid);
-	pid = hold_open(self->node, FDS, &opened);
+	pid = hold_open(self->node, &self->c, FDS, &opened);
 	with = group_value(&self->c, "memory.current", NULL);
 	let_go(pid);
 	ASSERT_EQ(FDS, opened);
@@ -188,13 +195,13 @@ TEST_F(limits, limit_holds)
 	const char *why;
 	pid_t pid;
 
-	why = cgroup_enter(&self->c);
+	why = cgroup_make(&self->c);
 	if (why)
 		SKIP(return, "%s", why);
 	limit = group_value(&self->c, "memory.current", NULL) + 12 * MIB;
 	snprintf(max, sizeof(max), "%ld", limit);
 	ASSERT_EQ(0, put_attr(self->c.dir, "memory.max", max));
-	pid = hold_open(self->node, 200, &opened);
+	pid = hold_open(self->node, &self->c, 200, &opened);
 	EXPECT_EQ(ENOMEM, errno);
 	TH_LOG("%d fit into 12 MiB", opened);
 	EXPECT_LT(0, opened);
@@ -203,7 +210,7 @@ TEST_F(limits, limit_holds)
 	let_go(pid);
 	EXPECT_EQ(0, group_value(&self->c, "memory.events", "oom_kill"));
 	ASSERT_EQ(0, put_attr(self->c.dir, "memory.max", "max"));
-	pid = hold_open(self->node, 1, &opened);
+	pid = hold_open(self->node, &self->c, 1, &opened);
 	let_go(pid);
 	EXPECT_EQ(1, opened);
 }
@@ -216,7 +223,7 @@ TEST_F(limits, nofile)
 	pid_t pid;
 
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
-	pid = hold_open(self->node, 200, &opened);
+	pid = hold_open(self->node, &self->c, 200, &opened);
 	EXPECT_EQ(EMFILE, errno);
 	EXPECT_LT(0, opened);
 	EXPECT_GT(20, opened);

@@ -14,10 +14,8 @@
 
 #define ROOT	"/sys/fs/cgroup"
 
-const char *cgroup_enter(struct cgroup *c)
+const char *cgroup_make(struct cgroup *c)
 {
-	char pid[16];
-
 	c->dir[0] = '\0';
 	if (put_attr(ROOT, "cgroup.subtree_control", "+io +memory"))
 		return "no cgroup2 with io and memory on " ROOT;
@@ -26,8 +24,19 @@ const char *cgroup_enter(struct cgroup *c)
 		c->dir[0] = '\0';
 		return "no control group can be made";
 	}
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	return put_attr(c->dir, "cgroup.procs", pid) ? "the control group can't be entered" : NULL;
+	return NULL;
+}
+
+const char *cgroup_join(const struct cgroup *c)
+{
+	return put_attr(c->dir, "cgroup.procs", "0") ? "the control group can't be entered" : NULL;
+}
+
+const char *cgroup_enter(struct cgroup *c)
+{
+	const char *why = cgroup_make(c);
+
+	return why ? why : cgroup_join(c);
 }
 
 void cgroup_leave(struct cgroup *c)

@@ -19,6 +19,9 @@ struct io_stat {
 
 /* Makes one and moves this process there. NULL, or what is missing */
 const char *cgroup_enter(struct cgroup *c);
+/* The same in two steps, for a child: it joins what its parent has made. */
+const char *cgroup_make(struct cgroup *c);
+const char *cgroup_join(const struct cgroup *c);
 void cgroup_leave(struct cgroup *c);
 /* io.max of one device: @limit as the file wants it, "wbps=max" for none */
 int cgroup_io_max(struct cgroup *c, dev_t dev, const char *limit);
