@@ -156,14 +156,14 @@ figures() {
 
 # device CONTENDER: QEMU's arguments for it, in $args
 device() {
-	local aio=${1##*-} vhost="vhost-blk-pci,path=$disk,num-queues=2,workers=1" mapping
+	local aio=${1##*-} vhost="vhost-blk-pci,path=$disk,num-queues=2" mapping
 	[[ $1 != guest-virtio-mapping ]] || aio=io_uring
 	args=(-object "iothread,id=io0" -drive
 		"if=none,id=disk,file=$disk,format=raw,cache.direct=on,aio=$aio")
 	case $1 in
-	guest-vhost-blk) args=(-device "$vhost") ;;
-	guest-vhost-blk-workers) args=(-device "${vhost/workers=1/workers=2}") ;;
-	guest-vhost-blk-poll) args=(-device "$vhost,poll-us=50") ;;
+	guest-vhost-blk) args=(-device "$vhost,workers=1") ;;
+	guest-vhost-blk-workers) args=(-device "$vhost,workers=2") ;;
+	guest-vhost-blk-poll) args=(-device "$vhost,workers=1,poll-us=50") ;;
 	guest-virtio-native | guest-virtio-io_uring)
 		args+=(-device "virtio-blk-pci,drive=disk,iothread=io0,num-queues=2")
 		;;

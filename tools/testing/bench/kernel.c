@@ -30,13 +30,11 @@ const char *kernel_workers(struct device *dev)
 
 const char *kernel_polling(struct device *dev)
 {
-	struct vhost_vring_state state = { .num = dev->load->poll_us };
+	struct ring *ring = &dev->guest.ring[dev->engine->first_queue];
 	unsigned int i;
 	long ret = 0;
 
-	for (i = 0; !ret && dev->load->poll_us && i < dev->load->queues; i++) {
-		state.index = dev->engine->first_queue + i;
-		ret = guest_ioctl(&dev->guest, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &state);
-	}
+	for (i = 0; !ret && dev->load->poll_us && i < dev->load->queues; i++)
+		ret = ring_set_busyloop(&ring[i], dev->load->poll_us);
 	return ret ? guest_say(&dev->guest, "busy polling: %s", strerror(-ret)) : NULL;
 }

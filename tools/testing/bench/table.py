@@ -162,6 +162,11 @@ def medians(rows, columns):
                 [""] + LOAD_HEAD + heads, lines)
 
 
+def of_pairs(pairs):
+    """Median, least and largest of a list of ratios."""
+    return [f"{f(pairs):.2f}" if pairs else "-" for f in (statistics.median, min, max)]
+
+
 def ratios(rows, keys, ours):
     """Ours against each, pair by pair: of the same load in the same round."""
     lines = []
@@ -175,7 +180,7 @@ def ratios(rows, keys, ours):
             for key in keys:
                 pairs = [our[key] / their[key] for our, their in zip(contenders[ours + file], group)
                          if their.get(key)]
-                line += [f"{f(pairs):.2f}" if pairs else "-" for f in (statistics.median, min, max)]
+                line += of_pairs(pairs)
             lines.append(line)
     heads = [cell for key in keys for cell in (key.removesuffix("_ns"), "min", "max")]
     print_table(f"{ours} / contender (or -file / -file), of the same load in the same round",
@@ -190,11 +195,6 @@ def by(rows, *keys):
     return groups
 
 
-def of_pairs(pairs):
-    pairs = list(pairs)
-    return [f"{f(pairs):.2f}" for f in (statistics.median, min, max)]
-
-
 def scaling(rows):
     lines = []
     groups = by(rows, "label", "depth", "cpus")
@@ -203,7 +203,7 @@ def scaling(rows):
         lines.append([label, str(depth), str(cpus),
                       f"{statistics.median(row['iops'] for row in group):.0f}",
                       f"{statistics.median(row['all_cpu_ns'] for row in group) / 1000:.2f}"] +
-                     of_pairs(row["iops"] / one["iops"] for row, one in zip(group, single)))
+                     of_pairs([row["iops"] / one["iops"] for row, one in zip(group, single)]))
     print_table("n devices on n CPUs: medians; and IOPS / those of one on one CPU, in the same round",
                 ["", "QD", "n", "IOPS", "all CPU us", "/ 1", "min", "max"], sorted(lines))
 
@@ -215,8 +215,8 @@ def polling(rows):
         p50, p99, kicks = (statistics.median(row[key] for row in group)
                            for key in ("p50_us", "p99_us", "kicks"))
         lines.append([label, f"{p50:.1f}", f"{p99:.0f}", f"{kicks:.2f}"] +
-                     of_pairs(row["p50_us"] / host["p50_us"]
-                              for row, host in zip(group, groups["uring",])))
+                     of_pairs([row["p50_us"] / host["p50_us"]
+                               for row, host in zip(group, groups["uring",])]))
     if lines:
         print_table("QD1, a driver that doesn't sleep: latency in us; p50 / io_uring's, in the same "
                     "round", ["", "p50", "p99", "kicks", "/ host", "min", "max"], lines)

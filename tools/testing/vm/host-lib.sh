@@ -10,6 +10,10 @@
 #
 # Needs lib.sh.
 
+# What is built into a host makes no devices of its own accord.
+# shellcheck disable=SC2034 # uml-run.sh and tcg-run.sh use it
+host_parameters=(null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbds_max=2)
+
 # host_options "$@": the options, then COMMAND.
 # shellcheck disable=SC2034 # some are used by one script only
 host_options() {

@@ -45,7 +45,7 @@ if [[ -n $x86 ]]; then
 	boot=(-kernel "$dir/linux")
 	append="root=root rootfstype=9p ro init=$VB_VM/host-init.sh
 		rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose
-		null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbds_max=2 $append"
+		${host_parameters[*]} $append"
 else
 	stock=$("$VB_VM/stock-fetch.sh" 6.1)
 	modules=$("$VB_VM/stock-module.sh" 6.1)/modules

@@ -43,7 +43,7 @@ args=(mem="$mem" root=/dev/root rootfstype=hostfs rootflags=/ ro
 	init="$VB_VM/host-init.sh" vhost_run="$run"
 	con=null con0="fd:0,fd:1" con1="null,fd:3" con2="null,fd:4"
 	ignore_loglevel printk.devkmsg=on oops=panic kasan_multi_shot
-	null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbds_max=2
+	"${host_parameters[@]}"
 	kunit.enable=0)
 [[ $series == 6.1 ]] || args+=(seccomp=on)
 pin=()

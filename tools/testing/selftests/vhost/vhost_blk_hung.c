@@ -113,13 +113,17 @@ static const char *check_freed(int fd, struct vmm *v)
 }
 
 /* Another disk of another VMM, meanwhile */
-static const char *prove_other(void)
+static const char *prove_other(const struct hang *h)
 {
 	struct backend other;
 	struct guest_opts opts = { .backend = &other };
+	const char *why;
 	struct guest g;
-	const char *why = backend_open(&other, BACKEND_FILE, false);
 
+	/* nothing can be made on a file system that is frozen */
+	if (h->frozen >= 0)
+		return NULL;
+	why = backend_open(&other, BACKEND_FILE, false);
 	if (why)
 		return why;
 	guest_init(&g, &opts);
@@ -147,9 +151,8 @@ static const char *die_hanging(struct hang *h, int fd, struct vmm_opts *opts, in
 		why = sig ? vmm_kill(&v, SOON) : vmm_gone(&v, SOON);
 	if (!why)
 		why = check_kept(fd, &v);
-	/* nothing can be made on a file system that is frozen */
-	if (!why && h->frozen < 0)
-		why = prove_other();
+	if (!why)
+		why = prove_other(h);
 	if (!why)
 		why = hang_off(h);
 	if (!why)
@@ -289,6 +292,34 @@ static void writethrough(struct guest *g)
 	guest_set_writeback(g, 0);
 }
 
+static const char *all_killed(int fd, struct vmm *v, unsigned int n)
+{
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (kill(v[i].pid, SIGKILL))
+			return "kill";
+	for (i = 0; !why && i < n; i++) {
+		why = vmm_gone(&v[i], SOON);
+		if (!why)
+			why = check_kept(fd, &v[i]);
+	}
+	return why;
+}
+
+static const char *all_freed(int fd, struct vmm *v, unsigned int n)
+{
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 0; !why && i < n; i++) {
+		why = check_freed(fd, &v[i]);
+		vmm_forget(&v[i]);
+	}
+	return why;
+}
+
 /* Whatever waits for requests in flight can be killed while it does. */
 TEST_F_TIMEOUT(hung, killed_waiting, 120)
 {
@@ -305,20 +336,12 @@ TEST_F_TIMEOUT(hung, killed_waiting, 120)
 	ASSERT_WELL(hang_on(&self->h));
 	for (i = 0; i < ARRAY_SIZE(waits); i++)
 		ASSERT_WELL(vmm_load(&v[i]));
-	for (i = 0; i < ARRAY_SIZE(waits); i++) {
+	for (i = 0; i < ARRAY_SIZE(waits); i++)
 		EXPECT_FALSE(vmm_said(&v[i], 20))
 			TH_LOG("number %u does not wait", i);
-		ASSERT_EQ(0, kill(v[i].pid, SIGKILL));
-	}
-	for (i = 0; i < ARRAY_SIZE(waits); i++) {
-		ASSERT_WELL(vmm_gone(&v[i], SOON));
-		ASSERT_WELL(check_kept(self->fd, &v[i]));
-	}
+	ASSERT_WELL(all_killed(self->fd, v, ARRAY_SIZE(waits)));
 	ASSERT_WELL(hang_off(&self->h));
-	for (i = 0; i < ARRAY_SIZE(waits); i++) {
-		ASSERT_WELL(check_freed(self->fd, &v[i]));
-		vmm_forget(&v[i]);
-	}
+	ASSERT_WELL(all_freed(self->fd, v, ARRAY_SIZE(waits)));
 	ASSERT_WELL(prove(&self->h.disk));
 }
 
@@ -335,20 +358,10 @@ TEST_F_TIMEOUT(hung, many, 180)
 	ASSERT_WELL(hang_on(&self->h));
 	for (i = 0; i < MANY; i++)
 		ASSERT_WELL(vmm_load(&v[i]));
-	for (i = 0; i < MANY; i++)
-		ASSERT_EQ(0, kill(v[i].pid, SIGKILL));
-	for (i = 0; i < MANY; i++) {
-		ASSERT_WELL(vmm_gone(&v[i], SOON));
-		ASSERT_WELL(check_kept(self->fd, &v[i]));
-	}
-	/* nothing can be made on a file system that is frozen */
-	if (self->h.frozen < 0)
-		ASSERT_WELL(prove_other());
+	ASSERT_WELL(all_killed(self->fd, v, MANY));
+	ASSERT_WELL(prove_other(&self->h));
 	ASSERT_WELL(hang_off(&self->h));
-	for (i = 0; i < MANY; i++) {
-		ASSERT_WELL(check_freed(self->fd, &v[i]));
-		vmm_forget(&v[i]);
-	}
+	ASSERT_WELL(all_freed(self->fd, v, MANY));
 	ASSERT_WELL(prove(&self->h.disk));
 }
 
