@@ -11,7 +11,7 @@
 #define PATIENCE	20	/* seconds without a completion: something was lost */
 
 static const struct engine * const engines[] = {
-	&vhost_blk_engine, &vhost_user_engine, &vhost_scsi_engine, &uring_engine,
+	&vhost_blk_engine, &vhost_user_engine, &vhost_scsi_engine, &qemu_engine, &uring_engine,
 };
 
 static struct load load;
@@ -167,7 +167,8 @@ static void run_period(const struct cost_sources *sources, uint64_t requests, st
 
 static void measure(void)
 {
-	struct cost_sources *sources = cost_open(load.vmm, load.nvmm);
+	struct cost_sources *sources = cost_open(load.vmm, load.nvmm,
+						 device[0].engine->main_is_guest);
 	static struct histogram latency;
 	struct snapshot from, to;
 	unsigned int i, p;

@@ -19,52 +19,100 @@
 #define PROCESS_CLOCK(pid)	((clockid_t)(~(unsigned int)(pid) << 3 | 2))
 #define THREAD_CLOCK(tid)	((clockid_t)(~(unsigned int)(tid) << 3 | 6))
 
+/* Whose threads the workers are: nobody's before Linux 6.4 */
+enum owner { NOBODY, OURS, VMMS };
+
 struct cost_sources {
-	clockid_t worker[MAX_WORKERS];
+	struct worker {
+		enum owner owner;
+		int pid;
+		int tid;
+	} worker[MAX_WORKERS];
 	unsigned int workers;
-	int inside;
-	clockid_t vmm[MAX_VMM];
+	int vmm[MAX_VMM];
 	unsigned int nvmm;
+	bool main_apart;
 	int stat;
 };
 
-static int read_comm(const char *dir, const char *id, char *comm, size_t len)
+static bool read_line(const char *path, char *line, size_t len)
 {
-	char path[300];
-	FILE *file;
-	int ok;
+	FILE *file = fopen(path, "r");
+	bool ok;
 
-	snprintf(path, sizeof(path), "%s/%s/comm", dir, id);
-	file = fopen(path, "r");
 	if (!file)
-		return 0;
-	ok = !!fgets(comm, len, file);
+		return false;
+	ok = fgets(line, len, file);
 	fclose(file);
-	comm[strcspn(comm, "\n")] = '\0';
+	line[ok ? strcspn(line, "\n") : 0] = '\0';
 	return ok;
 }
 
-/* Workers are called vhost-PID, after the owner. */
-static void find_workers(struct cost_sources *s, const char *dir, int inside)
+/*
+ * A thread of another process has no clock for us.  schedstat has its nanoseconds, and
+ * stat the same in ticks where the kernel has no schedstat.
+ */
+static uint64_t thread_ns(int pid, int tid)
 {
-	char name[32], comm[32];
+	unsigned long long user, system;
+	char path[64], line[1024];
+	const char *at;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", pid, tid);
+	if (read_line(path, line, sizeof(line)))
+		return strtoull(line, NULL, 10);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	at = read_line(path, line, sizeof(line)) ? strrchr(line, ')') : NULL;
+	if (!at || sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
+			  &system) != 2)
+		return 0;
+	return (user + system) * (1000000000ULL / sysconf(_SC_CLK_TCK));
+}
+
+static uint64_t worker_ns(const struct worker *w)
+{
+	switch (w->owner) {
+	case NOBODY:
+		return clock_ns(PROCESS_CLOCK(w->tid));
+	case OURS:
+		return clock_ns(THREAD_CLOCK(w->tid));
+	default:
+		return thread_ns(w->pid, w->tid);
+	}
+}
+
+/* Workers are called vhost-PID, after the process that has the device. */
+static void find_workers(struct cost_sources *s, const char *dir, int pid, enum owner owner)
+{
+	char name[32], path[300], comm[32];
 	struct dirent *entry;
 	DIR *d = opendir(dir);
 
-	snprintf(name, sizeof(name), "vhost-%d", getpid());
-	while (d && (entry = readdir(d))) {
-		int id = atoi(entry->d_name);
-
-		if (!isdigit(entry->d_name[0]) || s->workers == MAX_WORKERS ||
-		    !read_comm(dir, entry->d_name, comm, sizeof(comm)) || strcmp(comm, name))
-			continue;
-		s->worker[s->workers++] = inside ? THREAD_CLOCK(id) : PROCESS_CLOCK(id);
+	snprintf(name, sizeof(name), "vhost-%d", pid);
+	while (d && (entry = readdir(d)) && s->workers < MAX_WORKERS) {
+		snprintf(path, sizeof(path), "%s/%s/comm", dir, entry->d_name);
+		if (isdigit(entry->d_name[0]) && read_line(path, comm, sizeof(comm)) &&
+		    !strcmp(comm, name))
+			s->worker[s->workers++] = (struct worker){
+				owner, pid, atoi(entry->d_name)
+			};
 	}
 	if (d)
 		closedir(d);
 }
 
-struct cost_sources *cost_open(const int *vmm, unsigned int nvmm)
+static void find_workers_of(struct cost_sources *s, int pid, enum owner owner)
+{
+	unsigned int before = s->workers;
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "/proc/%d/task", pid);
+	find_workers(s, dir, pid, owner);
+	if (s->workers == before)
+		find_workers(s, "/proc", pid, NOBODY);
+}
+
+struct cost_sources *cost_open(const int *vmm, unsigned int nvmm, bool main_apart)
 {
 	struct cost_sources *s = calloc(1, sizeof(*s));
 	unsigned int i;
@@ -74,18 +122,13 @@ struct cost_sources *cost_open(const int *vmm, unsigned int nvmm)
 		free(s);
 		return NULL;
 	}
-	find_workers(s, "/proc/self/task", 1);
-	s->inside = s->workers > 0;
-	if (!s->workers)
-		find_workers(s, "/proc", 0);
-	for (i = 0; i < nvmm && i < MAX_VMM; i++)
-		s->vmm[s->nvmm++] = PROCESS_CLOCK(vmm[i]);
+	s->main_apart = main_apart;
+	find_workers_of(s, getpid(), OURS);
+	for (i = 0; i < nvmm && i < MAX_VMM; i++) {
+		s->vmm[s->nvmm++] = vmm[i];
+		find_workers_of(s, vmm[i], VMMS);
+	}
 	return s;
-}
-
-int cost_workers_inside(const struct cost_sources *s)
-{
-	return s->inside;
 }
 
 int cost_workers(const struct cost_sources *s)
@@ -120,11 +163,22 @@ void cost_read(const struct cost_sources *s, struct cost *c)
 
 	memset(c, 0, sizeof(*c));
 	read_stat(s, c);
-	for (i = 0; i < s->workers; i++)
-		c->worker_ns += clock_ns(s->worker[i]);
-	for (i = 0; i < s->nvmm; i++)
-		c->vmm_ns += clock_ns(s->vmm[i]);
 	c->process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	for (i = 0; i < s->nvmm; i++) {
+		c->vmm_ns += clock_ns(PROCESS_CLOCK(s->vmm[i]));
+		if (s->main_apart)
+			c->main_ns += thread_ns(s->vmm[i], s->vmm[i]);
+	}
+	c->vmm_ns -= c->main_ns;
+	for (i = 0; i < s->workers; i++) {
+		uint64_t ns = worker_ns(&s->worker[i]);
+
+		c->worker_ns += ns;
+		if (s->worker[i].owner == OURS)
+			c->process_ns -= ns;
+		else if (s->worker[i].owner == VMMS)
+			c->vmm_ns -= ns;
+	}
 	c->wall_ns = clock_ns(CLOCK_MONOTONIC);
 	c->clock = clock_now();
 }

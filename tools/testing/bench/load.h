@@ -62,6 +62,7 @@ struct device;
 struct engine {
 	const char *name;
 	unsigned int first_queue;	/* with requests */
+	bool main_is_guest;		/* the VMM's main loop stands for KVM */
 	/* The device as far as its queues; NULL, or what is wrong. */
 	const char *(*open)(struct device *dev);
 	void (*close)(struct device *dev);
@@ -83,6 +84,7 @@ struct engine {
 extern const struct engine vhost_blk_engine;
 extern const struct engine vhost_user_engine;
 extern const struct engine vhost_scsi_engine;
+extern const struct engine qemu_engine;
 extern const struct engine uring_engine;
 
 struct device {
@@ -92,6 +94,7 @@ struct device {
 	struct guest guest;
 	struct backend backend;
 	uint64_t size;
+	void *priv;			/* of the engine */
 	char why[256];
 };
 

@@ -15,32 +15,38 @@ static void put_load(const struct load *l)
 	       l->spin ? "true" : "false", sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+/* Where there is no finer clock than the tick, a difference of two may be below 0. */
+static uint64_t since(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
 static void put_each(const char *name, uint64_t total, uint64_t requests)
 {
 	printf("\"%s\":%.4f,", name, requests ? (double)total / requests : 0);
 }
 
 /*
- * The host's part is all that was not idle, less the threads that are the guest:
- * so it has what no single process does, interrupts and kernel threads.
+ * The host's part is all that was not idle, less the threads that are the guest (and
+ * KVM): so it has what no single process does, interrupts and kernel threads.
  */
-static void put_cost(const struct cost_sources *sources, const struct cost *from,
-		     const struct cost *to, uint64_t n)
+static void put_cost(const struct cost *from, const struct cost *to, uint64_t n)
 {
 	uint64_t wall = to->wall_ns - from->wall_ns;
-	uint64_t worker = to->worker_ns - from->worker_ns;
-	uint64_t guest = to->process_ns - from->process_ns;
+	uint64_t worker = since(from->worker_ns, to->worker_ns);
+	uint64_t guest = since(from->process_ns, to->process_ns);
+	uint64_t main_loop = since(from->main_ns, to->main_ns);
 	uint64_t all = wall * sysconf(_SC_NPROCESSORS_ONLN);
 	uint64_t idle = to->idle_ns - from->idle_ns;
 	uint64_t busy = all > idle ? all - idle : 0;
 
-	if (cost_workers_inside(sources))
-		guest -= worker;
 	put_each("guest_cpu_ns", guest, n);
 	put_each("worker_cpu_ns", worker, n);
-	put_each("vmm_cpu_ns", to->vmm_ns - from->vmm_ns, n);
+	put_each("vmm_cpu_ns", since(from->vmm_ns, to->vmm_ns), n);
+	put_each("main_cpu_ns", main_loop, n);
 	put_each("irq_cpu_ns", to->irq_ns - from->irq_ns, n);
 	put_each("all_cpu_ns", busy, n);
+	guest += main_loop;
 	put_each("host_cpu_ns", busy > guest ? busy - guest : 0, n);
 	put_each("switches", to->switches - from->switches, n);
 }
@@ -60,7 +66,7 @@ void report_period(const struct load *load, const struct cost_sources *sources,
 	printf("\"iops\":%.1f,", wall ? n * 1e9 / wall : 0);
 	printf("\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,", histogram_at(latency, 500) * us,
 	       histogram_at(latency, 990) * us, histogram_at(latency, 999) * us);
-	put_cost(sources, &from->cost, &to->cost, n);
+	put_cost(&from->cost, &to->cost, n);
 	put_each("kicks", to->count.kicks - from->count.kicks, n);
 	put_each("calls", to->count.calls - from->count.calls, n);
 	put_each("waits", to->count.waits - from->count.waits, n);
