@@ -12,6 +12,7 @@
 
 static const struct engine * const engines[] = {
 	&vhost_blk_engine, &vhost_user_engine, &vhost_scsi_engine, &qemu_engine, &uring_engine,
+	&wake_engine,
 };
 
 static struct load load;

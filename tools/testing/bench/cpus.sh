@@ -8,7 +8,9 @@
 # whatever else this machine does is in the figures: it had better do nothing.
 #
 #   scaling   4k random reads at depth 1 and 32 of n devices, each with its driver and
-#             its worker, on n CPUs, the other CPUs being offline: 1, 2, 4 …
+#             its worker, on n CPUs, the other CPUs being offline: 1, 2, 4 …; of
+#             io_uring; and of two threads that wake each other, the limit for all that
+#             sleeps
 #   polling   4k random reads at depth 1 by a driver that looks for completions all
 #             the time: no wake-up of a guest is in the figure.  The host's own
 #             latency (io_uring), vhost-blk, and vhost-blk with busy polling
@@ -66,7 +68,7 @@ scaling() {
 	for depth in 1 32; do
 		for ((n = 1; n <= cpus; n *= 2)); do
 			online "$n"
-			for frontend in vhost-blk uring; do
+			for frontend in vhost-blk uring wake; do
 				run "$frontend" --frontend "$frontend" --depth "$depth" --devices "$n"
 			done
 		done

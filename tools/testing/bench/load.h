@@ -86,6 +86,7 @@ extern const struct engine vhost_user_engine;
 extern const struct engine vhost_scsi_engine;
 extern const struct engine qemu_engine;
 extern const struct engine uring_engine;
+extern const struct engine wake_engine;
 
 struct device {
 	const struct load *load;
