@@ -8,7 +8,8 @@
 #   count   instructions by request: count.sh, the load generator in a TCG host
 #   time    IOPS, latency, CPU time: time.sh, the load generator in a UML host
 #   cpus    n devices on n CPUs, and the latency of polling: cpus.sh, in a TCG host
-#   guest   what time has, of fio in a real guest: guest.sh, QEMU 10.0 in a UML host
+#   guest   what time has, of fio in a real guest of one vCPU and of two: guest.sh, QEMU 10.0 in
+#           a UML host
 #
 # The contenders and loads of each are in its --help.  An hour on two CPUs.
 #
@@ -74,11 +75,22 @@ for part in "${parts[@]}"; do
 	time) "$here/time.sh" --rounds "$rounds" --seconds "$seconds" ${dev:+--dev "$dev"} \
 		--kernel "$out/kernel.txt" >"$out/time.json" ;;
 	cpus) "$here/cpus.sh" --rounds "$rounds" --seconds "$seconds" >"$out/cpus.json" ;;
-	guest) "$here/guest.sh" --rounds "$rounds" ${dev:+--dev "$dev"} >"$out/guest.json" ;;
+	guest)
+		guest=("$here/guest.sh" --rounds "$rounds" ${dev:+--dev "$dev"})
+		"${guest[@]}" --vcpus 1 guest-vhost-blk guest-virtio-native guest-virtio-io_uring \
+			>"$out/guest.json"
+		"${guest[@]}" >>"$out/guest.json"
+		;;
 	esac
 	"$here/table.py" "$part" "$out/$part.json" | tee -a "$out/report.txt"
 	"$here/table.py" --csv "$part" "$out/$part.json" >"$out/$part.csv"
 done
-[[ ! -s $out/time.json ]] || "$here/plot.sh" "$out/time.csv" "$out" 1
-[[ ! -s $out/guest.json ]] || "$here/plot.sh" "$out/guest.csv" "$out" 2 guest-
+if [[ -s $out/time.json ]]; then
+	"$here/plot.sh" "$out/time.csv" "$out" 1
+	"$here/plot.sh" "$out/time.csv" "$out" 1 qemu-
+fi
+if [[ -s $out/guest.json ]]; then
+	"$here/plot.sh" "$out/guest.csv" "$out" 1 guest-
+	"$here/plot.sh" "$out/guest.csv" "$out" 2 guest-
+fi
 note "the report: $out/report.txt"

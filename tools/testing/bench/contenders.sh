@@ -2,12 +2,11 @@
 # shellcheck shell=bash
 #
 # The other servers that the load generator can drive, over a block device, and what
-# count.sh and time.sh share.
-# $here is this directory.
+# count.sh, time.sh and guest.sh share.
 
-here=${here:?}
+here=$VB_TOP/tools/testing/bench
 
-bench_pids=()
+bench_pids=() bench_dirs=()
 
 # value NAME DEFAULT LOAD: of an option in it
 value() {
@@ -24,6 +23,7 @@ value() {
 bench_storage_daemon() {
 	local dir i
 	dir=$(mktemp -d)
+	bench_dirs+=("$dir")
 	bench_sockets=()
 	bench_command=(qemu-storage-daemon)
 	for ((i = 0; i < ${4:-1}; i++)); do
@@ -46,7 +46,65 @@ bench_storage_daemon() {
 	return 1
 }
 
-# Whatever was started is ended, and waited for.  qemu-storage-daemon 7.2 has been
+# bench_qemu_device KIND DEVICE QUEUES: QEMU's arguments for its disk, in $bench_device.
+# KIND: vhost-blk (as it is by default), vhost-blk-single (one worker), vhost-blk-workers
+# (one for each queue), vhost-blk-poll, or virtio-blk with an IOThread and
+# virtio-native, virtio-io_uring, virtio-nopoll (io_uring; the IOThread sleeps at once
+# where there is nothing to do), virtio-mapping (io_uring, an IOThread for each queue).
+bench_qemu_device() {
+	local i vhost="vhost-blk-pci,path=$2,num-queues=$3" virtio='' aio=io_uring mapping=''
+	case $1 in
+	vhost-blk) bench_device=(-device "$vhost") ;;
+	vhost-blk-single) bench_device=(-device "$vhost,workers=1") ;;
+	vhost-blk-workers) bench_device=(-device "$vhost,workers=$3") ;;
+	vhost-blk-poll) bench_device=(-device "$vhost,workers=1,poll-us=50") ;;
+	virtio-native | virtio-io_uring | virtio-nopoll)
+		[[ $1 != virtio-native ]] || aio=native
+		bench_device=(-object "iothread,id=io0")
+		[[ $1 != virtio-nopoll ]] || bench_device=(-object "iothread,id=io0,poll-max-ns=0")
+		virtio="virtio-blk-pci,drive=disk,num-queues=$3,iothread=io0"
+		;;
+	virtio-mapping)
+		bench_device=()
+		for ((i = 0; i < $3; i++)); do
+			bench_device+=(-object "iothread,id=io$i")
+			mapping+="${mapping:+,}{\"iothread\":\"io$i\"}"
+		done
+		virtio="{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk\",\"num-queues\":$3,"
+		virtio+="\"iothread-vq-mapping\":[$mapping]}"
+		;;
+	*) die "no such disk of QEMU's: $1" ;;
+	esac
+	[[ -z $virtio ]] || bench_device+=(-drive
+		"if=none,id=disk,file=$2,format=raw,cache.direct=on,aio=$aio" -device "$virtio")
+}
+
+# bench_qemu KIND DEVICE QUEUES: $VHOST_BENCH_QEMU without a vCPU, whose guest is whoever
+# has its qtest socket, which is left in $bench_socket, and its pid in $bench_pid.
+bench_qemu() {
+	local dir i
+	dir=$(mktemp -d)
+	bench_dirs+=("$dir")
+	bench_socket=$dir/qtest
+	truncate -s 256M "$bench_socket.mem"
+	bench_qemu_device "$@"
+	bench_command=("$VHOST_BENCH_QEMU" -accel qtest -machine "q35,memory-backend=ram" -m 256M
+		-object "memory-backend-file,id=ram,size=256M,share=on,mem-path=$bench_socket.mem"
+		-nodefaults -no-user-config -display none -L /usr/share/qemu -L /usr/share/seabios
+		-qtest "unix:$bench_socket,server=on,wait=off" -qtest-log none "${bench_device[@]}")
+	"${bench_command[@]}" >&2 &
+	bench_pid=$!
+	bench_pids+=("$bench_pid")
+	for ((i = 0; i < 300; i++)); do
+		[[ -S $bench_socket ]] && return
+		[[ -d /proc/$bench_pid ]] || break
+		sleep 0.1
+	done
+	echo "QEMU does not start" >&2
+	return 1
+}
+
+# Whatever was started is ended, and waited for, and its files are gone.  qemu-storage-daemon 7.2 has been
 # seen not to end after its client was gone: that is said, and no more waited for.
 bench_stop() {
 	local pid i stat
@@ -65,6 +123,8 @@ bench_stop() {
 		wait "$pid" || :
 	done
 	bench_pids=()
+	rm -rf "${bench_dirs[@]}"
+	bench_dirs=()
 }
 
 # bench_scsi_targets DEVICE N: LIO's iblock on it, as N targets for vhost-scsi; their

@@ -17,8 +17,11 @@
 #             contender is named
 #   --tiny    a few requests of one load of each kind: does it run?
 #
-# Contenders: vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi.
-# None polls, as there can be one CPU only under -icount and a worker that polls
+# Contenders: vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi, and
+# disks of a QEMU without a vCPU (contenders.sh): qemu-vhost-blk qemu-virtio-native
+# qemu-virtio-io_uring qemu-virtio-nopoll qemu-virtio-mapping.  Of these what counts is
+# the IOThread or the worker; QEMU's main loop stands for KVM.
+# No worker polls, as there can be one CPU only under -icount and a worker that polls
 # it away from the driver finds nothing; and none has several workers, which Linux
 # 6.1 has not.
 set -euo pipefail
@@ -27,7 +30,9 @@ set -euo pipefail
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 here=$VB_TOP/tools/testing/bench
-all=(vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi)
+all=(vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi
+	qemu-vhost-blk qemu-virtio-native qemu-virtio-io_uring qemu-virtio-nopoll
+	qemu-virtio-mapping)
 if [[ ${1:-} != --inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN VHOST_BENCH_SHORT=''
@@ -36,6 +41,10 @@ if [[ ${1:-} != --inside ]]; then
 	-*) usage >&2; exit 2 ;;
 	esac
 	[[ $VHOST_BENCH_SHORT == --short ]] || "$VB_VM/packages.sh" bench
+	if [[ $VHOST_BENCH_SHORT != --short && $# == 0 || "$*" == *qemu-* ]]; then
+		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" 10.0 | tail -n 1)
+		export VHOST_BENCH_QEMU
+	fi
 	exec "$VB_VM/tcg-run.sh" --icount --mem 3G --timeout 3600 \
 		--load "target_core_mod target_core_iblock vhost_scsi" -- "$0" --inside "$@"
 fi
@@ -114,6 +123,22 @@ count_all() {
 	count_several "$1" devices "${@:2}"
 }
 
+# count_qemu CONTENDER: at each depth with one queue, then with several, each time a QEMU
+# that has as many.
+count_qemu() {
+	local load
+	bench_qemu "${1#qemu-}" "$disk" 1
+	count "$1" --frontend qemu --vmm "$bench_pid" "$bench_socket"
+	bench_stop
+	say "$1, several queues"
+	for load in "${several[@]}"; do
+		[[ $load == *--queues* ]] || continue
+		bench_qemu "${1#qemu-}" "$disk" "$(value queues 1 "$load")"
+		count_load "$1" "$load" --frontend qemu --vmm "$bench_pid" "$bench_socket"
+		bench_stop
+	done
+}
+
 # fio says how long it ran in milliseconds, so it has to run longer; its start is
 # no part of that.
 count_fio() {
@@ -163,6 +188,7 @@ for contender; do
 		bench_scsi_targets "$disk" 16
 		count_all "$contender" --frontend vhost-scsi "${bench_wwpns[@]}"
 		;;
+	qemu-*) count_qemu "$contender" ;;
 	*) die "no such contender: $contender" ;;
 	esac
 done

@@ -3,13 +3,14 @@
 # Usage: guest.sh [OPTION…] [CONTENDER…]
 #
 # fio in a real guest under QEMU, in a UML host: IOPS, latency as the guest sees it,
-# and the CPU time of all of QEMU's threads but the vCPUs, the vhost workers among
-# them.  In turns, each on the same null_blk; a line of JSON for each measurement.
+# and the CPU time of QEMU's threads: the vCPUs, the main loop, and the rest, the vhost
+# workers among them, which is what the disk costs the host.  In turns, each on the same null_blk; a line of JSON for each measurement.
 #
 #   --host HOST    default uml-7.3-fast
 #   --rounds N     default 5
-#   --requests N   of a measurement at depth 32, default 4000; at depth 1 a quarter.
-#                  Of requests and not of time: however slow the machine, each
+#   --vcpus N      of the guest, and queues of its disk; default 2
+#   --requests N   of a measurement, default 20000; a half at depth 8 and more, a quarter
+#                  below.  Of requests and not of time: however slow the machine, each
 #                  measurement has its completions
 #   --patience S   until one is given up, default 120
 #   --qemu SERIES  7.2 or 10.0 (default), which has iothread-vq-mapping
@@ -17,15 +18,15 @@
 #                  as time.sh --dev, WHAT IS ON IT IS LOST
 #   --tiny         the first load only
 #
-# Loads: 4k random reads at depth 1, 4 and 32, writes at 1 and 32; two queues.
+# Loads: 4k random reads at depth 1, 2, 4, 8, 32 and 128, writes at 1, 8 and 128.
 #
-# Contenders: guest-vhost-blk guest-vhost-blk-workers guest-vhost-blk-poll
-# guest-virtio-native guest-virtio-io_uring guest-virtio-mapping (io_uring, and an
-# IOThread for each queue)
+# Contenders: guest-vhost-blk (as it is by default) guest-vhost-blk-single (one worker)
+# guest-vhost-blk-poll guest-virtio-native guest-virtio-io_uring guest-virtio-mapping
+# (io_uring, and an IOThread for each queue); contenders.sh has more.
 #
-# Under TCG the guest itself takes nearly all of the time, so IOPS say little here;
-# the CPU time of the host's side is what it is on a machine with KVM too, but for
-# the exits.
+# Under TCG the guest itself takes nearly all of the time, so IOPS say little here, and
+# the main loop brings the interrupts, which KVM does in the kernel; the CPU time of the
+# host's side is what it is on a machine with KVM too, but for the exits.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
@@ -33,7 +34,7 @@ set -euo pipefail
 . "$VB_TOP/tools/testing/bench/device.sh"
 
 here=$VB_TOP/tools/testing/bench
-host=uml-7.3-fast rounds=5 requests=4000 patience=120 qemu=10.0 tiny='' dev='' inside=''
+host=uml-7.3-fast rounds=5 requests=20000 patience=120 vcpus=2 qemu=10.0 tiny='' dev='' inside=''
 options=()
 while (($#)); do
 	case $1 in
@@ -41,7 +42,7 @@ while (($#)); do
 	--host) host=$2; shift ;;
 	--qemu) qemu=$2; shift ;;
 	--dev) dev=$2; shift ;;
-	--rounds | --requests | --patience)
+	--rounds | --requests | --patience | --vcpus)
 		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 wants a number"
 		printf -v "${1#--}" %s "$2"
 		options+=("$1" "$2")
@@ -55,7 +56,7 @@ while (($#)); do
 	shift
 done
 if ((!$#)); then
-	set -- guest-vhost-blk guest-vhost-blk-workers guest-vhost-blk-poll guest-virtio-native \
+	set -- guest-vhost-blk guest-vhost-blk-single guest-vhost-blk-poll guest-virtio-native \
 		guest-virtio-io_uring
 	[[ $qemu == 7.2 ]] || set -- "$@" guest-virtio-mapping
 fi
@@ -69,12 +70,19 @@ if [[ -z $inside ]]; then
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
+# shellcheck source=tools/testing/bench/contenders.sh
+. "$here/contenders.sh"
 tmp=$(mktemp -d)
 tick=$((1000000000 / $(getconf CLK_TCK)))
 
-# OP, queue depth, requests
-loads="read:1:$((requests / 4)) read:4:$((requests / 2)) read:32:$requests"
-loads+=" write:1:$((requests / 4)) write:32:$requests"
+# OP:queue depth:requests
+loads=''
+for op in read write; do
+	for depth in 1 2 4 8 32 128; do
+		[[ $op == read || $depth =~ ^(1|8|128)$ ]] || continue
+		loads+="$op:$depth:$((depth < 8 ? requests / 4 : requests / 2)) "
+	done
+done
 [[ -z $tiny ]] || loads=${loads%% *}
 
 # fio says when a load begins and ends, so that its own start, which takes longer than
@@ -109,27 +117,33 @@ cat >"$tmp/script" <<-SCRIPT
 	sleep 2
 SCRIPT
 
-# cpu_ticks: of the vCPUs, and of all else that is QEMU's
+# ticks STAT: of the thread whose stat this is; it may have ended meanwhile.
+ticks() {
+	local words
+	# Behind the name, which may have spaces: the 12th and 13th word
+	read -ra words < <(sed 's/.*) //' "$1" 2>/dev/null) || return 0
+	echo $((words[11] + words[12]))
+}
+
+# cpu_ticks: of the vCPUs, of QEMU's main loop, and of all else that works for it; a vhost
+# worker is a thread of QEMU's since Linux 6.4, and a process of its own before.
 cpu_ticks() {
-	local pid stat comm vcpu=0 rest=0
-	pid=$(pidof -s qemu-system-x86_64) || { echo "0 0"; return; }
-	for stat in "/proc/$pid"/task/*/stat; do
-		# A thread may end meanwhile.
-		comm=$(cat "${stat%/stat}/comm" 2>/dev/null) || continue
-		# Behind the name, which may have spaces: the 12th and 13th word
-		read -ra words < <(sed 's/.*) //' "$stat" 2>/dev/null) || continue
-		if [[ $comm == *"/TCG" || $comm == *"/KVM" ]]; then
-			vcpu=$((vcpu + words[11] + words[12]))
-		else
-			rest=$((rest + words[11] + words[12]))
-		fi
+	local pid thread comm n vcpu=0 main=0 rest=0
+	pid=$(pidof -s qemu-system-x86_64) || { echo "0 0 0"; return; }
+	for thread in "/proc/$pid"/task/* $(pgrep -x "vhost-$pid" | sed 's|^|/proc/|'); do
+		comm=$(cat "$thread/comm" 2>/dev/null) || continue
+		n=$(ticks "$thread/stat")
+		case $comm in
+		*/TCG | */KVM) vcpu=$((vcpu + n)) ;;
+		*) if [[ ${thread##*/} == "$pid" ]]; then main=$n; else rest=$((rest + n)); fi ;;
+		esac
 	done
-	echo "$vcpu $rest"
+	echo "$vcpu $main $rest"
 }
 
 # figures LABEL: what the guest prints on stdin, as JSON
 figures() {
-	local word op depth kb iops ms p50 p99 p999 before=() after=() n vcpu rest
+	local word op depth kb iops ms p50 p99 p999 before=() after=() n vcpu main rest
 	while read -r word op depth kb iops ms p50 p99 p999; do
 		case $word in
 		begin) read -ra before < <(cpu_ticks) ;;
@@ -139,41 +153,21 @@ figures() {
 			((n)) || die "$1: nothing completed within $patience s ($op, depth $depth, $ms ms)"
 			((${#before[@]} && ${#after[@]})) || die "$1: fio has not said when it began and ended"
 			vcpu=$((after[0] - before[0]))
-			rest=$((after[1] - before[1]))
+			main=$((after[1] - before[1]))
+			rest=$((after[2] - before[2]))
 			# A short load may end within a tick, so the difference may be 0.
 			((after[0] > 0)) || die "$1: no thread of QEMU that is a vCPU"
-			printf '{"label":"%s","op":"%s","order":"random","block":4096,"queues":2,' "$1" "$op"
+			printf '{"label":"%s","op":"%s","order":"random","block":4096,"queues":%d,' "$1" "$op" "$vcpus"
 			printf '"devices":1,"depth":%d,"requests":%d,"iops":%s,' "$depth" "$n" "$iops"
 			printf '"p50_us":%s,"p99_us":%s,"p999_us":%s,' "$p50" "$p99" "$p999"
-			printf '"vcpu_cpu_ns":%d,"host_cpu_ns":%d,"all_cpu_ns":%d}\n' \
-				$((vcpu * tick / n)) $((rest * tick / n)) $(((vcpu + rest) * tick / n))
+			printf '"vcpu_cpu_ns":%d,"main_cpu_ns":%d,"host_cpu_ns":%d,"all_cpu_ns":%d}\n' \
+				$((vcpu * tick / n)) $((main * tick / n)) $((rest * tick / n)) \
+				$(((vcpu + main + rest) * tick / n))
 			before=() after=()
 			;;
 		*) echo "guest: $word $op $depth $kb $iops $ms $p50 $p99 $p999" >&2 ;;
 		esac
 	done
-}
-
-# device CONTENDER: QEMU's arguments for it, in $args
-device() {
-	local aio=${1##*-} vhost="vhost-blk-pci,path=$disk,num-queues=2" mapping
-	[[ $1 != guest-virtio-mapping ]] || aio=io_uring
-	args=(-object "iothread,id=io0" -drive
-		"if=none,id=disk,file=$disk,format=raw,cache.direct=on,aio=$aio")
-	case $1 in
-	guest-vhost-blk) args=(-device "$vhost,workers=1") ;;
-	guest-vhost-blk-workers) args=(-device "$vhost,workers=2") ;;
-	guest-vhost-blk-poll) args=(-device "$vhost,workers=1,poll-us=50") ;;
-	guest-virtio-native | guest-virtio-io_uring)
-		args+=(-device "virtio-blk-pci,drive=disk,iothread=io0,num-queues=2")
-		;;
-	guest-virtio-mapping)
-		mapping='"iothread-vq-mapping":[{"iothread":"io0"},{"iothread":"io1"}]'
-		args+=(-object "iothread,id=io1" -device
-			"{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk\",\"num-queues\":2,$mapping}")
-		;;
-	*) die "no such contender: $1" ;;
-	esac
 }
 
 disk=$dev
@@ -187,12 +181,12 @@ for ((round = 0; round < rounds; round++)); do
 		((!done)) || note "$done of $((rounds * $#)) guests," \
 			"$(((SECONDS - begin) * (rounds * $# - done) / done)) s left: $contender"
 		done=$((done + 1))
-		device "$contender"
+		bench_qemu_device "${contender#guest-}" "$disk" "$vcpus"
 		print=()
 		((round)) || print=(--print)
 		"$VB_VM/guest-run.sh" --qemu "$VHOST_BENCH_QEMU" --guest "$VHOST_BENCH_GUEST" \
-			--script "$tmp/script" --timeout 900 "${print[@]}" -- \
-			-name "guest,debug-threads=on" "${args[@]}" | figures "$contender"
+			--script "$tmp/script" --timeout 900 --smp "$vcpus" "${print[@]}" -- \
+			-name "guest,debug-threads=on" "${bench_device[@]}" | figures "$contender"
 	done
 	# Another one is the first of the next round: the load of the machine may drift.
 	set -- "${@:2}" "$1"

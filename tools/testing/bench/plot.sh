@@ -1,24 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: plot.sh CSV DIRECTORY QUEUES [PREFIX]
+# Usage: plot.sh CSV DIRECTORY QUEUES [qemu-|guest-]
 #
-# IOPS, latency and CPU time by queue depth, for each contender, of 4k random reads
-# and writes of so many queues of one device; as SVG and PNG, whose names begin with
-# PREFIX.
+# IOPS, latency and CPU time by queue depth, of 4k random reads and writes of so many
+# queues of one device; as SVG and PNG.  For each contender whose name begins so; where
+# nothing is said, for all but the disks of a QEMU, which have plots of their own.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../vm/lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 (($# == 3 || $# == 4)) || { usage >&2; exit 2; }
-csv=$1 out=$2 queues=$3 prefix=${4:-}
+csv=$1 out=$2 queues=$3 prefix=${4:-} where='' cpu="all_cpu_ns:CPU time of the whole host"
+case $prefix in
+qemu-) where="a disk of QEMU's, " ;;
+guest-) where="in a guest of $queues vCPU, " ;;
+esac
+# Of a QEMU there is more than the disk.
+[[ -z $prefix ]] || cpu="host_cpu_ns:CPU time of the disk"
+name=$prefix
+((queues == 1)) || name+=${queues}q-
 need_tool gnuplot
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 # points OP COLUMN: a block for each contender, with its median at each depth
 points() {
-	awk -F, -v op="$1" -v column="$2" -v queues="$queues" '
+	awk -F, -v op="$1" -v column="$2" -v queues="$queues" -v prefix="$prefix" '
 	NR == 1 {
 		sub(/\r$/, "")
 		for (i = 1; i <= NF; i++) at[$i] = i
@@ -27,6 +35,7 @@ points() {
 	$at["op"] == op && $at["order"] == "random" && $at["block"] == 4096 &&
 	$at["queues"] == queues && $at["devices"] == 1 && $at[column] != "" {
 		label = $at["label"]
+		if (prefix ? index(label, prefix) != 1 : label ~ /^qemu-/) next
 		depth = $at["depth"]
 		if (!(label in seen)) { seen[label] = 1; labels[++nlabels] = label }
 		if (!(depth in wanted)) { wanted[depth] = 1; depths[++ndepths] = depth }
@@ -53,19 +62,20 @@ points() {
 
 for op in read write; do
 	for figure in "iops:IOPS" "p99_us:99th percentile of latency (us)" \
-		"all_cpu_ns:CPU time of the whole host by request (ns)"; do
+		"$cpu by request (ns)"; do
 		column=${figure%%:*}
 		# Times differ by tens between contenders.
 		scale="set logscale y"
 		[[ $column != iops ]] || scale="set yrange [0:*]"
 		points "$op" "$column" >"$tmp/points"
-		[[ -s $tmp/points ]] || continue
+		# Of nothing, or of nothing but 0, there is no plot.
+		awk '!/^"/ && $2 > 0 { found = 1 } END { exit !found }' "$tmp/points" || continue
 		blocks=$(grep -c '^"' "$tmp/points")
 		for format in svg png; do
 			gnuplot <<-END
 				set terminal $format size 900,600
-				set output "$out/$prefix$op-$column.$format"
-				set title "${prefix:+in a guest, }4k random $op: ${figure#*:}" noenhanced
+				set output "$out/$name$op-$column.$format"
+				set title "${where}4k random $op: ${figure#*:}" noenhanced
 				set logscale x 2
 				set xlabel "queue depth"
 				$scale

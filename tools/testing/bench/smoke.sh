@@ -73,6 +73,16 @@ user=("${load[@]}" --frontend vhost-user --check "$disk" --requests 300)
 tap_run "vhost-user: 2 queues read" counted 600 "${user[@]}" --queues 2 "${bench_sockets[0]}"
 tap_run "vhost-user: 2 queues write" counted 600 "${user[@]}" --queues 2 --write "${bench_sockets[0]}"
 bench_stop
+for kind in vhost-blk virtio-io_uring; do
+	bench_qemu "$kind" "$disk" 2
+	run=("${load[@]}" --frontend qemu --vmm "$bench_pid" --check "$disk" --requests 300 --queues 2)
+	tap_run "qemu-$kind: 2 queues read" counted 600 "${run[@]}" "$bench_socket"
+	tap_run "qemu-$kind: 2 queues write" counted 600 "${run[@]}" --write "$bench_socket"
+	tap_run "qemu-$kind: the same device once more" counted 600 "${run[@]}" "$bench_socket"
+	bench_stop
+done
+tap_run "two threads that wake each other" counted 600 "$VHOST_BENCH_BIN" --frontend wake --depth 4 \
+	--requests 300 --queues 2 "$disk"
 tap_run "vhost-blk: no indirect descriptors" counted 300 "${load[@]}" --direct-desc --requests 300 \
 	"$disk"
 tap_run "vhost-blk: a driver that doesn't sleep" counted 50 "${load[@]}" --spin --requests 50 "$disk"
@@ -82,8 +92,9 @@ tap_run "a device that fails is no figure" refused "a request failed" \
 # part NAME LINES QUEUES COMMAND…: as bench.sh does it
 # shellcheck disable=SC2317 # called by tap_run
 part() {
-	local name=$1 lines=$2 queues=$3 out
+	local name=$1 lines=$2 queues=$3 out prefix=''
 	shift 3
+	[[ $name != guest ]] || prefix=guest-
 	out=$(mktemp -d)
 	"$@" >"$out/json" || return 1
 	"$here/table.py" "$name" "$out/json" || return 1
@@ -94,16 +105,16 @@ part() {
 	fi
 	# Those two have no plots.
 	[[ $name != count && $name != cpus ]] || return 0
-	"$here/plot.sh" "$out/csv" "$out" "$queues" || return 1
-	[[ -s $out/read-iops.svg || -s $out/write-iops.svg ]]
+	"$here/plot.sh" "$out/csv" "$out" "$queues" ${prefix:+"$prefix"} || return 1
+	compgen -G "$out/$prefix*-iops.svg" >/dev/null
 }
 
 # With fewer rounds there is no spread to be seen.
 tiny=(--inside --rounds 1 --seconds 0.1 --tiny)
-tap_run "count.sh" part count 12 1 "$here/count.sh" --inside vhost-blk
-tap_run "time.sh" part time 15 1 "$here/time.sh" "${tiny[@]}" vhost-blk vhost-blk-workers \
-	vhost-blk-poll uring fio vhost-user-io_uring vhost-blk-file
-tap_run "cpus.sh" part cpus 4 1 "$here/cpus.sh" --inside --cpus 1 --rounds 1 --seconds 0.1
+tap_run "count.sh" part count 18 1 "$here/count.sh" --inside vhost-blk qemu-vhost-blk
+tap_run "time.sh" part time 19 1 "$here/time.sh" "${tiny[@]}" vhost-blk vhost-blk-workers \
+	vhost-blk-poll uring fio vhost-user-io_uring vhost-blk-file qemu-vhost-blk qemu-virtio-io_uring
+tap_run "cpus.sh" part cpus 6 1 "$here/cpus.sh" --inside --cpus 1 --rounds 1 --seconds 0.1
 tap_run "guest.sh" part guest 1 2 "$here/guest.sh" --inside --rounds 1 --tiny \
 	guest-vhost-blk
 

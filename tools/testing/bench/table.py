@@ -59,11 +59,31 @@ def ratio(cost, limit):
 
 
 def print_table(title, head, lines):
+    if not lines:
+        return
     print(f"\n{title}\n")
     widths = [max(len(line[i]) for line in [head] + lines) for i in range(len(head))]
     for line in [head] + lines:
         cells = [cell.rjust(width) for cell, width in zip(line, widths)]
         print("  ".join([line[0].ljust(widths[0])] + cells[1:]))
+
+
+def is_qemu(row):
+    return row["label"].startswith("qemu-")
+
+
+def count_qemu(rows):
+    """The disks of a QEMU: what its IOThread or the worker takes."""
+    parts = [slopes(rows, key) for key in ("worker_cpu_ns", "vmm_cpu_ns")]
+    cost = {load: sum(part[load] for part in parts) for load in parts[0]}
+    lines = []
+    for load in in_order([{"load": load} for _, load in cost], "load"):
+        ours = cost.get(("qemu-vhost-blk", load))
+        lines += [[label] + load_cells(load) + [f"{cost[label, load]:.0f}",
+                                                f"{ours / cost[label, load]:.2f}" if ours else "-"]
+                  for label in in_order(rows, "label") if (label, load) in cost]
+    print_table("Instructions by request of the IOThread or the worker of a QEMU's disk; the last: "
+                "qemu-vhost-blk / contender", [""] + LOAD_HEAD + ["disk", "ratio"], lines)
 
 
 def count(rows):
@@ -104,9 +124,8 @@ def count_others(clock):
         lines.append([label] + load_cells(load) +
                      [f"{cost:.0f}", ratio(cost, limit_of(clock, label, load)),
                       ratio(cost, single) if several else "-"])
-    if lines:
-        print_table("Instructions by request of other loads; the last: of what it takes with one "
-                    "queue of one device", [""] + LOAD_HEAD + ["all", "/uring", "/ 1x1"], lines)
+    print_table("Instructions by request of other loads; the last: of what it takes with one queue "
+                "of one device", [""] + LOAD_HEAD + ["all", "/uring", "/ 1x1"], lines)
 
 
 def spread(values):
@@ -127,11 +146,9 @@ COLUMNS = {
     "guest": [("IOPS", "iops", "{:.0f}", 1), ("p50 us", "p50_us", "{:.0f}", 1),
               ("p99", "p99_us", "{:.0f}", 1), ("p99.9", "p999_us", "{:.0f}", 1),
               ("host CPU", "host_cpu_ns", "{:.1f}", 1000), ("vCPU", "vcpu_cpu_ns", "{:.1f}", 1000),
+              ("main loop", "main_cpu_ns", "{:.1f}", 1000),
               ("all CPU", "all_cpu_ns", "{:.1f}", 1000)],
 }
-# Which two are compared pair by pair, and with whom
-RATIOS = {"time": (("iops", "all_cpu_ns"), "vhost-blk"),
-          "guest": (("iops", "host_cpu_ns"), "guest-vhost-blk")}
 
 
 def series_of(rows):
@@ -217,9 +234,8 @@ def polling(rows):
         lines.append([label, f"{p50:.1f}", f"{p99:.0f}", f"{kicks:.2f}"] +
                      of_pairs([row["p50_us"] / host["p50_us"]
                                for row, host in zip(group, groups["uring",])]))
-    if lines:
-        print_table("QD1, a driver that doesn't sleep: latency in us; p50 / io_uring's, in the same "
-                    "round", ["", "p50", "p99", "kicks", "/ host", "min", "max"], lines)
+    print_table("QD1, a driver that doesn't sleep: latency in us; p50 / io_uring's, in the same "
+                "round", ["", "p50", "p99", "kicks", "/ host", "min", "max"], lines)
 
 
 def write_csv(rows):
@@ -239,13 +255,18 @@ def main():
     if len(arguments) < len(sys.argv) - 1:
         write_csv(rows)
     elif arguments[0] == "count":
-        count(rows)
+        count([row for row in rows if not is_qemu(row)])
+        count_qemu([row for row in rows if is_qemu(row)])
     elif arguments[0] == "cpus":
         scaling([row for row in rows if not row["spin"]])
         polling([row for row in rows if row["spin"]])
+    elif arguments[0] == "guest":
+        medians(rows, COLUMNS["guest"])
+        ratios(rows, ("iops", "host_cpu_ns"), "guest-vhost-blk")
     else:
-        medians(rows, COLUMNS[arguments[0]])
-        ratios(rows, *RATIOS[arguments[0]])
+        medians(rows, COLUMNS["time"])
+        ratios([row for row in rows if not is_qemu(row)], ("iops", "all_cpu_ns"), "vhost-blk")
+        ratios([row for row in rows if is_qemu(row)], ("iops", "host_cpu_ns"), "qemu-vhost-blk")
 
 
 if __name__ == "__main__":

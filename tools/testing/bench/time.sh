@@ -24,8 +24,13 @@
 #
 # Contenders: vhost-blk vhost-blk-workers vhost-blk-poll vhost-blk-file uring
 # uring-file fio vhost-user-native vhost-user-io_uring vhost-scsi
-# vhost-scsi-workers.  Those with -workers have a worker for each queue and are
-# in the loads of several queues; a file and fio are in those of one queue.
+# vhost-scsi-workers, and disks of a QEMU without a vCPU: qemu-vhost-blk
+# qemu-virtio-native qemu-virtio-io_uring qemu-virtio-nopoll qemu-virtio-mapping
+# (contenders.sh).  Those with -workers have a worker for each queue and are in the loads of
+# several queues, as is the mapping; a file and fio are in those of one queue.
+#
+# QEMU's main loop and its qtest stand for KVM there: each kick and each interrupt goes
+# through it, for all of these alike.
 #
 # In a UML host CPU time is sampled by the tick: a measurement must have many.
 set -euo pipefail
@@ -63,11 +68,17 @@ if ((!$#)); then
 	else
 		note "this kernel has no vhost-scsi or no iblock: left out"
 	fi
+	set -- "$@" qemu-vhost-blk qemu-virtio-native qemu-virtio-io_uring qemu-virtio-nopoll \
+		qemu-virtio-mapping
 	[[ -n $dev ]] || set -- "$@" vhost-blk-file uring-file
 fi
 if [[ -z $inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN
+	if [[ "$*" == *qemu-* ]]; then
+		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" 10.0 | tail -n 1)
+		export VHOST_BENCH_QEMU
+	fi
 	if [[ -z $dev ]]; then
 		if [[ -n $kernel ]]; then
 			cp "$("$VB_VM/uml-build.sh" "$host")/config" "$kernel"
@@ -108,7 +119,8 @@ esac
 # takes_part CONTENDER LOAD
 takes_part() {
 	case $1 in
-	*-workers) [[ $2 == *--queues* ]] ;;
+	*-workers | *-mapping) [[ $2 == *--queues* ]] ;;
+	qemu-*) [[ $2 != *--devices* ]] ;;
 	*-file) [[ $2 != *--queues* && $2 != *--devices* && $2 != *--sequential* ]] ;;
 	fio) [[ $2 != *--queues* && $2 != *--devices* ]] ;;
 	esac
@@ -152,6 +164,14 @@ run_user() {
 	bench_stop
 }
 
+# run_qemu KIND
+run_qemu() {
+	bench_qemu "$1" "$disk" "$(value queues 1 "$load")"
+	((round)) || echo "\$ ${bench_command[*]}" >&2
+	run "qemu-$1" --frontend qemu --vmm "$bench_pid" "$bench_socket"
+	bench_stop
+}
+
 # run_scsi LABEL ARGUMENT…
 run_scsi() {
 	run "$1" --frontend vhost-scsi --size "$disk_size" "${@:2}" \
@@ -178,6 +198,7 @@ measure() {
 	vhost-blk-poll) run "$1" --poll-us 50 "$disk" ;;
 	vhost-scsi) run_scsi "$1" ;;
 	vhost-scsi-workers) run_scsi "$1" --workers 64 ;;
+	qemu-*) run_qemu "${1#qemu-}" ;;
 	vhost-user-*) run_user "${1#vhost-user-}" ;;
 	fio) run_fio ;;
 	*) die "no such contender: $1" ;;
