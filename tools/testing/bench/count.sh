@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: count.sh [--short] [CONTENDER…]
+# Usage: count.sh [--short] [--qemu SERIES] [CONTENDER…]
 #
 # Instructions by request: in a TCG host under -icount the clock of the one CPU
 # counts them, whatever else this machine does.  Prints a line of JSON for each
@@ -16,6 +16,7 @@
 #   --short   reads at queue depth 1 and 32; vhost-blk and uring where no other
 #             contender is named
 #   --tiny    a few requests of one load of each kind: does it run?
+#   --qemu SERIES  10.0 (default) or 7.2, which has no iothread-vq-mapping
 #
 # Contenders: vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi, and
 # disks of a QEMU without a vCPU (contenders.sh): qemu-vhost-blk qemu-virtio-native
@@ -36,23 +37,29 @@ all=(vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi
 if [[ ${1:-} != --inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN VHOST_BENCH_SHORT=''
-	case ${1:-} in
-	--short | --tiny) VHOST_BENCH_SHORT=$1; shift ;;
-	-*) usage >&2; exit 2 ;;
-	esac
+	qemu=10.0
+	while [[ ${1:-} == -* ]]; do
+		case $1 in
+		--short | --tiny) VHOST_BENCH_SHORT=$1 ;;
+		--qemu) qemu=$2; shift ;;
+		*) usage >&2; exit 2 ;;
+		esac
+		shift
+	done
+	if ((!$#)); then
+		[[ $qemu != 7.2 ]] || unset "all[-1]"
+		set -- "${all[@]}"
+		[[ $VHOST_BENCH_SHORT != --short ]] || set -- "${all[@]:0:4}"
+	fi
 	[[ $VHOST_BENCH_SHORT == --short ]] || "$VB_VM/packages.sh" bench
-	if [[ $VHOST_BENCH_SHORT != --short && $# == 0 || "$*" == *qemu-* ]]; then
-		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" 10.0 | tail -n 1)
+	if [[ "$*" == *qemu-* ]]; then
+		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" "$qemu" | tail -n 1)
 		export VHOST_BENCH_QEMU
 	fi
 	exec "$VB_VM/tcg-run.sh" --icount --mem 3G --timeout 3600 \
 		--load "target_core_mod target_core_iblock vhost_scsi" -- "$0" --inside "$@"
 fi
 shift
-if ((!$#)); then
-	set -- "${all[@]}"
-	[[ $VHOST_BENCH_SHORT != --short ]] || set -- "${all[@]:0:4}"
-fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
 # shellcheck source=tools/testing/bench/contenders.sh

@@ -15,6 +15,7 @@
 #                 mounted; contenders with a file are left out, and vhost-scsi
 #                 where the kernel has none
 #   --kernel FILE what the host's kernel is, and its options, go there
+#   --qemu SERIES 10.0 (default) or 7.2, which has no iothread-vq-mapping
 #   --short       4k random reads of one queue at depth 1 and 32
 #   --tiny        one load of each kind, the shortest there is: does it run?
 #
@@ -40,7 +41,7 @@ set -euo pipefail
 . "$VB_TOP/tools/testing/bench/device.sh"
 
 here=$VB_TOP/tools/testing/bench
-host=uml-7.3-fast rounds=5 seconds=1 size='' inside='' dev='' kernel=''
+host=uml-7.3-fast rounds=5 seconds=1 size='' inside='' dev='' kernel='' qemu=10.0
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
@@ -49,6 +50,7 @@ while (($#)); do
 	--seconds) seconds=$2; shift ;;
 	--dev) dev=$2; shift ;;
 	--kernel) kernel=$2; shift ;;
+	--qemu) qemu=$2; shift ;;
 	--short | --tiny) size=$1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
@@ -68,15 +70,15 @@ if ((!$#)); then
 	else
 		note "this kernel has no vhost-scsi or no iblock: left out"
 	fi
-	set -- "$@" qemu-vhost-blk qemu-virtio-native qemu-virtio-io_uring qemu-virtio-nopoll \
-		qemu-virtio-mapping
+	set -- "$@" qemu-vhost-blk qemu-virtio-native qemu-virtio-io_uring qemu-virtio-nopoll
+	[[ $qemu == 7.2 ]] || set -- "$@" qemu-virtio-mapping
 	[[ -n $dev ]] || set -- "$@" vhost-blk-file uring-file
 fi
 if [[ -z $inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN
 	if [[ "$*" == *qemu-* ]]; then
-		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" 10.0 | tail -n 1)
+		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" "$qemu" | tail -n 1)
 		export VHOST_BENCH_QEMU
 	fi
 	if [[ -z $dev ]]; then
