@@ -79,7 +79,8 @@ host_boot() {
 	local readers watchdog
 	# Through pipes of our own: a host may make its descriptors
 	# non-blocking, and the caller's must not become so.
-	tr -d '\r' <"$run/klog.fifo" >"$run/klog" &
+	# By the line, or a host that hangs keeps the last of what it said.
+	sed -u 's/\r//g' <"$run/klog.fifo" >"$run/klog" &
 	readers=($!)
 	cat "$run/out.fifo" &
 	readers+=($!)
