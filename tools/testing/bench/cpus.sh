@@ -7,14 +7,15 @@
 # measurement; table.py makes tables of them.  Each CPU of the host is a thread, so
 # whatever else this machine does is in the figures: it had better do nothing.
 #
-#   scaling   4k random reads at depth 1 and 32 of n devices, each with its driver and
-#             its worker, on n CPUs, the other CPUs being offline: 1, 2, 4 …; of
-#             io_uring; and of two threads that wake each other, the limit for all that
-#             sleeps
+#   scaling   4k random reads at depth 1 and 32 on n CPUs, the other CPUs being offline:
+#             1, 2, 4 …; of n queues of one device and of n devices, each with its
+#             driver and its worker; of io_uring; and of two threads that wake each
+#             other, the limit for all that sleeps
 #   polling   4k random reads at depth 1 by a driver that looks for completions all
 #             the time: no wake-up of a guest is in the figure.  The host's own
 #             latency (io_uring), vhost-blk, and vhost-blk with busy polling
 #
+#   --host NAME   default x86-7.3; Debian's kernel ("") has one worker for all queues
 #   --cpus N      of the host (as many as this machine has)
 #   --rounds N    default 5, contenders in turns
 #   --seconds S   of a measurement, default 1
@@ -25,7 +26,7 @@ set -euo pipefail
 . "$(dirname "$0")/../vm/lib.sh"
 
 here=$VB_TOP/tools/testing/bench
-cpus=$(nproc) rounds=5 seconds=1 inside=''
+host=x86-7.3 cpus=$(nproc) rounds=5 seconds=1 inside=''
 while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
@@ -35,6 +36,7 @@ while (($#)); do
 		shift
 		;;
 	--seconds) seconds=${2:?}; shift ;;
+	--host) host=$2; shift ;;
 	--inside) inside=1 ;;
 	*) usage >&2; exit 2 ;;
 	esac
@@ -43,8 +45,8 @@ done
 if [[ -z $inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN
-	exec "$VB_VM/tcg-run.sh" --cpus "$cpus" --timeout 14400 --env VB_START -- "$0" --inside \
-		--cpus "$cpus" --rounds "$rounds" --seconds "$seconds"
+	exec "$VB_VM/tcg-run.sh" ${host:+--host "$host"} --cpus "$cpus" --timeout 14400 --env VB_START -- "$0" --inside \
+		--host "$host" --cpus "$cpus" --rounds "$rounds" --seconds "$seconds"
 fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
@@ -64,12 +66,16 @@ run() {
 }
 
 scaling() {
-	local n depth frontend
+	local n depth frontend load
 	for depth in 1 32; do
 		for ((n = 1; n <= cpus; n *= 2)); do
 			online "$n"
 			for frontend in vhost-blk uring wake; do
-				run "$frontend" --frontend "$frontend" --depth "$depth" --devices "$n"
+				load=("$frontend" --frontend "$frontend" --depth "$depth")
+				((n == 1)) || run "${load[@]}" --devices "$n"
+				# Without a worker for each there is nothing to be seen.
+				((n > 1)) && [[ -z $host ]] && continue
+				run "${load[@]}" --queues "$n" --workers "$n"
 			done
 		done
 	done

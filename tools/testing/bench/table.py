@@ -214,15 +214,15 @@ def by(rows, *keys):
 
 def scaling(rows):
     lines = []
-    groups = by(rows, "label", "depth", "cpus")
-    for (label, depth, cpus), group in groups.items():
-        single = groups[label, depth, 1]
-        lines.append([label, str(depth), str(cpus),
+    groups = by(rows, "label", "depth", "cpus", "devices", "queues")
+    for (label, depth, cpus, devices, queues), group in groups.items():
+        single = groups[label, depth, 1, 1, 1]
+        lines.append([label, str(depth), str(cpus), f"{devices}x{queues}",
                       f"{statistics.median(row['iops'] for row in group):.0f}",
                       f"{statistics.median(row['all_cpu_ns'] for row in group) / 1000:.2f}"] +
                      of_pairs([row["iops"] / one["iops"] for row, one in zip(group, single)]))
-    print_table("n devices on n CPUs: medians; and IOPS / those of one on one CPU, in the same round",
-                ["", "QD", "n", "IOPS", "all CPU us", "/ 1", "min", "max"], sorted(lines))
+    print_table("n CPUs: medians; and IOPS / those of one queue on one CPU, in the same round",
+                ["", "QD", "n", "dev x q", "IOPS", "all CPU us", "/ 1", "min", "max"], sorted(lines))
 
 
 def polling(rows):

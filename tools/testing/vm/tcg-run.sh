@@ -17,7 +17,7 @@
 #   --icount          one CPU whose clock counts instructions, 1 ns each: what is
 #                     measured by it does not depend on the load of this machine
 #   --plugin ARG      a TCG plugin for QEMU
-#   --host NAME       not Debian's kernel, but x86-7.3-kcsan (see uml-build.sh)
+#   --host NAME       not Debian's kernel, but x86-7.3 or x86-7.3-kcsan (uml-build.sh)
 #
 # Inside, the root is this machine's, read-only, with empty memory over /tmp,
 # /run, /var/tmp, /mnt and /dev/shm.  VHOST_MODULES is the directory to give to

@@ -8,7 +8,8 @@
 # (where the host counts).
 #
 # HOST is the name of a configs/*.host.  Those for uml-run.sh are User-Mode Linux:
-# uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast; x86-7.3-kcsan is for tcg-run.sh.
+# uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast; x86-7.3 and x86-7.3-kcsan are for
+# tcg-run.sh.
 #
 # The result is cached by everything that went in.  The object tree is kept as
 # well, so a change of the driver alone costs seconds.
