@@ -277,24 +277,41 @@ static bool more_came(struct vhost_blk_queue *q)
 	return vhost_enable_notify(q->vq.dev, &q->vq);
 }
 
+/* One plug for as much as there is; see take_chains(). */
+static bool take_plugged(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
+			 unsigned int *taken, u64 before)
+{
+	struct blk_plug plug;
+	bool empty;
+
+	blk_start_plug(&plug);
+	empty = take_chains(q, disk, taken, before);
+	blk_finish_plug(&plug);
+	return empty;
+}
+
 static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 {
 	u64 before = q->inflight_bytes;
-	unsigned int taken = 0;
-	struct blk_plug plug;
+	unsigned int had, taken = 0;
 	bool empty;
 
 	q->starved = false;
 	q->ioprio = get_current_ioprio();
 	vhost_blk_serving_begins(q);
+	vhost_blk_turn_begins(q);
 	/* A guest that plays with the index ends its turn so, too. */
 	do {
-		blk_start_plug(&plug);
-		empty = take_chains(q, disk, &taken, before);
-		blk_finish_plug(&plug);
+		empty = take_plugged(q, disk, &taken, before);
+		if (empty && vhost_blk_give_way(q)) {
+			had = taken;
+			empty = take_plugged(q, disk, &taken, before);
+			vhost_blk_gave_way(q, taken - had);
+		}
 		vhost_blk_answer_done(q);
 	} while (empty && more_came(q) &&
 		 !vhost_exceeds_weight(&q->vq, ++taken, 0));
+	vhost_blk_turn_ends(q, taken);
 	vhost_blk_serving_ends(q);
 	trace_vhost_blk_kick(q, taken, q->inflight_bytes - before);
 }
