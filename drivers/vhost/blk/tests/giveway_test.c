@@ -59,7 +59,7 @@ static void pays_test(struct kunit *test)
 	KUNIT_EXPECT_LT(test, w.gave_way, 20000U);
 }
 
-/* A guest that has one request at a time: seldom, but never never */
+/* A guest that has one request at a time: more and more seldom, but not never */
 static void nothing_gained_test(struct kunit *test)
 {
 	struct world w = { .now = 1, .eager_ns = 100 * US, .away_ns = 5 * US };
