@@ -48,6 +48,18 @@ static bool may_send(const struct lane *l)
 	return l->nspare && l->sent < l->quota && !__atomic_load_n(&stop, __ATOMIC_RELAXED);
 }
 
+/* A guest has more to do than to submit requests. */
+static void think(const struct load *load)
+{
+	uint64_t end;
+
+	if (!load->think_ns)
+		return;
+	end = clock_ns(CLOCK_MONOTONIC) + load->think_ns;
+	while (clock_ns(CLOCK_MONOTONIC) < end)
+		;
+}
+
 static void submit(struct lane *l)
 {
 	uint64_t now;
@@ -62,10 +74,14 @@ static void submit(struct lane *l)
 		if (l->load->verify && l->load->write)
 			pattern_fill(l, s);
 		s->begin = now;
+		think(l->load);
 		l->engine->add(l, s, l->load->write);
 		l->sent++;
+		if (l->load->single)
+			l->engine->push(l);
 	} while (may_send(l));
-	l->engine->push(l);
+	if (!l->load->single)
+		l->engine->push(l);
 }
 
 static void judge(struct lane *l, struct slot *s)

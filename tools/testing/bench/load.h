@@ -26,6 +26,8 @@ struct load {
 	bool verify;
 	const char *check;		/* where the data is looked at; NULL: path */
 	bool spin;			/* lanes don't sleep */
+	bool single;			/* each request is pushed by itself */
+	unsigned int think_ns;		/* that the guest works before each */
 	bool direct_desc;		/* no indirect descriptors */
 	unsigned int block;		/* bytes of a request */
 	unsigned int segment;		/* bytes of a descriptor of data */

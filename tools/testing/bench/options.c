@@ -32,6 +32,8 @@ static const char help[] =
 	"  --workers N        vhost workers of a device (1)\n"
 	"  --poll-us N        what VHOST_SET_VRING_BUSYLOOP_TIMEOUT is given\n"
 	"  --spin             look for completions all the time, don't sleep: no interrupts\n"
+	"  --single           look for a kick after each request, not after all there is\n"
+	"  --think NS         the guest works so long before each request (0)\n"
 	"  --ring N           descriptors of a queue (256)\n"
 	"  --direct-desc      no indirect descriptors\n"
 	"  --buffered         open PATH without O_DIRECT\n"
@@ -45,10 +47,10 @@ static const char help[] =
 	"  --label TEXT       comes back in each line\n";
 
 enum {
-	OPT_FRONTEND, OPT_WRITE, OPT_SEQUENTIAL, OPT_BLOCK, OPT_SEGMENT, OPT_DEPTH, OPT_QUEUES,
-	OPT_DEVICES, OPT_WORKERS, OPT_POLL, OPT_SPIN, OPT_RING, OPT_DIRECT_DESC, OPT_BUFFERED,
-	OPT_SIZE, OPT_SECONDS, OPT_REQUESTS, OPT_WARM, OPT_VERIFY, OPT_CHECK, OPT_VMM, OPT_LABEL,
-	OPT_HELP,
+	OPT_FRONTEND, OPT_WRITE, OPT_SEQUENTIAL, OPT_BLOCK, OPT_SEGMENT, OPT_DEPTH,
+	OPT_QUEUES, OPT_DEVICES, OPT_WORKERS, OPT_POLL, OPT_SPIN, OPT_SINGLE, OPT_THINK,
+	OPT_RING, OPT_DIRECT_DESC, OPT_BUFFERED, OPT_SIZE, OPT_SECONDS, OPT_REQUESTS,
+	OPT_WARM, OPT_VERIFY, OPT_CHECK, OPT_VMM, OPT_LABEL, OPT_HELP,
 };
 
 static const struct option option[] = {
@@ -57,7 +59,8 @@ static const struct option option[] = {
 	{ "segment", 1, NULL, OPT_SEGMENT }, { "depth", 1, NULL, OPT_DEPTH },
 	{ "queues", 1, NULL, OPT_QUEUES }, { "devices", 1, NULL, OPT_DEVICES },
 	{ "workers", 1, NULL, OPT_WORKERS }, { "poll-us", 1, NULL, OPT_POLL },
-	{ "spin", 0, NULL, OPT_SPIN }, { "ring", 1, NULL, OPT_RING },
+	{ "spin", 0, NULL, OPT_SPIN }, { "single", 0, NULL, OPT_SINGLE },
+	{ "think", 1, NULL, OPT_THINK }, { "ring", 1, NULL, OPT_RING },
 	{ "direct-desc", 0, NULL, OPT_DIRECT_DESC },
 	{ "buffered", 0, NULL, OPT_BUFFERED }, { "size", 1, NULL, OPT_SIZE },
 	{ "seconds", 1, NULL, OPT_SECONDS }, { "requests", 1, NULL, OPT_REQUESTS },
@@ -111,6 +114,9 @@ static void take_text(struct load *load, int opt, char *arg)
 	case OPT_SPIN:
 		load->spin = true;
 		break;
+	case OPT_SINGLE:
+		load->single = true;
+		break;
 	case OPT_DIRECT_DESC:
 		load->direct_desc = true;
 		break;
@@ -163,6 +169,9 @@ static void take_option(struct load *load, int opt, char *arg)
 		break;
 	case OPT_POLL:
 		load->poll_us = number(arg, 0, 1000000);
+		break;
+	case OPT_THINK:
+		load->think_ns = number(arg, 0, 1000000);
 		break;
 	case OPT_RING:
 		load->ring = number(arg, 2, 1024);

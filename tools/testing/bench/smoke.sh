@@ -86,6 +86,8 @@ tap_run "two threads that wake each other" counted 600 "$VHOST_BENCH_BIN" --fron
 tap_run "vhost-blk: no indirect descriptors" counted 300 "${load[@]}" --direct-desc --requests 300 \
 	"$disk"
 tap_run "vhost-blk: a driver that doesn't sleep" counted 50 "${load[@]}" --spin --requests 50 "$disk"
+tap_run "vhost-blk: a driver that works between requests" counted 300 "${load[@]}" --single \
+	--think 1000 --requests 300 "$disk"
 tap_run "a device that fails is no figure" refused "a request failed" \
 	"$VHOST_BENCH_BIN" --requests 300 "$(bench_nullb memory_backed=1 size=8 badblocks=+0-8191)"
 
