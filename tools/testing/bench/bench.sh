@@ -11,7 +11,7 @@
 #   guest   what time has, of fio in a real guest of one vCPU and of two: guest.sh, QEMU 10.0 in
 #           a UML host
 #
-# The contenders and loads of each are in its --help.  An hour on two CPUs.
+# The contenders and loads of each are in its --help.  An hour and a half on two CPUs.
 #
 # The report, the figures as JSON and CSV, the plots as SVG and PNG, the versions
 # and the kernel's options are in build/bench/full.
