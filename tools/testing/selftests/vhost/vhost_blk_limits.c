@@ -109,33 +109,36 @@ static int open_many(const char *node, int most)
 
 /*
  * Forked off with descriptors open; they are closed when it is told to end, or we
- * do.  It alone is in the group: a page that we write to might not fit any more.
+ * do.  It alone is in the group: a page that we write to might not fit any more.  Nor
+ * must it need one itself once the group is full, for the answer or its own stack.
  */
 static pid_t hold_open(const char *node, const struct cgroup *c, int most, int *opened)
 {
-	int p[2], n[2] = { -1, 0 };
+	struct { int opened, error; } *said;
+	int status, error;
 	pid_t pid;
 
-	if (pipe(p))
+	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		    0);
+	if (said == MAP_FAILED)
 		return -1;
+	said->opened = -1;
 	pid = fork();
 	if (!pid) {
-		if (c->dir[0] && cgroup_join(c))
+		if ((c->dir[0] && cgroup_join(c)) || mlockall(MCL_CURRENT))
 			_exit(1);
 		become_nobody();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		n[0] = open_many(node, most);
-		n[1] = errno;
-		if (write(p[1], n, sizeof(n)) == sizeof(n))
-			pause();
+		said->opened = open_many(node, most);
+		said->error = errno;
+		raise(SIGSTOP);
 		_exit(1);
 	}
-	close(p[1]);
-	if (read(p[0], n, sizeof(n)) != sizeof(n))
-		n[0] = -1;
-	close(p[0]);
-	*opened = n[0];
-	errno = n[1];
+	waitpid(pid, &status, WUNTRACED);
+	*opened = said->opened;
+	error = said->error;
+	munmap(said, sizeof(*said));
+	errno = error;
 	return pid;
 }
 
