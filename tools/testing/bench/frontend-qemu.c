@@ -123,13 +123,7 @@ static const char *open_device(struct device *dev)
 		ret = virtio_pci_config(&b->pci, 0, &sectors);
 	if (ret)
 		return guest_say(g, "%s: %s", dev->path, strerror(-ret));
-	dev->size = sectors * SECTOR;
-	if (dev->load->size && dev->load->size < dev->size)
-		dev->size = dev->load->size;
-	g->stage = STAGE_OPEN;
-	why = guest_boot(g);
-	if (!why)
-		why = vring_started(dev);
+	why = virtio_blk_boot(dev, sectors);
 	if (!why && pthread_create(&b->thread, NULL, bridge_thread, b))
 		why = "no thread";
 	return why;

@@ -8,7 +8,6 @@
 static const char *open_device(struct device *dev)
 {
 	struct guest *g = &dev->guest;
-	const char *why;
 	uint64_t sectors;
 	long ret;
 
@@ -19,12 +18,7 @@ static const char *open_device(struct device *dev)
 		ret = vhost_user_capacity(g, &sectors);
 	if (ret)
 		return guest_say(g, "%s: %s", dev->path, strerror(-ret));
-	dev->size = sectors * SECTOR;
-	if (dev->load->size && dev->load->size < dev->size)
-		dev->size = dev->load->size;
-	g->stage = STAGE_OPEN;
-	why = guest_boot(g);
-	return why ? why : vring_started(dev);
+	return virtio_blk_boot(dev, sectors);
 }
 
 const struct engine vhost_user_engine = {

@@ -2,6 +2,18 @@
 /* struct virtio_blk_outhdr, the data, and a byte of status */
 #include "virtio-blk.h"
 
+const char *virtio_blk_boot(struct device *dev, uint64_t sectors)
+{
+	const char *why;
+
+	dev->size = sectors * SECTOR;
+	if (dev->load->size && dev->load->size < dev->size)
+		dev->size = dev->load->size;
+	dev->guest.stage = STAGE_OPEN;
+	why = guest_boot(&dev->guest);
+	return why ? why : vring_started(dev);
+}
+
 const char *virtio_blk_prepare(struct lane *l, struct slot *s)
 {
 	return vring_slot(l, s, HDR_LEN, 1, false);

@@ -11,6 +11,8 @@
 	.ok = virtio_blk_ok,		\
 	VRING_ENGINE
 
+/* A device that says by itself how large it is, once it is open */
+const char *virtio_blk_boot(struct device *dev, uint64_t sectors);
 const char *virtio_blk_prepare(struct lane *l, struct slot *s);
 void virtio_blk_add(struct lane *l, struct slot *s, bool write);
 bool virtio_blk_ok(const struct lane *l, const struct slot *s);

@@ -7,6 +7,7 @@
 #include <linux/virtio_pci.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "virtio-pci.h"
