@@ -301,6 +301,9 @@ live_script() {
 		[ ! -e $sys/vdd ] || failed=1
 	done
 	echo "plugged $plugged times"
+	# One more is there only when the host has seen the last one go; and then may we.
+	echo "plug"
+	until_size vdd 65536
 	exit $failed
 	SCRIPT
 }
