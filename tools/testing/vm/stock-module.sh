@@ -47,5 +47,5 @@ mkdir "$lib/updates"
 strip --strip-debug -o "$lib/updates/vhost_blk.ko" "$tmp/build/vhost_blk.ko"
 depmod -b "$tmp/entry/modules" "$release"
 publish "$tmp/entry" "$entry"
-keep_newest 4 "$VB_CACHE/modules/$series"/*
+keep_newest 12 "$VB_CACHE/modules/$series"/*
 echo "$entry"

@@ -140,5 +140,5 @@ if grep -q '^CONFIG_KCSAN=y' "$tmp/config"; then
 	nm "$obj"/drivers/vhost/blk/*.o | awk '$2 ~ /^[tT]$/ { print $3 }' >"$tmp/functions"
 fi
 publish "$tmp" "$entry"
-keep_newest 4 "$VB_CACHE/hosts/$host"/*
+keep_newest 12 "$VB_CACHE/hosts/$host"/*
 echo "$entry"
