@@ -12,6 +12,13 @@
 
 #include "load.h"
 
+void device_size(struct device *dev, uint64_t bytes)
+{
+	uint64_t most = dev->load->size;
+
+	dev->size = most && most < bytes ? most : bytes;
+}
+
 const char *backing_open(struct device *dev)
 {
 	const struct load *load = dev->load;
@@ -27,6 +34,11 @@ const char *backing_open(struct device *dev)
 	b->size = st.st_size;
 	if (S_ISBLK(st.st_mode) && ioctl(b->fd, BLKGETSIZE64, &b->size))
 		return "BLKGETSIZE64";
-	dev->size = load->size && load->size < b->size ? load->size : b->size;
+	device_size(dev, b->size);
 	return NULL;
+}
+
+void backing_close(struct device *dev)
+{
+	close(dev->backend.fd);
 }

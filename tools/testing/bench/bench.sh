@@ -7,9 +7,10 @@
 #
 #   count   instructions by request: count.sh, the load generator in a TCG host
 #   time    IOPS, latency, CPU time: time.sh, the load generator in a UML host
-#   cpus    n devices on n CPUs, and the latency of polling: cpus.sh, in a TCG host
-#   guest   what time has, of fio in a real guest of one vCPU and of two: guest.sh, QEMU 10.0 in
-#           a UML host
+#   cpus    n queues and n devices on n CPUs, and the latency of polling: cpus.sh, in a
+#           TCG host
+#   guest   what time has, of fio in a real guest of one vCPU and of two: guest.sh,
+#           QEMU 10.0 in a UML host
 #
 # The contenders and loads of each are in its --help.  An hour and a half on two CPUs.
 #

@@ -3,8 +3,9 @@
 #
 # The other servers that the load generator can drive, over a block device, and what
 # count.sh, time.sh and guest.sh share.
+# $here is this directory.
 
-here=$VB_TOP/tools/testing/bench
+here=${here:?}
 
 bench_pids=() bench_dirs=()
 
@@ -15,6 +16,22 @@ value() {
 	else
 		echo "$2"
 	fi
+}
+
+# bench_start SOCKET: $bench_command, until its socket is there; its pid is left in
+# $bench_pid.
+bench_start() {
+	local i
+	"${bench_command[@]}" >&2 &
+	bench_pid=$!
+	bench_pids+=("$bench_pid")
+	for ((i = 0; i < 300; i++)); do
+		[[ -S $1 ]] && return
+		[[ -d /proc/$bench_pid ]] || break
+		sleep 0.1
+	done
+	echo "${bench_command[0]##*/} does not start" >&2
+	return 1
 }
 
 # bench_storage_daemon DEVICE AIO QUEUES [DEVICES]: QEMU's server in userspace, with
@@ -34,16 +51,7 @@ bench_storage_daemon() {
 			--object "iothread,id=io$i"
 			--export "vhost-user-blk,id=export$i,node-name=disk$i,writable=on,num-queues=$3,iothread=io$i,addr.type=unix,addr.path=$dir/socket$i")
 	done
-	"${bench_command[@]}" >&2 &
-	bench_pid=$!
-	bench_pids+=("$bench_pid")
-	for ((i = 0; i < 300; i++)); do
-		[[ -S ${bench_sockets[-1]} ]] && return
-		[[ -d /proc/$bench_pid ]] || break
-		sleep 0.1
-	done
-	echo "qemu-storage-daemon does not start" >&2
-	return 1
+	bench_start "${bench_sockets[-1]}"
 }
 
 # bench_qemu_device KIND DEVICE QUEUES: QEMU's arguments for its disk, in $bench_device.
@@ -82,7 +90,7 @@ bench_qemu_device() {
 # bench_qemu KIND DEVICE QUEUES: $VHOST_BENCH_QEMU without a vCPU, whose guest is whoever
 # has its qtest socket, which is left in $bench_socket, and its pid in $bench_pid.
 bench_qemu() {
-	local dir i
+	local dir
 	dir=$(mktemp -d)
 	bench_dirs+=("$dir")
 	bench_socket=$dir/qtest
@@ -92,20 +100,12 @@ bench_qemu() {
 		-object "memory-backend-file,id=ram,size=256M,share=on,mem-path=$bench_socket.mem"
 		-nodefaults -no-user-config -display none -L /usr/share/qemu -L /usr/share/seabios
 		-qtest "unix:$bench_socket,server=on,wait=off" -qtest-log none "${bench_device[@]}")
-	"${bench_command[@]}" >&2 &
-	bench_pid=$!
-	bench_pids+=("$bench_pid")
-	for ((i = 0; i < 300; i++)); do
-		[[ -S $bench_socket ]] && return
-		[[ -d /proc/$bench_pid ]] || break
-		sleep 0.1
-	done
-	echo "QEMU does not start" >&2
-	return 1
+	bench_start "$bench_socket"
 }
 
-# Whatever was started is ended, and waited for, and its files are gone.  qemu-storage-daemon 7.2 has been
-# seen not to end after its client was gone: that is said, and no more waited for.
+# Whatever was started is ended, and waited for, and its files are removed.
+# qemu-storage-daemon 7.2 has been seen not to end after its client was gone: that is
+# said, and no more waited for.
 bench_stop() {
 	local pid i stat
 	for pid in "${bench_pids[@]}"; do

@@ -120,7 +120,7 @@ static const char *open_device(struct device *dev)
 	g->transport = transport;
 	ret = virtio_pci_open(&b->pci, dev->path, memory);
 	if (!ret)
-		ret = virtio_pci_config(&b->pci, 0, &sectors);
+		ret = virtio_pci_capacity(&b->pci, &sectors);
 	if (ret)
 		return guest_say(g, "%s: %s", dev->path, strerror(-ret));
 	why = virtio_blk_boot(dev, sectors);
@@ -146,11 +146,5 @@ const struct engine qemu_engine = {
 	.open = open_device,
 	.close = close_device,
 	.main_is_guest = true,
-	.prepare = virtio_blk_prepare,
-	.add = virtio_blk_add,
-	.ok = virtio_blk_ok,
-	.push = vring_push,
-	.take = vring_take,
-	.wait = vring_wait,
-	.totals = vring_totals,
+	VIRTIO_BLK_ENGINE,
 };

@@ -56,16 +56,6 @@ static struct uring *uring_new(unsigned int depth)
 	return u;
 }
 
-static const char *open_device(struct device *dev)
-{
-	return backing_open(dev);
-}
-
-static void close_device(struct device *dev)
-{
-	close(dev->backend.fd);
-}
-
 /* The outcome of a request is kept where a virtio device has its status. */
 static const char *prepare(struct lane *l, struct slot *s)
 {
@@ -153,8 +143,8 @@ static const char *totals(const struct lane *l)
 
 const struct engine uring_engine = {
 	.name = "uring",
-	.open = open_device,
-	.close = close_device,
+	.open = backing_open,
+	.close = backing_close,
 	.prepare = prepare,
 	.add = add,
 	.push = push,

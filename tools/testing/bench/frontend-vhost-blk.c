@@ -22,5 +22,6 @@ static const char *open_device(struct device *dev)
 const struct engine vhost_blk_engine = {
 	.name = "vhost-blk",
 	.open = open_device,
+	.close = vring_close,
 	VIRTIO_BLK_ENGINE,
 };

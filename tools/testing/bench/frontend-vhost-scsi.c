@@ -97,6 +97,7 @@ const struct engine vhost_scsi_engine = {
 	.name = "vhost-scsi",
 	.first_queue = FIRST_QUEUE,
 	.open = open_device,
+	.close = vring_close,
 	.prepare = prepare,
 	.add = add,
 	.ok = ok,

@@ -24,5 +24,6 @@ static const char *open_device(struct device *dev)
 const struct engine vhost_user_engine = {
 	.name = "vhost-user",
 	.open = open_device,
+	.close = vring_close,
 	VIRTIO_BLK_ENGINE,
 };

@@ -114,15 +114,10 @@ static const char *totals(const struct lane *l)
 	return NULL;
 }
 
-static void close_device(struct device *dev)
-{
-	close(dev->backend.fd);
-}
-
 const struct engine wake_engine = {
 	.name = "wake",
 	.open = backing_open,	/* for its size */
-	.close = close_device,
+	.close = backing_close,
 	.prepare = prepare,
 	.add = add,
 	.push = push,

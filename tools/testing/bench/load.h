@@ -154,7 +154,6 @@ const char *verify_read_back(struct lane *l);
 
 /* vring.c: the virtqueue part of the engines that have one */
 #define VRING_ENGINE		\
-	.close = vring_close,	\
 	.push = vring_push,	\
 	.take = vring_take,	\
 	.wait = vring_wait,	\
@@ -176,6 +175,9 @@ const char *kernel_workers(struct device *dev);
 const char *kernel_polling(struct device *dev);
 
 /* backing.c */
+/* A device has so much; of that, as much as is to be used */
+void device_size(struct device *dev, uint64_t bytes);
 const char *backing_open(struct device *dev);
+void backing_close(struct device *dev);
 
 #endif /* VHOST_BENCH_LOAD_H */

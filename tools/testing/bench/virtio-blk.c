@@ -6,9 +6,7 @@ const char *virtio_blk_boot(struct device *dev, uint64_t sectors)
 {
 	const char *why;
 
-	dev->size = sectors * SECTOR;
-	if (dev->load->size && dev->load->size < dev->size)
-		dev->size = dev->load->size;
+	device_size(dev, sectors * SECTOR);
 	dev->guest.stage = STAGE_OPEN;
 	why = guest_boot(&dev->guest);
 	return why ? why : vring_started(dev);

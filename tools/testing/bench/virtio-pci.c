@@ -133,9 +133,9 @@ void virtio_pci_close(struct virtio_pci *v)
 	close(v->memory);
 }
 
-long virtio_pci_config(struct virtio_pci *v, unsigned int offset, uint64_t *value)
+long virtio_pci_capacity(struct virtio_pci *v, uint64_t *sectors)
 {
-	return qtest_ask(&v->qtest, value, "readq %#llx", (unsigned long long)v->config + offset);
+	return qtest_ask(&v->qtest, sectors, "readq %#llx", (unsigned long long)v->config);
 }
 
 /* @size: b, w, l or q */

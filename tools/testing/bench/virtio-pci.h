@@ -28,7 +28,7 @@ long virtio_pci_open(struct virtio_pci *v, const char *socket, const char *memor
 void virtio_pci_close(struct virtio_pci *v);
 /* What an ioctl is for a device of the kernel */
 long virtio_pci_ioctl(struct virtio_pci *v, struct guest *g, unsigned long cmd, void *arg);
-/* Eight bytes of the device's configuration */
-long virtio_pci_config(struct virtio_pci *v, unsigned int offset, uint64_t *value);
+/* The first field of a disk's configuration */
+long virtio_pci_capacity(struct virtio_pci *v, uint64_t *sectors);
 
 #endif /* VHOST_BENCH_VIRTIO_PCI_H */
