@@ -43,9 +43,9 @@ if [[ -e $entry/linux ]]; then
 	exit
 fi
 
-# One kernel build at a time: it takes all CPUs anyway, and the overlay of one
-# checkout must not change under the build of another.
-take_lock build
+# One build of a source tree at a time: the overlay of one checkout must not
+# change under the build of another.
+take_lock "build-$series"
 if [[ -e $entry/linux ]]; then
 	echo "$entry"
 	exit
