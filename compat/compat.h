@@ -102,7 +102,18 @@ static inline bool vhost_blk_vq_work_queue(struct vhost_virtqueue *vq,
 }
 
 #define vhost_vq_work_queue vhost_blk_vq_work_queue
+#define vhost_blk_vq_has_worker(vq) ((vq)->dev->worker)
 #define vhost_vq_has_work(vq) vhost_has_work((vq)->dev)
+
+#ifndef VHOST_ATTACH_VRING_WORKER
+struct vhost_vring_worker {
+	unsigned int index;
+	unsigned int worker_id;
+};
+
+#define VHOST_ATTACH_VRING_WORKER \
+	_IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
+#endif
 
 static inline long vhost_worker_ioctl(struct vhost_dev *dev, unsigned int ioctl,
 				      void __user *argp)

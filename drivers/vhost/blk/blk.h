@@ -19,10 +19,11 @@
 #include <linux/atomic.h>
 #include <linux/bio.h>
 #include <linux/bvec.h>
-#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/llist.h>
+#include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/uio.h>
 #include <linux/vhost_blk.h>
@@ -150,6 +151,8 @@ struct vhost_blk_track {
  * @status_slot: where it gets it
  * @spans: the writable part of its chain, while that is tracked
  * @nr_spans: how many
+ * @span_first: first address in @spans
+ * @span_last: last address in @spans
  * @inline_spans: of @spans, where they are enough
  * @cmd: what the guest asked for
  * @io: what is being done for it
@@ -172,6 +175,8 @@ struct vhost_blk_req {
 	u8 __user *status_slot;
 	struct vhost_blk_span *spans;
 	unsigned int nr_spans;
+	u64 span_first;
+	u64 span_last;
 	struct vhost_blk_span inline_spans[VHOST_BLK_INLINE_SPANS];
 	struct vhost_blk_cmd cmd;
 	struct vhost_blk_io io;
@@ -230,17 +235,32 @@ struct vhost_blk_pace {
 	bool contended;
 };
 
+/* What changes the state of a queue, see state.c. */
+enum vhost_blk_event {
+	VHOST_BLK_EVENT_START,
+	VHOST_BLK_EVENT_PAUSE,
+	VHOST_BLK_EVENT_RESUME,
+	VHOST_BLK_EVENT_STOP,
+	VHOST_BLK_EVENT_BREAK,
+	VHOST_BLK_EVENT_ABANDON,	/* the result can't be seen any more */
+	VHOST_BLK_EVENT_DRAINED,	/* the last request in flight has ended */
+	VHOST_BLK_NR_EVENTS,
+};
+
 /**
  * struct vhost_blk_queue - a virtqueue
- * @vq: the vhost core's part; its private_data is the disk while the queue is
- *	started, NULL else
+ * @vq: the vhost core's part; its private_data is set in every state but
+ *	VHOST_BLK_QUEUE_STOPPED, so that the core checks new addresses and
+ *	refuses new sizes and bases for as long as a request may complete
+ * @state: enum vhost_blk_queue_state, changed by vhost_blk_queue_event() only
+ * @since: when @state changed last, in jiffies
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
  * @inflight: requests taken and not done
  * @inflight_bytes: their data
- * @paused: no chain is taken while an ioctl waits for those in flight
- * @broken: a chain couldn't be answered; no more are taken until a new start
+ * @break_reason: enum vhost_blk_break_reason, kept until the next start
+ * @break_error: the errno that goes with it, or 0
  * @starved: chains are waiting for @inflight_bytes or @bounce
  * @sync: every write is to be stable when it completes
  * @ioprio: of the worker
@@ -257,22 +277,24 @@ struct vhost_blk_pace {
  * @serving: the worker is about to look at @done by itself
  * @done_work: the worker's part of completion
  * @orphan_work: the same where the worker has been killed
- * @idle: woken when @inflight falls to 0
+ * @idle: woken when a request has ended, or the queue has stopped
  *
- * All but @done, @serving, @done_work, @orphan_work and @idle is protected by vq.mutex;
- * a drain looks at @inflight without it.
+ * All but @state, @since, @done, @serving, @done_work, @orphan_work and @idle
+ * is protected by vq.mutex; who waits for requests reads @inflight without it.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
 
+	atomic_t state;
+	unsigned long since;
 	struct iovec *iov;
 	struct page *pages[VHOST_BLK_PIN_BATCH];
 	struct vhost_blk_req *reqs;
 	unsigned int nr_reqs;
 	unsigned int inflight;
 	u64 inflight_bytes;
-	bool paused;
-	bool broken;
+	u32 break_reason;
+	int break_error;
 	bool starved;
 	bool sync;
 	u16 ioprio;
@@ -298,20 +320,22 @@ struct vhost_blk_queue {
  * @vqs: for the vhost core
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way
- * @disk: what is attached, or NULL; protected by dev.mutex
+ * @disk: what is attached, or NULL; protected by dev.mutex, and constant while
+ *	a queue takes chains or has requests in flight
+ * @disk_mutex: protects @disk too, for ioctls that do not wait for dev.mutex;
+ *	held for as long as it takes to look at the backend
  * @iotlb_sem: translations, where there is an IOMMU
  * @features: acknowledged by the guest; protected by dev.mutex
  * @writeback: of the configuration space; protected by dev.mutex
  * @capacity: that the guest has been told of last; protected by dev.mutex
  * @resize: looks whether it still is
- * @watched: @resize is to look again; protected by dev.mutex, but for the end
- *	of the device, which then cancels @resize
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
- * @end: stops and drains the device when its file is closed
- * @quiet: it has
- * @ended: it has, or the process that closes the file won't wait for it:
- *	whichever comes second frees the device
+ * @refs: one for the file and one for each queue that isn't stopped; the last
+ *	one frees the device
+ * @end: does that, if the process that closed the file did not wait
+ * @linger_until: how long an exiting process waits for its requests, in
+ *	jiffies; 0 until it has begun to
  * @queues: all that there may be; only those with addresses are started
  */
 struct vhost_blk {
@@ -319,16 +343,16 @@ struct vhost_blk {
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
 	struct workqueue_struct *wq;
 	struct vhost_blk_disk *disk;
+	struct mutex disk_mutex;
 	struct rw_semaphore iotlb_sem;
 	u64 features;
 	bool writeback;
 	u64 capacity;
 	struct delayed_work resize;
-	bool watched;
 	struct eventfd_ctx *config_call;
+	refcount_t refs;
 	struct work_struct end;
-	struct completion quiet;
-	atomic_t ended;
+	unsigned long linger_until;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
 };
 
@@ -346,15 +370,33 @@ union vhost_blk_config {
 
 static_assert(sizeof(union vhost_blk_config) == 96);
 
-/* For what doesn't wait for a backend. */
+/* None of their works waits for a backend. */
 extern struct workqueue_struct *vhost_blk_wq;
-
-/* For what does. */
 extern struct workqueue_struct *vhost_blk_end_wq;
 
 static inline struct vhost_blk_queue *to_queue(struct vhost_virtqueue *vq)
 {
 	return container_of(vq, struct vhost_blk_queue, vq);
+}
+
+#ifndef vhost_blk_vq_has_worker
+/* Not if it was a thread of a process that has been killed. */
+static inline bool vhost_blk_vq_has_worker(const struct vhost_virtqueue *vq)
+{
+	return rcu_access_pointer(vq->worker);
+}
+#endif
+
+static inline struct vhost_blk *queue_to_blk(const struct vhost_blk_queue *q)
+{
+	return container_of(q->vq.dev, struct vhost_blk, dev);
+}
+
+/* Acquire: what a resume or a start has set is seen along with the state. */
+static inline enum vhost_blk_queue_state
+vhost_blk_queue_state(const struct vhost_blk_queue *q)
+{
+	return atomic_read_acquire(&q->state);
 }
 
 /*
@@ -380,18 +422,27 @@ static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 /* device.c APIs: */
 extern const struct file_operations vhost_blk_fops;
 
+/* state.c APIs: */
+bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
+bool vhost_blk_must_hurry(const struct vhost_blk_queue *q);
+
 /* queue.c APIs: */
 void vhost_blk_queue_init(struct vhost_blk_queue *q);
 void vhost_blk_queue_free(struct vhost_blk_queue *q);
 int vhost_blk_start(struct vhost_blk *blk);
-void vhost_blk_stop(struct vhost_blk *blk);
+int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q);
+int vhost_blk_stop(struct vhost_blk *blk);
 int vhost_blk_stop_queue(struct vhost_blk_queue *q);
+void vhost_blk_abandon(struct vhost_blk *blk);
 int vhost_blk_pause(struct vhost_blk *blk);
 void vhost_blk_resume(struct vhost_blk *blk);
 int vhost_blk_ack_features(struct vhost_blk *blk, u64 features);
-int vhost_blk_drain(struct vhost_blk *blk);
-void vhost_blk_drain_uninterruptible(struct vhost_blk *blk);
-bool vhost_blk_running(struct vhost_blk *blk);
+void vhost_blk_queue_drained(struct vhost_blk_queue *q);
+bool vhost_blk_running(const struct vhost_blk *blk);
+
+/* info.c APIs: */
+long vhost_blk_get_info(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_get_vring_info(struct vhost_blk *blk, void __user *argp);
 
 /* config.c APIs: */
 u64 vhost_blk_features(const struct vhost_blk *blk);
@@ -412,6 +463,8 @@ void vhost_blk_resize_end(struct vhost_blk *blk);
 /* end.c APIs: */
 void vhost_blk_end_init(struct vhost_blk *blk);
 void vhost_blk_shut_down(struct vhost_blk *blk);
+void vhost_blk_put(struct vhost_blk *blk);
+int vhost_blk_flush(struct file *file, fl_owner_t id);
 int vhost_blk_release(struct inode *inode, struct file *file);
 
 /* busyloop.c APIs: */
@@ -430,7 +483,8 @@ void vhost_blk_gave_way(struct vhost_blk_queue *q, unsigned int gained);
 
 /* kick.c APIs: */
 void vhost_blk_handle_kick(struct vhost_work *work);
-void vhost_blk_break(struct vhost_blk_queue *q);
+void vhost_blk_break(struct vhost_blk_queue *q,
+		     enum vhost_blk_break_reason reason, int error);
 
 /* map.c APIs: */
 bool vhost_blk_map_room(struct vhost_blk_req *req, const struct iovec *iov,
@@ -490,6 +544,7 @@ void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 u8 vhost_blk_status(int error, bool zoned);
 u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status);
 void vhost_blk_req_done(struct vhost_blk_req *req, int error);
+void vhost_blk_wake_worker(struct vhost_blk_queue *q);
 void vhost_blk_serving_begins(struct vhost_blk_queue *q);
 void vhost_blk_serving_ends(struct vhost_blk_queue *q);
 void vhost_blk_publish(struct vhost_blk_queue *q);

@@ -57,7 +57,8 @@ void vhost_blk_busyloop_answered(struct vhost_blk_queue *q)
 	if (!timeout_ns(q))
 		return;
 	q->idle_since = ktime_get_ns();
-	if (q->poll_ns && !q->serving && vhost_vq_get_backend(&q->vq))
+	if (q->poll_ns && !q->serving &&
+	    vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING)
 		vhost_poll_queue(&q->vq.poll);
 }
 

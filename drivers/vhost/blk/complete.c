@@ -34,7 +34,14 @@ u8 vhost_blk_status(int error, bool zoned)
 	}
 }
 
-static void wake_worker(struct vhost_blk_queue *q)
+/**
+ * vhost_blk_wake_worker - have the worker look at a queue, kicked or not
+ * @q: the queue, not stopped or about to be
+ *
+ * Context: any.  Without a worker, since it was killed, a workqueue does what
+ * can be done without the owner's memory.
+ */
+void vhost_blk_wake_worker(struct vhost_blk_queue *q)
 {
 	if (!vhost_vq_work_queue(&q->vq, &q->done_work))
 		queue_work(vhost_blk_wq, &q->orphan_work);
@@ -59,7 +66,7 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 	 */
 	rcu_read_lock();
 	if (llist_add(&req->done_node, &q->done) && !READ_ONCE(q->serving))
-		wake_worker(q);
+		vhost_blk_wake_worker(q);
 	rcu_read_unlock();
 }
 
@@ -80,7 +87,7 @@ void vhost_blk_serving_ends(struct vhost_blk_queue *q)
 	/* Pairs with llist_add() in vhost_blk_req_done(). */
 	smp_mb();
 	if (!llist_empty(&q->done))
-		wake_worker(q);
+		vhost_blk_wake_worker(q);
 }
 
 /**
@@ -151,20 +158,27 @@ static int log_answer(struct vhost_blk_req *req, u32 written)
 	return ret ? ret : vhost_blk_log(req, room - 1, 1);
 }
 
-/* Write the status of a request and its entry for the used ring. */
+/* Write the status of a request and its entry for the used ring, or break. */
 static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
 {
 	struct vhost_virtqueue *vq = &req->q->vq;
 	u32 len, replied = 0;
 	u8 status;
+	int ret;
 
 	status = settle_status(req, &replied);
 	len = vhost_blk_used_len(&req->cmd, replied, status);
 	trace_vhost_blk_complete(req->q, req->head, status, len);
-	if (put_user(status, req->status_slot))
+	ret = put_user(status, req->status_slot);
+	if (ret) {
+		vhost_blk_break(req->q, VHOST_BLK_BREAK_STATUS, ret);
 		return false;
-	if (log_answer(req, may_have_written(req, replied)))
+	}
+	ret = log_answer(req, may_have_written(req, replied));
+	if (ret) {
+		vhost_blk_break(req->q, VHOST_BLK_BREAK_LOG, ret);
 		return false;
+	}
 	used->id = cpu_to_vhost32(vq, req->head);
 	used->len = cpu_to_vhost32(vq, len);
 	return true;
@@ -178,14 +192,6 @@ static bool go_on(struct vhost_blk_req *req)
 
 	vhost_blk_owner_end(before);
 	return more;
-}
-
-/* Nobody is left to be answered. */
-static bool abandoned(struct vhost_blk_queue *q)
-{
-	struct vhost_blk *blk = container_of(q->vq.dev, struct vhost_blk, dev);
-
-	return atomic_read(&blk->ended);
 }
 
 static void forget_done(struct vhost_blk_queue *q)
@@ -208,14 +214,20 @@ static void finish_done(struct vhost_blk_queue *q)
 	llist_for_each_entry_safe(req, next, list, done_node) {
 		if (req->bounced && go_on(req))
 			continue;
-		if (answer(req, &q->vq.heads[q->nr_used])) {
+		if (answer(req, &q->vq.heads[q->nr_used]))
 			q->nr_used++;
-		} else {
-			vhost_blk_break(q);
+		else
 			req->busy = false;
-		}
 		release(req);
 	}
+}
+
+/* May the memory of the guest be written?  Otherwise it may be anything by now. */
+static bool vblk_may_answer(const struct vhost_blk_queue *q)
+{
+	enum vhost_blk_queue_state state = vhost_blk_queue_state(q);
+
+	return state != VHOST_BLK_QUEUE_STOPPED && state != VHOST_BLK_QUEUE_DEAD;
 }
 
 /**
@@ -229,25 +241,27 @@ void vhost_blk_publish(struct vhost_blk_queue *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	unsigned int i, nr = q->nr_used;
+	int ret;
 
-	if (!nr || !vq_meta_prefetch(vq))
+	if (!nr || !vblk_may_answer(q) || !vq_meta_prefetch(vq))
 		return;
 	q->nr_used = 0;
 	for (i = 0; i < nr; i++)
 		q->reqs[vhost32_to_cpu(vq, vq->heads[i].id)].busy = false;
-	if (vhost_add_used_n(vq, vq->heads, NULL, nr))
-		vhost_blk_break(q);
+	ret = vhost_add_used_n(vq, vq->heads, NULL, nr);
+	if (ret)
+		vhost_blk_break(q, VHOST_BLK_BREAK_USED, ret);
 	else
 		vhost_signal(vq->dev, vq);
 	vhost_blk_busyloop_answered(q);
 }
 
-/* Chains that found no room try again; whoever drains is told. */
+/* Let chains that found no room try again, and wake who waits for requests. */
 static void after_release(struct vhost_blk_queue *q)
 {
-	if (q->starved)
+	if (q->starved && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING)
 		vhost_poll_queue(&q->vq.poll);
-	if (!q->inflight && wq_has_sleeper(&q->idle))
+	if (wq_has_sleeper(&q->idle))
 		wake_up_all(&q->idle);
 }
 
@@ -261,19 +275,19 @@ void vhost_blk_answer_done(struct vhost_blk_queue *q)
 
 	if (llist_empty(&q->done))
 		return;
-	if (abandoned(q)) {
-		forget_done(q);
-	} else {
+	if (vblk_may_answer(q)) {
 		blk_start_plug(&plug);
 		finish_done(q);
 		blk_finish_plug(&plug);
 		vhost_blk_publish(q);
+	} else {
+		forget_done(q);
 	}
 	after_release(q);
 }
 
 /**
- * vhost_blk_done_work - the same, where the worker was at something else
+ * vhost_blk_done_work - the worker's part of completion and of a stop
  * @work: vhost_blk_queue.done_work
  */
 void vhost_blk_done_work(struct vhost_work *work)
@@ -284,16 +298,19 @@ void vhost_blk_done_work(struct vhost_work *work)
 	mutex_lock(&q->vq.mutex);
 	vhost_blk_iotlb_lock(q);
 	vhost_blk_answer_done(q);
+	/* Behind an IOMMU the VMM may have mapped the used ring just now. */
+	vhost_blk_publish(q);
 	vhost_blk_iotlb_unlock(q);
+	vhost_blk_queue_drained(q);
 	mutex_unlock(&q->vq.mutex);
 }
 
 /**
- * vhost_blk_orphan_work - completion where the worker was killed
+ * vhost_blk_orphan_work - completion and stop after the worker was killed
  * @work: vhost_blk_queue.orphan_work
  *
- * The owner is being killed, so nobody waits for an answer; but its memory is
- * to be unpinned, and a drain may be waiting.
+ * The owner's memory is out of reach here, but it is to be unpinned, and an
+ * ioctl may be waiting.
  */
 void vhost_blk_orphan_work(struct work_struct *work)
 {
@@ -301,7 +318,9 @@ void vhost_blk_orphan_work(struct work_struct *work)
 						 orphan_work);
 
 	mutex_lock(&q->vq.mutex);
+	vhost_blk_queue_event(q, VHOST_BLK_EVENT_ABANDON);
 	forget_done(q);
 	after_release(q);
+	vhost_blk_queue_drained(q);
 	mutex_unlock(&q->vq.mutex);
 }

@@ -122,17 +122,17 @@ static void fill_geometry(u64 capacity, struct virtio_blk_geometry *geometry)
 		__cpu_to_virtio16(true, min_t(u64, cylinders, most));
 }
 
-/* The configuration space (5.2.4) as it is now. */
+/* The configuration space (5.2.4) as it is now.  disk_mutex is held. */
 static void fill_config(const struct vhost_blk *blk,
 			union vhost_blk_config *config)
 {
-	struct vhost_blk_disk *disk = blk->disk;
+	const struct vhost_blk_disk *disk = blk->disk;
 	struct virtio_blk_config *v = &config->v;
 	struct vhost_blk_limits limits;
 
 	memset(config, 0, sizeof(*config));
 	v->num_queues = __cpu_to_virtio16(true, VHOST_BLK_MAX_QUEUES);
-	v->wce = blk->writeback;
+	v->wce = READ_ONCE(blk->writeback);
 	if (!disk)
 		return;
 
@@ -159,7 +159,7 @@ static long config_window(struct vhost_vdpa_config *window,
 
 /**
  * vhost_blk_get_config - VHOST_BLK_GET_CONFIG
- * @blk: the device, its mutex held
+ * @blk: the device
  * @argp: the ioctl's argument
  */
 long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
@@ -171,7 +171,9 @@ long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
 
 	if (ret)
 		return ret;
+	mutex_lock(&blk->disk_mutex);
 	fill_config(blk, &config);
+	mutex_unlock(&blk->disk_mutex);
 	if (copy_to_user(user->buf, (u8 *)&config + window.off, window.len))
 		return -EFAULT;
 	return 0;

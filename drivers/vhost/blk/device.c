@@ -38,6 +38,7 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 		       VHOST_BLK_WEIGHT, VHOST_BLK_BYTE_WEIGHT, true,
 		       vhost_blk_iotlb_msg);
 	init_rwsem(&blk->iotlb_sem);
+	mutex_init(&blk->disk_mutex);
 	vhost_blk_resize_init(blk);
 	vhost_blk_end_init(blk);
 	blk->writeback = true;
@@ -116,19 +117,12 @@ static long set_backend_features(struct vhost_blk *blk, void __user *argp)
 	return 0;
 }
 
+/* No queue takes chains, and nothing is in flight. */
 static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 {
-	unsigned int i;
-
+	mutex_lock(&blk->disk_mutex);
 	swap(blk->disk, new);
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		struct vhost_virtqueue *vq = &blk->queues[i].vq;
-
-		mutex_lock(&vq->mutex);
-		if (vhost_vq_get_backend(vq))
-			vhost_vq_set_backend(vq, blk->disk);
-		mutex_unlock(&vq->mutex);
-	}
+	mutex_unlock(&blk->disk_mutex);
 	vhost_blk_disk_close(new);
 	vhost_blk_resize_look(blk);
 }
@@ -187,10 +181,36 @@ static long set_running(struct vhost_blk *blk, void __user *argp)
 		return -EFAULT;
 	switch (running) {
 	case 0:
-		vhost_blk_stop(blk);
-		return vhost_blk_drain(blk);
+		return vhost_blk_stop(blk);
 	case 1:
 		return blk->disk ? vhost_blk_start(blk) : -ENODEV;
+	default:
+		return -EINVAL;
+	}
+}
+
+static struct vhost_blk_queue *vblk_queue_of(struct vhost_blk *blk, u32 index)
+{
+	if (index >= VHOST_BLK_MAX_QUEUES)
+		return NULL;
+	return &blk->queues[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
+}
+
+static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_vring_state arg;
+	struct vhost_blk_queue *q;
+
+	if (copy_from_user(&arg, argp, sizeof(arg)))
+		return -EFAULT;
+	q = vblk_queue_of(blk, arg.index);
+	if (!q)
+		return -ENOBUFS;
+	switch (arg.num) {
+	case 0:
+		return vhost_blk_stop_queue(q);
+	case 1:
+		return blk->disk ? vhost_blk_start_queue(blk, q) : -ENODEV;
 	default:
 		return -EINVAL;
 	}
@@ -203,8 +223,7 @@ static long reset_owner(struct vhost_blk *blk)
 
 	if (!umem)
 		return -ENOMEM;
-	vhost_blk_stop(blk);
-	ret = vhost_blk_drain(blk);
+	ret = vhost_blk_stop(blk);
 	if (ret) {
 		vhost_iotlb_free(umem);
 		return ret;
@@ -229,21 +248,60 @@ static long set_mem_table(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
-/* The base of a queue is meaningful only once nothing of it is in flight. */
-static long get_vring_base(struct vhost_blk *blk, void __user *argp)
+/*
+ * The addresses of a queue that isn't stopped stay as they are; QEMU sets them
+ * again when it switches the log of the used ring.  Both this and the core
+ * read the argument: who changes it in between gets what the core makes of
+ * it, and that has been checked by the core, since private_data is set.
+ */
+static long vblk_may_set_addr(struct vhost_blk *blk, void __user *argp)
 {
-	unsigned int index;
-	long ret;
+	struct vhost_vring_addr arg;
+	struct vhost_blk_queue *q;
 
-	if (get_user(index, (unsigned int __user *)argp))
+	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	if (index < VHOST_BLK_MAX_QUEUES) {
-		index = array_index_nospec(index, VHOST_BLK_MAX_QUEUES);
-		ret = vhost_blk_stop_queue(&blk->queues[index]);
-		if (ret)
-			return ret;
+	q = vblk_queue_of(blk, arg.index);
+	if (!q || vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
+		return 0;
+	if (arg.desc_user_addr == (unsigned long)q->vq.desc &&
+	    arg.avail_user_addr == (unsigned long)q->vq.avail &&
+	    arg.used_user_addr == (unsigned long)q->vq.used)
+		return 0;
+	return -EBUSY;
+}
+
+/*
+ * The core does not flush the worker that a stopped queue leaves, and warns if
+ * that has something queued.  A stopped queue may: what completed its last
+ * request was found by a kick before.
+ */
+static long vblk_may_attach_worker(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_vring_worker arg;
+	struct vhost_blk_queue *q;
+
+	if (copy_from_user(&arg, argp, sizeof(arg)))
+		return -EFAULT;
+	q = vblk_queue_of(blk, arg.index);
+	if (q && vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_STOPPED)
+		return -EBUSY;
+	vhost_dev_flush(&blk->dev);
+	return 0;
+}
+
+/* Return: 0 if the state allows what the vhost core is to do. */
+static long vblk_core_may(struct vhost_blk *blk, unsigned int cmd,
+			  void __user *argp)
+{
+	switch (cmd) {
+	case VHOST_SET_VRING_ADDR:
+		return vblk_may_set_addr(blk, argp);
+	case VHOST_ATTACH_VRING_WORKER:
+		return vblk_may_attach_worker(blk, argp);
+	default:
+		return 0;
 	}
-	return vhost_vring_ioctl(&blk->dev, VHOST_GET_VRING_BASE, argp);
 }
 
 static long core_ioctl(struct vhost_blk *blk, unsigned int cmd,
@@ -253,6 +311,9 @@ static long core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 
 	if (_IOC_TYPE(cmd) != VHOST_VIRTIO)
 		return -ENOIOCTLCMD;
+	ret = vblk_core_may(blk, cmd, argp);
+	if (ret)
+		return ret;
 	ret = vhost_dev_ioctl(&blk->dev, cmd, argp);
 	if (ret == -ENOIOCTLCMD)
 		ret = vhost_worker_ioctl(&blk->dev, cmd, argp);
@@ -270,11 +331,13 @@ static long owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
 	switch (cmd) {
 	case VHOST_BLK_SET_BACKEND:
 	case VHOST_BLK_SET_RUNNING:
+	case VHOST_BLK_SET_VRING_RUNNING:
 	case VHOST_BLK_SET_CONFIG:
 	case VHOST_BLK_SET_CONFIG_CALL:
 	case VHOST_RESET_OWNER:
 	case VHOST_SET_MEM_TABLE:
-	case VHOST_GET_VRING_BASE:
+	case VHOST_SET_VRING_ADDR:
+	case VHOST_ATTACH_VRING_WORKER:
 		ret = vhost_dev_check_owner(&blk->dev);
 		if (ret)
 			return ret;
@@ -285,6 +348,8 @@ static long owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
 		return set_backend(blk, argp);
 	case VHOST_BLK_SET_RUNNING:
 		return set_running(blk, argp);
+	case VHOST_BLK_SET_VRING_RUNNING:
+		return vblk_set_vring_running(blk, argp);
 	case VHOST_BLK_SET_CONFIG:
 		return vhost_blk_set_config(blk, argp);
 	case VHOST_BLK_SET_CONFIG_CALL:
@@ -293,8 +358,6 @@ static long owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
 		return reset_owner(blk);
 	case VHOST_SET_MEM_TABLE:
 		return set_mem_table(blk, argp);
-	case VHOST_GET_VRING_BASE:
-		return get_vring_base(blk, argp);
 	default:
 		return core_ioctl(blk, cmd, argp);
 	}
@@ -307,9 +370,18 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 	void __user *argp = (void __user *)arg;
 	long ret;
 
+	switch (cmd) {
 	/* The vhost core takes the mutex for this one. */
-	if (cmd == VHOST_SET_BACKEND_FEATURES)
+	case VHOST_SET_BACKEND_FEATURES:
 		return set_backend_features(blk, argp);
+	/* These do not wait for one that waits for requests. */
+	case VHOST_BLK_GET_CONFIG:
+		return vhost_blk_get_config(blk, argp);
+	case VHOST_BLK_GET_INFO:
+		return vhost_blk_get_info(blk, argp);
+	case VHOST_BLK_GET_VRING_INFO:
+		return vhost_blk_get_vring_info(blk, argp);
+	}
 	/* Another thread may be waiting for a device that hangs. */
 	if (mutex_lock_killable(&blk->dev.mutex))
 		return -EINTR;
@@ -323,9 +395,6 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 	case VHOST_GET_BACKEND_FEATURES:
 		ret = get_backend_features(argp);
 		break;
-	case VHOST_BLK_GET_CONFIG:
-		ret = vhost_blk_get_config(blk, argp);
-		break;
 	default:
 		ret = owner_ioctl(blk, cmd, argp);
 	}
@@ -336,6 +405,7 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 const struct file_operations vhost_blk_fops = {
 	.owner = THIS_MODULE,
 	.open = vhost_blk_open,
+	.flush = vhost_blk_flush,
 	.release = vhost_blk_release,
 	.llseek = noop_llseek,
 	.read_iter = vhost_blk_read_iter,

@@ -2,49 +2,55 @@
 /*
  * The end of a device: its last close, or a reset of its owner.
  *
- * What may have to wait for the backend is done by a work, so that a process
- * that is killed isn't kept by a backend that hangs.  Once that work is done
- * the process that closes the file frees what is left; one that can't wait so
- * long leaves that to the work too, and goes.  Then the memory that requests
- * in flight have pinned, the owner's address space, the backend's file with
- * its locks, and this module stay until the backend lets go.
+ * The file holds a reference, and so does each queue until its last request
+ * has ended.  No thread waits for requests on behalf of a device whose owner
+ * is gone: the worker drops the last reference, and then a work frees what is
+ * left.  Until then the memory that requests have pinned, the owner's address
+ * space, the backend's file with its locks, and this module stay.
  */
-#include <linux/completion.h>
 #include <linux/eventfd.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "blk.h"
 
 /*
- * What a process that is exiting allows its requests.  All but a hanging
- * backend is done by then, so that whoever kills a VMM to start another on the
- * same disk doesn't find writes of the first among those of the second.
+ * How long a process that exits waits for its requests.  Unless the backend
+ * hangs they have ended by then, so that another VMM that is started on the
+ * same disk once this one was reaped doesn't find its writes among its own.
  */
 #define LINGER	(4 * HZ)
 
 struct workqueue_struct *vhost_blk_end_wq;
 
-/* All that may wait for the backend. */
-static void quiesce(struct vhost_blk *blk)
+/* All queues are stopped: wait for those who are about to leave them. */
+static void vblk_quiesce(struct vhost_blk *blk)
 {
-	vhost_blk_stop(blk);
+	unsigned int i;
+
 	vhost_blk_resize_end(blk);
-	vhost_blk_drain_uninterruptible(blk);
+	/* Pairs with rcu_read_lock() in vhost_blk_req_done(). */
+	synchronize_rcu();
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		flush_work(&blk->queues[i].orphan_work);
 	vhost_dev_stop(&blk->dev);
 }
 
 /* Give back all but what the vhost core has. */
-static void give_back(struct vhost_blk *blk)
+static void vblk_give_back(struct vhost_blk *blk)
 {
+	struct vhost_blk_disk *disk = NULL;
 	unsigned int i;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		vhost_blk_queue_free(&blk->queues[i]);
-	vhost_blk_disk_close(blk->disk);
-	blk->disk = NULL;
+	mutex_lock(&blk->disk_mutex);
+	swap(blk->disk, disk);
+	mutex_unlock(&blk->disk_mutex);
+	vhost_blk_disk_close(disk);
 	if (blk->config_call)
 		eventfd_ctx_put(blk->config_call);
 	blk->config_call = NULL;
@@ -53,78 +59,127 @@ static void give_back(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_shut_down - stop, drain, and give back what the vhost core hasn't
- * @blk: the device, nothing in flight but what completes by itself
+ * vhost_blk_shut_down - give back what the vhost core hasn't
+ * @blk: the device, all its queues stopped, its mutex held
  */
 void vhost_blk_shut_down(struct vhost_blk *blk)
 {
-	quiesce(blk);
-	give_back(blk);
+	vblk_quiesce(blk);
+	vblk_give_back(blk);
 }
 
-static void destroy(struct vhost_blk *blk)
+static void vblk_destroy(struct vhost_blk *blk)
 {
-	give_back(blk);
+	vblk_quiesce(blk);
 	vhost_dev_cleanup(&blk->dev);
+	vblk_give_back(blk);
 	destroy_workqueue(blk->wq);
 	kvfree(blk);
 }
 
-static void end_work(struct work_struct *work)
+static void vblk_end_work(struct work_struct *work)
 {
-	struct vhost_blk *blk = container_of(work, struct vhost_blk, end);
-
-	quiesce(blk);
-	if (!atomic_xchg(&blk->ended, 1)) {
-		complete(&blk->quiet);
-		return;
-	}
-	destroy(blk);
+	vblk_destroy(container_of(work, struct vhost_blk, end));
 	/* Removal of the module waits for the workqueue, so for our return. */
 	module_put(THIS_MODULE);
 }
 
 void vhost_blk_end_init(struct vhost_blk *blk)
 {
-	INIT_WORK(&blk->end, end_work);
-	init_completion(&blk->quiet);
+	INIT_WORK(&blk->end, vblk_end_work);
+	refcount_set(&blk->refs, 1);
+}
+
+/**
+ * vhost_blk_put - drop a reference to a device
+ * @blk: the device; not to be touched afterwards, but by a caller that the
+ *	device's end waits for
+ *
+ * Context: any.
+ */
+void vhost_blk_put(struct vhost_blk *blk)
+{
+	/* An address, which is not followed: @blk may be freed meanwhile. */
+	refcount_t *refs = &blk->refs;
+
+	if (refcount_dec_and_test(refs)) {
+		queue_work(vhost_blk_end_wq, &blk->end);
+		return;
+	}
+	/* Pairs with set_current_state() in wait_var_event(). */
+	smp_mb();
+	wake_up_var(refs);
+}
+
+static bool vblk_all_stopped(const struct vhost_blk *blk)
+{
+	return refcount_read(&blk->refs) == 1;
+}
+
+static bool vblk_linger(struct vhost_blk *blk)
+{
+	long left;
+
+	vhost_blk_abandon(blk);
+	if (!blk->linger_until)
+		blk->linger_until = jiffies + LINGER;
+	left = blk->linger_until - jiffies;
+	return wait_var_event_timeout(&blk->refs, vblk_all_stopped(blk),
+				      max(left, 0L));
 }
 
 /*
- * A process that lives on may use its memory for something else, and may be
- * killed: it waits as long as it takes.
+ * Wait for requests on behalf of the owner only.  Whoever else has the last
+ * descriptor (a process that it was sent to, a thread of the kernel) has
+ * nothing to do with them.
+ *
+ * Return: true if none is in flight any more.
  */
-static bool linger(struct vhost_blk *blk)
+static bool vblk_wait_for_requests(struct vhost_blk *blk)
 {
-	/* It closes files of others as well. */
-	if (current->flags & PF_KTHREAD)
+	if (!(current->flags & PF_KTHREAD) && (current->flags & PF_EXITING))
+		return vblk_linger(blk);
+	if (blk->dev.mm && current->mm != blk->dev.mm) {
+		vhost_blk_abandon(blk);
 		return false;
-	if (!(current->flags & PF_EXITING) &&
-	    !wait_for_completion_killable(&blk->quiet))
-		return true;
-	return wait_for_completion_timeout(&blk->quiet, LINGER);
+	}
+	/* Its memory is its own again when close() returns. */
+	if (vhost_blk_stop(blk))
+		return vblk_linger(blk);
+	wait_var_event(&blk->refs, vblk_all_stopped(blk));
+	return true;
 }
 
-/* Return: false where the work is to do it all. */
-static bool wait_until_quiet(struct vhost_blk *blk)
+/**
+ * vhost_blk_flush - a descriptor of the device is closed
+ * @file: the device's
+ * @id: not used
+ *
+ * A process that exits closes all its descriptors before any of their files is
+ * released.  Its requests are given up here, so that it waits for all its disks
+ * together, not for one after the other.
+ */
+int vhost_blk_flush(struct file *file, fl_owner_t id)
 {
-	if (linger(blk))
-		return true;
-	/* For the work; the file's reference goes when we return. */
-	__module_get(THIS_MODULE);
-	if (!atomic_xchg(&blk->ended, 1))
-		return false;
-	module_put(THIS_MODULE);
-	wait_for_completion(&blk->quiet);
-	return true;
+	struct vhost_blk *blk = file->private_data;
+
+	if ((current->flags & PF_EXITING) && file_count(file) == 1) {
+		vhost_blk_abandon(blk);
+		blk->linger_until = jiffies + LINGER;
+	}
+	return 0;
 }
 
 int vhost_blk_release(struct inode *inode, struct file *file)
 {
 	struct vhost_blk *blk = file->private_data;
 
-	queue_work(vhost_blk_end_wq, &blk->end);
-	if (wait_until_quiet(blk))
-		destroy(blk);
+	if (vblk_wait_for_requests(blk)) {
+		vblk_destroy(blk);
+		return 0;
+	}
+	/* For the work; the file's reference to the module goes on return. */
+	__module_get(THIS_MODULE);
+	vhost_blk_put(blk);
 	return 0;
 }

@@ -14,16 +14,25 @@
 #include "trace.h"
 
 /**
- * vhost_blk_break - stop a queue one of whose chains can't be answered
+ * vhost_blk_break - take no more chains from a queue
  * @q: the queue, its mutex held
+ * @reason: a chain that can't be answered, or memory of the guest's that can't
+ *	be written
+ * @error: the errno that goes with it, or 0
  *
- * What is in flight completes; no more is taken until the VMM stops and
- * starts the queue.  Other queues go on.
+ * Requests in flight complete.  No chains are taken until the VMM stops and
+ * starts the queue; it is told by the queue's error eventfd, and reads the
+ * reason by VHOST_BLK_GET_VRING_INFO.  Other queues are not affected.
  */
-void vhost_blk_break(struct vhost_blk_queue *q)
+void vhost_blk_break(struct vhost_blk_queue *q,
+		     enum vhost_blk_break_reason reason, int error)
 {
 	trace_vhost_blk_break(q);
-	q->broken = true;
+	if (q->break_reason == VHOST_BLK_BREAK_NONE) {
+		q->break_reason = reason;
+		q->break_error = error;
+	}
+	vhost_blk_queue_event(q, VHOST_BLK_EVENT_BREAK);
 	vq_err(&q->vq, "queue broken\n");
 }
 
@@ -164,8 +173,8 @@ static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
 }
 
 /*
- * Start the request of a chain.  Return: 0, -EAGAIN where it has to wait and
- * is still on the ring, or an error where it can't be answered.
+ * Start the request of a chain.  Return: 0, -EAGAIN if it has to wait and is
+ * still on the ring, or an error if it can't be answered and broke the queue.
  */
 static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		      unsigned int head, unsigned int out, unsigned int in)
@@ -184,8 +193,11 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	int ret;
 
 	req = &q->reqs[array_index_nospec(head, q->nr_reqs)];
-	if (req->busy || !slot)
+	if (req->busy || !slot) {
+		vhost_blk_break(q, slot ? VHOST_BLK_BREAK_HEAD_BUSY :
+					  VHOST_BLK_BREAK_NO_STATUS, 0);
 		return -EINVAL;
+	}
 	if (q->tracking) {
 		ret = vhost_blk_track(req, chain.in, in);
 		if (ret)
@@ -240,7 +252,7 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		if (head == -EAGAIN)
 			break;
 		if (head < 0) {
-			vhost_blk_break(q);
+			vhost_blk_break(q, VHOST_BLK_BREAK_CHAIN, head);
 			break;
 		}
 		if (head == vq->num)
@@ -254,10 +266,8 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 			q->starved = true;
 			break;
 		}
-		if (ret) {
-			vhost_blk_break(q);
+		if (ret)
 			break;
-		}
 	} while (!vhost_exceeds_weight(vq, ++*taken,
 				       min_t(u64, q->inflight_bytes - before,
 					     INT_MAX)));
@@ -309,8 +319,8 @@ static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 			vhost_blk_gave_way(q, taken - had);
 		}
 		vhost_blk_answer_done(q);
-	} while (empty && more_came(q) &&
-		 !vhost_exceeds_weight(&q->vq, ++taken, 0));
+	} while (empty && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
+		 more_came(q) && !vhost_exceeds_weight(&q->vq, ++taken, 0));
 	vhost_blk_turn_ends(q, taken);
 	vhost_blk_serving_ends(q);
 	trace_vhost_blk_kick(q, taken, q->inflight_bytes - before);
@@ -330,11 +340,11 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 
 	mutex_lock(&vq->mutex);
 	vhost_blk_iotlb_lock(q);
-	disk = vhost_vq_get_backend(vq);
-	/* Once stopped and drained, the memory is not the device's any more. */
-	if (disk || q->inflight)
-		vhost_blk_publish(q);
-	if (disk && vq_meta_prefetch(vq) && !q->paused && !q->broken) {
+	vhost_blk_publish(q);
+	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
+	    vq_meta_prefetch(vq)) {
+		/* It stays for as long as the mutex is held, see vhost_blk_pause(). */
+		disk = queue_to_blk(q)->disk;
 		before = vhost_blk_owner_begin(&disk->owner);
 		serve(q, disk);
 		vhost_blk_owner_end(before);

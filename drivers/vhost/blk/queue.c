@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of the queues: start, pause and resume, stop, drain.
+ * The life of the queues: start, pause and resume, stop.
  *
  * Everything that takes something away from a running queue (stop, release,
- * reset, swap of the backend, a new memory table) first keeps it from taking
- * chains, by stop or pause, then drains it.
+ * reset, swap of the backend, a new memory table) changes its state first, so
+ * that it takes no more chains, and then waits for those in flight.  The states
+ * are in state.c.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -23,6 +24,7 @@ void vhost_blk_queue_init(struct vhost_blk_queue *q)
 	vhost_work_init(&q->done_work, vhost_blk_done_work);
 	INIT_WORK(&q->orphan_work, vhost_blk_orphan_work);
 	init_waitqueue_head(&q->idle);
+	atomic_set(&q->state, VHOST_BLK_QUEUE_STOPPED);
 }
 
 /**
@@ -88,17 +90,26 @@ static bool has_addresses(const struct vhost_virtqueue *vq)
 	return vq->desc && vq->avail && vq->used;
 }
 
-/* Return: 1 where the queue was started, 0 where there was nothing to do. */
+/* Return: 1 if the queue was started, 0 if there was nothing to do. */
 static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	int ret;
 
-	if (vhost_vq_get_backend(vq) || !has_addresses(vq))
-		return 0;
-	/* A stop that was interrupted: its requests are still in use. */
-	if (q->inflight)
+	switch (vhost_blk_queue_state(q)) {
+	case VHOST_BLK_QUEUE_STOPPED:
+		break;
+	case VHOST_BLK_QUEUE_DRAINING:
+	case VHOST_BLK_QUEUE_DEAD:
+		/* A stop that was interrupted: its requests are still in use. */
 		return -EBUSY;
+	default:
+		return 0;
+	}
+	if (!has_addresses(vq))
+		return 0;
+	if (!vhost_blk_vq_has_worker(vq))
+		return -EOWNERDEAD;
 	if (vq->num > VHOST_BLK_MAX_QUEUE_SIZE)
 		return -EINVAL;
 	if (!vhost_vq_access_ok(vq))
@@ -110,65 +121,143 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	if (ret)
 		return ret;
 
-	vhost_vq_set_backend(vq, blk->disk);
+	vhost_vq_set_backend(vq, blk);
 	ret = vhost_vq_init_access(vq);
 	if (ret) {
 		vhost_vq_set_backend(vq, NULL);
 		return ret;
 	}
-	q->paused = false;
-	q->broken = false;
+	q->break_reason = VHOST_BLK_BREAK_NONE;
+	q->break_error = 0;
 	q->starved = false;
 	q->idle_since = 0;
 	q->poll_ns = 0;
 	q->sync = vhost_blk_must_sync(blk);
 	q->ops = vhost_blk_ops_of(blk->features);
+	refcount_inc(&blk->refs);
+	vhost_blk_queue_event(q, VHOST_BLK_EVENT_START);
 	return 1;
 }
 
-/*
- * What is done may wait for the used ring, behind an IOMMU; the VMM may have
- * mapped it just now, and the worker need not have heard of that.
- */
-static void publish_rest(struct vhost_blk_queue *q)
+static int vblk_lock_and_start(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
-	/* A close may come from a process whose memory is another one. */
-	if (!q->nr_used || vhost_dev_check_owner(q->vq.dev))
-		return;
-	vhost_blk_iotlb_lock(q);
-	vhost_blk_publish(q);
-	vhost_blk_iotlb_unlock(q);
-}
+	int ret;
 
-static void stop_taking(struct vhost_blk_queue *q)
-{
-	mutex_lock(&q->vq.mutex);
-	/* Once stopped, the memory is not the device's any more. */
-	if (vhost_vq_get_backend(&q->vq))
-		publish_rest(q);
-	vhost_vq_set_backend(&q->vq, NULL);
-	mutex_unlock(&q->vq.mutex);
-}
-
-/* Without the mutex: the used ring may not be written yet, see settle(). */
-static bool is_idle(struct vhost_blk_queue *q)
-{
-	return !READ_ONCE(q->inflight);
-}
-
-/* Let the worker finish what it was doing when the last request ended. */
-static void settle(struct vhost_blk_queue *q)
-{
-	mutex_lock(&q->vq.mutex);
-	mutex_unlock(&q->vq.mutex);
-}
-
-static int wait_until_idle(struct vhost_blk_queue *q)
-{
-	if (wait_event_killable(q->idle, is_idle(q)))
+	if (mutex_lock_killable(&q->vq.mutex))
 		return -EINTR;
-	settle(q);
-	return 0;
+	ret = start_queue(blk, q);
+	mutex_unlock(&q->vq.mutex);
+	return ret;
+}
+
+static bool vblk_stopped(const struct vhost_blk_queue *q)
+{
+	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED;
+}
+
+/*
+ * The worker stops the queue, after everything it was doing: the caller needs
+ * neither the mutex of the queue nor the owner's memory.
+ */
+static void vblk_begin_stop(struct vhost_blk_queue *q)
+{
+	if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_STOP))
+		vhost_blk_wake_worker(q);
+}
+
+static int vblk_wait_stopped(struct vhost_blk_queue *q)
+{
+	if (!wait_event_killable(q->idle, vblk_stopped(q)))
+		return 0;
+	/*
+	 * Nobody has been told that the queue stopped, and its memory may be
+	 * given to something else: what completes from here on is dropped.
+	 */
+	if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_ABANDON))
+		vhost_blk_wake_worker(q);
+	return -EINTR;
+}
+
+/**
+ * vhost_blk_stop_queue - stop a queue and wait for its requests
+ * @q: the queue, dev.mutex held
+ *
+ * Return: 0, or -EINTR if the caller is being killed; then the queue is dead
+ * until its last request has ended.
+ */
+int vhost_blk_stop_queue(struct vhost_blk_queue *q)
+{
+	vblk_begin_stop(q);
+	return vblk_wait_stopped(q);
+}
+
+/**
+ * vhost_blk_stop - stop all queues and wait for their requests
+ * @blk: the device, its mutex held, or without any other user
+ *
+ * Return: 0, or -EINTR if the caller is being killed; then the queues that
+ * have not stopped are dead until their last request has ended.
+ */
+int vhost_blk_stop(struct vhost_blk *blk)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		vblk_begin_stop(&blk->queues[i]);
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		ret = vblk_wait_stopped(&blk->queues[i]) ?: ret;
+	return ret;
+}
+
+/**
+ * vhost_blk_abandon - let requests end without an answer
+ * @blk: the device, whose owner is not there to see one
+ *
+ * Does not sleep.
+ */
+void vhost_blk_abandon(struct vhost_blk *blk)
+{
+	unsigned int i;
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		if (vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_ABANDON))
+			vhost_blk_wake_worker(&blk->queues[i]);
+}
+
+/**
+ * vhost_blk_queue_drained - end a stop if nothing is in flight any more
+ * @q: the queue, its mutex held; the caller does nothing but unlock afterwards
+ *
+ * This may drop the last reference to the device.  The device is freed by a
+ * work that waits for the worker, so for the caller, to be through.
+ */
+void vhost_blk_queue_drained(struct vhost_blk_queue *q)
+{
+	if (q->inflight || !vhost_blk_queue_event(q, VHOST_BLK_EVENT_DRAINED))
+		return;
+	vhost_vq_set_backend(&q->vq, NULL);
+	wake_up_all(&q->idle);
+	vhost_blk_put(queue_to_blk(q));
+}
+
+/**
+ * vhost_blk_start_queue - start one queue
+ * @blk: the device, with a backend, its mutex held
+ * @q: one of its queues
+ *
+ * Return: 0, also if the queue has no addresses or runs already, or an error.
+ */
+int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
+{
+	int ret = vblk_lock_and_start(blk, q);
+
+	/* The guest may have made chains available before. */
+	if (ret > 0)
+		vhost_poll_queue(&q->vq.poll);
+	if (ret >= 0)
+		vhost_blk_resize_watch(blk);
+	return min(ret, 0);
 }
 
 /**
@@ -180,96 +269,26 @@ static int wait_until_idle(struct vhost_blk_queue *q)
 int vhost_blk_start(struct vhost_blk *blk)
 {
 	DECLARE_BITMAP(started, VHOST_BLK_MAX_QUEUES) = {};
-	struct vhost_blk_queue *q;
 	unsigned int i;
 	int ret;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		q = &blk->queues[i];
-		mutex_lock(&q->vq.mutex);
-		ret = start_queue(blk, q);
-		mutex_unlock(&q->vq.mutex);
+		ret = vblk_lock_and_start(blk, &blk->queues[i]);
 		if (ret < 0)
 			goto stop_started;
 		if (ret)
 			__set_bit(i, started);
 	}
-	/* The guest may have made chains available before. */
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		vhost_poll_queue(&blk->queues[i].vq.poll);
 	vhost_blk_resize_watch(blk);
 	return 0;
 
 stop_started:
-	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
-		stop_taking(&blk->queues[i]);
 	/* A kick may have come in between. */
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
-		if (wait_until_idle(&blk->queues[i]))
-			return -EINTR;
+		ret = vhost_blk_stop_queue(&blk->queues[i]) ?: ret;
 	return ret;
-}
-
-/**
- * vhost_blk_stop - let no queue take any more chains
- * @blk: the device, its mutex held or nobody else left to use it
- */
-void vhost_blk_stop(struct vhost_blk *blk)
-{
-	unsigned int i;
-
-	/* At the end of the device without the mutex, beside resize_work(). */
-	WRITE_ONCE(blk->watched, false);
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		stop_taking(&blk->queues[i]);
-}
-
-/**
- * vhost_blk_stop_queue - stop and drain one queue
- * @q: the queue, dev.mutex held
- *
- * Return: 0, or -EINTR where the caller is being killed.
- */
-int vhost_blk_stop_queue(struct vhost_blk_queue *q)
-{
-	stop_taking(q);
-	return wait_until_idle(q);
-}
-
-/**
- * vhost_blk_drain - wait until nothing is in flight
- * @blk: the device, stopped or paused, dev.mutex held
- *
- * Return: 0, or -EINTR where the caller is being killed.
- */
-int vhost_blk_drain(struct vhost_blk *blk)
-{
-	unsigned int i;
-
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		if (wait_until_idle(&blk->queues[i]))
-			return -EINTR;
-	return 0;
-}
-
-/**
- * vhost_blk_drain_uninterruptible - the same, whoever is being killed
- * @blk: the device, stopped
- *
- * A backend that hangs is no reason for the hung task detector to blame us.
- * When this returns nobody is left in vhost_blk_req_done() either, so the
- * queues may be freed once the worker has been flushed.
- */
-void vhost_blk_drain_uninterruptible(struct vhost_blk *blk)
-{
-	unsigned int i;
-
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		wait_event_idle(blk->queues[i].idle, is_idle(&blk->queues[i]));
-	/* Pairs with rcu_read_lock() in vhost_blk_req_done(). */
-	synchronize_rcu();
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		flush_work(&blk->queues[i].orphan_work);
 }
 
 /**
@@ -283,37 +302,80 @@ void vhost_blk_resume(struct vhost_blk *blk)
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		q = &blk->queues[i];
-		mutex_lock(&q->vq.mutex);
-		q->paused = false;
-		q->sync = vhost_blk_must_sync(blk);
-		if (vhost_vq_get_backend(&q->vq))
+		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_PAUSED)
+			continue;
+		/* The worker reads it only if the queue runs. */
+		WRITE_ONCE(q->sync, vhost_blk_must_sync(blk));
+		if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_RESUME))
 			vhost_poll_queue(&q->vq.poll);
-		mutex_unlock(&q->vq.mutex);
 	}
 }
 
+static bool vblk_idle(const struct vhost_blk_queue *q)
+{
+	return !READ_ONCE(q->inflight);
+}
+
+/* Let the worker finish what it began before it could see the state of now. */
+static int vblk_settle(struct vhost_blk_queue *q)
+{
+	if (mutex_lock_killable(&q->vq.mutex))
+		return -EINTR;
+	mutex_unlock(&q->vq.mutex);
+	return 0;
+}
+
+/* Return: 0 once nothing is in flight and all of it has been answered. */
+static int vblk_wait_idle(struct vhost_blk_queue *q)
+{
+	if (vblk_stopped(q))
+		return 0;
+	if (vblk_settle(q) || wait_event_killable(q->idle, vblk_idle(q)))
+		return -EINTR;
+	return vblk_settle(q);
+}
+
 /**
- * vhost_blk_pause - take no more chains and drain, without a stop
+ * vhost_blk_pause - take no more chains and wait for those in flight
  * @blk: the device, its mutex held
  *
- * Return: 0, with vhost_blk_resume() owed, or -EINTR where the caller is being
- * killed.
+ * Return: 0, to be followed by vhost_blk_resume(), or -EINTR if the caller is
+ * being killed.
  */
 int vhost_blk_pause(struct vhost_blk *blk)
 {
-	struct vhost_blk_queue *q;
 	unsigned int i;
-	int ret;
 
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_PAUSE);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		q = &blk->queues[i];
-		mutex_lock(&q->vq.mutex);
-		q->paused = true;
-		mutex_unlock(&q->vq.mutex);
+		if (vblk_wait_idle(&blk->queues[i])) {
+			vhost_blk_resume(blk);
+			return -EINTR;
+		}
 	}
-	ret = vhost_blk_drain(blk);
-	if (ret)
-		vhost_blk_resume(blk);
+	return 0;
+}
+
+static int vblk_ack_features(struct vhost_blk_queue *q, u64 features)
+{
+	if (mutex_lock_killable(&q->vq.mutex))
+		return -EINTR;
+	q->vq.acked_features = features;
+	mutex_unlock(&q->vq.mutex);
+	return 0;
+}
+
+static int vblk_track_features(struct vhost_blk_queue *q, u64 features)
+{
+	int ret = 0;
+
+	if (vblk_stopped(q))
+		return 0;
+	if (mutex_lock_killable(&q->vq.mutex))
+		return -EINTR;
+	ret = vhost_blk_track_set(q, features);
+	mutex_unlock(&q->vq.mutex);
 	return ret;
 }
 
@@ -322,48 +384,34 @@ int vhost_blk_pause(struct vhost_blk *blk)
  * @blk: the device, nothing in flight, its mutex held
  * @features: checked
  *
- * Return: 0, or -ENOMEM, with nothing changed that is seen outside.
+ * Return: 0; -ENOMEM, with nothing changed that is seen outside; or -EINTR if
+ * the caller is being killed: then some queues may log what they write and
+ * others not, until features are set again.
  */
 int vhost_blk_ack_features(struct vhost_blk *blk, u64 features)
 {
-	struct vhost_blk_queue *q;
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++) {
-		q = &blk->queues[i];
-		mutex_lock(&q->vq.mutex);
-		if (vhost_vq_get_backend(&q->vq))
-			ret = vhost_blk_track_set(q, features);
-		mutex_unlock(&q->vq.mutex);
-	}
-	if (ret)
-		return ret;
-	blk->features = features;
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		q = &blk->queues[i];
-		mutex_lock(&q->vq.mutex);
-		q->vq.acked_features = features;
-		mutex_unlock(&q->vq.mutex);
-	}
-	return 0;
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
+		ret = vblk_track_features(&blk->queues[i], features);
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
+		ret = vblk_ack_features(&blk->queues[i], features);
+	if (!ret)
+		blk->features = features;
+	return ret;
 }
 
 /**
- * vhost_blk_running - is any queue started?
+ * vhost_blk_running - is any queue not stopped?
  * @blk: the device, its mutex held
  */
-bool vhost_blk_running(struct vhost_blk *blk)
+bool vhost_blk_running(const struct vhost_blk *blk)
 {
-	bool running = false;
 	unsigned int i;
 
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		struct vhost_virtqueue *vq = &blk->queues[i].vq;
-
-		mutex_lock(&vq->mutex);
-		running |= !!vhost_vq_get_backend(vq);
-		mutex_unlock(&vq->mutex);
-	}
-	return running;
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		if (!vblk_stopped(&blk->queues[i]))
+			return true;
+	return false;
 }

@@ -79,10 +79,12 @@ struct vhost_blk_backend {
  * 1 starts the queues that were given addresses since.  0: stop; returns when
  * no request is in flight and everything completed is in the used rings.
  *
- * EBUSY: requests of an interrupted stop are still in flight.  EINVAL: neither
- * 0 nor 1, or a ring larger than VHOST_BLK_MAX_QUEUE_SIZE.  ENODEV: no backend.
- * EFAULT: a ring or the log is not in accessible memory.  ENOMEM.  EPERM: not
- * the owner.
+ * EBUSY: requests of an interrupted stop are still in flight.  EINTR: the
+ * caller is being killed; the queues that have not stopped are
+ * VHOST_BLK_QUEUE_DEAD.  EINVAL: neither 0 nor 1, or a ring larger than
+ * VHOST_BLK_MAX_QUEUE_SIZE.  ENODEV: no backend.  EFAULT: a ring or the log is
+ * not in accessible memory.  ENOMEM.  EOWNERDEAD: the worker was killed.
+ * EPERM: not the owner.
  */
 #define VHOST_BLK_SET_RUNNING	_IOW(VHOST_VIRTIO, 0x51, int)
 
@@ -123,5 +125,116 @@ struct vhost_blk_backend {
  * EBADF: no such fd.  EINVAL: not an eventfd.
  */
 #define VHOST_BLK_SET_CONFIG_CALL	_IOW(VHOST_VIRTIO, 0x54, int)
+
+/*
+ * The same as VHOST_BLK_SET_RUNNING for one queue: .index names it, .num is 0
+ * or 1.  A queue without addresses is left alone.
+ *
+ * ENOBUFS: no such queue; and the errors of VHOST_BLK_SET_RUNNING.
+ */
+#define VHOST_BLK_SET_VRING_RUNNING	_IOW(VHOST_VIRTIO, 0x55, \
+					     struct vhost_vring_state)
+
+#define VHOST_BLK_INFO_F_BACKEND	(1U << 0)	/* one is attached */
+#define VHOST_BLK_INFO_F_RO		(1U << 1)	/* which can't be changed */
+#define VHOST_BLK_INFO_F_BLOCK_DEVICE	(1U << 2)	/* not a regular file */
+#define VHOST_BLK_INFO_F_DIRECT		(1U << 3)	/* past the page cache */
+
+/**
+ * struct vhost_blk_info - what VHOST_BLK_GET_INFO returns
+ * @flags: VHOST_BLK_INFO_F_*
+ * @running: 1 if any queue is not VHOST_BLK_QUEUE_STOPPED, else 0
+ * @features: acknowledged by VHOST_SET_FEATURES
+ * @capacity: of the backend now, in sectors of 512 bytes
+ * @ino: inode number of a regular file, else 0
+ * @dev_major: of the block device, or of the file system that has the file
+ * @dev_minor: of the same
+ * @block_size: logical block in bytes
+ * @reserved: zero
+ *
+ * Without a backend all that describes it is zero.
+ */
+struct vhost_blk_info {
+	__u32 flags;
+	__u32 running;
+	__u64 features;
+	__u64 capacity;
+	__u64 ino;
+	__u32 dev_major;
+	__u32 dev_minor;
+	__u32 block_size;
+	__u32 reserved[13];
+};
+
+/* Never waits for requests.  EFAULT. */
+#define VHOST_BLK_GET_INFO	_IOR(VHOST_VIRTIO, 0x56, struct vhost_blk_info)
+
+/**
+ * enum vhost_blk_queue_state - states of a queue
+ * @VHOST_BLK_QUEUE_STOPPED: nothing is in flight; addresses, size, base and
+ *	worker can be changed
+ * @VHOST_BLK_QUEUE_RUNNING: takes chains and completes requests
+ * @VHOST_BLK_QUEUE_PAUSED: completes requests while an ioctl waits for them,
+ *	then runs again
+ * @VHOST_BLK_QUEUE_DRAINING: completes requests, then stops
+ * @VHOST_BLK_QUEUE_BROKEN: completes requests, takes no more until it has been
+ *	stopped and started
+ * @VHOST_BLK_QUEUE_DEAD: nobody waits for the requests in flight any more: they
+ *	end without an answer, then the queue stops
+ * @VHOST_BLK_NR_QUEUE_STATES: how many there are
+ */
+enum vhost_blk_queue_state {
+	VHOST_BLK_QUEUE_STOPPED,
+	VHOST_BLK_QUEUE_RUNNING,
+	VHOST_BLK_QUEUE_PAUSED,
+	VHOST_BLK_QUEUE_DRAINING,
+	VHOST_BLK_QUEUE_BROKEN,
+	VHOST_BLK_QUEUE_DEAD,
+	VHOST_BLK_NR_QUEUE_STATES,
+};
+
+/**
+ * enum vhost_blk_break_reason - why a queue is VHOST_BLK_QUEUE_BROKEN
+ * @VHOST_BLK_BREAK_NONE: it is not, and has not been since its last start
+ * @VHOST_BLK_BREAK_CHAIN: a descriptor that points nowhere, a loop, an index
+ *	past the end of the ring
+ * @VHOST_BLK_BREAK_NO_STATUS: a chain without a writable byte
+ * @VHOST_BLK_BREAK_HEAD_BUSY: a head was made available while in flight
+ * @VHOST_BLK_BREAK_STATUS: a status byte can't be written
+ * @VHOST_BLK_BREAK_LOG: the dirty log can't be written
+ * @VHOST_BLK_BREAK_USED: the used ring can't be written
+ */
+enum vhost_blk_break_reason {
+	VHOST_BLK_BREAK_NONE,
+	VHOST_BLK_BREAK_CHAIN,
+	VHOST_BLK_BREAK_NO_STATUS,
+	VHOST_BLK_BREAK_HEAD_BUSY,
+	VHOST_BLK_BREAK_STATUS,
+	VHOST_BLK_BREAK_LOG,
+	VHOST_BLK_BREAK_USED,
+};
+
+/**
+ * struct vhost_blk_vring_info - what VHOST_BLK_GET_VRING_INFO returns
+ * @index: in: the queue
+ * @state: out: enum vhost_blk_queue_state
+ * @break_reason: out: enum vhost_blk_break_reason, the first since the last
+ *	start; it can be read after the queue has been stopped too
+ * @break_error: out: a negative errno that goes with @break_reason, or 0
+ * @inflight: out: requests in flight
+ * @reserved: out: zero
+ */
+struct vhost_blk_vring_info {
+	__u32 index;
+	__u32 state;
+	__u32 break_reason;
+	__s32 break_error;
+	__u32 inflight;
+	__u32 reserved[11];
+};
+
+/* Never waits for requests.  ENOBUFS: no such queue.  EFAULT. */
+#define VHOST_BLK_GET_VRING_INFO	_IOWR(VHOST_VIRTIO, 0x57, \
+					      struct vhost_blk_vring_info)
 
 #endif /* _UAPI_LINUX_VHOST_BLK_H */

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a VMM can ask of its device: what is attached, and how each queue is.
+ */
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/kdev_t.h>
+#include <linux/nospec.h>
+#include <linux/uaccess.h>
+
+#include "blk.h"
+
+static void vblk_disk_info(const struct vhost_blk_disk *disk,
+			   struct vhost_blk_info *info)
+{
+	struct inode *inode = file_inode(disk->file);
+	struct vhost_blk_limits limits = {};
+	dev_t dev = disk->bdev ? disk->bdev->bd_dev : inode->i_sb->s_dev;
+
+	vhost_blk_disk_limits(disk, &limits);
+	info->flags = VHOST_BLK_INFO_F_BACKEND;
+	if (limits.ro)
+		info->flags |= VHOST_BLK_INFO_F_RO;
+	if (disk->bdev)
+		info->flags |= VHOST_BLK_INFO_F_BLOCK_DEVICE;
+	if (disk->bdev || (disk->file->f_flags & O_DIRECT))
+		info->flags |= VHOST_BLK_INFO_F_DIRECT;
+	info->dev_major = MAJOR(dev);
+	info->dev_minor = MINOR(dev);
+	info->ino = disk->bdev ? 0 : inode->i_ino;
+	info->capacity = limits.capacity;
+	info->block_size = disk->block_size;
+}
+
+/**
+ * vhost_blk_get_info - VHOST_BLK_GET_INFO
+ * @blk: the device
+ * @argp: the ioctl's argument
+ *
+ * Without dev.mutex, like what follows: the VMM asks because an ioctl of
+ * another thread, which has it, does not return.
+ */
+long vhost_blk_get_info(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_blk_info info = {
+		.running = vhost_blk_running(blk),
+		.features = READ_ONCE(blk->features),
+	};
+
+	mutex_lock(&blk->disk_mutex);
+	if (blk->disk)
+		vblk_disk_info(blk->disk, &info);
+	mutex_unlock(&blk->disk_mutex);
+	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+/**
+ * vhost_blk_get_vring_info - VHOST_BLK_GET_VRING_INFO
+ * @blk: the device
+ * @argp: the ioctl's argument
+ */
+long vhost_blk_get_vring_info(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_blk_vring_info info;
+	struct vhost_blk_queue *q;
+	u32 index;
+
+	if (get_user(index, (u32 __user *)argp))
+		return -EFAULT;
+	if (index >= VHOST_BLK_MAX_QUEUES)
+		return -ENOBUFS;
+	q = &blk->queues[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
+	info = (struct vhost_blk_vring_info){
+		.index = index,
+		.state = vhost_blk_queue_state(q),
+		.break_reason = READ_ONCE(q->break_reason),
+		.break_error = READ_ONCE(q->break_error),
+		.inflight = READ_ONCE(q->inflight),
+	};
+	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
+}
