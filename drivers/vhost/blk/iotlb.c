@@ -9,11 +9,13 @@
  */
 #include <linux/fs.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/vhost_iotlb.h>
+#include <linux/wait.h>
 
 #include "blk.h"
 
@@ -39,8 +41,16 @@ static void clear_iotlb(struct vhost_dev *dev)
 		vq->used = NULL;
 		mutex_unlock(&vq->mutex);
 	}
-	vhost_clear_msg(dev);
 	vhost_iotlb_free(iotlb);
+}
+
+/*
+ * Misses of an earlier driver: its addresses mean nothing to the next one, and
+ * from Linux 7.3 on a queue that has a miss pending doesn't ask for another.
+ */
+static void vblk_forget_misses(struct vhost_dev *dev)
+{
+	vhost_clear_msg(dev);
 	wake_up_interruptible_poll(&dev->wait, EPOLLIN | EPOLLRDNORM);
 }
 
@@ -54,6 +64,7 @@ static void clear_iotlb(struct vhost_dev *dev)
  */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features)
 {
+	vblk_forget_misses(&blk->dev);
 	if (features & (1ULL << VIRTIO_F_ACCESS_PLATFORM))
 		return vhost_init_device_iotlb(&blk->dev);
 	if (blk->dev.iotlb)
@@ -77,38 +88,53 @@ __poll_t vhost_blk_poll(struct file *file, poll_table *wait)
 	return vhost_chr_poll(file, &blk->dev, wait);
 }
 
-static bool may_write(struct vhost_blk *blk, const struct vhost_iotlb_msg *msg)
+/* Return: 1 if a request in flight may write there, 0 if none may, or -EINTR. */
+static int vblk_may_write(struct vhost_blk_queue *q, u64 first, u64 last)
 {
-	u64 last = msg->iova + msg->size - 1;
-	bool found = false;
-	unsigned int i;
+	int ret;
 
-	if (last < msg->iova)
-		last = U64_MAX;
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !found; i++) {
-		struct vhost_blk_queue *q = &blk->queues[i];
+	if (mutex_lock_killable(&q->vq.mutex))
+		return -EINTR;
+	ret = vhost_blk_may_write(q, first, last);
+	mutex_unlock(&q->vq.mutex);
+	return ret;
+}
 
-		mutex_lock(&q->vq.mutex);
-		found = vhost_blk_may_write(q, msg->iova, last);
-		mutex_unlock(&q->vq.mutex);
+static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int ret;
+
+	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
+		return 0;
+	/* Not wait_event(): the condition sleeps.  The end of a request wakes us. */
+	add_wait_queue(&q->idle, &wait);
+	while ((ret = vblk_may_write(q, first, last)) > 0) {
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		wait_woken(&wait, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
 	}
-	return found;
+	remove_wait_queue(&q->idle, &wait);
+	return ret;
 }
 
 /*
  * The range is gone from the IOTLB: no request gets hold of it any more.  Those
- * that had hold of it before are waited for.
+ * that had hold of it before are waited for, and no others.
  */
 static int finish_invalidation(struct vhost_blk *blk,
 			       const struct vhost_iotlb_msg *msg)
 {
-	int ret;
+	u64 last = msg->iova + msg->size - 1;
+	unsigned int i;
+	int ret = 0;
 
-	if (!may_write(blk, msg))
-		return 0;
-	ret = vhost_blk_pause(blk);
-	if (!ret)
-		vhost_blk_resume(blk);
+	if (last < msg->iova)
+		last = U64_MAX;
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
+		ret = vblk_wait_for_writers(&blk->queues[i], msg->iova, last);
 	return ret;
 }
 
@@ -190,7 +216,10 @@ int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 		return -EINVAL;
 	if (mutex_lock_killable(&dev->mutex))
 		return -EINTR;
-	down_write(&blk->iotlb_sem);
+	if (down_write_killable(&blk->iotlb_sem)) {
+		mutex_unlock(&dev->mutex);
+		return -EINTR;
+	}
 	ret = change_iotlb(dev, msg);
 	up_write(&blk->iotlb_sem);
 	if (!ret && msg->type == VHOST_IOTLB_UPDATE)

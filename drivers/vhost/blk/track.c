@@ -42,15 +42,21 @@ void vhost_blk_track_free(struct vhost_blk_queue *q)
  * The vhost core tells the writable descriptors, by address in the guest;
  * @iov has the same bytes, cut wherever they aren't contiguous in the owner.
  */
-static void fill_spans(struct vhost_blk_span *spans, const struct iovec *iov,
+static void fill_spans(struct vhost_blk_req *req, const struct iovec *iov,
 		       unsigned int nr, const struct vhost_log *log)
 {
+	struct vhost_blk_span *span = req->spans;
 	u64 done = 0;
 
-	for (; nr--; iov++, spans++) {
-		spans->addr = log->addr + done;
-		spans->base = iov->iov_base;
-		spans->len = iov->iov_len;
+	req->nr_spans = nr;
+	req->span_first = U64_MAX;
+	req->span_last = 0;
+	for (; nr--; iov++, span++) {
+		span->addr = log->addr + done;
+		span->base = iov->iov_base;
+		span->len = iov->iov_len;
+		req->span_first = min(req->span_first, span->addr);
+		req->span_last = max(req->span_last, span->addr + span->len - 1);
 		done += iov->iov_len;
 		if (done >= log->len) {
 			log++;
@@ -82,8 +88,7 @@ int vhost_blk_track(struct vhost_blk_req *req, const struct iovec *iov,
 		req->spans = track->spare;
 	if (!req->spans)
 		return -EAGAIN;
-	req->nr_spans = nr;
-	fill_spans(req->spans, iov, nr, track->log);
+	fill_spans(req, iov, nr, track->log);
 	return 0;
 }
 
@@ -143,11 +148,24 @@ int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len)
 	return ret;
 }
 
-static bool req_overlaps(const struct vhost_blk_req *req, u64 first, u64 last)
+/*
+ * Spans that one question looks at.  A guest may have two million of them in a
+ * queue; beyond this number the range from the first to the last byte of a
+ * request counts as its own, so that the VMM may wait for it in vain.
+ */
+#define VBLK_MAX_SPANS_SEEN	(16U * 1024)
+
+static bool vblk_overlaps(const struct vhost_blk_req *req, u64 first, u64 last,
+			  unsigned int *seen)
 {
 	const struct vhost_blk_span *span = req->spans;
 	unsigned int i;
 
+	if (req->span_first > last || req->span_last < first)
+		return false;
+	*seen += req->nr_spans;
+	if (*seen > VBLK_MAX_SPANS_SEEN)
+		return true;
 	for (i = 0; i < req->nr_spans; i++, span++)
 		if (span->addr <= last && span->addr + span->len - 1 >= first)
 			return true;
@@ -159,16 +177,19 @@ static bool req_overlaps(const struct vhost_blk_req *req, u64 first, u64 last)
  * @q: the queue, its mutex held
  * @first: first address, in the guest
  * @last: last address
+ *
+ * Return: false if none does, true if one does, or if that would take too long
+ * to find out.
  */
 bool vhost_blk_may_write(const struct vhost_blk_queue *q, u64 first, u64 last)
 {
-	unsigned int i, left = q->inflight;
+	unsigned int i, seen = 0, left = q->inflight;
 
 	for (i = 0; i < q->nr_reqs && left; i++) {
 		if (!q->reqs[i].nr_spans)
 			continue;
 		left--;
-		if (req_overlaps(&q->reqs[i], first, last))
+		if (vblk_overlaps(&q->reqs[i], first, last, &seen))
 			return true;
 	}
 	return false;
