@@ -133,6 +133,23 @@ static long do_base(struct target *t, const uint32_t *a)
 	return ret;
 }
 
+static long do_vring_running(struct target *t, const uint32_t *a)
+{
+	struct vhost_vring_state s = { .index = pick_queue(a[0]), .num = a[1] % 5 % 3 };
+
+	return call(t, VHOST_BLK_SET_VRING_RUNNING, &s);
+}
+
+/* What only asks, of a device in any state */
+static long do_info(struct target *t, const uint32_t *a)
+{
+	struct vhost_blk_vring_info vring = { .index = pick_queue(a[0]) };
+	struct vhost_blk_info info;
+
+	return a[1] & 1 ? call(t, VHOST_BLK_GET_INFO, &info) :
+			  call(t, VHOST_BLK_GET_VRING_INFO, &vring);
+}
+
 static long do_get_base(struct target *t, const uint32_t *a)
 {
 	struct vhost_vring_state s = { .index = pick_queue(a[0]) };
@@ -368,6 +385,8 @@ static long (* const action[OP_COUNT])(struct target *t, const uint32_t *a) = {
 	[OP_num] = do_num,
 	[OP_base] = do_base,
 	[OP_get_base] = do_get_base,
+	[OP_vring_running] = do_vring_running,
+	[OP_info] = do_info,
 	[OP_addr] = do_addr,
 	[OP_vring_fd] = do_vring_fd,
 	[OP_vring_state] = do_vring_state,

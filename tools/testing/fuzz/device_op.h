@@ -23,7 +23,9 @@ enum op_code {
 	OP_mem,	/* SET_MEM_TABLE, good or bad */
 	OP_num,	/* SET_VRING_NUM */
 	OP_base,	/* SET_VRING_BASE */
-	OP_get_base,	/* GET_VRING_BASE, which stops the queue */
+	OP_get_base,	/* GET_VRING_BASE */
+	OP_vring_running,	/* SET_VRING_RUNNING */
+	OP_info,	/* GET_INFO, GET_VRING_INFO */
 	OP_addr,	/* SET_VRING_ADDR, good or bad */
 	OP_vring_fd,	/* SET_VRING_KICK, _CALL or _ERR, good or bad */
 	OP_vring_state,	/* endianness and busy loop */

@@ -42,7 +42,7 @@ TEST_F_TIMEOUT(flight, stopped, 60)
 	ASSERT_WELL(batch_check(&self->batch));
 }
 
-TEST_F_TIMEOUT(flight, get_vring_base, 60)
+TEST_F_TIMEOUT(flight, one_queue, 60)
 {
 	struct guest *g = &self->g;
 	unsigned int i;
@@ -55,10 +55,29 @@ TEST_F_TIMEOUT(flight, get_vring_base, 60)
 		/* the other queue goes on */
 		ASSERT_WELL(ring_wait(&g->ring[1], ring_inflight(&g->ring[1]), 20000));
 		ring_kick_now(r);
-		ASSERT_EQ(0, guest_set_running(g, 1));
+		ASSERT_EQ(0, ring_set_running(r, 1));
 		ASSERT_WELL(batch_wait(&self->batch, 20000));
 		ASSERT_WELL(batch_check(&self->batch));
 		batch_free(&self->batch);
+	}
+}
+
+/* A monitor that asks where the queue is doesn't stop the disk. */
+TEST_F_TIMEOUT(flight, base_is_read, 60)
+{
+	struct guest *g = &self->g;
+	unsigned int i, j;
+	uint16_t base;
+
+	for (i = 0; i < scaled(8, 3); i++) {
+		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
+		for (j = 0; j < 100; j++)
+			ASSERT_EQ(0, ring_get_base(&g->ring[j & 1], &base));
+		ASSERT_WELL(batch_wait(&self->batch, 20000));
+		ASSERT_WELL(batch_check(&self->batch));
+		batch_free(&self->batch);
+		ASSERT_EQ(0, ring_get_base(&g->ring[0], &base));
+		EXPECT_EQ(base, ring_device_idx(&g->ring[0]));
 	}
 }
 

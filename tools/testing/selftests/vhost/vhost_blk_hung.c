@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hang.h"
@@ -269,7 +270,7 @@ static void get_base(struct guest *g)
 {
 	uint16_t base;
 
-	ring_get_base(&g->ring[1], &base);
+	ring_stop(&g->ring[1], &base);
 }
 
 static void mem_table(struct guest *g)
@@ -402,6 +403,136 @@ TEST_F_TIMEOUT(hung, not_answered, 90)
 	free(before);
 	close(memory);
 	munmap(ours, VMM_MEM);
+}
+
+static const char *send_one(struct guest *g, uint64_t sector)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, sector, 512);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_arm(q, sector);
+	if (ring_add(&g->ring[0], q))
+		return "no room for a request";
+	ring_kick_now(&g->ring[0]);
+	/* on its way */
+	usleep(50000);
+	return NULL;
+}
+
+/* A file of this process alone, with a lock: in_use() for as long as the kernel has it */
+static bool lock_own(struct backend *b)
+{
+	b->fd = backend_reopen(b, O_RDWR);
+	return b->fd >= 0 && !flock(b->fd, LOCK_SH);
+}
+
+/* The owner of a device that another process has open too: says that it hangs. */
+static void own_and_hang(struct hang *h, struct guest *g, int said)
+{
+	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h) || send_one(g, 8))
+		_exit(1);
+	close(h->disk.fd);
+	close(g->fd);
+	if (write(said, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static unsigned int ms_since(const struct timespec *begin)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - begin->tv_sec) * 1000 + (now.tv_nsec - begin->tv_nsec) / 1000000;
+}
+
+/*
+ * The last descriptor is in a process that isn't the owner, and lives on: it
+ * has nothing to do with the requests, and close() doesn't wait for them.
+ */
+TEST_F_TIMEOUT(hung, closed_by_stranger, 60)
+{
+	struct guest_opts opts = { .backend = &self->h.disk };
+	struct timespec begin;
+	struct guest g;
+	int told[2];
+	pid_t pid;
+	char byte;
+
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
+	ASSERT_EQ(0, pipe(told));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		own_and_hang(&self->h, &g, told[1]);
+	close(told[1]);
+	ASSERT_EQ(1, read(told[0], &byte, 1));
+	close(told[0]);
+	self->h.on = true;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	guest_close(&g);
+	EXPECT_GT(1000, ms_since(&begin));
+	EXPECT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	guest_destroy(&g);
+}
+
+#define DISKS	8
+
+static void own_many(struct backend *b, struct hang *h, int said)
+{
+	struct guest_opts opts = { .backend = b };
+	static struct guest g[DISKS];
+	unsigned int i;
+
+	if (!lock_own(b))
+		_exit(1);
+	for (i = 0; i < DISKS; i++) {
+		guest_init(&g[i], &opts);
+		if (guest_boot(&g[i]))
+			_exit(1);
+	}
+	if (hang_on(h))
+		_exit(2);
+	for (i = 0; i < DISKS; i++)
+		if (send_one(&g[i], 8 * i))
+			_exit(3);
+	if (write(said, "", 1) != 1)
+		_exit(4);
+	for (;;)
+		pause();
+}
+
+/* A VMM with many disks, all of which hang, waits for all of them at the same time. */
+TEST_F_TIMEOUT(hung, many_disks, 120)
+{
+	int told[2], status;
+	struct timespec begin;
+	pid_t pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(told));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		own_many(&self->h.disk, &self->h, told[1]);
+	close(told[1]);
+	ASSERT_EQ(1, read(told[0], &byte, 1));
+	close(told[0]);
+	self->h.on = true;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_GT(2 * LINGER, ms_since(&begin));
+	EXPECT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
 }
 
 /*

@@ -248,16 +248,18 @@ static struct vhost_vring_addr good_addr(const struct ring *r)
 	};
 }
 
-static void bad_addrs(struct __test_metadata *_metadata, struct _test_data_ioctl *self)
+/* @moved: errno of addresses that are not those of now */
+static void bad_addrs(struct __test_metadata *_metadata, struct _test_data_ioctl *self,
+		      int moved)
 {
 	const struct vhost_vring_addr good = good_addr(&self->g.ring[0]);
 	struct vhost_vring_addr a = good;
 
 	a.avail_user_addr += 1;
-	EXPECT_EQ(EINVAL, IOCTL(VHOST_SET_VRING_ADDR, &a));
+	EXPECT_EQ(moved, IOCTL(VHOST_SET_VRING_ADDR, &a));
 	a = good;
 	a.used_user_addr += 2;
-	EXPECT_EQ(EINVAL, IOCTL(VHOST_SET_VRING_ADDR, &a));
+	EXPECT_EQ(moved, IOCTL(VHOST_SET_VRING_ADDR, &a));
 	a = good;
 	a.log_guest_addr = 2;
 	EXPECT_EQ(EINVAL, IOCTL(VHOST_SET_VRING_ADDR, &a));
@@ -272,12 +274,12 @@ TEST_F(ioctl, set_vring_addr)
 	struct vhost_vring_addr a = good_addr(&self->g.ring[0]);
 
 	UP_TO(STAGE_RINGS);
-	bad_addrs(_metadata, self);
+	bad_addrs(_metadata, self, EINVAL);
 	UP_TO(STAGE_RUNNING);
-	bad_addrs(_metadata, self);
+	bad_addrs(_metadata, self, EBUSY);
 	EXPECT_EQ(0, IOCTL(VHOST_SET_VRING_ADDR, &a));
 	a.desc_user_addr = KERNEL_ADDR;
-	EXPECT_EQ(EINVAL, IOCTL(VHOST_SET_VRING_ADDR, &a));
+	EXPECT_EQ(EBUSY, IOCTL(VHOST_SET_VRING_ADDR, &a));
 }
 
 /* Rings in no memory: the start says so. */
@@ -412,18 +414,23 @@ TEST_F(ioctl, workers)
 	first = v.worker_id;
 	EXPECT_NE(first, w.worker_id);
 	v.worker_id = w.worker_id;
+	EXPECT_EQ(EBUSY, IOCTL(VHOST_ATTACH_VRING_WORKER, &v));
+	ASSERT_EQ(0, -guest_set_running(&self->g, 0));
 	EXPECT_EQ(0, IOCTL(VHOST_ATTACH_VRING_WORKER, &v));
+	ASSERT_EQ(0, -guest_set_running(&self->g, 1));
 	v.worker_id = ~0U;
 	EXPECT_EQ(0, IOCTL(VHOST_GET_VRING_WORKER, &v));
 	EXPECT_EQ(w.worker_id, v.worker_id);
 	ASSERT_WELL(guest_prove(&self->g));
 	EXPECT_EQ(EBUSY, IOCTL(VHOST_FREE_WORKER, &w));
+	ASSERT_EQ(0, -guest_set_running(&self->g, 0));
 	v.worker_id = 12345;
 	EXPECT_EQ(ENODEV, IOCTL(VHOST_ATTACH_VRING_WORKER, &v));
 	v.worker_id = first;
 	EXPECT_EQ(0, IOCTL(VHOST_ATTACH_VRING_WORKER, &v));
 	EXPECT_EQ(0, IOCTL(VHOST_FREE_WORKER, &w));
 	EXPECT_EQ(ENODEV, IOCTL(VHOST_FREE_WORKER, &w));
+	ASSERT_EQ(0, -guest_set_running(&self->g, 1));
 	v.index = QUEUES;
 	EXPECT_EQ(ENOBUFS, IOCTL(VHOST_GET_VRING_WORKER, &v));
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_FREE_WORKER, BAD_PTR));

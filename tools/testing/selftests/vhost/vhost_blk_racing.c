@@ -242,8 +242,8 @@ static const char *shout(struct shouter *s)
 		return guest_set_backend(g, g->opts.backend->fd, 0) ? "BACKEND" : NULL;
 	default:
 		/* the other queue stops and starts */
-		if (ring_get_base(&g->ring[1], &base) || guest_set_running(g, 1))
-			return "GET_VRING_BASE";
+		if (ring_stop(&g->ring[1], &base) || ring_set_running(&g->ring[1], 1))
+			return "SET_VRING_RUNNING";
 		return guest_set_writeback(g, rng_next(&s->rng) & 1) ? "SET_CONFIG" : NULL;
 	}
 }

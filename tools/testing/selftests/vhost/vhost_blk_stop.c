@@ -19,8 +19,8 @@ static const char *stop_each(struct guest *g)
 	unsigned int i;
 
 	for (i = 0; i < g->nrings; i++)
-		if (ring_get_base(&g->ring[i], &base))
-			return "GET_VRING_BASE fails";
+		if (ring_stop(&g->ring[i], &base))
+			return "SET_VRING_RUNNING 0 fails";
 	return NULL;
 }
 

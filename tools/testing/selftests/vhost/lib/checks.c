@@ -137,8 +137,8 @@ const char *check_broken(struct ring *r)
 	ring_kick_now(r);
 	if (ring_idle(r, QUIET_MS))
 		return guest_say(r->guest, "queue %u: broken, but something completed", r->index);
-	if (ring_get_base(r, &base))
-		return guest_say(r->guest, "queue %u: GET_VRING_BASE of a broken queue fails",
+	if (ring_stop(r, &base))
+		return guest_say(r->guest, "queue %u: a broken queue can't be stopped",
 				 r->index);
 	return NULL;
 }

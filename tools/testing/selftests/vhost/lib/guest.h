@@ -159,6 +159,10 @@ long ring_setup(struct ring *r);
 long ring_set_addr(struct ring *r);
 long ring_set_base(struct ring *r, uint16_t base);
 long ring_get_base(struct ring *r, uint16_t *base);
+long ring_set_running(struct ring *r, int on);
+/* Stop the queue; @base: where it stopped */
+long ring_stop(struct ring *r, uint16_t *base);
+long ring_info(struct ring *r, struct vhost_blk_vring_info *info);
 long ring_set_busyloop(struct ring *r, uint32_t us);
 void ring_reset(struct ring *r, uint16_t base);
 void ring_free(struct ring *r);

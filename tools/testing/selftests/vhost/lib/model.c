@@ -135,23 +135,27 @@ static long set_memory(struct model *m, const struct vhost_memory *t)
 	return 0;
 }
 
+static long set_vring_running(struct model *m, struct model_queue *q, int on)
+{
+	if (on && m->backend < 0)
+		return -ENODEV;
+	if (on && !q->run && q->set)
+		q->broken = false;
+	q->run = on && q->set;
+	q->signalled_valid = false;
+	if (q->run)
+		model_serve(m, q);
+	return 0;
+}
+
 static long set_running(struct model *m, int on)
 {
 	unsigned int i;
+	long ret = 0;
 
-	if (on && m->backend < 0)
-		return -ENODEV;
-	for (i = 0; i < GUEST_MAX_QUEUES; i++) {
-		struct model_queue *q = &m->q[i];
-
-		if (on && !q->run && q->set)
-			q->broken = false;
-		q->run = on && q->set;
-		q->signalled_valid = false;
-		if (q->run)
-			model_serve(m, q);
-	}
-	return 0;
+	for (i = 0; i < GUEST_MAX_QUEUES && !ret; i++)
+		ret = set_vring_running(m, &m->q[i], on);
+	return ret;
 }
 
 static long vring(struct model *m, unsigned long cmd, void *arg)
@@ -173,8 +177,9 @@ static long vring(struct model *m, unsigned long cmd, void *arg)
 		return 0;
 	case VHOST_GET_VRING_BASE:
 		s->num = (uint16_t)(q->last_avail - (m->bug == BUG_BASE));
-		q->run = false;
 		return 0;
+	case VHOST_BLK_SET_VRING_RUNNING:
+		return set_vring_running(m, q, s->num);
 	case VHOST_SET_VRING_ADDR:
 		q->desc = (void *)(uintptr_t)a->desc_user_addr;
 		q->avail = (void *)(uintptr_t)a->avail_user_addr;

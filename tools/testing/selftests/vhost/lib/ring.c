@@ -101,6 +101,26 @@ long ring_get_base(struct ring *r, uint16_t *base)
 	return ret;
 }
 
+long ring_set_running(struct ring *r, int on)
+{
+	struct vhost_vring_state s = { .index = r->index, .num = on };
+
+	return guest_ioctl(r->guest, VHOST_BLK_SET_VRING_RUNNING, &s);
+}
+
+long ring_stop(struct ring *r, uint16_t *base)
+{
+	long ret = ring_set_running(r, 0);
+
+	return ret ? ret : ring_get_base(r, base);
+}
+
+long ring_info(struct ring *r, struct vhost_blk_vring_info *info)
+{
+	*info = (struct vhost_blk_vring_info) { .index = r->index };
+	return guest_ioctl(r->guest, VHOST_BLK_GET_VRING_INFO, info);
+}
+
 /* Where the device is told that a part of the ring is */
 static uint64_t device_addr(struct ring *r, const void *part)
 {

@@ -78,16 +78,16 @@ static const char *act_base(struct soak_load *l)
 {
 	struct ring *r = &l->g.ring[rng_below(&l->rng, l->g.nrings)];
 	uint16_t base;
-	long ret = ring_get_base(r, &base);
+	long ret = ring_stop(r, &base);
 
 	if (ret)
-		return say_ret(l, "GET_VRING_BASE", ret);
+		return say_ret(l, "SET_VRING_RUNNING 0", ret);
 	if (base != ring_device_idx(r))
 		return soak_say(l->vm, "queue %u: base %u, but used %u", r->index, base,
 				ring_device_idx(r));
 	l->vm->count[SOAK_BASES]++;
-	ret = guest_set_running(&l->g, 1);
-	return ret ? say_ret(l, "SET_RUNNING 1", ret) : NULL;
+	ret = ring_set_running(r, 1);
+	return ret ? say_ret(l, "SET_VRING_RUNNING 1", ret) : NULL;
 }
 
 static const char *act_reset(struct soak_load *l)

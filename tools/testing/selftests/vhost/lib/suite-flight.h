@@ -85,8 +85,8 @@ static inline const char *check_landed(struct ring *r)
 {
 	uint16_t base, idx;
 
-	if (ring_get_base(r, &base))
-		return guest_say(r->guest, "GET_VRING_BASE fails");
+	if (ring_stop(r, &base))
+		return guest_say(r->guest, "queue %u: can't be stopped", r->index);
 	idx = ring_device_idx(r);
 	if (base != idx)
 		return guest_say(r->guest, "queue %u: base %u, but used %u", r->index, base, idx);
