@@ -76,14 +76,9 @@ struct virtio_blk_zone_report {
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-#include <linux/blkdev.h>
-
 #include "vhost.h"
 
 #define vhost_init_device_iotlb(dev) vhost_init_device_iotlb(dev, true)
-
-#define bdev_zone_is_seq(bdev, sector) \
-	disk_zone_is_seq((bdev)->bd_disk, sector)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
@@ -158,6 +153,40 @@ static inline ssize_t vhost_blk_vfs_iter_write(struct file *file,
 
 /* Host-aware devices, of before 6.9, are written like any other. */
 #define bdev_is_zoned(bdev) (bdev_zoned_model(bdev) == BLK_ZONED_HM)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#include <linux/blkdev.h>
+
+#define bdev_zone_is_seq(bdev, sector) \
+	disk_zone_is_seq((bdev)->bd_disk, sector)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#include <linux/bitops.h>
+#include <linux/blkdev.h>
+#include <linux/rcupdate.h>
+
+/* Disks kept a bitmap of their conventional zones; none means: no such zone. */
+static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
+					 sector_t sector)
+{
+#ifdef CONFIG_BLK_DEV_ZONED
+	struct gendisk *disk = bdev->bd_disk;
+	const unsigned long *conventional;
+	unsigned int zone;
+
+	if (!bdev_is_zoned(bdev))
+		return false;
+	zone = disk_zone_no(disk, sector);
+	guard(rcu)();
+	conventional = rcu_dereference(disk->conv_zones_bitmap);
+	return !conventional ||
+	       (zone < disk->nr_zones && !test_bit(zone, conventional));
+#else
+	return false;
+#endif
+}
+
+#define bdev_zone_is_seq vhost_blk_zone_is_seq
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
