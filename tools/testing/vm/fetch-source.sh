@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: fetch-source.sh SERIES
 #
-# Unpacks Debian's linux-source-SERIES (6.1 or 7.3) into the cache, once, and
+# Unpacks Debian's linux-source-SERIES (6.1, 6.12 or 7.3) into the cache, once, and
 # prints the directory.  The version that was fetched first is kept;
 # VHOST_BLK_UPDATE=1 asks the mirror for a newer one.
 set -euo pipefail

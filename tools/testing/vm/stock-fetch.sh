@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: stock-fetch.sh SERIES
 #
-# Unpacks Debian's own kernel of SERIES (6.1) into the cache, without installing
-# anything, and prints the directory:
+# Unpacks Debian's own kernel of SERIES (6.1 or 6.12) into the cache, without
+# installing anything, and prints the directory:
 #
 #   headers    what linux-headers-amd64 would give as /lib/modules/*/build
 #   modules    lib/modules/RELEASE, with module dependencies
@@ -35,15 +35,32 @@ take_lock "stock-$series"
 [[ -e $entry ]] && { echo "$entry"; exit; }
 
 apt_setup
-release=$(apt-cache -c "$VB_APT_CONF" show "linux-headers-amd64=$version" |
-	  sed -n 's/^Depends: linux-headers-\([^ ]*\).*/\1/p' | head -n 1)
+# depends PACKAGE PREFIX: of this version of PACKAGE, the first dependency on a
+# package named PREFIX…, without PREFIX; nothing if there is no such version.
+depends() {
+	local text
+	text=$(apt-cache -c "$VB_APT_CONF" show "$1=$version" 2>/dev/null) || return 0
+	awk -v prefix="$2" '$1 == "Depends:" && !found {
+		for (i = 2; i <= NF && !found; i++)
+			if (index($i, prefix) == 1) {
+				found = 1
+				sub(/,$/, "", $i)
+				print substr($i, length(prefix) + 1)
+			}
+	}' <<<"$text"
+}
+
+# Debian 12's own series has the plain name, those it got later their number.
+release=$(depends "linux-headers-amd64" linux-headers-)
+[[ -n $release ]] || release=$(depends "linux-headers-$series-amd64" linux-headers-)
 [[ -n $release ]] ||
-	die "the mirror has no linux-headers-amd64 $version any more: VHOST_BLK_UPDATE=1"
+	die "the mirror has no headers package of $version any more: VHOST_BLK_UPDATE=1"
+kbuild=linux-kbuild-$(depends "linux-headers-$release" linux-kbuild-)
 
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 packages=("linux-headers-$release=$version" "linux-headers-${release%-amd64}-common=$version"
-	"linux-kbuild-$series=$version" "linux-image-$release=$version")
+	"$kbuild=$version" "linux-image-$release=$version")
 run_logged "fetching Debian's kernel $release $version" "$VB_CACHE/log/stock-$series.log" \
 	apt_fetch "$tmp/deb" "${packages[@]}"
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: stock-module.sh SERIES
 #
-# Builds vhost_blk.ko against Debian's own headers of kernel SERIES (6.1), with
-# vhost.h from the kernel source of the same version, checks its struct layouts
+# Builds vhost_blk.ko against Debian's own headers of kernel SERIES (6.1 or 6.12),
+# with vhost.h from the kernel source of the same version, checks its struct layouts
 # against the vhost.ko of that kernel, and prints the directory that holds it:
 # modules/ is that kernel's modules with it among them, for modprobe -d.
 set -euo pipefail
