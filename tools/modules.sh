@@ -47,7 +47,8 @@ build() {
 # this kernel runs and has it built in or loaded, as the kernel shows them.
 check_abi() {
 	local vhost
-	vhost=$(find "/lib/modules/$KVER/kernel/drivers/vhost" -name 'vhost.ko*' 2>/dev/null | head -n 1)
+	vhost=$(find "/lib/modules/$KVER/kernel/drivers/vhost" -name 'vhost.ko*' 2>/dev/null |
+		awk 'NR == 1')
 	[[ -n $vhost ]] || die "the kernel $KVER has no vhost.ko in /lib/modules"
 	[[ $KVER == "$(uname -r)" ]] ||
 		die "layouts can be compared only on the kernel $KVER itself: boot it, then make install"

@@ -61,7 +61,7 @@ rm -f "$out"/*
 record() {
 	echo "date: $(date -u +%FT%TZ)"
 	echo "commit: $(git -C "$VB_TOP" describe --always --dirty 2>/dev/null || echo unknown)"
-	echo "machine: $(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
+	echo "machine: $(nproc) CPUs, $(sed -n '0,/^model name/s/^model name.*: //p' /proc/cpuinfo)," \
 		"Linux $(uname -r), load $(cut -d' ' -f1-3 /proc/loadavg)"
 	dpkg-query -W -f '${Package} ${Version}\n' qemu-system-x86 qemu-system-common fio \
 		targetcli-fb python3-rtslib-fb gcc

@@ -10,7 +10,7 @@ device_may_be_lost() {
 	[[ -b $1 ]] || die "$1 is no block device"
 	[[ ${I_KNOW_IT_IS_LOST:-} == "$1" ]] ||
 		die "this writes to $1: set I_KNOW_IT_IS_LOST=$1 if nothing on it is wanted"
-	mounted=$(lsblk -nro MOUNTPOINTS "$1" | grep . | head -n 1) || :
+	mounted=$(lsblk -nro MOUNTPOINTS "$1" | awk 'NF && !found++')
 	[[ -z $mounted ]] || die "$1 or a part of it is in use: $mounted"
 	[[ -z $(lsblk -nro TYPE "$1" | sed 1d) ]] ||
 		die "$1 has partitions or devices on top of it: take the one that is meant"

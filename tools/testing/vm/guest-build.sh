@@ -52,11 +52,11 @@ PATH=$VB_BUILD_PATH
 need_tool "${programs[@]}" modprobe depmod
 apt_setup
 kernel=$(apt-cache -c "$VB_APT_CONF" depends "$metapackage" |
-	 awk '/Depends: linux-image-/ { print $2; exit }')
+	 awk '/Depends: linux-image-/ && !found++ { print $2 }')
 [[ -n $kernel ]] || die "$metapackage depends on no kernel"
 kernel_version=$(apt_candidate "$kernel")
 fio_version=$(apt-cache -c "$VB_APT_CONF" showsrc --only-source fio |
-	      awk '$1 == "Version:" { print $2 }' | sort -V | head -n 1)
+	      awk '$1 == "Version:" { print $2 }' | sort -V | awk 'NR == 1')
 
 mapfile -t files < <(command -v busybox "${programs[@]}")
 entry=$VB_CACHE/guest/$(cache_key "$key" "$kernel_version" "$fio_version" "${files[@]}")
@@ -120,7 +120,7 @@ pack_programs() {
 		ldd "$file" >>"$work/libraries"
 	done
 	# It is looked for when a thread is cancelled, and by nothing before.
-	ldconfig -p | awk '$1 == "libgcc_s.so.1" { print $1, "=>", $NF; exit }' >>"$work/libraries"
+	ldconfig -p | awk '$1 == "libgcc_s.so.1" && !found++ { print $1, "=>", $NF }' >>"$work/libraries"
 	while read -r file; do
 		install -D -m 755 "$file" "$work/root$file"
 	done < <(awk '/not found/ { exit 1 } $2 == "=>" { print $3 } /^\t\/.*ld-linux/ { print $1 }' \

@@ -57,7 +57,7 @@ not_installed() {
 	local package
 	for package; do
 		dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null |
-			grep -qx installed || echo "$package"
+			awk '$0 == "installed" { found = 1 } END { exit !found }' || echo "$package"
 	done | sort -u
 }
 

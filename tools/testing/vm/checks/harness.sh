@@ -117,6 +117,10 @@ expect 1 "klog-check: and no other file" "$VB_VM/klog-check.sh" --allow-maple-rc
 maple lib/maple_tree.c:860
 sed -i '/print_tainted/a [    0.570000] BUG: KASAN: use-after-free in foo' "$tmp/log"
 expect 1 "klog-check: nor what follows them" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+log
+awk 'BEGIN { for (i = 0; i < 20000; i++) print "[    9.200000] Call Trace:" }' >>"$tmp/log"
+expect 1 "klog-check: reports without end" "$VB_VM/klog-check.sh" "$tmp/log"
+tap_result "$((($(wc -l <"$tmp/output") > 130)))" "klog-check: of which it shows some"
 : >"$tmp/log"
 expect 1 "klog-check: an empty log is not a clean one" "$VB_VM/klog-check.sh" "$tmp/log"
 
@@ -189,6 +193,9 @@ expect 1 "klog-status: never ended" "$VB_VM/klog-status.sh" "$tmp/log" cafe
 log
 sed -i '/Power down/d' "$tmp/log"
 expect 1 "klog-status: did not power down" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+log
+awk 'BEGIN { for (i = 0; i < 20000; i++) print "[    9.200000] and more of the way down" }' >>"$tmp/log"
+expect 0 "klog-status: much after the power down" "$VB_VM/klog-status.sh" "$tmp/log" cafe
 log "vhost-run: cafe timeout"
 expect 1 "klog-status: ran out of time" "$VB_VM/klog-status.sh" "$tmp/log" cafe
 : >"$tmp/log"
