@@ -41,7 +41,7 @@ static int bdev_open(struct vhost_blk_disk *disk)
 	disk->bdev = bdev;
 	disk->ro |= bdev_read_only(bdev);
 	disk->block_size = bdev_logical_block_size(bdev);
-	disk->mem_mask = bdev_dma_alignment(bdev) | (SECTOR_SIZE - 1);
+	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev));
 	disk->features = bdev_features(bdev);
 	return vhost_blk_zone_open(disk);
 }

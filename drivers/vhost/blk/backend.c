@@ -98,6 +98,30 @@ u32 vhost_blk_cap_zeroes(u32 sectors)
 }
 
 /**
+ * vhost_blk_disk_align - set the alignment of segments for direct I/O
+ * @disk: the backend; its block_size is set
+ * @dma_mask: bits that must be 0 in an address, as the device asks for it
+ *
+ * The block layer, integrity code, dm targets and drivers expect each vector of
+ * a bio to be a whole number of logical blocks.  Linux 6.1 has a BUG() if it
+ * can't split a bio at a block, and writes one integrity tuple too many for
+ * each vector that is less than a block.  So the length of a segment has to be
+ * a multiple of the block.
+ *
+ * The address has to be aligned to the block as well, even if the device can
+ * do DMA to any address: a segment is split into vectors at the end of
+ * a page whose successor is somewhere else in memory.  A block of 4096 bytes at offset 512
+ * of a page would become a vector of 3584 and one of 512 bytes.  A block of
+ * more than a page is cut at the ends of pages in any case; the kernels that
+ * support such blocks can handle that.
+ */
+void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask)
+{
+	disk->len_mask = disk->block_size - 1;
+	disk->addr_mask = dma_mask | (disk->len_mask & ~PAGE_MASK);
+}
+
+/**
  * vhost_blk_disk_limits - what requests are to be checked against
  * @disk: the backend
  * @limits: filled in, but for its ops, as of now: size and write protection

@@ -56,8 +56,9 @@ struct vhost_blk_owner {
  * @zone_sectors: sectors in a zone, 0 for none
  * @append_sectors: sectors of one zone append, at most
  * @block_size: logical block in bytes, a power of two from 512 up
- * @mem_mask: bits that must be 0 in the address and the length of every
- *	segment of data, or it has to be bounced
+ * @addr_mask: bits that must be 0 in the address of every segment of data
+ * @len_mask: bits that must be 0 in its length; if either mask is violated
+ *	the data is bounced
  * @serial: answer to VIRTIO_BLK_T_GET_ID
  */
 struct vhost_blk_disk {
@@ -70,7 +71,8 @@ struct vhost_blk_disk {
 	u32 zone_sectors;
 	u32 append_sectors;
 	u32 block_size;
-	u32 mem_mask;
+	u32 addr_mask;
+	u32 len_mask;
 	u8 serial[VHOST_BLK_SERIAL_LEN];
 };
 
@@ -97,6 +99,7 @@ struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg);
 void vhost_blk_disk_close(struct vhost_blk_disk *disk);
 u32 vhost_blk_cap_range(u32 sectors);
 u32 vhost_blk_cap_zeroes(u32 sectors);
+void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask);
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits);
 

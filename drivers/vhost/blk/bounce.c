@@ -23,10 +23,9 @@
  * of the device's own: whole pages are, and there are few enough of them
  * (disk->append_sectors).
  */
-static u32 mask_of(const struct vhost_blk_disk *disk, enum vhost_blk_op op)
+static u32 vhost_blk_append_mask(enum vhost_blk_op op)
 {
-	return op == VHOST_BLK_OP_ZONE_APPEND ? disk->mem_mask | ~PAGE_MASK :
-						disk->mem_mask;
+	return op == VHOST_BLK_OP_ZONE_APPEND ? ~PAGE_MASK : 0;
 }
 
 /**
@@ -40,11 +39,15 @@ bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
 			   enum vhost_blk_op op, const struct iovec *iov,
 			   unsigned int nr)
 {
-	unsigned long bits = 0;
+	u32 more = vhost_blk_append_mask(op);
+	unsigned long addr = 0, len = 0;
 
-	while (nr--)
-		bits |= (unsigned long)iov[nr].iov_base | iov[nr].iov_len;
-	return bits & mask_of(disk, op);
+	while (nr--) {
+		addr |= (unsigned long)iov[nr].iov_base;
+		len |= iov[nr].iov_len;
+	}
+	return (addr & (disk->addr_mask | more)) ||
+	       (len & (disk->len_mask | more));
 }
 
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce)

@@ -41,12 +41,35 @@ FIXTURE_VARIANT_ADD(blocks, boundary) {
 	.opts = { .kind = BACKEND_NULLB, .direct = true, .nullb = boundary }, .block = 1,
 };
 
-/*
- * Not null_blk: in its memory a block of more than a sector is found at the
- * block's start alone, so that a request in pieces of less reads zeroes.
- */
 FIXTURE_VARIANT_ADD(blocks, of_4096) {
 	.opts = { .kind = BACKEND_LOOP, .direct = true, .block_size = 4096 }, .block = 8,
+};
+
+/* A block whose pieces null_blk gets in several segments is lost, but for the first. */
+static const struct nullb_attr large[] = {
+	{ "blocksize", "4096" }, { "discard", "1" }, { NULL, NULL },
+};
+
+FIXTURE_VARIANT_ADD(blocks, nullb_4096) {
+	.opts = { .kind = BACKEND_NULLB, .direct = true, .nullb = large }, .block = 8,
+};
+
+/* Linux 6.1 has a BUG() for a block that can't be in one request. */
+static const struct nullb_attr large_boundary[] = {
+	{ "blocksize", "4096" }, { "virt_boundary", "1" }, { "discard", "1" }, { NULL, NULL },
+};
+
+FIXTURE_VARIANT_ADD(blocks, boundary_4096) {
+	.opts = { .kind = BACKEND_NULLB, .direct = true, .nullb = large_boundary }, .block = 8,
+};
+
+/* Little at a time of large blocks: one segment of a page is all that a request can have. */
+static const struct nullb_attr large_little[] = {
+	{ "blocksize", "4096" }, { "max_sectors", "8" }, { "discard", "1" }, { NULL, NULL },
+};
+
+FIXTURE_VARIANT_ADD(blocks, little_4096) {
+	.opts = { .kind = BACKEND_NULLB, .direct = true, .nullb = large_little }, .block = 8,
 };
 
 FIXTURE_SETUP(blocks)
@@ -163,6 +186,104 @@ TEST_F_TIMEOUT(blocks, segments, 120)
 	/* 3.5 MiB in pieces that begin and end inside of pages */
 	ASSERT_WELL(in_segments(&self->g, T_OUT, 1016, 3584, PLACE_ALIGNED, &self->rng));
 	ASSERT_WELL(in_segments(&self->g, T_IN, 1016, 3584, PLACE_SCATTER, &self->rng));
+}
+
+struct piece {
+	uint32_t offset;	/* in a page of its own */
+	uint32_t len;
+};
+
+/* Of each piece the address and the length are chosen; the last one has length 0. */
+static const struct piece layouts[][9] = {
+	{ { 512, 1536 }, { 0, 2560 } },
+	{ { 0, 512 }, { 0, 512 }, { 0, 512 }, { 0, 512 },
+	  { 0, 512 }, { 0, 512 }, { 0, 512 }, { 0, 512 } },
+	{ { 3584, 512 }, { 0, 3584 } },
+	{ { 512, 4096 } },
+	{ { 3584, 4096 } },
+	{ { 512, 4096 }, { 2048, 4096 } },
+	{ { 0, 4096 }, { 512, 8192 }, { 0, 4096 } },
+	{ { 512, 12288 }, { 512, 4096 }, { 1024, 16384 } },
+	{ { 0, 512 }, { 0, 4096 }, { 0, 3584 } },
+	{ { 4, 4096 } },
+	{ { 510, 4096 }, { 0, 4096 } },
+};
+
+static unsigned int count_pieces(const struct piece *p, uint32_t *len)
+{
+	unsigned int n;
+
+	*len = 0;
+	for (n = 0; n < ARRAY_SIZE(layouts[0]) && p[n].len; n++)
+		*len += p[n].len;
+	return n;
+}
+
+static const char *in_pieces(struct guest *g, uint32_t type, const struct piece *p,
+			     unsigned int n, uint32_t len, struct rng *rng)
+{
+	struct request *q = request_new(g, type, 16, len);
+	uint32_t cut[ARRAY_SIZE(layouts[0])], at = q->data_in ? 0 : HDR_LEN;
+	uint64_t mark = g->bump;
+	unsigned int i;
+	const char *why;
+
+	for (i = 0; i < n; i++) {
+		cut[i] = q->data_in ? at + p[i].len : at;
+		at += p[i].len;
+	}
+	request_cut(q, cut, q->data_in ? 0 : n, cut, q->data_in ? n : 0);
+	request_place(q, PLACE_ALIGNED, rng);
+	for (i = 0; i < n; i++)
+		q->seg[1 + i].gpa =
+			guest_alloc(g, p[i].offset + p[i].len, 4096) + p[i].offset;
+	request_set_indirect(q, rng_next(rng) & 1);
+	request_arm(q, rng_next(rng));
+	why = request_verify(&g->ring[0], q, S_OK);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/* One piece, for which eight adjacent descriptors are used */
+static const char *adjacent(struct guest *g, uint32_t type, uint32_t offset, struct rng *rng)
+{
+	struct request *q = request_new(g, type, 24, 4096);
+	uint64_t mark = g->bump, at;
+	unsigned int i;
+	const char *why;
+
+	request_cut_every(q, SECTOR);
+	request_place(q, PLACE_ALIGNED, rng);
+	at = guest_alloc(g, 2 * 4096, 4096) + offset;
+	for (i = 0; i < 8; i++, at += SECTOR)
+		q->seg[1 + i].gpa = at;
+	request_arm(q, rng_next(rng));
+	why = request_verify(&g->ring[0], q, S_OK);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/*
+ * Whole blocks, whose pieces are whole sectors at the address of a sector.  What
+ * reaches the device has to be whole blocks.
+ */
+TEST_F(blocks, pieces)
+{
+	static const uint32_t offset[] = { 0, 512, 2048, 3584 };
+	unsigned int i, n;
+	uint32_t len;
+
+	for (i = 0; i < ARRAY_SIZE(layouts); i++) {
+		n = count_pieces(layouts[i], &len);
+		ASSERT_WELL(in_pieces(&self->g, T_OUT, layouts[i], n, len, &self->rng));
+		ASSERT_WELL(in_pieces(&self->g, T_IN, layouts[i], n, len, &self->rng));
+	}
+	for (i = 0; i < ARRAY_SIZE(offset); i++) {
+		ASSERT_WELL(adjacent(&self->g, T_OUT, offset[i], &self->rng));
+		ASSERT_WELL(adjacent(&self->g, T_IN, offset[i], &self->rng));
+	}
 }
 
 /* Everything at once, in whole blocks */
