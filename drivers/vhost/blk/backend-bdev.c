@@ -138,12 +138,21 @@ static int do_range(const struct vhost_blk_disk *disk, enum vhost_blk_op op,
 	}
 }
 
-/* A zone that refuses something gets to say why. */
+/*
+ * Must the zone be looked at, for the status of a request that it refused?  The
+ * error doesn't tell: null_blk says EIO, a SCSI disk EREMOTEIO.  Three errors
+ * have a status of their own.  Requests that aren't about one zone end in IOERR.
+ */
 static bool needs_reason(const struct vhost_blk_req *req, int error)
 {
-	return req->disk->zone_sectors && error == -EIO &&
-	       req->io.op != VHOST_BLK_OP_READ &&
-	       req->io.op != VHOST_BLK_OP_FLUSH;
+	if (likely(!error) || !req->disk->zone_sectors ||
+	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
+	    error == -EOPNOTSUPP)
+		return false;
+	return req->io.op != VHOST_BLK_OP_READ &&
+	       req->io.op != VHOST_BLK_OP_FLUSH &&
+	       req->io.op != VHOST_BLK_OP_ZONE_REPORT &&
+	       req->io.op != VHOST_BLK_OP_ZONE_RESET_ALL;
 }
 
 static void bdev_control(struct vhost_blk_req *req)
