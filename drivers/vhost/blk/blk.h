@@ -18,6 +18,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bio.h>
+#include <linux/bitmap.h>
 #include <linux/bvec.h>
 #include <linux/fs.h>
 #include <linux/llist.h>
@@ -67,6 +68,10 @@
 #define VHOST_BLK_INLINE_SPANS	2
 #define VHOST_BLK_PIN_BATCH	64
 #define VHOST_BLK_BOUNCE_PAGES	64
+
+/* Pages that one request bounces at a time: at most, and at least to begin. */
+#define VHOST_BLK_WINDOW_MAX	(VHOST_BLK_BOUNCE_PAGES / 2)
+#define VHOST_BLK_WINDOW_MIN	(VHOST_BLK_BOUNCE_PAGES / 4)
 
 /**
  * struct vhost_blk_io - the I/O that a backend is to do
@@ -145,7 +150,7 @@ struct vhost_blk_track {
  * @disk: where @io goes to
  * @head: its descriptor head
  * @busy: in flight, or done but not in the used ring yet
- * @bounced: data goes through q->bounce
+ * @bounced: data goes through pages of q->bounce
  * @error: 0 or the errno of the I/O; set before the request is on q->done
  * @status: VIRTIO_BLK_S_*: what the guest gets where @error is 0
  * @status_slot: where it gets it
@@ -160,6 +165,7 @@ struct vhost_blk_track {
  * @work: runs @punted
  * @punted: what is done in the workqueue
  * @inline_bvec: of @io, where they are enough
+ * @window: of a request that is bounced
  * @bio: backend-bdev.c's
  * @file: backend-file.c's
  */
@@ -184,6 +190,7 @@ struct vhost_blk_req {
 	struct work_struct work;
 	void (*punted)(struct vhost_blk_req *req);
 	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
+	struct vhost_blk_window *window;
 	union {
 		struct bio bio;
 		struct vhost_blk_file_io file;
@@ -191,20 +198,34 @@ struct vhost_blk_req {
 };
 
 /**
- * struct vhost_blk_bounce - pages of a queue for data that isn't aligned, or
- *	whose pages can't be noted for lack of memory
- * @req: the request that has them, NULL for none
- * @iov: its data in guest memory
- * @iter: what of @iov is still to be done
- * @pages: kernel memory, as much as is moved at once
- * @bvec: the part of @pages that is in use
+ * struct vhost_blk_window - the part of a bounced request that is being moved
+ * @iter: the data that has not been copied yet, in guest memory
+ * @first: first page in vhost_blk_bounce.bvec
+ * @nr: pages from there on that are this request's
+ * @iov: all of its data
+ */
+struct vhost_blk_window {
+	struct iov_iter iter;
+	unsigned int first;
+	unsigned int nr;
+	struct iovec *iov;
+};
+
+/**
+ * struct vhost_blk_bounce - pages of a queue for data that the backend can't
+ *	access in place, or for whose vector no memory was available
+ * @taken: pages that a request has
+ * @bvec: the pages; offset and length are those of the window
+ * @spare: for one request that gets no memory for its window
+ * @spare_taken: it is in use
+ * @spare_iov: of @spare
  */
 struct vhost_blk_bounce {
-	struct vhost_blk_req *req;
-	struct iov_iter iter;
-	struct page *pages[VHOST_BLK_BOUNCE_PAGES];
+	DECLARE_BITMAP(taken, VHOST_BLK_BOUNCE_PAGES);
 	struct bio_vec bvec[VHOST_BLK_BOUNCE_PAGES];
-	struct iovec iov[VHOST_BLK_MAX_IOV];
+	struct vhost_blk_window spare;
+	bool spare_taken;
+	struct iovec spare_iov[VHOST_BLK_MAX_IOV];
 };
 
 /**
@@ -534,8 +555,10 @@ struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);
 bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
 			   enum vhost_blk_op op, const struct iovec *iov,
 			   unsigned int nr);
-int vhost_blk_bounce_start(struct vhost_blk_req *req, const struct iovec *iov,
-			   unsigned int nr);
+bool vhost_blk_bounce_room(struct vhost_blk_req *req,
+			   const struct vhost_blk_cmd *cmd,
+			   const struct iovec *iov, unsigned int nr);
+int vhost_blk_bounce_start(struct vhost_blk_req *req);
 bool vhost_blk_bounce_next(struct vhost_blk_req *req);
 void vhost_blk_bounce_end(struct vhost_blk_req *req);
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);

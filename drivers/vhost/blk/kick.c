@@ -109,7 +109,7 @@ static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 	if (vhost_blk_op_has_ranges(req->cmd.op))
 		return vhost_blk_read_ranges(req, limits, data, nr);
 	if (req->bounced)
-		return vhost_blk_bounce_start(req, data, nr);
+		return vhost_blk_bounce_start(req);
 	return vhost_blk_map(req, data, nr);
 }
 
@@ -149,14 +149,21 @@ static void execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 	req->disk->ops->submit(req);
 }
 
-/* Is there room for one more request of this kind? */
-static bool admit(struct vhost_blk_queue *q, u32 len, bool bounced)
+/* Is there room for one more request of this kind?  One always has room. */
+static bool admit(struct vhost_blk_req *req, const struct vhost_blk_cmd *cmd,
+		  const struct vhost_blk_chain *chain, bool bounced)
 {
-	if (!q->inflight)
-		return true;
-	if (bounced && q->bounce->req)
+	struct vhost_blk_queue *q = req->q;
+	const struct iovec *data;
+	unsigned int nr;
+
+	if (q->inflight &&
+	    q->inflight_bytes + cmd->len > VHOST_BLK_MAX_INFLIGHT_BYTES)
 		return false;
-	return q->inflight_bytes + len <= VHOST_BLK_MAX_INFLIGHT_BYTES;
+	if (likely(!bounced))
+		return true;
+	data = data_of(chain, cmd, &nr);
+	return vhost_blk_bounce_room(req, cmd, data, nr);
 }
 
 static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
@@ -210,7 +217,7 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	if (status == VIRTIO_BLK_S_OK) {
 		vhost_blk_cut_chain(&chain, &cmd);
 		bounced = must_bounce(req, disk, &cmd, &chain);
-		if (!admit(q, cmd.len, bounced)) {
+		if (!admit(req, &cmd, &chain, bounced)) {
 			vhost_blk_unmap(req);
 			vhost_blk_untrack(req);
 			return -EAGAIN;
