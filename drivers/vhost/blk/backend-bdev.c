@@ -169,6 +169,14 @@ static void bdev_control(struct vhost_blk_req *req)
 		vhost_blk_req_done(req, ret);
 }
 
+static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
+{
+	if (needs_reason(req, error))
+		vhost_blk_punt(req, vhost_blk_zone_explain);
+	else
+		vhost_blk_req_done(req, error);
+}
+
 static void bdev_end_io(struct bio *bio)
 {
 	struct vhost_blk_req *req = bio->bi_private;
@@ -176,13 +184,27 @@ static void bdev_end_io(struct bio *bio)
 	__le64 sector = cpu_to_le64(bio->bi_iter.bi_sector);
 
 	bio_uninit(bio);
-	if (needs_reason(req, error)) {
-		vhost_blk_punt(req, vhost_blk_zone_explain);
-		return;
-	}
-	if (req->io.op == VHOST_BLK_OP_ZONE_APPEND)
+	if (!error && req->io.op == VHOST_BLK_OP_ZONE_APPEND)
 		vhost_blk_reply_set(req, &sector, sizeof(sector));
-	vhost_blk_req_done(req, error);
+	vhost_blk_bdev_done(req, error);
+}
+
+/* One of several bios is done; the first error is the one of the request. */
+static void vhost_blk_one_bio_done(struct vhost_blk_req *req, int error)
+{
+	if (error)
+		cmpxchg(&req->error, 0, error);
+	if (atomic_dec_and_test(&req->bios))
+		vhost_blk_bdev_done(req, req->error);
+}
+
+static void vhost_blk_end_one_bio(struct bio *bio)
+{
+	struct vhost_blk_req *req = bio->bi_private;
+	int error = blk_status_to_errno(bio->bi_status);
+
+	bio_uninit(bio);
+	vhost_blk_one_bio_done(req, error);
 }
 
 static blk_opf_t bdev_opf(const struct vhost_blk_io *io)
@@ -201,6 +223,70 @@ static blk_opf_t bdev_opf(const struct vhost_blk_io *io)
 	}
 }
 
+/*
+ * The vectors stay the request's, as those of a cloned bio do: they are not the
+ * bio's to release.
+ */
+static void vhost_blk_bio_init(struct bio *bio, struct vhost_blk_req *req,
+			       bio_end_io_t *end_io)
+{
+	bio_init(bio, req->disk->bdev, NULL, 0, bdev_opf(&req->io));
+	bio->bi_private = req;
+	bio->bi_end_io = end_io;
+	if (req->io.nr_bvec) {
+		bio->bi_io_vec = req->io.bvec;
+		bio_set_flag(bio, BIO_CLONED);
+	}
+}
+
+/* The bytes of whole logical blocks, from @iter on, that one bio can have. */
+static u32 vhost_blk_bio_bytes(const struct vhost_blk_req *req,
+			       struct bvec_iter iter)
+{
+	const struct vhost_blk_io *io = &req->io;
+	unsigned int end = min(io->nr_bvec, iter.bi_idx + BIO_MAX_VECS);
+	u32 len = mp_bvec_iter_len(io->bvec, iter);
+	unsigned int i;
+
+	if (end == io->nr_bvec)
+		return iter.bi_size;
+	for (i = iter.bi_idx + 1; i < end; i++)
+		len += io->bvec[i].bv_len;
+	return round_down(len, req->disk->block_size);
+}
+
+/*
+ * Submit a request that has more vectors than drivers expect in a bio.  The bios
+ * are submitted in the order of their sectors, which zones need.  They were
+ * allocated with the vector, so that submitting one never waits for another.
+ */
+static void vhost_blk_submit_bios(struct vhost_blk_req *req)
+{
+	struct bio *bio = &req->bio, *next = req->more_bios;
+	struct vhost_blk_io *io = &req->io;
+	struct bvec_iter iter = {
+		.bi_sector = io->pos >> SECTOR_SHIFT,
+		.bi_size = io->len,
+	};
+	u32 len;
+
+	req->error = 0;
+	/* The submitter's own, so that the request stays until the end of it. */
+	atomic_set(&req->bios, 1);
+	while (iter.bi_size) {
+		len = vhost_blk_bio_bytes(req, iter);
+		vhost_blk_bio_init(bio, req, vhost_blk_end_one_bio);
+		bio->bi_iter = iter;
+		bio->bi_iter.bi_size = len;
+		bvec_iter_advance(io->bvec, &iter, len);
+		iter.bi_sector += len >> SECTOR_SHIFT;
+		atomic_inc(&req->bios);
+		submit_bio(bio);
+		bio = next++;
+	}
+	vhost_blk_one_bio_done(req, 0);
+}
+
 static void bdev_submit(struct vhost_blk_req *req)
 {
 	struct vhost_blk_io *io = &req->io;
@@ -210,19 +296,15 @@ static void bdev_submit(struct vhost_blk_req *req)
 		vhost_blk_punt(req, bdev_control);
 		return;
 	}
-	bio_init(bio, req->disk->bdev, NULL, 0, bdev_opf(io));
-	bio->bi_private = req;
-	bio->bi_end_io = bdev_end_io;
+	if (unlikely(io->nr_bvec > BIO_MAX_VECS)) {
+		vhost_blk_submit_bios(req);
+		return;
+	}
+	vhost_blk_bio_init(bio, req, bdev_end_io);
 	if (io->nr_bvec) {
-		/*
-		 * The vector stays the request's, as of a cloned bio: it is
-		 * not the bio's to release, and may be longer than a bio's
-		 * own could be.  The block layer splits where it has to.
-		 */
-		bio->bi_io_vec = io->bvec;
+		bio->bi_vcnt = io->nr_bvec;
 		bio->bi_iter.bi_size = io->len;
 		bio->bi_iter.bi_sector = io->pos >> SECTOR_SHIFT;
-		bio_set_flag(bio, BIO_CLONED);
 	}
 	submit_bio(bio);
 }

@@ -166,6 +166,8 @@ struct vhost_blk_track {
  * @punted: what is done in the workqueue
  * @inline_bvec: of @io, where they are enough
  * @window: of a request that is bounced
+ * @more_bios: bios beyond @bio, if @io may have more than BIO_MAX_VECS vectors
+ * @bios: of those bios, how many have not completed yet
  * @bio: backend-bdev.c's
  * @file: backend-file.c's
  */
@@ -191,6 +193,8 @@ struct vhost_blk_req {
 	void (*punted)(struct vhost_blk_req *req);
 	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
 	struct vhost_blk_window *window;
+	struct bio *more_bios;
+	atomic_t bios;
 	union {
 		struct bio bio;
 		struct vhost_blk_file_io file;

@@ -3,7 +3,9 @@
  * Stage 3: guest pages to bio_vec, by pinning.  Data that the backend can't
  * take where it lies goes through bounce.c instead.
  */
+#include <linux/bio.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include "blk.h"
@@ -70,6 +72,15 @@ static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 	return 0;
 }
 
+/*
+ * Each bio but the last one gets BIO_MAX_VECS vectors, or a few less if a block
+ * is larger than a page.
+ */
+static unsigned int vhost_blk_extra_bios(unsigned int nr_pages)
+{
+	return nr_pages > BIO_MAX_VECS ? nr_pages / (BIO_MAX_VECS / 2) : 0;
+}
+
 /**
  * vhost_blk_map_room - make room for the pages of a request
  * @req: a request that is about to be in flight
@@ -83,15 +94,20 @@ bool vhost_blk_map_room(struct vhost_blk_req *req, const struct iovec *iov,
 			unsigned int nr)
 {
 	unsigned int i, nr_pages = 0;
+	size_t size;
 
 	for (i = 0; i < nr; i++)
 		nr_pages += pages_of((unsigned long)iov[i].iov_base,
 				     iov[i].iov_len);
 	req->io.bvec = req->inline_bvec;
-	if (nr_pages > ARRAY_SIZE(req->inline_bvec))
-		req->io.bvec = kvmalloc_array(nr_pages, sizeof(*req->io.bvec),
-					      GFP_NOIO | __GFP_ACCOUNT |
-					      __GFP_NORETRY | __GFP_NOWARN);
+	if (nr_pages <= ARRAY_SIZE(req->inline_bvec))
+		return true;
+	size = array_size(nr_pages, sizeof(*req->io.bvec));
+	size = size_add(size, array_size(vhost_blk_extra_bios(nr_pages),
+					 sizeof(*req->more_bios)));
+	req->io.bvec = kvmalloc(size, GFP_NOIO | __GFP_ACCOUNT |
+				      __GFP_NORETRY | __GFP_NOWARN);
+	req->more_bios = (struct bio *)(req->io.bvec + nr_pages);
 	return req->io.bvec;
 }
 
