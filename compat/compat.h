@@ -189,6 +189,30 @@ static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
 #define bdev_zone_is_seq vhost_blk_zone_is_seq
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#include <linux/cred.h>
+
+/* override_creds() took a reference of its own, which revert_creds() put. */
+static inline const struct cred *vhost_blk_override_creds(const struct cred *cred)
+{
+	const struct cred *old = override_creds(cred);
+
+	put_cred(cred);
+	return old;
+}
+
+static inline const struct cred *vhost_blk_revert_creds(const struct cred *old)
+{
+	const struct cred *cred = get_current_cred();
+
+	revert_creds(old);
+	return cred;
+}
+
+#define override_creds vhost_blk_override_creds
+#define revert_creds vhost_blk_revert_creds
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 #include "vhost.h"
 

@@ -10,6 +10,7 @@
 #include <linux/vhost_blk.h>
 
 struct cgroup_subsys_state;
+struct cred;
 struct mem_cgroup;
 struct vhost_blk_req;
 struct vhost_blk_disk;
@@ -36,13 +37,27 @@ struct vhost_blk_ops {
 };
 
 /**
- * struct vhost_blk_owner - whom the I/O of a backend is charged to
+ * struct vhost_blk_owner - in whose name the I/O of a backend is done
  * @blkcg: the io controller's group, or NULL
  * @memcg: the memory controller's, or NULL
+ * @cred: credentials of the process that attached the backend
  */
 struct vhost_blk_owner {
 	struct cgroup_subsys_state *blkcg;
 	struct mem_cgroup *memcg;
+	const struct cred *cred;
+};
+
+/**
+ * struct vhost_blk_acting - what vhost_blk_owner_begin() has replaced
+ * @cred: the thread's own credentials, or NULL if they are the owner's anyway
+ * @memcg: the active memory control group of before
+ * @kthread: control groups are to be restored too
+ */
+struct vhost_blk_acting {
+	const struct cred *cred;
+	struct mem_cgroup *memcg;
+	bool kthread;
 };
 
 /**
@@ -50,7 +65,7 @@ struct vhost_blk_owner {
  * @ops: the kind
  * @file: our own reference
  * @bdev: of a block device, and then as long as @file lives
- * @owner: whom the I/O is charged to
+ * @owner: in whose name the I/O is done
  * @ro: nothing may be changed
  * @features: bits of virtio-blk that depend on the backend
  * @zone_sectors: sectors in a zone, 0 for none
@@ -82,8 +97,9 @@ extern const struct vhost_blk_ops vhost_blk_file_ops;
 /* owner.c APIs: */
 void vhost_blk_owner_get(struct vhost_blk_owner *owner);
 void vhost_blk_owner_put(struct vhost_blk_owner *owner);
-struct mem_cgroup *vhost_blk_owner_begin(const struct vhost_blk_owner *owner);
-void vhost_blk_owner_end(struct mem_cgroup *before);
+void vhost_blk_owner_begin(struct vhost_blk_acting *acting,
+			   const struct vhost_blk_owner *owner);
+void vhost_blk_owner_end(const struct vhost_blk_acting *acting);
 
 /* zone.c APIs: */
 int vhost_blk_zone_open(struct vhost_blk_disk *disk);

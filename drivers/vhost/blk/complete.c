@@ -187,10 +187,12 @@ static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
 /* A request that is bounced may have more windows. */
 static bool go_on(struct vhost_blk_req *req)
 {
-	struct mem_cgroup *before = vhost_blk_owner_begin(&req->disk->owner);
-	bool more = vhost_blk_bounce_next(req);
+	struct vhost_blk_acting acting;
+	bool more;
 
-	vhost_blk_owner_end(before);
+	vhost_blk_owner_begin(&acting, &req->disk->owner);
+	more = vhost_blk_bounce_next(req);
+	vhost_blk_owner_end(&acting);
 	return more;
 }
 

@@ -343,7 +343,7 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 						  poll.work);
 	struct vhost_blk_queue *q = to_queue(vq);
 	struct vhost_blk_disk *disk;
-	struct mem_cgroup *before;
+	struct vhost_blk_acting acting;
 
 	mutex_lock(&vq->mutex);
 	vhost_blk_iotlb_lock(q);
@@ -352,9 +352,9 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 	    vq_meta_prefetch(vq)) {
 		/* It stays for as long as the mutex is held, see vhost_blk_pause(). */
 		disk = queue_to_blk(q)->disk;
-		before = vhost_blk_owner_begin(&disk->owner);
+		vhost_blk_owner_begin(&acting, &disk->owner);
 		serve(q, disk);
-		vhost_blk_owner_end(before);
+		vhost_blk_owner_end(&acting);
 	}
 	vhost_blk_iotlb_unlock(q);
 	mutex_unlock(&vq->mutex);

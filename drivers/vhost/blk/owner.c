@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I/O in the owner's name: what a kernel thread does for a backend is charged
- * to the control groups of the process that attached it, and has the priority
- * of the worker.
+ * I/O in the owner's name: the worker and the workqueue act with the
+ * credentials of the process that attached the backend, charge its control
+ * groups, and use the I/O priority of the worker.
  *
- * Where the worker is a thread of the owner (Linux 6.4 and newer) what it does
- * is charged, and throttled, without any of this; the workqueue and the worker
- * of older kernels are nobody's.
+ * The credentials are those of the process that calls VHOST_BLK_SET_BACKEND, not
+ * those that the file was opened with.  A privileged process may have opened
+ * the image and passed the descriptor to an unprivileged VMM; a write() by that
+ * VMM would be bound by the VMM's own quota, could not use reserved blocks, and
+ * would clear set-user-ID bits.  So is what the guest writes.  The file's mode
+ * (read-only or not) was checked when it was opened, as for any descriptor.
+ *
+ * If the worker is a thread of the owner (Linux 6.4 and newer), it is a member
+ * of the owner's control groups already; its credentials are those of the
+ * process at VHOST_SET_OWNER, and are replaced if they differ.
  */
 #include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/ioprio.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
@@ -18,7 +26,7 @@
 #include "blk.h"
 
 /**
- * vhost_blk_owner_get - take note of the caller's control groups
+ * vhost_blk_owner_get - take note of the caller's credentials and control groups
  * @owner: filled in
  */
 void vhost_blk_owner_get(struct vhost_blk_owner *owner)
@@ -27,6 +35,7 @@ void vhost_blk_owner_get(struct vhost_blk_owner *owner)
 	owner->blkcg = task_get_css(current, io_cgrp_id);
 #endif
 	owner->memcg = get_mem_cgroup_from_mm(current->mm);
+	owner->cred = get_current_cred();
 }
 
 void vhost_blk_owner_put(struct vhost_blk_owner *owner)
@@ -34,32 +43,46 @@ void vhost_blk_owner_put(struct vhost_blk_owner *owner)
 	if (owner->blkcg)
 		css_put(owner->blkcg);
 	mem_cgroup_put(owner->memcg);
+	put_cred(owner->cred);
 }
 
 /**
  * vhost_blk_owner_begin - act for an owner from here on
- * @owner: the owner; may be gone before vhost_blk_owner_end()
+ * @acting: filled in, for vhost_blk_owner_end()
+ * @owner: the owner; may be freed before vhost_blk_owner_end()
  *
- * Return: what vhost_blk_owner_end() is to be given.
+ * Calls for the same owner may nest: the inner pair changes nothing.  A kernel
+ * thread has the credentials of a user process only while it acts for one, so
+ * that is what tells an inner call.
  */
-struct mem_cgroup *vhost_blk_owner_begin(const struct vhost_blk_owner *owner)
+void vhost_blk_owner_begin(struct vhost_blk_acting *acting,
+			   const struct vhost_blk_owner *owner)
 {
-	if (!(current->flags & PF_KTHREAD))
-		return NULL;
+	*acting = (struct vhost_blk_acting){};
+	if (likely(current_cred() == owner->cred))
+		return;
+	/* A reference of its own: the owner may be freed meanwhile. */
+	acting->cred = override_creds(get_cred(owner->cred));
+	acting->kthread = current->flags & PF_KTHREAD;
+	if (!acting->kthread)
+		return;
 	kthread_associate_blkcg(owner->blkcg);
-	return set_active_memcg(owner->memcg);
+	acting->memcg = set_active_memcg(owner->memcg);
 }
 
 /**
  * vhost_blk_owner_end - act for oneself again
- * @before: of vhost_blk_owner_begin()
+ * @acting: of vhost_blk_owner_begin()
  */
-void vhost_blk_owner_end(struct mem_cgroup *before)
+void vhost_blk_owner_end(const struct vhost_blk_acting *acting)
 {
-	if (!(current->flags & PF_KTHREAD))
+	if (!acting->cred)
 		return;
-	set_active_memcg(before);
-	kthread_associate_blkcg(NULL);
+	if (acting->kthread) {
+		set_active_memcg(acting->memcg);
+		kthread_associate_blkcg(NULL);
+	}
+	put_cred(revert_creds(acting->cred));
 }
 
 static void punted_work(struct work_struct *work)
@@ -67,14 +90,17 @@ static void punted_work(struct work_struct *work)
 	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
 						 work);
 	int ioprio = get_current_ioprio();
-	struct mem_cgroup *before;
+	struct vhost_blk_acting acting;
 
-	before = vhost_blk_owner_begin(&req->disk->owner);
-	/* Where there is no memory for it, it is done all the same. */
+	/*
+	 * The I/O goes on even if set_task_ioprio() finds no memory.  It needs
+	 * the kernel thread's own credentials.
+	 */
 	set_task_ioprio(current, req->io.ioprio);
+	vhost_blk_owner_begin(&acting, &req->disk->owner);
 	req->punted(req);
+	vhost_blk_owner_end(&acting);
 	set_task_ioprio(current, ioprio);
-	vhost_blk_owner_end(before);
 }
 
 /**

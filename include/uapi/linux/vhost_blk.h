@@ -67,8 +67,9 @@ struct vhost_blk_backend {
  * two of sectors.
  * EPERM: the caller is not the owner.
  *
- * What kernel threads do for the backend is charged to the control groups that
- * the caller is in now.
+ * I/O is done with the credentials that the caller has now, whoever opened the
+ * file.  What kernel threads do for the backend is charged to the control groups
+ * that the caller is in now.
  */
 #define VHOST_BLK_SET_BACKEND	_IOW(VHOST_VIRTIO, 0x50, \
 				     struct vhost_blk_backend)

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,10 +13,10 @@
 #include <sys/wait.h>
 
 #include "cgroup.h"
+#include "nobody.h"
 #include "ranges.h"
 #include "suite.h"
 
-#define NOBODY	65534
 #define FDS	16
 #define PATTERN	0xa5
 #define MIB		1048576L
@@ -31,18 +30,15 @@ FIXTURE(limits) {
 
 FIXTURE_SETUP(limits)
 {
-	const char *why = NULL;
-	struct stat st;
+	const char *why;
 
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
 		SKIP(return, "the model device is in no kernel");
-	snprintf(self->node, sizeof(self->node), "/tmp/vhost-test-node-%d", getpid());
-	if (stat("/dev/vhost-blk", &st) || mknod(self->node, S_IFCHR | 0666, st.st_rdev) ||
-	    chmod(self->node, 0666))
-		SKIP(return, "no device node can be made in /tmp");
-	why = backend_open(&self->b, BACKEND_FILE, false);
+	why = nobody_node(self->node, sizeof(self->node));
+	if (!why)
+		why = backend_open(&self->b, BACKEND_FILE, false);
 	if (why)
 		SKIP(return, "%s", why);
 }
@@ -52,13 +48,6 @@ FIXTURE_TEARDOWN(limits)
 	unlink(self->node);
 	cgroup_leave(&self->c);
 	backend_close(&self->b);
-}
-
-static void become_nobody(void)
-{
-	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-	    setresuid(NOBODY, NOBODY, NOBODY))
-		_exit(90);
 }
 
 /* A number from a file of the control group; the one behind @name where there are several */
@@ -79,21 +68,6 @@ static long group_value(const struct cgroup *c, const char *file, const char *na
 	if (f)
 		fclose(f);
 	return v;
-}
-
-/* What nobody does in a process of his own; returns its exit status. */
-static int as_nobody(int (*fn)(struct guest *g, const char *node), struct guest *g,
-		     const char *node)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid) {
-		become_nobody();
-		_exit(fn(g, node));
-	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ?
-	       WEXITSTATUS(status) : 91;
 }
 
 /* Opens until it can't; the descriptors stay open.  Return: how many; errno says why. */
