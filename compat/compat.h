@@ -129,20 +129,6 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 /* vq_err() of an older vhost.h still says eventfd_signal(ctx, 1). */
 #define eventfd_signal(ctx, ...) vhost_blk_eventfd_signal(ctx)
 
-/* Freeze protection was the caller's. */
-static inline ssize_t vhost_blk_vfs_iter_write(struct file *file,
-					       struct iov_iter *iter,
-					       loff_t *pos, rwf_t flags)
-{
-	ssize_t ret;
-
-	file_start_write(file);
-	ret = vfs_iter_write(file, iter, pos, flags);
-	file_end_write(file);
-	return ret;
-}
-
-#define vfs_iter_write vhost_blk_vfs_iter_write
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
@@ -191,6 +177,13 @@ static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #include <linux/cred.h>
+#include <linux/fs.h>
+
+/* No file says whether a fanotify listener may make its users wait. */
+#ifndef FMODE_FSNOTIFY_HSM
+#define FMODE_FSNOTIFY_HSM(mode)	0
+#define FMODE_FSNOTIFY_ACCESS_PERM(mode) 0
+#endif
 
 /* override_creds() took a reference of its own, which revert_creds() put. */
 static inline const struct cred *vhost_blk_override_creds(const struct cred *cred)

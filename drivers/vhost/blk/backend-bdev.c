@@ -184,6 +184,8 @@ static void bdev_end_io(struct bio *bio)
 	__le64 sector = cpu_to_le64(bio->bi_iter.bi_sector);
 
 	bio_uninit(bio);
+	if (req->io.op == VHOST_BLK_OP_FLUSH)
+		error = vhost_blk_disk_flushed(req->disk, error);
 	if (!error && req->io.op == VHOST_BLK_OP_ZONE_APPEND)
 		vhost_blk_reply_set(req, &sector, sizeof(sector));
 	vhost_blk_bdev_done(req, error);

@@ -8,6 +8,7 @@
 #include <linux/blkdev.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/fsnotify.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -48,15 +49,27 @@ static int file_open(struct vhost_blk_disk *disk)
 
 	if (!file->f_op->read_iter || (!disk->ro && !file->f_op->write_iter))
 		return -EOPNOTSUPP;
+	/*
+	 * The description may be shared: fcntl() of another process must
+	 * neither send writes to the end of the file nor change what memory
+	 * they may come from.
+	 */
+	disk->iocb_flags = file->f_iocb_flags;
+	disk->nowait = (file->f_mode & FMODE_NOWAIT) &&
+		       !FMODE_FSNOTIFY_HSM(file->f_mode) &&
+		       !FMODE_FSNOTIFY_ACCESS_PERM(file->f_mode);
 	/* Every write would land at the end. */
-	if (!disk->ro && (file->f_flags & O_APPEND))
+	if (!disk->ro && (disk->iocb_flags & IOCB_APPEND))
 		return -EINVAL;
+	/* On overlayfs the pages belong to the inode below. */
+	disk->mapping = d_real_inode(file_dentry(file))->i_mapping;
+	disk->wb_err = errseq_sample(&disk->mapping->wb_err);
 
 	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 	if (file->f_op->fallocate)
 		disk->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
 	disk->block_size = SECTOR_SIZE;
-	return file->f_flags & O_DIRECT ? direct_limits(disk) : 0;
+	return disk->iocb_flags & IOCB_DIRECT ? direct_limits(disk) : 0;
 }
 
 static u64 file_capacity(const struct vhost_blk_disk *disk)
@@ -64,9 +77,27 @@ static u64 file_capacity(const struct vhost_blk_disk *disk)
 	return i_size_read(file_inode(disk->file)) >> SECTOR_SHIFT;
 }
 
+/*
+ * Writeback errors since the backend was attached.  fsync() reports an error once
+ * for each open file description, which another process or the VMM may share
+ * and use first.  The error sequence of the mapping can't be consumed so.  A
+ * file of our own, opened again, would have the same effect, but not every
+ * file can be (O_TMPFILE, memfd, deleted on NFS), permissions may have changed,
+ * and an open has effects (FUSE, leases).  With O_DIRECT each write has
+ * reported its own error.
+ */
+static int vblk_file_wb_error(const struct vhost_blk_disk *disk)
+{
+	if (disk->iocb_flags & IOCB_DIRECT)
+		return 0;
+	return errseq_check(&disk->mapping->wb_err, disk->wb_err);
+}
+
 static int file_flush(const struct vhost_blk_disk *disk)
 {
-	return vfs_fsync(disk->file, 1);
+	int ret = vfs_fsync(disk->file, 1);
+
+	return ret ? ret : vblk_file_wb_error(disk);
 }
 
 static void file_config(const struct vhost_blk_disk *disk,
@@ -102,10 +133,13 @@ static void file_result(struct vhost_blk_req *req, long ret)
 
 	if (ret > 0) {
 		req->file.done += ret;
-		if (req->file.done >= req->io.len)
-			vhost_blk_req_done(req, 0);
-		else
+		if (req->file.done < req->io.len)
 			vhost_blk_punt(req, file_retry);
+		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.sync)
+			/* The error may have been reported to another write. */
+			vhost_blk_req_done(req, vblk_file_wb_error(req->disk));
+		else
+			vhost_blk_req_done(req, 0);
 		return;
 	}
 	/*
@@ -119,6 +153,7 @@ static void file_result(struct vhost_blk_req *req, long ret)
 		vhost_blk_req_done(req, ret ? ret : -EIO);
 }
 
+/* Completion of what was queued (-EIOCBQUEUED); from any context. */
 static void file_complete(struct kiocb *iocb, long ret)
 {
 	struct vhost_blk_req *req = container_of(iocb, struct vhost_blk_req,
@@ -145,11 +180,35 @@ static bool start_write(struct kiocb *iocb)
 	return true;
 }
 
+/*
+ * What vfs_iocb_iter_write() does (security modules, fsnotify), but without
+ * waiting for a frozen file system if IOCB_NOWAIT is set: from Linux 6.8 on that
+ * function takes freeze protection by itself, and waits for it.
+ */
+static ssize_t vblk_file_write(struct kiocb *iocb, struct iov_iter *iter)
+{
+	struct file *file = iocb->ki_filp;
+	ssize_t ret;
+
+	ret = rw_verify_area(WRITE, file, &iocb->ki_pos, iov_iter_count(iter));
+	if (ret)
+		return ret;
+	if (!start_write(iocb))
+		return -EAGAIN;
+	ret = file->f_op->write_iter(iocb, iter);
+	if (ret == -EIOCBQUEUED)
+		return ret;
+	kiocb_end_write(iocb);
+	if (ret > 0)
+		fsnotify_modify(file);
+	return ret;
+}
+
 static void file_rw(struct vhost_blk_req *req, int flags)
 {
+	const struct vhost_blk_disk *disk = req->disk;
 	struct vhost_blk_io *io = &req->io;
 	struct kiocb *iocb = &req->file.iocb;
-	struct file *file = req->disk->file;
 	bool write = io->op == VHOST_BLK_OP_WRITE;
 	struct iov_iter iter;
 	ssize_t ret;
@@ -158,22 +217,20 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 		      io->nr_bvec, io->len);
 	iov_iter_advance(&iter, req->file.done);
 
-	init_sync_kiocb(iocb, file);
-	iocb->ki_ioprio = io->ioprio;
-	iocb->ki_pos = io->pos + req->file.done;
-	iocb->ki_flags |= flags | (write && io->sync ? IOCB_DSYNC : 0);
-	iocb->ki_complete = file_complete;
-
-	if (write && !start_write(iocb)) {
-		file_result(req, -EAGAIN);
-		return;
-	}
+	*iocb = (struct kiocb){
+		.ki_filp = disk->file,
+		.ki_pos = io->pos + req->file.done,
+		.ki_complete = file_complete,
+		.ki_flags = disk->iocb_flags | flags |
+			    (write && io->sync ? IOCB_DSYNC : 0),
+		.ki_ioprio = io->ioprio,
+	};
 	if (write)
-		ret = file->f_op->write_iter(iocb, &iter);
+		ret = vblk_file_write(iocb, &iter);
 	else
-		ret = file->f_op->read_iter(iocb, &iter);
+		ret = vfs_iocb_iter_read(disk->file, iocb, &iter);
 	if (ret != -EIOCBQUEUED)
-		file_complete(iocb, ret);
+		file_result(req, ret);
 }
 
 static void file_retry(struct vhost_blk_req *req)
@@ -182,8 +239,14 @@ static void file_retry(struct vhost_blk_req *req)
 }
 
 /* Without the file system's help. */
-static int write_zeroes(struct file *file, loff_t pos, u64 left)
+static int write_zeroes(const struct vhost_blk_disk *disk, u64 pos, u64 left)
 {
+	struct kiocb iocb = {
+		.ki_filp = disk->file,
+		.ki_pos = pos,
+		.ki_flags = disk->iocb_flags,
+		.ki_ioprio = get_current_ioprio(),
+	};
 	struct bio_vec bvec[16];
 	struct iov_iter iter;
 	unsigned int i;
@@ -195,7 +258,7 @@ static int write_zeroes(struct file *file, loff_t pos, u64 left)
 		size_t len = min_t(u64, left, ARRAY_SIZE(bvec) * PAGE_SIZE);
 
 		iov_iter_bvec(&iter, ITER_SOURCE, bvec, ARRAY_SIZE(bvec), len);
-		ret = vfs_iter_write(file, &iter, &pos, 0);
+		ret = vblk_file_write(&iocb, &iter);
 		if (ret <= 0)
 			return ret ? ret : -EIO;
 		left -= ret;
@@ -204,8 +267,10 @@ static int write_zeroes(struct file *file, loff_t pos, u64 left)
 	return 0;
 }
 
-static int zero_range(struct file *file, const struct vhost_blk_range *range)
+static int zero_range(const struct vhost_blk_disk *disk,
+		      const struct vhost_blk_range *range)
 {
+	struct file *file = disk->file;
 	int mode = range->unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 	int ret = -EOPNOTSUPP;
 
@@ -213,7 +278,7 @@ static int zero_range(struct file *file, const struct vhost_blk_range *range)
 		ret = vfs_fallocate(file, mode | FALLOC_FL_KEEP_SIZE, range->pos,
 				    range->len);
 	if (ret == -EOPNOTSUPP)
-		ret = write_zeroes(file, range->pos, range->len);
+		ret = write_zeroes(disk, range->pos, range->len);
 	return ret;
 }
 
@@ -223,7 +288,7 @@ static int do_range(const struct vhost_blk_disk *disk, enum vhost_blk_op op,
 	int ret;
 
 	if (op == VHOST_BLK_OP_WRITE_ZEROES)
-		return zero_range(disk->file, range);
+		return zero_range(disk, range);
 	ret = vfs_fallocate(disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			    range->pos, range->len);
 	/* A discard is a hint, for a file system that can't take it too. */
@@ -234,7 +299,7 @@ static int do_range(const struct vhost_blk_disk *disk, enum vhost_blk_op op,
 static void file_control(struct vhost_blk_req *req)
 {
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
-		vhost_blk_req_done(req, file_flush(req->disk));
+		vhost_blk_req_done(req, vhost_blk_disk_flush(req->disk));
 	else
 		vhost_blk_req_done(req, vhost_blk_do_ranges(req, do_range));
 }
@@ -246,7 +311,7 @@ static void file_submit(struct vhost_blk_req *req)
 		return;
 	}
 	req->file.done = 0;
-	if (req->disk->file->f_mode & FMODE_NOWAIT)
+	if (req->disk->nowait)
 		file_rw(req, IOCB_NOWAIT);
 	else
 		vhost_blk_punt(req, file_retry);

@@ -76,6 +76,48 @@ void vhost_blk_disk_close(struct vhost_blk_disk *disk)
 	kfree(disk);
 }
 
+/**
+ * vhost_blk_disk_flushed - the outcome of a flush
+ * @disk: the backend
+ * @error: what the flush ended in, 0 or a negative errno
+ *
+ * An error of a flush stays.  The kernel reports a failed writeback once and
+ * then takes the pages for clean, and a disk may treat its cache alike: a later
+ * flush that succeeds doesn't mean that the data is stable.  Whoever met the
+ * error may not have been the guest either (a swap, VHOST_BLK_SET_CONFIG).  An
+ * interrupted flush lost nothing: it is not an error of the backend.
+ *
+ * Context: any.
+ * Return: 0, or the errno of the first flush that failed since the backend was
+ * attached.
+ */
+int vhost_blk_disk_flushed(struct vhost_blk_disk *disk, int error)
+{
+	int before = READ_ONCE(disk->flush_error);
+
+	if (likely(!error) || before)
+		return before;
+	if (error != -EINTR && error != -ERESTARTSYS)
+		cmpxchg(&disk->flush_error, 0, error);
+	return error;
+}
+
+/**
+ * vhost_blk_disk_flush - make stable what has been written to a backend
+ * @disk: the backend
+ *
+ * Sleeps.  Nothing has been written to a read-only backend, and not every file
+ * system has an fsync() for one.
+ *
+ * Return: as vhost_blk_disk_flushed().
+ */
+int vhost_blk_disk_flush(struct vhost_blk_disk *disk)
+{
+	if (disk->ro)
+		return 0;
+	return vhost_blk_disk_flushed(disk, disk->ops->flush(disk));
+}
+
 /* Zeroes that have to be written, at a time. */
 #define UNAIDED_SECTORS	(32U * 1024 * 1024 / SECTOR_SIZE)
 

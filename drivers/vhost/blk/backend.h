@@ -5,6 +5,7 @@
 #ifndef VHOST_BLK_BACKEND_H
 #define VHOST_BLK_BACKEND_H
 
+#include <linux/errseq.h>
 #include <linux/fs.h>
 #include <linux/types.h>
 #include <linux/vhost_blk.h>
@@ -21,7 +22,8 @@ union vhost_blk_config;
  * struct vhost_blk_ops - a kind of backend
  * @open: fill in the rest of a disk whose @file is set; may refuse
  * @capacity: current size in sectors of 512 bytes; may change at any time
- * @flush: make stable what has been written; sleeps
+ * @flush: make stable what has been written; sleeps.  Called by
+ *	vhost_blk_disk_flush() only.
  * @config: fill in what the device knows beyond its block size
  * @submit: start req->io.  It is called from the worker of the queue with the
  *	mutex of the virtqueue held, must not wait for the I/O, and calls
@@ -61,11 +63,17 @@ struct vhost_blk_acting {
 };
 
 /**
- * struct vhost_blk_disk - an attached backend; constant once it is open
+ * struct vhost_blk_disk - an attached backend; constant once it is open, except
+ *	for @flush_error
  * @ops: the kind
  * @file: our own reference
  * @bdev: of a block device, and then as long as @file lives
  * @owner: in whose name the I/O is done
+ * @mapping: page cache that holds the data of a regular file
+ * @wb_err: errors of @mapping before the backend was attached
+ * @iocb_flags: IOCB_* of @file when it was attached, whatever fcntl() does later
+ * @nowait: IOCB_NOWAIT works, and no fanotify listener can make it wait
+ * @flush_error: errno of the first flush that failed, or 0
  * @ro: nothing may be changed
  * @features: bits of virtio-blk that depend on the backend
  * @zone_sectors: sectors in a zone, 0 for none
@@ -81,6 +89,11 @@ struct vhost_blk_disk {
 	struct file *file;
 	struct block_device *bdev;
 	struct vhost_blk_owner owner;
+	struct address_space *mapping;
+	errseq_t wb_err;
+	int iocb_flags;
+	bool nowait;
+	int flush_error;
 	bool ro;
 	u64 features;
 	u32 zone_sectors;
@@ -113,6 +126,8 @@ void vhost_blk_zone_explain(struct vhost_blk_req *req);
 /* backend.c APIs: */
 struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg);
 void vhost_blk_disk_close(struct vhost_blk_disk *disk);
+int vhost_blk_disk_flush(struct vhost_blk_disk *disk);
+int vhost_blk_disk_flushed(struct vhost_blk_disk *disk, int error);
 u32 vhost_blk_cap_range(u32 sectors);
 u32 vhost_blk_cap_zeroes(u32 sectors);
 void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask);

@@ -193,8 +193,8 @@ static long set_writeback(struct vhost_blk *blk, bool writeback)
 	ret = vhost_blk_pause(blk);
 	if (ret)
 		return ret;
-	if (!writeback && blk->disk && !blk->disk->ro)
-		ret = blk->disk->ops->flush(blk->disk);
+	if (!writeback && blk->disk)
+		ret = vhost_blk_disk_flush(blk->disk);
 	if (!ret)
 		blk->writeback = writeback;
 	vhost_blk_resume(blk);

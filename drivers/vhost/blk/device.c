@@ -134,8 +134,8 @@ static long replace_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 
 	if (ret)
 		return ret;
-	if (vhost_blk_running(blk) && !blk->disk->ro)
-		ret = blk->disk->ops->flush(blk->disk);
+	if (vhost_blk_running(blk))
+		ret = vhost_blk_disk_flush(blk->disk);
 	if (!ret)
 		swap_disk(blk, new);
 	vhost_blk_resume(blk);

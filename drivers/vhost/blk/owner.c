@@ -61,7 +61,7 @@ void vhost_blk_owner_begin(struct vhost_blk_acting *acting,
 	*acting = (struct vhost_blk_acting){};
 	if (likely(current_cred() == owner->cred))
 		return;
-	/* A reference of its own: the owner may be freed meanwhile. */
+	/* Has its own reference, since the owner may be freed before the end. */
 	acting->cred = override_creds(get_cred(owner->cred));
 	acting->kthread = current->flags & PF_KTHREAD;
 	if (!acting->kthread)
@@ -93,8 +93,8 @@ static void punted_work(struct work_struct *work)
 	struct vhost_blk_acting acting;
 
 	/*
-	 * The I/O goes on even if set_task_ioprio() finds no memory.  It needs
-	 * the kernel thread's own credentials.
+	 * If set_task_ioprio() fails, the I/O is done with the wrong priority.
+	 * It needs the kernel thread's own credentials.
 	 */
 	set_task_ioprio(current, req->io.ioprio);
 	vhost_blk_owner_begin(&acting, &req->disk->owner);

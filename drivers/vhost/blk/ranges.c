@@ -58,7 +58,7 @@ int vhost_blk_do_ranges(struct vhost_blk_req *req,
 					enum vhost_blk_op op,
 					const struct vhost_blk_range *range))
 {
-	const struct vhost_blk_disk *disk = req->disk;
+	struct vhost_blk_disk *disk = req->disk;
 	struct vhost_blk_io *io = &req->io;
 	unsigned int i;
 	int ret = 0;
@@ -67,6 +67,6 @@ int vhost_blk_do_ranges(struct vhost_blk_req *req,
 		if (io->ranges[i].len)
 			ret = do_range(disk, io->op, &io->ranges[i]);
 	if (!ret && io->sync && io->op == VHOST_BLK_OP_WRITE_ZEROES)
-		ret = disk->ops->flush(disk);
+		ret = vhost_blk_disk_flush(disk);
 	return ret;
 }

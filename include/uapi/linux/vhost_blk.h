@@ -60,13 +60,15 @@ struct vhost_blk_backend {
  * EBADF: no such fd.  EACCES: open for writing alone.  EINVAL: unknown flag,
  * nonzero @reserved, neither a block device nor a regular file, or a file open
  * with O_APPEND.  ENODEV: the block device is gone.  EIO, ENOSPC and the like:
- * the old backend could not be flushed, and stays.  EOPNOTSUPP: the file can't
+ * the device runs, and the old backend could not be flushed, and stays.  EOPNOTSUPP: the file can't
  * do asynchronous I/O by iterator; or, while features are negotiated, the new
  * backend lacks one of them (a read-only one where VIRTIO_BLK_F_RO was not
  * acknowledged) or has larger logical blocks; or its zones are not a power of
  * two of sectors.
  * EPERM: the caller is not the owner.
  *
+ * An error of a flush, whoever asked for it, fails every later flush until a
+ * backend is attached anew.  The flags of the file (O_DIRECT) are those of now.
  * I/O is done with the credentials that the caller has now, whoever opened the
  * file.  What kernel threads do for the backend is charged to the control groups
  * that the caller is in now.

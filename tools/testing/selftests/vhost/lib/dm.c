@@ -43,10 +43,13 @@ static int load(struct dm *d, uint64_t sectors, const char *target, const char *
 	return call(d, DM_TABLE_LOAD, &c);
 }
 
-/* The table that was loaded becomes the one in use. */
+/*
+ * The table that was loaded becomes the one in use.  A file system on the device
+ * isn't synced before: what it has not written yet is the new table's.
+ */
 static int resume(struct dm *d)
 {
-	struct call c = { .h.flags = 0 };
+	struct call c = { .h.flags = DM_SKIP_LOCKFS_FLAG };
 
 	return call(d, DM_DEV_SUSPEND, &c);
 }
