@@ -182,6 +182,8 @@ static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
 /* No file says whether a fanotify listener may make its users wait. */
 #ifndef FMODE_FSNOTIFY_HSM
 #define FMODE_FSNOTIFY_HSM(mode)	0
+#endif
+#ifndef FMODE_FSNOTIFY_ACCESS_PERM
 #define FMODE_FSNOTIFY_ACCESS_PERM(mode) 0
 #endif
 

@@ -6,20 +6,36 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/log2.h>
+#include <linux/math.h>
 
 #include "blk.h"
 
 /* What the device can do beyond reading, writing and flushing. */
-static u64 bdev_features(struct block_device *bdev)
+static void vblk_bdev_features(struct vhost_blk_disk *disk)
 {
-	u64 features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	struct block_device *bdev = disk->bdev;
+	u32 granularity = bdev_discard_granularity(bdev);
+	u32 discard = bdev_max_discard_sectors(bdev);
+	u32 zeroes = bdev_write_zeroes_sectors(bdev);
+	u32 erase = bdev_max_secure_erase_sectors(bdev);
 
-	if (bdev_max_discard_sectors(bdev) && bdev_discard_granularity(bdev))
-		features |= 1ULL << VIRTIO_BLK_F_DISCARD;
-	if (bdev_max_secure_erase_sectors(bdev))
-		features |= 1ULL << VIRTIO_BLK_F_SECURE_ERASE;
 	/* There, it is zones that are reset, and written one after the other. */
-	return bdev_is_zoned(bdev) ? 0 : features;
+	if (bdev_is_zoned(bdev))
+		return;
+
+	disk->range_align = max(granularity, disk->block_size) / SECTOR_SIZE;
+	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	disk->max_zeroes_sectors =
+		vhost_blk_cap_range(disk, zeroes ?: VHOST_BLK_WRITTEN_SECTORS);
+	disk->zeroes_unmap = discard || zeroes;
+	if (discard && granularity) {
+		disk->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
+		disk->max_discard_sectors = vhost_blk_cap_range(disk, discard);
+	}
+	if (erase) {
+		disk->features |= 1ULL << VIRTIO_BLK_F_SECURE_ERASE;
+		disk->max_erase_sectors = vhost_blk_cap_range(disk, erase);
+	}
 }
 
 static int bdev_open(struct vhost_blk_disk *disk)
@@ -42,7 +58,7 @@ static int bdev_open(struct vhost_blk_disk *disk)
 	disk->ro |= bdev_read_only(bdev);
 	disk->block_size = bdev_logical_block_size(bdev);
 	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev));
-	disk->features = bdev_features(bdev);
+	vblk_bdev_features(disk);
 	return vhost_blk_zone_open(disk);
 }
 
@@ -73,60 +89,40 @@ static void fill_topology(const struct vhost_blk_disk *disk,
 	config->opt_io_size = __cpu_to_virtio32(true, bdev_io_opt(bdev) / block);
 }
 
-/* Limits of ranges, in sectors. */
-static void fill_ranges(struct block_device *bdev,
-			struct virtio_blk_config *config)
-{
-	u32 discard = bdev_max_discard_sectors(bdev);
-	u32 granularity = max(bdev_discard_granularity(bdev),
-			      bdev_logical_block_size(bdev)) / SECTOR_SIZE;
-	u32 zeroes = bdev_write_zeroes_sectors(bdev);
-	u32 erase = bdev_max_secure_erase_sectors(bdev);
-
-	if (discard) {
-		config->max_discard_sectors =
-			__cpu_to_virtio32(true, vhost_blk_cap_range(discard));
-		config->max_discard_seg =
-			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
-		config->discard_sector_alignment =
-			__cpu_to_virtio32(true, granularity);
-	}
-
-	config->write_zeroes_may_unmap = discard || zeroes;
-	config->max_write_zeroes_sectors =
-		__cpu_to_virtio32(true, vhost_blk_cap_zeroes(zeroes));
-	config->max_write_zeroes_seg =
-		__cpu_to_virtio32(true, VHOST_BLK_MAX_ZEROES);
-
-	if (erase) {
-		config->max_secure_erase_sectors =
-			__cpu_to_virtio32(true, vhost_blk_cap_range(erase));
-		config->max_secure_erase_seg =
-			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
-		config->secure_erase_sector_alignment =
-			__cpu_to_virtio32(true, granularity);
-	}
-}
-
 static void bdev_config(const struct vhost_blk_disk *disk,
 			union vhost_blk_config *config)
 {
 	fill_topology(disk, &config->v);
-	fill_ranges(disk->bdev, &config->v);
+	vhost_blk_disk_range_config(disk, &config->v);
 	if (disk->zone_sectors)
 		vhost_blk_zone_config(disk, config);
 }
 
-static int do_range(const struct vhost_blk_disk *disk, enum vhost_blk_op op,
-		    const struct vhost_blk_range *range)
+/* Bytes of a range to be done at a time, see vhost_blk_do_ranges() */
+static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
+			  enum vhost_blk_op op)
 {
-	struct block_device *bdev = disk->bdev;
+	if (op == VHOST_BLK_OP_WRITE_ZEROES &&
+	    vhost_blk_disk_writes_zeroes(disk))
+		return VHOST_BLK_WRITTEN_STEP;
+	/* Part of a discard granule is not discarded. */
+	return roundup((u64)VHOST_BLK_RANGE_STEP,
+		       (u64)disk->range_align * SECTOR_SIZE);
+}
+
+static int vblk_bdev_range(struct vhost_blk_req *req,
+			   const struct vhost_blk_range *range)
+{
+	struct block_device *bdev = req->disk->bdev;
 	sector_t sector = range->pos >> SECTOR_SHIFT;
 	sector_t nr = range->len >> SECTOR_SHIFT;
+	int ret;
 
-	switch (op) {
+	switch (req->io.op) {
 	case VHOST_BLK_OP_DISCARD:
-		return blkdev_issue_discard(bdev, sector, nr, GFP_NOIO);
+		ret = blkdev_issue_discard(bdev, sector, nr, GFP_NOIO);
+		/* A hint; the device may have lost the ability since. */
+		return ret == -EOPNOTSUPP ? 0 : ret;
 	case VHOST_BLK_OP_WRITE_ZEROES:
 		return blkdev_issue_zeroout(bdev, sector, nr, GFP_NOIO,
 					    range->unmap ?
@@ -160,7 +156,9 @@ static void bdev_control(struct vhost_blk_req *req)
 	int ret;
 
 	if (vhost_blk_op_has_ranges(req->io.op))
-		ret = vhost_blk_do_ranges(req, do_range);
+		ret = vhost_blk_do_ranges(req, vblk_bdev_range,
+					  vblk_bdev_step(req->disk,
+							 req->io.op));
 	else
 		ret = vhost_blk_zone_control(req);
 	if (needs_reason(req, ret))

@@ -43,9 +43,29 @@ static int direct_limits(struct vhost_blk_disk *disk)
 	return 0;
 }
 
+/*
+ * Whether a file system can zero a range without writing it is known only once
+ * it has been tried, so what is advertised is what can be written.
+ */
+static void vblk_file_features(struct vhost_blk_disk *disk)
+{
+	u32 preferred = i_blocksize(file_inode(disk->file));
+
+	disk->range_align = max(preferred, disk->block_size) / SECTOR_SIZE;
+	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	disk->max_zeroes_sectors =
+		vhost_blk_cap_range(disk, VHOST_BLK_WRITTEN_SECTORS);
+	if (!disk->file->f_op->fallocate)
+		return;
+	disk->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
+	disk->max_discard_sectors = VHOST_BLK_MAX_RANGE_SECTORS;
+	disk->zeroes_unmap = true;
+}
+
 static int file_open(struct vhost_blk_disk *disk)
 {
 	struct file *file = disk->file;
+	int ret = 0;
 
 	if (!file->f_op->read_iter || (!disk->ro && !file->f_op->write_iter))
 		return -EOPNOTSUPP;
@@ -65,11 +85,12 @@ static int file_open(struct vhost_blk_disk *disk)
 	disk->mapping = d_real_inode(file_dentry(file))->i_mapping;
 	disk->wb_err = errseq_sample(&disk->mapping->wb_err);
 
-	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
-	if (file->f_op->fallocate)
-		disk->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
 	disk->block_size = SECTOR_SIZE;
-	return disk->iocb_flags & IOCB_DIRECT ? direct_limits(disk) : 0;
+	if (disk->iocb_flags & IOCB_DIRECT)
+		ret = direct_limits(disk);
+	if (!ret)
+		vblk_file_features(disk);
+	return ret;
 }
 
 static u64 file_capacity(const struct vhost_blk_disk *disk)
@@ -105,25 +126,11 @@ static void file_config(const struct vhost_blk_disk *disk,
 {
 	u32 preferred = i_blocksize(file_inode(disk->file));
 	struct virtio_blk_config *v = &config->v;
-	u32 most = 0;
 
 	if (preferred > disk->block_size)
 		v->physical_block_exp = ilog2(preferred / disk->block_size);
 	v->min_io_size = __cpu_to_virtio16(true, 1 << v->physical_block_exp);
-
-	if (disk->features & 1ULL << VIRTIO_BLK_F_DISCARD) {
-		most = VHOST_BLK_MAX_RANGE_SECTORS;
-		v->max_discard_sectors = __cpu_to_virtio32(true, most);
-		v->max_discard_seg =
-			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
-		v->discard_sector_alignment =
-			__cpu_to_virtio32(true, max(preferred, disk->block_size) /
-						SECTOR_SIZE);
-		v->write_zeroes_may_unmap = 1;
-	}
-	v->max_write_zeroes_sectors =
-		__cpu_to_virtio32(true, vhost_blk_cap_zeroes(most));
-	v->max_write_zeroes_seg = __cpu_to_virtio32(true, VHOST_BLK_MAX_ZEROES);
+	vhost_blk_disk_range_config(disk, v);
 }
 
 /* Take in what one try brought; from any context. */
@@ -216,6 +223,9 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, io->bvec,
 		      io->nr_bvec, io->len);
 	iov_iter_advance(&iter, req->file.done);
+	/* file_result() goes on with the next part, unless nobody wants it. */
+	if (!(flags & IOCB_NOWAIT))
+		iov_iter_truncate(&iter, VHOST_BLK_WRITTEN_STEP);
 
 	*iocb = (struct kiocb){
 		.ki_filp = disk->file,
@@ -235,17 +245,20 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 
 static void file_retry(struct vhost_blk_req *req)
 {
-	file_rw(req, 0);
+	if (vhost_blk_dead(req->q))
+		vhost_blk_req_done(req, -ECANCELED);
+	else
+		file_rw(req, 0);
 }
 
-/* Without the file system's help. */
-static int write_zeroes(const struct vhost_blk_disk *disk, u64 pos, u64 left)
+/* Zeroes without the file system's help. */
+static int vblk_file_write_zeroes(struct vhost_blk_req *req, u64 pos, u64 left)
 {
 	struct kiocb iocb = {
-		.ki_filp = disk->file,
+		.ki_filp = req->disk->file,
 		.ki_pos = pos,
-		.ki_flags = disk->iocb_flags,
-		.ki_ioprio = get_current_ioprio(),
+		.ki_flags = req->disk->iocb_flags,
+		.ki_ioprio = req->io.ioprio,
 	};
 	struct bio_vec bvec[16];
 	struct iov_iter iter;
@@ -257,6 +270,8 @@ static int write_zeroes(const struct vhost_blk_disk *disk, u64 pos, u64 left)
 	while (left) {
 		size_t len = min_t(u64, left, ARRAY_SIZE(bvec) * PAGE_SIZE);
 
+		if (vhost_blk_must_hurry(req->q))
+			return -ECANCELED;
 		iov_iter_bvec(&iter, ITER_SOURCE, bvec, ARRAY_SIZE(bvec), len);
 		ret = vblk_file_write(&iocb, &iter);
 		if (ret <= 0)
@@ -267,41 +282,46 @@ static int write_zeroes(const struct vhost_blk_disk *disk, u64 pos, u64 left)
 	return 0;
 }
 
-static int zero_range(const struct vhost_blk_disk *disk,
-		      const struct vhost_blk_range *range)
+static int vblk_file_zero(struct vhost_blk_req *req,
+			  const struct vhost_blk_range *range)
 {
-	struct file *file = disk->file;
 	int mode = range->unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	struct file *file = req->disk->file;
 	int ret = -EOPNOTSUPP;
 
 	if (file->f_op->fallocate)
 		ret = vfs_fallocate(file, mode | FALLOC_FL_KEEP_SIZE, range->pos,
 				    range->len);
 	if (ret == -EOPNOTSUPP)
-		ret = write_zeroes(disk, range->pos, range->len);
+		ret = vblk_file_write_zeroes(req, range->pos, range->len);
 	return ret;
 }
 
-static int do_range(const struct vhost_blk_disk *disk, enum vhost_blk_op op,
-		    const struct vhost_blk_range *range)
+static int vblk_file_range(struct vhost_blk_req *req,
+			   const struct vhost_blk_range *range)
 {
 	int ret;
 
-	if (op == VHOST_BLK_OP_WRITE_ZEROES)
-		return zero_range(disk, range);
-	ret = vfs_fallocate(disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	if (req->io.op == VHOST_BLK_OP_WRITE_ZEROES)
+		return vblk_file_zero(req, range);
+	ret = vfs_fallocate(req->disk->file,
+			    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			    range->pos, range->len);
 	/* A discard is a hint, for a file system that can't take it too. */
 	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
-/* What moves no data. */
+/* Requests without a data payload. */
 static void file_control(struct vhost_blk_req *req)
 {
+	int ret;
+
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
-		vhost_blk_req_done(req, vhost_blk_disk_flush(req->disk));
+		ret = vhost_blk_disk_flush(req->disk);
 	else
-		vhost_blk_req_done(req, vhost_blk_do_ranges(req, do_range));
+		ret = vhost_blk_do_ranges(req, vblk_file_range,
+					  VHOST_BLK_RANGE_STEP);
+	vhost_blk_req_done(req, ret);
 }
 
 static void file_submit(struct vhost_blk_req *req)

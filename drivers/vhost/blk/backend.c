@@ -118,25 +118,112 @@ int vhost_blk_disk_flush(struct vhost_blk_disk *disk)
 	return vhost_blk_disk_flushed(disk, disk->ops->flush(disk));
 }
 
-/* Zeroes that have to be written, at a time. */
-#define UNAIDED_SECTORS	(32U * 1024 * 1024 / SECTOR_SIZE)
-
 /**
- * vhost_blk_cap_range - sectors of a range, for the configuration space
- * @sectors: what the device can do at a time
+ * vhost_blk_cap_range - maximum length of a range, for the configuration space
+ * @disk: the backend, its block_size set
+ * @sectors: what the device can do at a time, not 0
+ *
+ * Return: sectors, at least one logical block: 0 would say that the operation
+ * is not supported, and its feature that it is.
  */
-u32 vhost_blk_cap_range(u32 sectors)
+u32 vhost_blk_cap_range(const struct vhost_blk_disk *disk, u32 sectors)
 {
-	return min(sectors, VHOST_BLK_MAX_RANGE_SECTORS);
+	return clamp(sectors, disk->block_size / SECTOR_SIZE,
+		     VHOST_BLK_MAX_RANGE_SECTORS);
+}
+
+static u32 vblk_kept_limit(u32 now, u32 before)
+{
+	return now ? max(now, before) : 0;
 }
 
 /**
- * vhost_blk_cap_zeroes - the same for zeroes, which every device can write
- * @sectors: what the device can do at a time, 0 where it is of no help
+ * vhost_blk_disk_keep_limits - keep promises across a swap
+ * @disk: the new backend
+ * @old: the one that the guest has
+ *
+ * The driver goes by the limits that it has read.
  */
-u32 vhost_blk_cap_zeroes(u32 sectors)
+void vhost_blk_disk_keep_limits(struct vhost_blk_disk *disk,
+				const struct vhost_blk_disk *old)
 {
-	return vhost_blk_cap_range(sectors ?: UNAIDED_SECTORS);
+	disk->max_discard_sectors = vblk_kept_limit(disk->max_discard_sectors,
+						    old->max_discard_sectors);
+	disk->max_zeroes_sectors = vblk_kept_limit(disk->max_zeroes_sectors,
+						   old->max_zeroes_sectors);
+	disk->max_erase_sectors = vblk_kept_limit(disk->max_erase_sectors,
+						  old->max_erase_sectors);
+}
+
+/**
+ * vhost_blk_disk_max_range - maximum sectors in one range, as advertised
+ * @disk: the backend
+ * @op: an operation that has ranges
+ */
+u32 vhost_blk_disk_max_range(const struct vhost_blk_disk *disk,
+			     enum vhost_blk_op op)
+{
+	switch (op) {
+	case VHOST_BLK_OP_DISCARD:
+		return disk->max_discard_sectors;
+	case VHOST_BLK_OP_WRITE_ZEROES:
+		return disk->max_zeroes_sectors;
+	case VHOST_BLK_OP_SECURE_ERASE:
+		return disk->max_erase_sectors;
+	default:
+		return 0;
+	}
+}
+
+/**
+ * vhost_blk_disk_writes_zeroes - may zeroes have to be written one by one?
+ * @disk: the backend
+ *
+ * Not all file systems have FALLOC_FL_ZERO_RANGE, and none tells before it is
+ * tried.  A device may find out that it can't, at any time.
+ */
+bool vhost_blk_disk_writes_zeroes(const struct vhost_blk_disk *disk)
+{
+	return !disk->bdev || !bdev_write_zeroes_sectors(disk->bdev);
+}
+
+/**
+ * vhost_blk_disk_range_config - limits of discard, zeroes and secure erase
+ * @disk: the backend
+ * @config: filled in (5.2.4)
+ *
+ * The limits are those of the attach.  If the device can do less by now, the
+ * kernel splits ranges, writes zeroes, or doesn't discard.
+ */
+void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
+				 struct virtio_blk_config *config)
+{
+	u32 discard = disk->max_discard_sectors;
+	u32 zeroes = disk->max_zeroes_sectors;
+	u32 erase = disk->max_erase_sectors;
+
+	if (discard) {
+		config->max_discard_sectors = __cpu_to_virtio32(true, discard);
+		config->max_discard_seg =
+			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
+		config->discard_sector_alignment =
+			__cpu_to_virtio32(true, disk->range_align);
+	}
+	if (zeroes) {
+		config->max_write_zeroes_sectors =
+			__cpu_to_virtio32(true, zeroes);
+		config->max_write_zeroes_seg =
+			__cpu_to_virtio32(true, VHOST_BLK_MAX_ZEROES);
+		config->write_zeroes_may_unmap = disk->zeroes_unmap;
+	}
+	if (erase) {
+		config->max_secure_erase_sectors =
+			__cpu_to_virtio32(true, erase);
+		config->max_secure_erase_seg =
+			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
+		config->secure_erase_sector_alignment =
+			__cpu_to_virtio32(true, disk->range_align);
+	}
 }
 
 /**

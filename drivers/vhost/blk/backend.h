@@ -9,6 +9,9 @@
 #include <linux/fs.h>
 #include <linux/types.h>
 #include <linux/vhost_blk.h>
+#include <linux/virtio_blk.h>
+
+#include "request.h"
 
 struct cgroup_subsys_state;
 struct cred;
@@ -73,6 +76,13 @@ struct vhost_blk_acting {
  * @wb_err: errors of @mapping before the backend was attached
  * @iocb_flags: IOCB_* of @file when it was attached, whatever fcntl() does later
  * @nowait: IOCB_NOWAIT works, and no fanotify listener can make it wait
+ * @max_discard_sectors: maximum sectors of one range to discard, 0 if the backend
+ *	can't, when it was attached; what the guest was told before a swap, if
+ *	that is more
+ * @max_zeroes_sectors: likewise, of one range to zero
+ * @max_erase_sectors: likewise, of one range to erase securely
+ * @range_align: sectors that discards should be aligned to, not 0
+ * @zeroes_unmap: zeroes may deallocate
  * @flush_error: errno of the first flush that failed, or 0
  * @ro: nothing may be changed
  * @features: bits of virtio-blk that depend on the backend
@@ -93,6 +103,11 @@ struct vhost_blk_disk {
 	errseq_t wb_err;
 	int iocb_flags;
 	bool nowait;
+	u32 max_discard_sectors;
+	u32 max_zeroes_sectors;
+	u32 max_erase_sectors;
+	u32 range_align;
+	bool zeroes_unmap;
 	int flush_error;
 	bool ro;
 	u64 features;
@@ -128,8 +143,14 @@ struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg);
 void vhost_blk_disk_close(struct vhost_blk_disk *disk);
 int vhost_blk_disk_flush(struct vhost_blk_disk *disk);
 int vhost_blk_disk_flushed(struct vhost_blk_disk *disk, int error);
-u32 vhost_blk_cap_range(u32 sectors);
-u32 vhost_blk_cap_zeroes(u32 sectors);
+u32 vhost_blk_cap_range(const struct vhost_blk_disk *disk, u32 sectors);
+void vhost_blk_disk_keep_limits(struct vhost_blk_disk *disk,
+				const struct vhost_blk_disk *old);
+u32 vhost_blk_disk_max_range(const struct vhost_blk_disk *disk,
+			     enum vhost_blk_op op);
+bool vhost_blk_disk_writes_zeroes(const struct vhost_blk_disk *disk);
+void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
+				 struct virtio_blk_config *config);
 void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask);
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits);

@@ -54,6 +54,14 @@
 /* Bytes of one queue in flight; one request may exceed it, alone. */
 #define VHOST_BLK_MAX_INFLIGHT_BYTES	(256ULL * 1024 * 1024)
 
+/*
+ * Zeroes that the backend can't make by itself are written: sectors in one
+ * range, and bytes at a time.  What it can do by itself, bytes at a time.
+ */
+#define VHOST_BLK_WRITTEN_SECTORS	(32U * 1024 * 1024 / SECTOR_SIZE)
+#define VHOST_BLK_WRITTEN_STEP	(4U * 1024 * 1024)
+#define VHOST_BLK_RANGE_STEP	(32U * 1024 * 1024)
+
 /* Requests of one device that sleep in the backend at a time. */
 #define VHOST_BLK_MAX_PUNTED	64
 
@@ -162,6 +170,7 @@ struct vhost_blk_track {
  * @cmd: what the guest asked for
  * @io: what is being done for it
  * @reply: NULL where @cmd has none
+ * @zeroes: bytes that @io may have to write besides @cmd.len
  * @work: runs @punted
  * @punted: what is done in the workqueue
  * @inline_bvec: of @io, where they are enough
@@ -189,6 +198,7 @@ struct vhost_blk_req {
 	struct vhost_blk_cmd cmd;
 	struct vhost_blk_io io;
 	struct vhost_blk_reply *reply;
+	u64 zeroes;
 	struct work_struct work;
 	void (*punted)(struct vhost_blk_req *req);
 	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
@@ -283,7 +293,7 @@ enum vhost_blk_event {
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
  * @inflight: requests taken and not done
- * @inflight_bytes: their data
+ * @inflight_bytes: their data, and zeroes that they may have to write
  * @break_reason: enum vhost_blk_break_reason, kept until the next start
  * @break_error: the errno that goes with it, or 0
  * @starved: chains are waiting for @inflight_bytes or @bounce
@@ -444,6 +454,12 @@ static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 		up_read(&container_of(dev, struct vhost_blk, dev)->iotlb_sem);
 }
 
+/* Its requests end without an answer: what is left of them need not be done. */
+static inline bool vhost_blk_dead(const struct vhost_blk_queue *q)
+{
+	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_DEAD;
+}
+
 /* device.c APIs: */
 extern const struct file_operations vhost_blk_fops;
 
@@ -539,10 +555,11 @@ __poll_t vhost_blk_poll(struct file *file, poll_table *wait);
 int vhost_blk_read_ranges(struct vhost_blk_req *req,
 			  const struct vhost_blk_limits *limits,
 			  const struct iovec *iov, unsigned int nr);
+void vhost_blk_free_ranges(struct vhost_blk_req *req);
 int vhost_blk_do_ranges(struct vhost_blk_req *req,
-			int (*do_range)(const struct vhost_blk_disk *disk,
-					enum vhost_blk_op op,
-					const struct vhost_blk_range *range));
+			int (*do_range)(struct vhost_blk_req *req,
+					const struct vhost_blk_range *range),
+			u64 step);
 
 /* reply.c APIs: */
 int vhost_blk_reply_prepare(struct vhost_blk_req *req, const struct iovec *iov,

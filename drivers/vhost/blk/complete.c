@@ -111,8 +111,8 @@ static void release(struct vhost_blk_req *req)
 		vhost_blk_bounce_end(req);
 	else
 		vhost_blk_unmap(req);
-	kfree(req->io.ranges);
-	req->io.ranges = NULL;
+	if (req->io.ranges)
+		vhost_blk_free_ranges(req);
 	kvfree(req->reply);
 	req->reply = NULL;
 	vhost_blk_untrack(req);

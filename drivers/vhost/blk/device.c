@@ -136,6 +136,8 @@ static long replace_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 		return ret;
 	if (vhost_blk_running(blk))
 		ret = vhost_blk_disk_flush(blk->disk);
+	if (!ret && blk->disk && new && blk->features)
+		vhost_blk_disk_keep_limits(new, blk->disk);
 	if (!ret)
 		swap_disk(blk, new);
 	vhost_blk_resume(blk);

@@ -336,7 +336,7 @@ u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
 		u64 sector = le64_to_cpu(raw[i].sector);
 		u32 sectors = le32_to_cpu(raw[i].num_sectors);
 
-		if (sectors > VHOST_BLK_MAX_RANGE_SECTORS ||
+		if (sectors > limits->range_sectors ||
 		    !sectors_ok(sector, sectors, limits))
 			return VIRTIO_BLK_S_IOERR;
 		ranges[i] = (struct vhost_blk_range){

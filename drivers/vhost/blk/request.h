@@ -73,6 +73,8 @@ struct vhost_blk_header {
  * @block_sectors: sectors in a logical block, a power of two
  * @zone_sectors: sectors in a zone, a power of two; of zoned devices alone
  * @append_sectors: sectors of one zone append, at most
+ * @range_sectors: maximum number of sectors in one range, as advertised for the
+ *	operation; used by vhost_blk_parse_ranges() only
  * @ops: bits of the operations whose feature was negotiated
  * @ro: nothing may be changed
  */
@@ -81,6 +83,7 @@ struct vhost_blk_limits {
 	u32 block_sectors;
 	u32 zone_sectors;
 	u32 append_sectors;
+	u32 range_sectors;
 	u32 ops;
 	bool ro;
 };

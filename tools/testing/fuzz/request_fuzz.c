@@ -41,6 +41,7 @@ static void get_limits(const struct request_input *in, struct vhost_blk_limits *
 		.capacity = in->capacity & MAX_CAPACITY,
 		.block_sectors = 1U << in->block_shift % 8,
 		.append_sectors = in->append_sectors,
+		.range_sectors = in->append_sectors ?: VHOST_BLK_MAX_RANGE_SECTORS,
 		.ops = in->ops,
 		.ro = in->flags & INPUT_F_RO,
 	};

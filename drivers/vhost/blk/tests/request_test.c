@@ -17,10 +17,12 @@
 
 static const struct vhost_blk_limits disk_512 = {
 	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.range_sectors = VHOST_BLK_MAX_RANGE_SECTORS,
 };
 
 static const struct vhost_blk_limits disk_4k = {
 	.capacity = 1000, .block_sectors = 8, .ops = ALL_OPS,
+	.range_sectors = VHOST_BLK_MAX_RANGE_SECTORS,
 };
 
 static const struct vhost_blk_limits disk_ro = {
@@ -30,6 +32,12 @@ static const struct vhost_blk_limits disk_ro = {
 
 static const struct vhost_blk_limits disk_huge = {
 	.capacity = U64_MAX, .block_sectors = 1, .ops = ALL_OPS,
+	.range_sectors = VHOST_BLK_MAX_RANGE_SECTORS,
+};
+
+static const struct vhost_blk_limits disk_slow = {
+	.capacity = U64_MAX, .block_sectors = 1, .ops = ALL_OPS,
+	.range_sectors = 65536,
 };
 
 static const struct vhost_blk_limits disk_zoned = {
@@ -280,6 +288,10 @@ static const struct range_case range_cases[] = {
 		  ONE(RANGE(0, VHOST_BLK_MAX_RANGE_SECTORS, 0)), OK),
 	PAIR_CASE("too long", &disk_huge, DISCARD, ONE(GOOD),
 		  ONE(RANGE(0, VHOST_BLK_MAX_RANGE_SECTORS + 1, 0)), IOERR),
+	PAIR_CASE("longest zeroes", &disk_slow, WRITE_ZEROES, ONE(GOOD),
+		  ONE(RANGE(0, 65536, 0)), OK),
+	PAIR_CASE("more than advertised", &disk_slow, WRITE_ZEROES, ONE(GOOD),
+		  ONE(RANGE(0, 65537, 0)), IOERR),
 	PAIR_CASE("part of a block", &disk_4k, WRITE_ZEROES, ONE(GOOD),
 		  ONE(RANGE(8, 4, 0)), IOERR),
 	PAIR_CASE("not at a block", &disk_4k, WRITE_ZEROES, ONE(GOOD),

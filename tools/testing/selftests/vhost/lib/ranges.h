@@ -8,6 +8,7 @@
 #define RANGE_UNMAP	1
 /* Of one segment, see Documentation/virt/vhost-blk/uapi.rst */
 #define RANGE_MAX_SECTORS	(8U * 1024 * 1024)
+#define RANGE_WRITTEN_SECTORS	(64U * 1024)
 
 /* As the device reads it (little endian, which the hosts of the tests are) */
 struct range {

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A guest whose every queue is full of zeroes that have to be written: whoever
+ * needs its device to stop, or its disk after its end, doesn't wait for them.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <linux/magic.h>
+
+#include "ranges.h"
+#include "suite.h"
+
+#define T_ZEROES	VIRTIO_BLK_T_WRITE_ZEROES
+#define S_OK		VIRTIO_BLK_S_OK
+#define S_IOERR		VIRTIO_BLK_S_IOERR
+#define DISK		(32U << 20)
+#define QUEUES		64
+#define PER_QUEUE	4
+#define SEGS		16
+/* The hurry starts after a second; what is in progress then is one step. */
+#define STOP_MS		2000
+#define LOCK_MS		5000
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+FIXTURE(zeroes) {
+	struct backend b;
+	struct guest g;
+};
+
+FIXTURE_VARIANT(zeroes) {
+	struct backend_opts opts;
+};
+
+/* Holes can be punched there, but not zeroed. */
+FIXTURE_VARIANT_ADD(zeroes, tmpfs) {
+	.opts = { .kind = BACKEND_FILE, .size = DISK, .dir = "/dev/shm", .blank = true },
+};
+
+FIXTURE_VARIANT_ADD(zeroes, nullb) {
+	.opts = { .kind = BACKEND_NULLB, .size = DISK, .direct = true, .blank = true },
+};
+
+FIXTURE_SETUP(zeroes)
+{
+	const char *why = no_kernel("the model device does one request at a time");
+	struct statfs fs;
+
+	if (!why && variant->opts.dir &&
+	    (statfs(variant->opts.dir, &fs) || fs.f_type != TMPFS_MAGIC))
+		why = "no tmpfs on /dev/shm";
+	if (!why)
+		why = backend_open_as(&self->b, &variant->opts);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(zeroes)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* The most that one request may ask for, as often as it may */
+static const char *submit_zeroes(struct guest *g)
+{
+	struct range range[SEGS];
+	unsigned int i, k;
+
+	for (k = 0; k < SEGS; k++)
+		range[k] = (struct range){ 0, DISK / SECTOR, 0 };
+	for (i = 0; i < g->nrings; i++) {
+		for (k = 0; k < PER_QUEUE; k++) {
+			struct request *q = ranges_new(g, T_ZEROES, sizeof(range));
+
+			request_cut_usual(q);
+			request_place(q, PLACE_PACKED, NULL);
+			ranges_arm(q, range);
+			if (ring_add(&g->ring[i], q) < 0)
+				return "a ring is full";
+		}
+	}
+	for (i = 0; i < g->nrings; i++)
+		ring_kick(&g->ring[i]);
+	return NULL;
+}
+
+/* Each that was taken has ended, in one way or the other. */
+static const char *all_ended(struct guest *g, unsigned int *given_up)
+{
+	struct request *q;
+	unsigned int i;
+
+	*given_up = 0;
+	for (i = 0; i < g->nrings; i++) {
+		while ((q = ring_take(&g->ring[i]))) {
+			uint8_t status = request_status(q);
+
+			if (status != S_OK && status != S_IOERR)
+				return "neither OK nor IOERR";
+			*given_up += status == S_IOERR;
+			request_free(q);
+		}
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(zeroes, stop, 120)
+{
+	unsigned int given_up;
+	long long start;
+
+	BOOT(.queues = QUEUES, .num = 16, .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
+	ASSERT_WELL(submit_zeroes(&self->g));
+	usleep(200000);
+	/* an ioctl after which the device goes on */
+	start = now_ms();
+	ASSERT_EQ(0, guest_set_mem_table(&self->g));
+	EXPECT_GT(STOP_MS, now_ms() - start);
+	ASSERT_WELL(all_ended(&self->g, &given_up));
+	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
+	usleep(200000);
+	start = now_ms();
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	EXPECT_GT(STOP_MS, now_ms() - start);
+	ASSERT_WELL(all_ended(&self->g, &given_up));
+	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
+	guest_destroy(&self->g);
+	/* the disk is as good as before */
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	BOOT(.queues = 2, .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
+	ASSERT_WELL(range_run(&self->g.ring[0], T_ZEROES, 8, 8, 0, S_OK));
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* The VMM: its file is locked by the description that the device has. */
+static void run_vmm(struct guest *g, struct backend *b)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	b->fd = backend_reopen(b, O_RDWR | (b->direct ? O_DIRECT : 0));
+	if (b->fd < 0 || flock(b->fd, LOCK_SH) || guest_boot(g) || submit_zeroes(g))
+		_exit(1);
+	usleep(200000);
+	raise(SIGSTOP);
+	_exit(1);
+}
+
+TEST_F_TIMEOUT(zeroes, killed, 120)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = QUEUES, .num = 16,
+				   .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES) };
+	long long start;
+	int status;
+	pid_t pid;
+
+	guest_init(&self->g, &opts);
+	pid = fork();
+	if (!pid)
+		run_vmm(&self->g, &self->b);
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	ASSERT_EQ(-1, flock(self->b.check_fd, LOCK_EX | LOCK_NB));
+	start = now_ms();
+	kill(pid, SIGKILL);
+	while (flock(self->b.check_fd, LOCK_EX | LOCK_NB) && now_ms() - start < 60000)
+		usleep(10000);
+	EXPECT_GT(LOCK_MS, now_ms() - start);
+	TH_LOG("the lock is free after %lld ms", now_ms() - start);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+}
+
+TEST_HARNESS_MAIN
