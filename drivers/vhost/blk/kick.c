@@ -179,12 +179,23 @@ static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
 	q->inflight_bytes += cmd->len;
 }
 
+/**
+ * struct vhost_blk_turn - what the worker took from a queue in one go
+ * @requests: chains taken
+ * @bytes: their data
+ */
+struct vhost_blk_turn {
+	unsigned int requests;
+	u64 bytes;
+};
+
 /*
  * Start the request of a chain.  Return: 0, -EAGAIN if it has to wait and is
  * still on the ring, or an error if it can't be answered and broke the queue.
  */
 static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
-		      unsigned int head, unsigned int out, unsigned int in)
+		      unsigned int head, unsigned int out, unsigned int in,
+		      struct vhost_blk_turn *turn)
 {
 	struct vhost_blk_chain chain = { q->iov, out, q->iov + out, in };
 	u64 readable = vhost_blk_iov_len(chain.out, out);
@@ -196,7 +207,6 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	struct vhost_blk_req *req;
 	bool bounced = false;
 	u8 status;
-
 	int ret;
 
 	req = &q->reqs[array_index_nospec(head, q->nr_reqs)];
@@ -225,6 +235,8 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	}
 
 	begin(req, disk, &cmd, status);
+	turn->requests++;
+	turn->bytes += cmd.len;
 	req->bounced = bounced;
 	req->status_slot = slot;
 	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
@@ -236,11 +248,11 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 }
 
 /*
- * A queue's turn lasts until @taken and what has been taken @before exceed the
- * weight of the vhost core.  Return: true where the ring is empty.
+ * A queue's turn lasts until what it took exceeds the weight of the vhost core.
+ * Return: true if the ring is empty.
  */
 static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
-			unsigned int *taken, u64 before)
+			struct vhost_blk_turn *turn)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vhost_log *log = q->tracking ? q->track->log : NULL;
@@ -266,7 +278,7 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 			return true;
 		if (q->idle_since)
 			vhost_blk_busyloop_found(q);
-		ret = take_chain(q, disk, head, out, in);
+		ret = take_chain(q, disk, head, out, in, turn);
 		if (ret == -EAGAIN) {
 			/* Completion kicks for us, so notify stays off. */
 			vhost_discard_vq_desc(vq, 1, 0);
@@ -275,9 +287,8 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		}
 		if (ret)
 			break;
-	} while (!vhost_exceeds_weight(vq, ++*taken,
-				       min_t(u64, q->inflight_bytes - before,
-					     INT_MAX)));
+	} while (!vhost_exceeds_weight(vq, turn->requests,
+				       min_t(u64, turn->bytes, INT_MAX)));
 	return false;
 }
 
@@ -296,41 +307,41 @@ static bool more_came(struct vhost_blk_queue *q)
 
 /* One plug for as much as there is; see take_chains(). */
 static bool take_plugged(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
-			 unsigned int *taken, u64 before)
+			 struct vhost_blk_turn *turn)
 {
 	struct blk_plug plug;
 	bool empty;
 
 	blk_start_plug(&plug);
-	empty = take_chains(q, disk, taken, before);
+	empty = take_chains(q, disk, turn);
 	blk_finish_plug(&plug);
 	return empty;
 }
 
 static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 {
-	u64 before = q->inflight_bytes;
-	unsigned int had, taken = 0;
+	struct vhost_blk_turn turn = {};
+	unsigned int had, rounds = 0;
 	bool empty;
 
 	q->starved = false;
 	q->ioprio = get_current_ioprio();
 	vhost_blk_serving_begins(q);
 	vhost_blk_turn_begins(q);
-	/* A guest that plays with the index ends its turn so, too. */
+	/* Limit the rounds, too: the guest may change the index at any time. */
 	do {
-		empty = take_plugged(q, disk, &taken, before);
+		empty = take_plugged(q, disk, &turn);
 		if (empty && vhost_blk_give_way(q)) {
-			had = taken;
-			empty = take_plugged(q, disk, &taken, before);
-			vhost_blk_gave_way(q, taken - had);
+			had = turn.requests;
+			empty = take_plugged(q, disk, &turn);
+			vhost_blk_gave_way(q, turn.requests - had);
 		}
 		vhost_blk_answer_done(q);
 	} while (empty && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
-		 more_came(q) && !vhost_exceeds_weight(&q->vq, ++taken, 0));
-	vhost_blk_turn_ends(q, taken);
+		 more_came(q) && !vhost_exceeds_weight(&q->vq, ++rounds, 0));
+	vhost_blk_turn_ends(q, turn.requests);
 	vhost_blk_serving_ends(q);
-	trace_vhost_blk_kick(q, taken, q->inflight_bytes - before);
+	trace_vhost_blk_kick(q, turn.requests, turn.bytes);
 }
 
 /**

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Switching the driver's tracepoints, and reading what they recorded. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "trace.h"
+
+#define TRACEFS	"/sys/kernel/tracing"
+#define EVENTS	TRACEFS "/events/vhost_blk"
+
+/* Everything off, and nothing recorded */
+static bool trace_reset(void)
+{
+	int fd;
+
+	if (put_attr(EVENTS, "enable", "0"))
+		return false;
+	fd = open(TRACEFS "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+const char *trace_begin(const char *events)
+{
+	char list[128], file[64], *save, *name;
+
+	if (access(TRACEFS "/trace", F_OK) &&
+	    mount("tracefs", TRACEFS, "tracefs", 0, NULL))
+		return "no tracefs in this kernel";
+	if (access(EVENTS, F_OK))
+		return "no tracepoints of vhost_blk in this kernel";
+	if (!trace_reset() || put_attr(TRACEFS, "trace_clock", "mono") ||
+	    put_attr(TRACEFS, "buffer_size_kb", "4096") || put_attr(TRACEFS, "tracing_on", "1"))
+		return "tracefs can't be written";
+	snprintf(list, sizeof(list), "%s", events);
+	for (name = strtok_r(list, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+		snprintf(file, sizeof(file), "vhost_blk_%s/enable", name);
+		if (put_attr(EVENTS, file, "1"))
+			return "no such tracepoint";
+	}
+	return NULL;
+}
+
+FILE *trace_end(void)
+{
+	put_attr(EVENTS, "enable", "0");
+	return fopen(TRACEFS "/trace", "r");
+}
+
+/* "  task-pid [cpu] flags time: vhost_blk_name: fields" */
+bool trace_next(FILE *f, struct trace_event *e)
+{
+	char line[512], *at, *name;
+
+	while (fgets(line, sizeof(line), f)) {
+		name = strstr(line, ": vhost_blk_");
+		if (line[0] == '#' || !name)
+			continue;
+		*name = '\0';
+		at = strrchr(line, ' ');
+		e->time = at ? strtod(at, NULL) : 0;
+		if (sscanf(name + strlen(": vhost_blk_"), "%31[^:]: %255[^\n]", e->name,
+			   e->fields) == 2)
+			return true;
+	}
+	return false;
+}
+
+uint64_t trace_field(const struct trace_event *e, const char *key)
+{
+	const char *at = e->fields;
+	size_t len = strlen(key);
+
+	while (at) {
+		if (!strncmp(at, key, len) && at[len] == '=')
+			return strtoull(at + len + 1, NULL, 10);
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
+	}
+	return UINT64_MAX;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The driver's tracepoints, read from tracefs. */
+#ifndef VHOST_TEST_TRACE_H
+#define VHOST_TEST_TRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* One event, in the order in which they were recorded */
+struct trace_event {
+	char name[32];		/* without "vhost_blk_" */
+	double time;		/* in seconds */
+	char fields[256];	/* as the event prints them: key=value ... */
+};
+
+/* Record these events ("kick submit") from now on.  NULL, or why that can't be here */
+const char *trace_begin(const char *events);
+/* Record no more; the events can be read until the next trace_begin(). */
+FILE *trace_end(void);
+bool trace_next(FILE *f, struct trace_event *e);
+/* The number behind "key="; UINT64_MAX if the event has no such field */
+uint64_t trace_field(const struct trace_event *e, const char *key);
+
+#endif /* VHOST_TEST_TRACE_H */
