@@ -91,16 +91,22 @@ void vhost_blk_serving_ends(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_used_len - bytes that the device wrote into a chain (2.7.8.2)
- * @cmd: what the guest asked for
+ * vhost_blk_used_len - length for the used ring
+ * @cmd: the command; its room has to be set
  * @replied: bytes of the reply
- * @status: what it got
+ * @status: VIRTIO_BLK_S_*
+ *
+ * The device has written at least that many bytes from the start of the
+ * writable part (2.7.8.2).  The status is its last byte, so it counts only if
+ * everything in front of it was written.
  */
 u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status)
 {
-	if (status != VIRTIO_BLK_S_OK)
-		return 1;
-	return cmd->op == VHOST_BLK_OP_READ ? cmd->len + 1 : replied + 1;
+	u32 written = 0;
+
+	if (status == VIRTIO_BLK_S_OK)
+		written = cmd->op == VHOST_BLK_OP_READ ? cmd->len : replied;
+	return written == cmd->room ? written + 1 : written;
 }
 
 static void release(struct vhost_blk_req *req)

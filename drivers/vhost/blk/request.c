@@ -5,6 +5,7 @@
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
+#include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/types.h>
 #include <linux/uio.h>
@@ -258,7 +259,7 @@ static u8 parse_op(const struct vhost_blk_header *hdr, u64 data, u64 room,
  * @readable: bytes that the device may read, header included
  * @writable: bytes that the device may write, status included, at least 1
  * @limits: of the backend
- * @cmd: the command, valid where VIRTIO_BLK_S_OK is returned
+ * @cmd: the command, valid where VIRTIO_BLK_S_OK is returned, but for @cmd->room
  *
  * Bytes beyond what a type needs are ignored, as other devices do; a
  * readable part that is too short for a header is VIRTIO_BLK_S_IOERR.
@@ -271,7 +272,9 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 {
 	int op;
 
-	*cmd = (struct vhost_blk_cmd){};
+	*cmd = (struct vhost_blk_cmd){
+		.room = min_t(u64, writable - 1, U32_MAX),
+	};
 	if (!hdr || readable < HEADER_BYTES)
 		return VIRTIO_BLK_S_IOERR;
 

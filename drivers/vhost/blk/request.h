@@ -96,12 +96,15 @@ struct vhost_blk_limits {
  *	writable part for a read, behind the header for everything else
  * @reply: bytes that the device answers with at most, status not counted, at
  *	the start of the writable part; data of a read isn't a reply
+ * @room: writable bytes in front of the status, U32_MAX if there are more;
+ *	valid whatever vhost_blk_parse() returns
  */
 struct vhost_blk_cmd {
 	enum vhost_blk_op op;
 	u64 pos;
 	u32 len;
 	u32 reply;
+	u32 room;
 };
 
 /**

@@ -4,6 +4,7 @@
  * with numbers of 128 bits, which don't wrap: a mistake would have to be made
  * twice, in two ways, to go unnoticed.
  */
+#include <linux/limits.h>
 #include <linux/types.h>
 #include <linux/vhost_blk.h>
 #include <linux/virtio_blk.h>
@@ -161,6 +162,8 @@ const char *oracle_parse(const struct vhost_blk_header *hdr, u64 readable, u64 w
 	u64 data, room = writable - 1;
 	u8 want;
 
+	if (cmd->room != (room < U32_MAX ? room : U32_MAX))
+		return "another number of writable bytes";
 	if (!hdr || readable < HEADER)
 		return status == S_IOERR ? NULL : "no header, but not IOERR";
 	data = readable - HEADER;

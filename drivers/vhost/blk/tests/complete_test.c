@@ -58,31 +58,51 @@ static void blk_status_test(struct kunit *test)
 	}
 }
 
-/* The device has written the data it read, and always the status (2.7.8.2). */
+/* Bytes written from the start of the writable part, the status last (2.7.8.2) */
 static void used_len_test(struct kunit *test)
 {
-	struct vhost_blk_cmd cmd = { .op = VHOST_BLK_OP_READ, .len = 4096 };
-	const u8 ok = VIRTIO_BLK_S_OK;
+	static const struct {
+		struct vhost_blk_cmd cmd;
+		u32 replied;
+		u8 status;
+		u32 used;
+	} cases[] = {
+		{ { VHOST_BLK_OP_READ, .len = 4096, .room = 4096 }, .used = 4097 },
+		{ { VHOST_BLK_OP_READ, .len = 4096, .room = 4096 },
+		  .status = VIRTIO_BLK_S_IOERR, .used = 0 },
+		{ { VHOST_BLK_OP_READ }, .used = 1 },
+		{ { VHOST_BLK_OP_WRITE, .len = 512 }, .used = 1 },
+		{ { VHOST_BLK_OP_WRITE, .len = 512 },
+		  .status = VIRTIO_BLK_S_IOERR, .used = 1 },
+		{ { VHOST_BLK_OP_WRITE, .len = 512, .room = 8 }, .used = 0 },
+		{ { VHOST_BLK_OP_FLUSH }, .used = 1 },
+		{ { VHOST_BLK_OP_FLUSH, .room = 1 }, .used = 0 },
+		{ { VHOST_BLK_OP_DISCARD, .len = 16 }, .used = 1 },
+		{ { VHOST_BLK_OP_GET_ID, .reply = 20, .room = 20 },
+		  .replied = 20, .used = 21 },
+		{ { VHOST_BLK_OP_GET_ID, .reply = 7, .room = 7 },
+		  .replied = 7, .used = 8 },
+		{ { VHOST_BLK_OP_GET_ID, .reply = 20, .room = 21 },
+		  .replied = 20, .used = 20 },
+		{ { VHOST_BLK_OP_GET_ID, .reply = 20, .room = 20 },
+		  .status = VIRTIO_BLK_S_UNSUPP, .used = 0 },
+		{ { VHOST_BLK_OP_ZONE_APPEND, .reply = 8, .room = 8 },
+		  .replied = 8, .used = 9 },
+		{ { VHOST_BLK_OP_ZONE_REPORT, .reply = 192, .room = 192 },
+		  .replied = 192, .used = 193 },
+		{ { VHOST_BLK_OP_ZONE_REPORT, .reply = 192, .room = 192 },
+		  .replied = 128, .used = 128 },
+		{ { VHOST_BLK_OP_READ, .len = 1U << 30, .room = U32_MAX },
+		  .used = 1U << 30 },
+	};
+	unsigned int i;
 
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 4097U);
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, VIRTIO_BLK_S_IOERR),
-			1U);
-	cmd.op = VHOST_BLK_OP_WRITE;
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 1U);
-	cmd.op = VHOST_BLK_OP_DISCARD;
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 1U);
-	cmd = (struct vhost_blk_cmd){ .op = VHOST_BLK_OP_GET_ID, .reply = 20 };
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 20, ok), 21U);
-	cmd.op = VHOST_BLK_OP_ZONE_REPORT;
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 128, ok), 129U);
-	KUNIT_EXPECT_EQ(test,
-			vhost_blk_used_len(&cmd, 128,
-					   VIRTIO_BLK_S_ZONE_INVALID_CMD), 1U);
-	cmd = (struct vhost_blk_cmd){ .op = VHOST_BLK_OP_FLUSH };
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, ok), 1U);
-	cmd = (struct vhost_blk_cmd){};
-	KUNIT_EXPECT_EQ(test, vhost_blk_used_len(&cmd, 0, VIRTIO_BLK_S_UNSUPP),
-			1U);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		KUNIT_EXPECT_EQ_MSG(test,
+				    vhost_blk_used_len(&cases[i].cmd,
+						       cases[i].replied,
+						       cases[i].status),
+				    cases[i].used, "case %u", i);
 }
 
 /**

@@ -271,7 +271,7 @@ TEST_F(hostile, header_short)
 	for (len = 1; len < HDR_LEN; len++) {
 		put_good(self);
 		ring_put_desc(self->r, 0, self->hdr, len, F_NEXT, 1);
-		ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+		ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 	}
 }
 
@@ -279,7 +279,7 @@ TEST_F(hostile, header_empty)
 {
 	put_good(self);
 	ring_put_desc(self->r, 0, self->hdr, 0, F_NEXT, 1);
-	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 }
 
 /* All writable: there is a status byte, but no header */
@@ -287,7 +287,7 @@ TEST_F(hostile, header_writable)
 {
 	put_good(self);
 	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT | F_WRITE, 1);
-	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status));
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 }
 
 /* The status is the last writable byte, wherever: here it is one of the data's */
@@ -295,7 +295,7 @@ TEST_F(hostile, status_of_data)
 {
 	put_good(self);
 	ring_put_desc(self->r, 1, self->data, SECTOR, F_WRITE, 0);
-	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->data + SECTOR - 1));
+	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->data + SECTOR - 1, 0));
 }
 
 /* Defect 4 again, under I/O: one head made available twice while it is in flight */

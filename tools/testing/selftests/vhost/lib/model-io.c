@@ -170,11 +170,10 @@ static bool handle(struct model *m, struct chain *c, uint32_t *used)
 {
 	struct virtio_blk_outhdr h;
 	uint8_t status = VIRTIO_BLK_S_IOERR;
-	uint64_t data;
+	uint64_t data, written = 0;
 
 	if (!c->in_len)
 		return false;
-	*used = 1;
 	data = c->in_len - 1;
 	if (c->out_len >= sizeof(h)) {
 		copy(c, false, 0, (uint8_t *)&h, sizeof(h));
@@ -199,11 +198,12 @@ static bool handle(struct model *m, struct chain *c, uint32_t *used)
 		default:
 			status = VIRTIO_BLK_S_UNSUPP;
 		}
-		if (status == VIRTIO_BLK_S_OK)
-			*used = c->in_len;
-		if (le32toh(h.type) == VIRTIO_BLK_T_GET_ID && data > VHOST_BLK_SERIAL_LEN)
-			*used = VHOST_BLK_SERIAL_LEN + 1;
+		if (status == VIRTIO_BLK_S_OK && le32toh(h.type) == VIRTIO_BLK_T_IN)
+			written = data;
+		if (status == VIRTIO_BLK_S_OK && le32toh(h.type) == VIRTIO_BLK_T_GET_ID)
+			written = data < VHOST_BLK_SERIAL_LEN ? data : VHOST_BLK_SERIAL_LEN;
 	}
+	*used = written + (written == data);
 	if (m->bug == BUG_STATUS)
 		status = VIRTIO_BLK_S_IOERR;
 	copy(c, true, data, &status, 1);

@@ -396,15 +396,18 @@ static void expect_ok(struct request *q)
 	expect_in(q, NULL, 0, VIRTIO_BLK_S_OK);
 }
 
+/* Bytes written from the start of the in stream; the status is its last one. */
 static uint32_t used_len(const struct request *q, uint8_t status)
 {
+	uint32_t room = q->in_len - 1, written = room;
+
 	if (status != VIRTIO_BLK_S_OK)
-		return 1;
-	if (q->type == VIRTIO_BLK_T_ZONE_REPORT)
-		return report_len(q) + 1;
-	if (q->type == VIRTIO_BLK_T_GET_ID && q->len > VIRTIO_BLK_ID_BYTES)
-		return VIRTIO_BLK_ID_BYTES + 1;
-	return q->in_len;
+		written = 0;
+	else if (q->type == VIRTIO_BLK_T_ZONE_REPORT)
+		written = report_len(q);
+	else if (q->type == VIRTIO_BLK_T_GET_ID && room > VIRTIO_BLK_ID_BYTES)
+		written = VIRTIO_BLK_ID_BYTES;
+	return written == room ? q->in_len : written;
 }
 
 /* Of the request itself; what it must have written goes to the shadow and the model. */

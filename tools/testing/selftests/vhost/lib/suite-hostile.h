@@ -139,15 +139,15 @@ static inline const char *completes_once(struct _test_data_hostile *self, uint32
 	return NULL;
 }
 
-/* The chain at head 0 ends with this status at @at and a used.len of 1. */
+/* The chain at head 0 ends with this status at @at and this used.len. */
 static inline const char *expect_status(struct _test_data_hostile *self, uint8_t status,
-					uint64_t at)
+					uint64_t at, uint32_t used)
 {
 	const char *why;
 
 	guest_snapshot(&self->g);
 	guest_expect(&self->g, at, &status, 1);
-	why = completes_once(self, 1);
+	why = completes_once(self, used);
 	if (why)
 		return why;
 	if (eventfd_drain(self->r->err))
