@@ -59,7 +59,7 @@ static void vblk_give_back(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_shut_down - give back what the vhost core hasn't
+ * vhost_blk_shut_down - free what the driver has, not the vhost core
  * @blk: the device, all its queues stopped, its mutex held
  */
 void vhost_blk_shut_down(struct vhost_blk *blk)
@@ -99,7 +99,7 @@ void vhost_blk_end_init(struct vhost_blk *blk)
  */
 void vhost_blk_put(struct vhost_blk *blk)
 {
-	/* An address, which is not followed: @blk may be freed meanwhile. */
+	/* The address is not followed: @blk may be freed by then. */
 	refcount_t *refs = &blk->refs;
 
 	if (refcount_dec_and_test(refs)) {
@@ -129,9 +129,8 @@ static bool vblk_linger(struct vhost_blk *blk)
 }
 
 /*
- * Wait for requests on behalf of the owner only.  Whoever else has the last
- * descriptor (a process that it was sent to, a thread of the kernel) has
- * nothing to do with them.
+ * Wait for requests on behalf of the owner only.  Another process that was sent
+ * the descriptor, or a thread of the kernel, has nothing to do with them.
  *
  * Return: true if none is in flight any more.
  */
@@ -178,7 +177,7 @@ int vhost_blk_release(struct inode *inode, struct file *file)
 		vblk_destroy(blk);
 		return 0;
 	}
-	/* For the work; the file's reference to the module goes on return. */
+	/* For the work; the file's reference to the module is dropped on return. */
 	__module_get(THIS_MODULE);
 	vhost_blk_put(blk);
 	return 0;

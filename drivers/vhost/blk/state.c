@@ -59,8 +59,8 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
  * @q: the queue of the request
  *
  * A request of ranges may take as long as the guest likes.  It is done in
- * steps; when an ioctl has waited for it for a second, or nobody is left to
- * see the result, the rest is not done and the request ends in an error.
+ * steps; when an ioctl has waited for it for a second, or its queue is dead,
+ * the rest is not done and the request ends in an error.
  *
  * Context: any.
  */

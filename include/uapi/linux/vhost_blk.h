@@ -131,7 +131,7 @@ struct vhost_blk_backend {
 
 /*
  * The same as VHOST_BLK_SET_RUNNING for one queue: .index names it, .num is 0
- * or 1.  A queue without addresses is left alone.
+ * or 1.  A queue without addresses stays as it is.
  *
  * ENOBUFS: no such queue; and the errors of VHOST_BLK_SET_RUNNING.
  */
@@ -182,8 +182,8 @@ struct vhost_blk_info {
  * @VHOST_BLK_QUEUE_DRAINING: completes requests, then stops
  * @VHOST_BLK_QUEUE_BROKEN: completes requests, takes no more until it has been
  *	stopped and started
- * @VHOST_BLK_QUEUE_DEAD: nobody waits for the requests in flight any more: they
- *	end without an answer, then the queue stops
+ * @VHOST_BLK_QUEUE_DEAD: requests in flight end without an answer, then the
+ *	queue stops
  * @VHOST_BLK_NR_QUEUE_STATES: how many there are
  */
 enum vhost_blk_queue_state {

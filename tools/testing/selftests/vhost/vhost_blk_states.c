@@ -242,7 +242,7 @@ static long reset_owner(struct guest *g)
 	return guest_ioctl(g, VHOST_RESET_OWNER, NULL);
 }
 
-/* What a call does in a state.  Without @waits it returns at once. */
+/* The effect of a call in a state.  Without @waits it returns at once. */
 struct cell {
 	long ret;
 	bool waits;	/* for the requests in flight */
@@ -649,7 +649,7 @@ TEST_F_TIMEOUT(states, stop_killed, 60)
 	ASSERT_WELL(guest_prove(g));
 }
 
-/* Queues are stopped and started one by one; the others go on. */
+/* Queues are stopped and started one by one; others are not affected. */
 TEST_F_TIMEOUT(states, one_by_one, 60)
 {
 	struct guest *g = &self->g;
@@ -716,7 +716,7 @@ TEST_F_TIMEOUT(states, break_reason, 60)
 		ASSERT_WELL(break_by(&self->g, reasons[i]));
 		ASSERT_EQ(0, ring_info(&self->g.ring[0], &info));
 		EXPECT_EQ(reasons[i], info.break_reason);
-		/* nobody else is */
+		/* the other queue is not */
 		ASSERT_EQ(0, ring_info(&self->g.ring[1], &info));
 		EXPECT_EQ(RUNNING, info.state);
 		EXPECT_EQ(VHOST_BLK_BREAK_NONE, info.break_reason);
@@ -732,7 +732,7 @@ TEST_F_TIMEOUT(states, break_reason, 60)
 	self->booted = false;
 }
 
-/* What is attached can be asked for. */
+/* GET_INFO says what is attached. */
 TEST_F(states, info)
 {
 	struct vhost_blk_vring_info vring = { .index = VHOST_BLK_MAX_QUEUES };
