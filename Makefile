@@ -16,8 +16,9 @@ DESTDIR ?=
 LOOPS ?= 50
 # How many VMMs `make kills` kills
 KILLS ?= 500
-# How long `make fuzz` runs each of the two fuzzers
+# How long `make fuzz` runs each of the two fuzzers, and where that of the device
 SECONDS ?= 600
+FUZZ_HOST ?= uml-7.3
 # How long `make soak` takes, where, and with how many guests
 MINUTES ?= 60
 SOAK_HOST ?= uml-7.3
@@ -27,6 +28,8 @@ FILES ?= 600
 FLUSHES ?= 0
 CRASH_HOST ?= uml-7.3-fast
 OUT := build/$(KVER)
+# What a test host needs that is not User-Mode Linux
+host-packages = $(if $(filter uml-%,$(1)),,tcg abi)
 
 .PHONY: modules help demo check lint kunit selftest bench bench-quick profile migrate memory swap \
 	fuzz soak kcsan inject kills coverage crash install uninstall dkms clean distclean-cache
@@ -56,7 +59,8 @@ help:
 	@echo '  make profile      where the instructions go, by function; PROFILE="--depth 32"'
 	@echo
 	@echo 'Longer than what make check has of them:'
-	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600'
+	@echo '  make fuzz       request.c and the device fuzzed, each for SECONDS=600, the device in'
+	@echo '                  FUZZ_HOST=uml-7.3 (or x86-7.3-debug: two CPUs)'
 	@echo '  make migrate    live migration of a guest under load, LOOPS=50 times there and back'
 	@echo '  make memory     guests behind an IOMMU, and whose memory comes and goes'
 	@echo '  make swap       a guest that swaps on vhost-blk, on a host without free memory'
@@ -64,7 +68,7 @@ help:
 	@echo '  make kills      VMMs killed at any moment, KILLS=500'
 	@echo '  make coverage   lines of the driver that the tests run, and why the rest are not'
 	@echo '  make soak       guests that verify, stop, swap, resize and are killed, for MINUTES=60;'
-	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3'
+	@echo '                  VMS=8 of them, in SOAK_HOST=uml-7.3 (or x86-7.3-debug)'
 	@echo '  make kcsan      data races: the selftests that have several things going on, and'
 	@echo '                  SECONDS=60 of the soak, on an x86 kernel with KCSAN in QEMU'
 	@echo '  make crash      what each flush of ext4 and xfs leaves, while FILES=600 are fsynced on'
@@ -83,8 +87,8 @@ lint kunit selftest:
 	$(VM)/check.sh $@
 
 fuzz:
-	$(VM)/packages.sh kernel selftest fuzz
-	$(VM)/fuzz.sh --seconds $(SECONDS)
+	$(VM)/packages.sh kernel selftest fuzz $(call host-packages,$(FUZZ_HOST))
+	$(VM)/fuzz.sh --seconds $(SECONDS) --host $(FUZZ_HOST)
 
 bench:
 	tools/testing/bench/bench.sh $(if $(DEV),--dev $(DEV)) $(BENCH)
@@ -99,6 +103,7 @@ migrate:
 	$(VM)/migrate.sh --loops $(LOOPS) uml-7.3-fast
 
 soak:
+	$(VM)/packages.sh kernel selftest $(call host-packages,$(SOAK_HOST))
 	$(VM)/checks/soak.sh --minutes $(MINUTES) --vms $(VMS) $(SOAK_HOST)
 
 kcsan: SECONDS = 60

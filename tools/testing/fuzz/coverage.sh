@@ -14,7 +14,7 @@ linux=$1 places=$2
 trace=$(nm "$linux" | awk '$3 == "__sanitizer_cov_trace_pc" { sub(/^0+/, "", $1); print $1 }')
 [[ -n $trace ]] || { echo "coverage.sh: $linux has no KCOV" >&2; exit 1; }
 
-# UML's code is of the large model: the tracer's address is in a register, often
+# x86 calls the tracer by its name.  UML's code is of the large model: the tracer's address is in a register, often
 # in one for all of a function (a branch may have used that for something else,
 # which says nothing of what stands behind it).  A place is where such a call
 # returns to.
@@ -50,6 +50,10 @@ objdump -d --no-show-raw-insn "$linux" | awk -v trace="\$0x$trace," -v places="$
 	$2 == "movabs" {
 		holds[reg] = index($3, trace) == 1
 		held[reg] = held[reg] || holds[reg]
+		next
+	}
+	$2 == "call" && $4 == "<__sanitizer_cov_trace_pc>" {
+		called = 1
 		next
 	}
 	$2 == "call" && $3 ~ /^\*%/ {

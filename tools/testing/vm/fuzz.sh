@@ -9,11 +9,12 @@
 #   --seconds N      run each of the two so long (60)
 #   --short          run them for so many inputs and sequences as take 20 s of CPU
 #   --part PART      request or device, not both
-#   --host HOST      the test host (uml-7.3; uml-7.3-smp for races on two CPUs)
+#   --host HOST      the test host (uml-7.3; uml-7.3-smp or x86-7.3-debug for races on
+#                    two CPUs), or any other of host-run.sh
 #   --seed N         of both
 #
 # To repeat what was found: build/fuzz/bin/request_replay FILE, and
-# uml-run.sh HOST tools/testing/fuzz/device.sh build/fuzz/bin/device_fuzz --replay FILE.
+# host-run.sh HOST tools/testing/fuzz/device.sh build/fuzz/bin/device_fuzz --replay FILE.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -52,7 +53,7 @@ percent_lines() (
 	rm -f ./*.gcda
 	find "$out/corpus" "$out/seeds" -type f -print0 | xargs -0 ./request_replay
 	gcov -n request_replay-request.gcda |
-		awk -F'[:%.]' '/request\.c/ { ours = 1 } ours && /^Lines/ { print $2; exit }'
+		awk -F'[:%.]' '/request\.c/ { ours = 1 } ours && /^Lines/ && !found++ { print $2 }'
 )
 
 fuzz_request() {
@@ -77,16 +78,18 @@ fuzz_device() {
 	local log=$out/device.log status=0 linux
 	"$VB_VM/checks/build-selftests.sh" >/dev/null
 	build device
-	linux=$("$VB_VM/uml-build.sh" "$host")/linux
 	rm -rf "$out/device"
 	mkdir "$out/device"
-	"$VB_VM/uml-run.sh" "$host" --timeout "$((seconds + 900))" --out "$out/device" -- \
+	"$VB_VM/host-run.sh" "$host" --timeout "$((seconds + 900))" --out "$out/device" -- \
 		"$fuzz/device.sh" "$out/bin/device_fuzz" "${device[@]}" --seed "$seed" \
 		--save "$out/device" | tee "$log" || status=$?
 	tap_result "$status" "nothing found in $host, with --seed $seed"
 	tap_run "the device, reset, and a fresh one served good requests" \
 		grep -Eq 'at the end: .* [1-9][0-9]* proofs, 0 findings' "$log"
 	[[ -e $out/device/places ]] || return 0
+	# Where the kernel that boots is packed, the one with symbols lies beside it.
+	linux=$("$VB_VM/uml-build.sh" "$host")
+	linux=$linux/$([[ -e $linux/vmlinux ]] && echo vmlinux || echo linux)
 	"$fuzz/coverage.sh" "$linux" "$out/device/places" | sed 's/^/# /' | tee "$out/coverage"
 	# shellcheck disable=SC2016 # awk's variables
 	tap_run "half of the driver was reached" \

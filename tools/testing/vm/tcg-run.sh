@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: tcg-run.sh [OPTION…] [--] COMMAND…
 #
-# Boots Debian's stock 6.1 kernel in QEMU, loads the real vhost_blk.ko into it
+# Boots a stock kernel of Debian's in QEMU, loads the real vhost_blk.ko into it
 # next to the kernel's own vhost.ko, runs COMMAND in it as root in the current
 # directory, and exits with COMMAND's status.
 #
@@ -17,7 +17,9 @@
 #   --icount          one CPU whose clock counts instructions, 1 ns each: what is
 #                     measured by it does not depend on the load of this machine
 #   --plugin ARG      a TCG plugin for QEMU
-#   --host NAME       not Debian's kernel, but x86-7.3 or x86-7.3-kcsan (uml-build.sh)
+#   --series SERIES   the stock kernel, 6.1 (the default) or 6.12
+#   --host NAME       not a stock kernel, but one of uml-build.sh: x86-7.3,
+#                     x86-7.3-debug or x86-7.3-kcsan
 #
 # Inside, the root is this machine's, read-only, with empty memory over /tmp,
 # /run, /var/tmp, /mnt and /dev/shm.  VHOST_MODULES is the directory to give to
@@ -37,7 +39,7 @@ set -euo pipefail
 host_options "$@"
 need_tool qemu-system-x86_64
 accel=${ACCEL:-tcg}
-name=tcg-6.1 check=()
+name=tcg-$series check=()
 if [[ -n $x86 ]]; then
 	dir=$("$VB_VM/uml-build.sh" "$x86")
 	name=$x86 modules='' load=''
@@ -47,9 +49,10 @@ if [[ -n $x86 ]]; then
 		rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose
 		${host_parameters[*]} $append"
 else
-	stock=$("$VB_VM/stock-fetch.sh" 6.1)
-	modules=$("$VB_VM/stock-module.sh" 6.1)/modules
-	boot=(-kernel "$stock/vmlinuz" -initrd "$("$VB_VM/tcg-initramfs.sh" 6.1)")
+	stock=$("$VB_VM/stock-fetch.sh" "$series")
+	modules=$("$VB_VM/stock-module.sh" "$series")/modules
+	initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
+	boot=(-kernel "$stock/vmlinuz" -initrd "$initramfs")
 	# What the other hosts have built in.
 	load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay
 		ext4 sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"

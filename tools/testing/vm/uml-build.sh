@@ -4,12 +4,12 @@
 #
 # Builds a test host with vhost_blk inside and prints the directory that holds
 # it: linux, config, modules/ (where it has any), the names of the driver's
-# functions (where KCSAN is), and what gcov has to know of the driver under gcov/
-# (where the host counts).
+# functions (where KCSAN is), vmlinux with its symbols (where KCOV is and linux has
+# none), and what gcov has to know of the driver under gcov/ (where the host counts).
 #
 # HOST is the name of a configs/*.host.  Those for uml-run.sh are User-Mode Linux:
-# uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast; x86-7.3 and x86-7.3-kcsan are for
-# tcg-run.sh.
+# uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast; x86-7.3, x86-7.3-debug and
+# x86-7.3-kcsan are for tcg-run.sh.
 #
 # The result is cached by everything that went in.  The object tree is kept as
 # well, so a change of the driver alone costs seconds.
@@ -135,6 +135,9 @@ fi
 if grep -q '^CONFIG_GCOV_KERNEL=y' "$tmp/config"; then
 	mkdir "$tmp/gcov"
 	cp "$obj"/drivers/vhost/blk/*.gcno "$tmp/gcov"
+fi
+if [[ $image != linux ]] && grep -q '^CONFIG_KCOV=y' "$tmp/config"; then
+	cp "$obj/vmlinux" "$tmp/vmlinux"
 fi
 if grep -q '^CONFIG_KCSAN=y' "$tmp/config"; then
 	nm "$obj"/drivers/vhost/blk/*.o | awk '$2 ~ /^[tT]$/ { print $3 }' >"$tmp/functions"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: soak.sh [OPTION…] [HOST]
 #
-# In the test host HOST (default uml-7.3) many processes are guests and VMMs for
+# In the test host HOST (default uml-7.3; see host-run.sh) many processes are guests and VMMs for
 # a while: they verify all that they read, stop, swap, resize, reset and are
 # killed; in the end the kernel must use no more memory than after the warm-up.
 # Prints TAP, a line of progress every 30 seconds, and a summary.
@@ -32,6 +32,4 @@ done
 cd "$("$VB_VM/checks/build-selftests.sh")"
 # Rests, in which memory is measured, come on top.
 export VHOST_TEST_TIMEOUT=$((VHOST_SOAK_SECONDS * 5 / 4 + 300))
-run=("$VB_VM/uml-run.sh" "$host")
-[[ $host == tcg ]] && run=("$VB_VM/tcg-run.sh")
-"${run[@]}" --timeout $((VHOST_TEST_TIMEOUT + 60)) -- ./run.sh soak
+"$VB_VM/host-run.sh" "$host" --timeout $((VHOST_TEST_TIMEOUT + 60)) -- ./run.sh soak
