@@ -11,10 +11,11 @@
 #   lint              checkpatch, sparse, W=1, shellcheck
 #   harness           the judges of the test hosts themselves
 #   kunit             unit tests, in the UML host
-#   module            the module for Debian's stock kernel: build, layouts, load
+#   module            the module for Debian's stock kernels: build, layouts, load
 #   model             the selftests themselves, on a model of the device
 #   selftest          the selftests in all hosts; one alone: selftest-uml-7.3,
-#                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg; and
+#                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg (Debian's
+#                     stock 6.1), selftest-tcg-6.12, selftest-x86-7.3-debug; and
 #                     selftest-full, the long loops of some of them
 #   soak              many guests that verify, stop, swap, resize and are killed
 #   e2e               QEMU and a guest that runs fio
@@ -42,6 +43,7 @@ exec </dev/null
 # what it needs has had time to be built.
 all=(
 	selftest-tcg
+	selftest-tcg-6.12
 	selftest-full
 	selftest-uml-7.3
 	e2e-fs
@@ -51,6 +53,7 @@ all=(
 	e2e
 	selftest-uml-6.1
 	selftest-uml-7.3-smp
+	selftest-x86-7.3-debug
 	lint
 	e2e-zoned
 	e2e-crash
@@ -68,7 +71,7 @@ all=(
 groups=()
 for group; do
 	case $group in
-	selftest) groups+=(selftest-{full,uml-7.3,uml-6.1,uml-7.3-smp,tcg}) ;;
+	selftest) groups+=(selftest-{full,uml-7.3,uml-6.1,uml-7.3-smp,x86-7.3-debug,tcg,tcg-6.12}) ;;
 	*)
 		[[ " ${all[*]} " == *" $group "* ]] || { usage >&2; die "no such group: $group"; }
 		groups+=("$group")
@@ -85,7 +88,8 @@ recipe() {
 	bench) echo "kernel selftest guest qemu bench : ../bench/smoke.sh" ;;
 	kunit) echo "kernel : checks/kunit.sh" ;;
 	module) echo "kernel tcg abi : checks/module.sh" ;;
-	selftest-tcg) echo "kernel tcg abi selftest : checks/selftest.sh tcg" ;;
+	selftest-tcg*) echo "kernel tcg abi selftest : checks/selftest.sh ${1#selftest-}" ;;
+	selftest-x86-*) echo "kernel tcg selftest : checks/selftest.sh ${1#selftest-}" ;;
 	selftest-*) echo "kernel selftest : checks/selftest.sh ${1#selftest-}" ;;
 	soak) echo "kernel selftest : checks/soak.sh --seconds 15" ;;
 	e2e) echo "kernel guest qemu : e2e.sh" ;;
@@ -108,10 +112,10 @@ for group in "${groups[@]}"; do
 		packages+=("$word")
 	done
 	case $group in
-	selftest-uml-*) hosts+=("${group#selftest-}") ;;
+	selftest-uml-* | selftest-x86-*) hosts+=("${group#selftest-}") ;;
 	bench | e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
 	lint) hosts+=(uml-7.3-smp) ;;
-	harness | model | module | selftest-tcg | qemu-*) ;;
+	harness | model | module | selftest-tcg* | qemu-*) ;;
 	*) hosts+=(uml-7.3) ;;
 	esac
 done

@@ -83,6 +83,8 @@ unpack() {
 	mv "$tmp/root/boot/vmlinuz-$release" "$tmp/entry/vmlinuz"
 	mv "$tmp/root/lib/modules/$release" "$tmp/entry/modules/lib/modules/"
 	rm -f "$tmp/entry/modules/lib/modules/$release"/{build,source}
+	# An emulated CPU is slow at unpacking them, and does it in each run.
+	find "$tmp/entry/modules" -name '*.ko.xz' -print0 | xargs -0r -n 64 -P "$(nproc)" xz -d
 	depmod -b "$tmp/entry/modules" "$release"
 	ln -s "headers-root/usr/src/linux-headers-$release" "$tmp/entry/headers"
 	echo "$release" >"$tmp/entry/release"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: module.sh
 #
-# vhost_blk.ko for Debian's stock kernel: it builds, its vhost structures are
+# vhost_blk.ko for Debian's stock kernels: it builds, its vhost structures are
 # those of that kernel's vhost.ko, a wrong vhost.h would be noticed, and it can
 # be loaded and unloaded.
 set -euo pipefail
@@ -11,57 +11,66 @@ set -euo pipefail
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 
-series=6.1
-status=0
-"$VB_VM/stock-module.sh" "$series" >/dev/null || status=$?
-tap_result "$status" "vhost_blk.ko builds for the stock kernel $series, with its layouts"
-((status == 0)) || tap_end
-
-cd "$VB_TOP"
-tree=$("$VB_VM/fetch-source.sh" "$series")
-stock=$("$VB_VM/stock-fetch.sh" "$series")
 PATH=$VB_BUILD_PATH
+cd "$VB_TOP"
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 
 # A vhost.h in which one structure has one member more.
-mkdir "$tmp/vhost"
-sed 's/^\tint weight;$/\tint weight;\n\tlong one_more;/' "$tree/drivers/vhost/vhost.h" \
-	>"$tmp/vhost/vhost.h"
-tap_run "a wrong vhost.h was made" grep -q one_more "$tmp/vhost/vhost.h"
-tap_run "the module builds with a wrong vhost.h" \
-	"$VB_TOP/tools/build-module.sh" "$stock/headers" "$tmp/vhost" "$tmp/build" -j"$(nproc)"
-vhost=("$stock"/modules/lib/modules/*/kernel/drivers/vhost/vhost.ko*)
-status=0
-"$VB_TOP/tools/check-vhost-abi.sh" "${vhost[0]}" "$tmp/build/vhost_blk.ko" \
-	"$stock/vmlinux.btf" >"$tmp/abi" 2>&1 || status=$?
-tap_result "$((status != 1))" "and the layout check refuses it"
-tap_run "naming the structure" grep -q 'struct vhost_dev: the layouts differ' "$tmp/abi"
+refuse_wrong_header() {
+	local series=$1 tree=$2 stock=$3 dir=$tmp/$1 vhost status=0
+	mkdir -p "$dir/vhost"
+	sed 's/^\tint weight;$/\tint weight;\n\tlong one_more;/' "$tree/drivers/vhost/vhost.h" \
+		>"$dir/vhost/vhost.h"
+	tap_run "$series: a wrong vhost.h was made" grep -q one_more "$dir/vhost/vhost.h"
+	tap_run "$series: the module builds with a wrong vhost.h" \
+		"$VB_TOP/tools/build-module.sh" "$stock/headers" "$dir/vhost" "$dir/build" -j"$(nproc)"
+	vhost=("$stock"/modules/lib/modules/*/kernel/drivers/vhost/vhost.ko*)
+	"$VB_TOP/tools/check-vhost-abi.sh" "${vhost[0]}" "$dir/build/vhost_blk.ko" \
+		"$stock/vmlinux.btf" >"$dir/abi" 2>&1 || status=$?
+	tap_result "$((status != 1))" "$series: and the layout check refuses it"
+	tap_run "$series: naming the structure" \
+		grep -q 'struct vhost_dev: the layouts differ' "$dir/abi"
+}
 
 # As the module arrives in the host it is loaded once already.
-status=0
-# shellcheck disable=SC2016 # for the shell in the host
-"$VB_VM/tcg-run.sh" --timeout 300 -- bash -c '
-	set -eux
-	[ -d "$VHOST_MODULES" ]
-	for ((i = 0; i < 20; i++)); do
+load_and_unload() {
+	local series=$1 log=$tmp/$1/load status=0
+	# shellcheck disable=SC2016 # for the shell in the host
+	"$VB_VM/tcg-run.sh" --series "$series" --timeout 300 -- bash -c '
+		set -eux
+		[ -d "$VHOST_MODULES" ]
+		for ((i = 0; i < 20; i++)); do
+			modprobe -d "$VHOST_MODULES" -r vhost_blk
+			[ ! -e /dev/vhost-blk ]
+			modprobe -d "$VHOST_MODULES" vhost_blk
+			[ -c /dev/vhost-blk ]
+		done
+		exec 5<>/dev/vhost-blk
+		if modprobe -d "$VHOST_MODULES" -r vhost_blk; then
+			exit 1
+		fi
+		exec 5>&-
 		modprobe -d "$VHOST_MODULES" -r vhost_blk
-		[ ! -e /dev/vhost-blk ]
 		modprobe -d "$VHOST_MODULES" vhost_blk
-		[ -c /dev/vhost-blk ]
-	done
-	exec 5<>/dev/vhost-blk
-	if modprobe -d "$VHOST_MODULES" -r vhost_blk; then
-		exit 1
-	fi
-	exec 5>&-
-	modprobe -d "$VHOST_MODULES" -r vhost_blk
-	modprobe -d "$VHOST_MODULES" vhost_blk
-	# As make install does it on a host that runs the kernel.
-	tools/check-vhost-abi.sh "$VHOST_MODULES"/lib/modules/*/kernel/drivers/vhost/vhost.ko \
-		"$VHOST_MODULES/../vhost_blk.ko.debug"
-	tools/check-vhost-abi.sh /sys/kernel/btf/vhost "$VHOST_MODULES/../vhost_blk.ko.debug"
-	' >"$tmp/load" 2>&1 || status=$?
-((status == 0)) || sed 's/^/# /' "$tmp/load"
-tap_result "$status" "it is loaded and unloaded 20 times, not while in use, and its layouts hold there"
+		# As make install does it on a host that runs the kernel.
+		tools/check-vhost-abi.sh "$VHOST_MODULES"/lib/modules/*/kernel/drivers/vhost/vhost.ko \
+			"$VHOST_MODULES/../vhost_blk.ko.debug"
+		tools/check-vhost-abi.sh /sys/kernel/btf/vhost "$VHOST_MODULES/../vhost_blk.ko.debug"
+		' >"$log" 2>&1 || status=$?
+	((status == 0)) || sed 's/^/# /' "$log"
+	tap_result "$status" \
+		"$series: it is loaded and unloaded 20 times, not while in use, and its layouts hold there"
+}
+
+for series in 6.1 6.12; do
+	status=0
+	"$VB_VM/stock-module.sh" "$series" >/dev/null || status=$?
+	tap_result "$status" "$series: vhost_blk.ko builds for the stock kernel, with its layouts"
+	((status == 0)) || continue
+	tree=$("$VB_VM/fetch-source.sh" "$series")
+	stock=$("$VB_VM/stock-fetch.sh" "$series")
+	refuse_wrong_header "$series" "$tree" "$stock"
+	load_and_unload "$series"
+done
 tap_end

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: selftest.sh HOST | full
 #
-# The selftests in one test host: tcg, or the name of a UML host; with short
+# The selftests in one test host, which is named as for host-run.sh; with short
 # loops, or with VHOST_BLK_LONG=1 in their long form, and each suite everywhere.
 #
 # `full` are the suites whose long loops are what is to be proved, in the main
 # host: every size, every split, and more than a million requests.  The host
-# with two CPUs runs what does several things at a time.  The stock kernel is
-# emulated: what is about requests and backends, and not about ioctls, the worker
-# and the vhost core, is left to uml-6.1, which has the same sources.
+# with two CPUs runs what does several things at a time.  The stock kernels
+# are emulated: what is about requests and backends, and not about ioctls, the worker
+# and the vhost core, is left to uml-6.1, which has the same sources as one of them,
+# and to uml-7.3.  x86-7.3-debug shows what UML cannot: x86's copies of memory, which
+# take any address, and locks and sleeps that are wrong where there is another CPU.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -23,6 +25,10 @@ declare -A short=(
 	[uml-6.1]='--short'
 	[tcg]='--short ioctl uapi config data iocontrol notify drain stop live racing regions hostile
 		dying limits'
+	[tcg-6.12]='--short ioctl uapi config zoned iocontrol notify drain stop live racing regions
+		hostile dying limits'
+	[x86-7.3-debug]='--short ioctl data layout drain stop log iotlb regions hostile hung dying
+		racing blocks'
 )
 [[ -v short[$host] ]] || { usage >&2; die "no such host: ${host:-(none)}"; }
 # As often in each of its modes that more than a million come together
@@ -31,11 +37,9 @@ mapfile -t arguments < <(xargs -n 1 <<<"${short[$host]}")
 [[ -n ${VHOST_BLK_LONG:-} ]] && arguments=()
 
 cd "$("$VB_VM/checks/build-selftests.sh")"
-if [[ $host == tcg ]]; then
-	# The only one that has huge pages
-	"$VB_VM/tcg-run.sh" --append hugepages=4 --timeout 2700 -- ./run.sh "${arguments[@]}"
-else
-	# Hundreds of regions, where the vhost core allows 64 by itself
-	"$VB_VM/uml-run.sh" "${host/full/uml-7.3}" --append vhost.max_mem_regions=509 \
-		--timeout 2700 -- ./run.sh "${arguments[@]}"
-fi
+# Hundreds of regions, where the vhost core allows 64 by itself
+append=vhost.max_mem_regions=509
+# Huge pages, which only the stock kernels have
+[[ $host == tcg* ]] && append=hugepages=4
+"$VB_VM/host-run.sh" "${host/full/uml-7.3}" --append "$append" --timeout 2700 -- \
+	./run.sh "${arguments[@]}"
