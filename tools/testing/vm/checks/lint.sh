@@ -3,8 +3,8 @@
 # Usage: lint.sh
 #
 # checkpatch --strict over the kernel's C files, sparse with endian checks and
-# W=1 over the driver on both ends of the kernel range, shellcheck over every
-# shell script.  Clean means: not one message.
+# W=1 over the driver for each kernel series, shellcheck over every shell script.
+# Clean means: not one message.
 #
 # What was found clean is remembered in the cache under everything the verdict
 # depends on, and not looked at again until one of these changes.
@@ -109,9 +109,11 @@ analyse() {
 	rm -rf "$out"
 }
 
-stock=$("$VB_VM/stock-fetch.sh" 6.1)
-analyse "sparse and W=1 on 6.1" "$stock/headers" "$("$VB_VM/fetch-source.sh" 6.1)/drivers/vhost" \
-	C=2 CF=-D__CHECK_ENDIAN__
+for series in 6.1 6.12; do
+	headers=$("$VB_VM/stock-fetch.sh" "$series")/headers
+	source=$("$VB_VM/fetch-source.sh" "$series")/drivers/vhost
+	analyse "sparse and W=1 on $series" "$headers" "$source" C=2 CF=-D__CHECK_ENDIAN__
+done
 # 7.3 refuses the sparse of Debian 12.  Any build of a host with modules will do:
 # the driver is not taken from there, nor loaded, so KUnit need not be there.
 built=$VB_CACHE/obj/uml-7.3-smp
