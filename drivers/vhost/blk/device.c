@@ -50,8 +50,14 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 static long check_features(struct vhost_blk *blk, u64 features, bool running)
 {
 	u64 log = 1ULL << VHOST_F_LOG_ALL;
+	/*
+	 * After a swap to a writable backend it is not offered any more.  But
+	 * the driver goes on that has acknowledged it, or one that was booted
+	 * since and has been offered it by the VMM, as the one before.
+	 */
+	u64 ro = 1ULL << VIRTIO_BLK_F_RO;
 
-	if (features & ~vhost_blk_features(blk))
+	if (features & ~(vhost_blk_features(blk) | ro))
 		return -EOPNOTSUPP;
 	if (running && (features ^ blk->features) & ~log)
 		return -EBUSY;

@@ -205,6 +205,20 @@ TEST_F_TIMEOUT(wberror, stays, 60)
 	ENDS(T_FLUSH, 0, S_OK);
 }
 
+/* Of a read-only disk nothing has to be made stable, whatever its file system says. */
+TEST_F_TIMEOUT(wberror, read_only, 60)
+{
+	if (variant->first != BY_GUEST)
+		SKIP(return, "once is enough");
+	guest_destroy(&self->g);
+	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_RO);
+	ASSERT_WELL(table(&self->dm, &self->disk, false));
+	ASSERT_EQ(4096, pwrite(self->b.check_fd, self->b.scratch, 4096, 65536));
+	ENDS(T_FLUSH, 0, S_OK);
+	ASSERT_EQ(-1, fsync(self->b.check_fd));
+	ASSERT_WELL(table(&self->dm, &self->disk, true));
+}
+
 FIXTURE(flags) {
 	struct backend b;
 	struct guest g;

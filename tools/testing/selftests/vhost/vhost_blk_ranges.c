@@ -299,6 +299,37 @@ static uint8_t run_unmodelled(struct guest *g, uint32_t type, const struct range
 	return status;
 }
 
+/*
+ * The administrator takes discards away from a disk that offered them: the limits
+ * stay, since the feature does, and a hint that can't be taken is no error.
+ */
+TEST_F(ranges, discard_withdrawn)
+{
+	long long was = backend_sysfs(&self->b, "queue/discard_max_bytes");
+	char dir[64], value[32];
+	struct blk_config before, after;
+	unsigned int i;
+
+	if (was <= 0 || model_wanted())
+		SKIP(return, "no block device that can discard");
+	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
+	BOOT();
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
+	ASSERT_EQ(0, guest_get_config(&self->g, &before));
+	ASSERT_EQ(0, put_attr(dir, "discard_max_bytes", "0"));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, guest_get_config(&self->g, &after));
+		EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+		EXPECT_EQ(S_OK, run_unmodelled(&self->g, T_DISCARD, &(struct range){ 64, 64, 0 }));
+		EXPECT_EQ(NULL, range_run(&self->g.ring[0], T_ZEROES, 512, 64, 0, S_OK));
+		EXPECT_EQ(NULL, range_run(&self->g.ring[0], T_ZEROES, 640, 64, RANGE_UNMAP, S_OK));
+		EXPECT_EQ(0, guest_set_running(&self->g, 0));
+		EXPECT_EQ(0, guest_set_running(&self->g, 1));
+	}
+	snprintf(value, sizeof(value), "%lld", was);
+	EXPECT_EQ(0, put_attr(dir, "discard_max_bytes", value));
+}
+
 /* On a disk that is larger than the largest range: the limit is exact. */
 TEST(largest)
 {

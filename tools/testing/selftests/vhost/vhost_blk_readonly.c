@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <linux/fs.h>
 
+#include <stdlib.h>
+
 #include "suite-ranges.h"
 #include "zones.h"
 
@@ -67,6 +69,37 @@ TEST_F(ranges, mode_of_fd)
 	BOOT();
 	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
 	ASSERT_WELL(check_refused(&self->g));
+}
+
+/*
+ * A guest that was told of a read-only disk gets a writable one: its features stay
+ * valid, for the dirty log of a migration, and for a start after a stop or a reset.
+ */
+TEST_F(ranges, swap_to_writable)
+{
+	const uint64_t log_all = BIT64(VHOST_F_LOG_ALL);
+	uint64_t f, base;
+	void *bitmap;
+
+	if (model_wanted())
+		SKIP(return, "the model has neither swaps nor a log");
+	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_RO);
+	f = self->g.features;
+	ASSERT_NE(0, f & BIT64(VIRTIO_BLK_F_RO));
+	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
+	bitmap = calloc(1, 1 << 20);
+	base = (uintptr_t)bitmap;
+	ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_LOG_BASE, &base));
+	EXPECT_EQ(0, guest_set_features(&self->g, f | log_all));
+	EXPECT_EQ(0, guest_set_features(&self->g, f));
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	/* firmware, which doesn't know the bit, and a driver that does */
+	EXPECT_EQ(0, guest_set_features(&self->g, f & ~BIT64(VIRTIO_BLK_F_RO)));
+	EXPECT_EQ(0, guest_set_features(&self->g, f));
+	ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	EXPECT_EQ(NULL, request_simple(&self->g.ring[0], VIRTIO_BLK_T_OUT, 8, 4096, S_OK));
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	free(bitmap);
 }
 
 /* blockdev --setro, before the device is attached and while it runs */
