@@ -354,7 +354,8 @@ struct vhost_blk_queue {
  * @dev: the vhost core's part
  * @vqs: for the vhost core
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
- *	asks for much of it, is in nobody else's way
+ *	asks for much of it, is in nobody else's way.  NULL before the first
+ *	backend is attached; protected by dev.mutex until then
  * @disk: what is attached, or NULL; protected by dev.mutex, and constant while
  *	a queue takes chains or has requests in flight
  * @disk_mutex: protects @disk too, for ioctls that do not wait for dev.mutex;

@@ -23,13 +23,6 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 	blk = kvzalloc_obj(*blk, VHOST_BLK_GFP);
 	if (!blk)
 		return -ENOMEM;
-	/* Memory may be waiting for what guests write: WQ_MEM_RECLAIM. */
-	blk->wq = alloc_workqueue("vhost-blk-%d", WQ_UNBOUND | WQ_MEM_RECLAIM,
-				  VHOST_BLK_MAX_PUNTED, task_tgid_nr(current));
-	if (!blk->wq) {
-		kvfree(blk);
-		return -ENOMEM;
-	}
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		vhost_blk_queue_init(&blk->queues[i]);
 		blk->vqs[i] = &blk->queues[i].vq;
@@ -123,6 +116,22 @@ static long set_backend_features(struct vhost_blk *blk, void __user *argp)
 	return 0;
 }
 
+/*
+ * The first backend brings the workqueue.  Not WQ_MEM_RECLAIM, as with loop: file
+ * systems flush workqueues of their own that aren't, which the kernel warns
+ * about, and its rescuer is a kernel thread that nobody is charged for.
+ * Hibernation must not see files change after its image was taken.
+ */
+static int vblk_have_workqueue(struct vhost_blk *blk)
+{
+	if (!blk->wq)
+		blk->wq = alloc_workqueue("vhost-blk-%d",
+					  WQ_UNBOUND | WQ_FREEZABLE,
+					  VHOST_BLK_MAX_PUNTED,
+					  task_tgid_nr(current));
+	return blk->wq ? 0 : -ENOMEM;
+}
+
 /* No queue takes chains, and nothing is in flight. */
 static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 {
@@ -166,6 +175,9 @@ static long set_backend(struct vhost_blk *blk, void __user *argp)
 		if (vhost_blk_running(blk))
 			return -EBUSY;
 	} else {
+		ret = vblk_have_workqueue(blk);
+		if (ret)
+			return ret;
 		disk = vhost_blk_disk_open(&arg);
 		if (IS_ERR(disk))
 			return PTR_ERR(disk);

@@ -73,7 +73,8 @@ static void vblk_destroy(struct vhost_blk *blk)
 	vblk_quiesce(blk);
 	vhost_dev_cleanup(&blk->dev);
 	vblk_give_back(blk);
-	destroy_workqueue(blk->wq);
+	if (blk->wq)
+		destroy_workqueue(blk->wq);
 	kvfree(blk);
 }
 

@@ -4,6 +4,7 @@
  * gets to see: the tests are root, the opener is nobody.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -190,6 +191,48 @@ TEST_F(limits, limit_holds)
 	pid = hold_open(self->node, &self->c, 1, &opened);
 	let_go(pid);
 	EXPECT_EQ(1, opened);
+}
+
+/* Kernel threads that are the driver's: rescuers have the name of their workqueue. */
+static int kernel_threads(void)
+{
+	char path[300], comm[32];
+	struct dirent *e;
+	int n = 0, fd;
+	DIR *proc = opendir("/proc");
+
+	while (proc && (e = readdir(proc))) {
+		snprintf(path, sizeof(path), "/proc/%s/comm", e->d_name);
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			continue;
+		memset(comm, 0, sizeof(comm));
+		if (read(fd, comm, sizeof(comm) - 1) > 0)
+			n += !strncmp(comm, "vhost-blk-", 10) ||
+			     !strncmp(comm, "kworker/R-vhost", 15);
+		close(fd);
+	}
+	if (proc)
+		closedir(proc);
+	return n;
+}
+
+/* An open costs no kernel thread, and nor does a backend: no limit would count it. */
+TEST_F(limits, no_threads)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	int opened, before = kernel_threads();
+	pid_t pid = hold_open(self->node, &self->c, FDS, &opened);
+	int with = kernel_threads();
+
+	let_go(pid);
+	ASSERT_EQ(FDS, opened);
+	EXPECT_EQ(before, with);
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot_to(&self->g, STAGE_BACKEND));
+	EXPECT_EQ(before, kernel_threads());
+	ASSERT_WELL(guest_prove(&self->g));
+	guest_destroy(&self->g);
 }
 
 /* Descriptors are what bounds the number of devices. */
