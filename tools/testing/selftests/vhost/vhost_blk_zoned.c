@@ -284,6 +284,46 @@ TEST_F(zoned, no_reason)
 	WRITE(ZONE(0) + 8, 8, S_OK);
 }
 
+/* Write 512 KiB at an odd address, for which several windows of the bounce pages are needed. */
+static const char *write_windows(struct ring *r, uint64_t sector, struct rng *rng, uint8_t status)
+{
+	struct guest *g = r->guest;
+	uint64_t mark = g->bump;
+	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, sector, 512 << 10);
+	const char *why;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_SCATTER, rng);
+	q->seg[1].gpa |= 1;
+	request_arm(q, sector);
+	why = request_run(r, q, 60000);
+	if (!why && request_status(q) != status)
+		why = guest_say(g, "status %u, must be %u", request_status(q), status);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/* After a window that failed no other one is written, and its status is the one that counts. */
+TEST_F(zoned, window_fails)
+{
+	const uint64_t start[] = { 0, ZONE(0) };
+	char bad[48];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(start); i++) {
+		snprintf(bad, sizeof(bad), "+%llu-%llu", (unsigned long long)start[i] + 8,
+			 (unsigned long long)start[i] + 15);
+		ASSERT_EQ(0, nullb_put(&self->b, "badblocks", bad));
+		ASSERT_WELL(write_windows(self->r, start[i], &self->rng, S_IOERR));
+		bad[0] = '-';
+		ASSERT_EQ(0, nullb_put(&self->b, "badblocks", bad));
+		/* of the first window anything may be there */
+		ASSERT_WELL(backend_adopt(&self->b, start[i] * SECTOR, 256 << 10));
+		ASSERT_WELL(backend_compare_all(&self->b));
+	}
+}
+
 /* A guest that knows nothing of zones: reads, and writes at the write pointer */
 TEST_F(zoned, not_negotiated)
 {
