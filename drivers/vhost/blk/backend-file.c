@@ -11,6 +11,7 @@
 #include <linux/fsnotify.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
@@ -86,8 +87,10 @@ static int file_open(struct vhost_blk_disk *disk)
 	disk->wb_err = errseq_sample(&disk->mapping->wb_err);
 
 	disk->block_size = SECTOR_SIZE;
-	if (disk->iocb_flags & IOCB_DIRECT)
+	if (disk->iocb_flags & IOCB_DIRECT) {
+		disk->stable = mapping_stable_writes(disk->mapping);
 		ret = direct_limits(disk);
+	}
 	if (!ret)
 		vblk_file_features(disk);
 	return ret;

@@ -98,6 +98,7 @@ struct vhost_blk_disk {
 	const struct vhost_blk_ops *ops;
 	struct file *file;
 	struct block_device *bdev;
+	struct address_space *mapping;
 	struct vhost_blk_owner owner;
 	struct address_space *mapping;
 	errseq_t wb_err;
@@ -116,6 +117,7 @@ struct vhost_blk_disk {
 	u32 block_size;
 	u32 addr_mask;
 	u32 len_mask;
+	bool stable;
 	u8 serial[VHOST_BLK_SERIAL_LEN];
 };
 

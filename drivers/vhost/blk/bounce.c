@@ -12,6 +12,7 @@
  * The pages are there from the start: they are also the reserve of a queue, by
  * which reads and writes go on while memory is short.
  */
+#include <linux/blkdev.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -30,8 +31,22 @@ static u32 vhost_blk_append_mask(enum vhost_blk_op op)
 	return op == VHOST_BLK_OP_ZONE_APPEND ? ~PAGE_MASK : 0;
 }
 
+/*
+ * Must data not change while it is being written?  The disk checks it against
+ * integrity data, or a mirror or parity would differ, but guests are free to
+ * change it.  A stacked device may get a member that needs this at any time, so
+ * ask per request; it costs two loads.
+ */
+static bool vhost_blk_needs_stable(const struct vhost_blk_disk *disk,
+				   enum vhost_blk_op op)
+{
+	if (op == VHOST_BLK_OP_READ)
+		return false;
+	return disk->bdev ? bdev_stable_writes(disk->bdev) : disk->stable;
+}
+
 /**
- * vhost_blk_must_bounce - is any segment out of line for the backend?
+ * vhost_blk_must_bounce - can the backend not access the data in place?
  * @disk: the backend
  * @op: the operation
  * @iov: the data
@@ -44,6 +59,8 @@ bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
 	u32 more = vhost_blk_append_mask(op);
 	unsigned long addr = 0, len = 0;
 
+	if (nr && vhost_blk_needs_stable(disk, op))
+		return true;
 	while (nr--) {
 		addr |= (unsigned long)iov[nr].iov_base;
 		len |= iov[nr].iov_len;

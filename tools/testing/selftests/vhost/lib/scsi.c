@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,28 @@
 int scsi_param(const char *name, const char *value)
 {
 	return put_attr("/sys/module/scsi_debug/parameters", name, value);
+}
+
+const char *scsi_load(const char *params)
+{
+	char command[256];
+	unsigned int tries;
+	glob_t found;
+
+	if (access(DRIVER, F_OK))
+		return "no scsi_debug";
+	if (access("/sys/module/scsi_debug/initstate", F_OK))
+		return "scsi_debug is built in, with the parameters that it has";
+	/* the last user of a disk that has been removed may be a moment behind */
+	for (tries = 0; tries < 500 && !glob("/sys/class/scsi_device/*", 0, NULL, &found);
+	     tries++) {
+		globfree(&found);
+		usleep(10000);
+	}
+	snprintf(command, sizeof(command),
+		 "rmmod scsi_debug && modprobe ${VHOST_MODULES:+-d \"$VHOST_MODULES\"} "
+		 "scsi_debug add_host=0 %s", params);
+	return system(command) ? "scsi_debug can't be loaded with other parameters" : NULL;
 }
 
 const char *scsi_open(struct scsi *s)

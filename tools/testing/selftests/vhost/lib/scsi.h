@@ -12,6 +12,11 @@ const char *scsi_open(struct scsi *s);
 /* Pulled out, as far as the kernel knows: 0 or -errno */
 int scsi_delete(struct scsi *s);
 void scsi_close(struct scsi *s);
+/*
+ * The module again, with other parameters; "" for those of the test hosts.
+ * NULL, or why that can't be done here
+ */
+const char *scsi_load(const char *params);
 /* Of scsi_debug as a whole: 0 or -errno */
 int scsi_param(const char *name, const char *value);
 

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SCSI disks of scsi_debug with parameters of their own: integrity data that the
+ * block layer makes (DIX) and the disk checks (DIF), and zones (ZBC).
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+
+#include "scsi.h"
+#include "suite.h"
+#include "zones.h"
+
+#define T_IN		VIRTIO_BLK_T_IN
+#define T_OUT		VIRTIO_BLK_T_OUT
+#define T_OPEN		VIRTIO_BLK_T_ZONE_OPEN
+#define T_FINISH	VIRTIO_BLK_T_ZONE_FINISH
+#define T_RESET		VIRTIO_BLK_T_ZONE_RESET
+#define S_OK		VIRTIO_BLK_S_OK
+#define S_INVALID	VIRTIO_BLK_S_ZONE_INVALID_CMD
+#define S_UNALIGNED	VIRTIO_BLK_S_ZONE_UNALIGNED_WP
+
+FIXTURE(scsi) {
+	struct scsi s;
+	struct backend b;
+	struct guest g;
+	struct ring *r;
+	struct rng rng;
+	bool loaded;
+};
+
+FIXTURE_SETUP(scsi)
+{
+	const char *why = no_kernel("the model device has no SCSI disks");
+
+	if (why)
+		SKIP(return, "%s", why);
+	self->b.fd = self->b.check_fd = -1;
+	self->b.loop = self->b.loop_file = -1;
+	self->rng.state = rng_seed_from_env();
+	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
+}
+
+FIXTURE_TEARDOWN(scsi)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	if (!self->loaded)
+		return;
+	scsi_close(&self->s);
+	EXPECT_EQ(NULL, scsi_load(""));
+}
+
+#define DISK(params, blank_) do {						\
+	struct backend_opts disk_ = {						\
+		.kind = BACKEND_NAMED, .direct = true, .path = self->s.path,	\
+		.blank = blank_,						\
+	};									\
+	const char *none_ = scsi_load(params);					\
+										\
+	if (none_)								\
+		SKIP(return, "%s", none_);					\
+	ASSERT_WELL(scsi_open(&self->s));					\
+	self->loaded = true;							\
+	ASSERT_WELL(backend_open_as(&self->b, &disk_));				\
+	if (blank_)								\
+		ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));		\
+	BOOT(.queues = 2);							\
+	self->r = &self->g.ring[0];						\
+} while (0)
+
+/* Pieces of a sector, adjacent or not; the disk has blocks of eight sectors. */
+static const char *in_sectors(struct ring *r, uint32_t type, uint32_t blocks, bool apart,
+			      struct rng *rng)
+{
+	struct guest *g = r->guest;
+	uint64_t mark = g->bump, at;
+	struct request *q = request_new(g, type, 64, blocks * 4096);
+	const char *why;
+	unsigned int i;
+
+	request_cut_every(q, SECTOR);
+	request_place(q, PLACE_ALIGNED, rng);
+	at = guest_alloc(g, blocks * 4096, 4096);
+	for (i = 0; !apart && i < 8 * blocks; i++)
+		q->seg[1 + i].gpa = at + i * SECTOR;
+	request_set_indirect(q, true);
+	request_arm(q, rng_next(rng));
+	why = request_verify(r, q, S_OK);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/*
+ * Up to Linux 6.12 there is a tuple of integrity data for each vector that is less
+ * than a block, behind the end of the buffer; and then the block can't be read.
+ */
+TEST_F_TIMEOUT(scsi, integrity_blocks, 120)
+{
+	static const uint32_t blocks[] = { 1, 2, 15 };
+	unsigned int i, k;
+
+	DISK("sector_size=4096 dif=1 dix=1", false);
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		for (k = 0; k < 2; k++) {
+			ASSERT_WELL(in_sectors(self->r, T_OUT, blocks[i], k, &self->rng));
+			ASSERT_WELL(in_sectors(self->r, T_IN, blocks[i], k, &self->rng));
+		}
+	}
+	ASSERT_WELL(backend_compare_all(&self->b));
+}
+
+struct flipper {
+	uint8_t *data;
+	uint32_t len;
+	bool stop;
+};
+
+static void *flip(void *arg)
+{
+	struct flipper *f = arg;
+	uint32_t i;
+
+	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED))
+		for (i = 0; i < f->len; i += 64)
+			__atomic_fetch_xor(&f->data[i], 0x5a, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static const char *write_flipped(struct ring *r, uint64_t sector, uint32_t len)
+{
+	struct guest *g = r->guest;
+	uint64_t mark = g->bump;
+	struct request *q = request_new(g, T_OUT, sector, len);
+	struct flipper f = { .len = len };
+	pthread_t thread;
+	const char *why;
+	unsigned int i;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, sector);
+	f.data = guest_ptr(g, q->seg[1].gpa, len);
+	if (pthread_create(&thread, NULL, flip, &f))
+		return "no thread";
+	for (i = 0, why = NULL; !why && i < scaled(500, 100); i++) {
+		request_rearm(q);
+		why = request_run(r, q, 60000);
+		if (!why && request_status(q) != S_OK)
+			why = guest_say(g, "write %u: status %u", i, request_status(q));
+	}
+	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/* A guest may change data that is being written: what is there then is this or that, no error. */
+TEST_F_TIMEOUT(scsi, stable, 300)
+{
+	static const uint32_t len[] = { 4096, 65536, 512 << 10 };
+	unsigned int i;
+
+	DISK("dif=1 dix=1", false);
+	EXPECT_EQ(1, backend_sysfs(&self->b, "queue/stable_writes"));
+	for (i = 0; i < ARRAY_SIZE(len); i++) {
+		ASSERT_WELL(write_flipped(self->r, 64, len[i]));
+		ASSERT_WELL(backend_adopt(&self->b, 64 * SECTOR, len[i]));
+		ASSERT_WELL(request_simple(self->r, T_IN, 64, len[i], S_OK));
+	}
+	ASSERT_WELL(backend_compare_all(&self->b));
+}
+
+#define CONV_ZONES	2
+#define ZONE_SECTORS	2048
+/* The start of sequential zone number @i */
+#define ZONE(i)		((CONV_ZONES + (uint64_t)(i)) * ZONE_SECTORS)
+#define ENDS(type, sector, len, status)					\
+	ASSERT_WELL(request_ends(self->r, type, sector, len, status))
+#define IS(start, state, written)					\
+	ASSERT_WELL(zone_is(self->r, start, state, written))
+
+/* A SCSI disk says that a zone has refused something, but with an error of its own. */
+TEST_F_TIMEOUT(scsi, zones, 120)
+{
+	DISK("zbc=managed zone_size_mb=1 zone_nr_conv=2", true);
+	ENDS(T_OUT, 0, 4096, S_OK);
+	ENDS(T_OUT, ZONE(0), 4096, S_OK);
+	IS(ZONE(0), ZS_IOPEN, 8);
+	ENDS(T_OUT, ZONE(0), 4096, S_UNALIGNED);
+	ENDS(T_OUT, ZONE(0) + 16, 4096, S_UNALIGNED);
+	ENDS(T_OPEN, 0, 0, S_INVALID);
+	ENDS(T_RESET, 0, 0, S_INVALID);
+	ENDS(T_OPEN, ZONE(1), 0, S_OK);
+	IS(ZONE(1), ZS_EOPEN, 0);
+	ENDS(T_FINISH, ZONE(1), 0, S_OK);
+	IS(ZONE(1), ZS_FULL, -1);
+	ENDS(T_OUT, ZONE(1), 4096, S_INVALID);
+	ENDS(T_OUT, ZONE(0) + 8, 4096, S_OK);
+	ENDS(T_RESET, ZONE(0), 0, S_OK);
+	IS(ZONE(0), ZS_EMPTY, 0);
+}
+
+TEST_HARNESS_MAIN
