@@ -55,6 +55,7 @@ static int bdev_open(struct vhost_blk_disk *disk)
 	invalidate_bdev(bdev);
 
 	disk->bdev = bdev;
+	disk->mapping = disk->file->f_mapping;
 	disk->ro |= bdev_read_only(bdev);
 	disk->block_size = bdev_logical_block_size(bdev);
 	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev));
@@ -110,7 +111,7 @@ static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
 		       (u64)disk->range_align * SECTOR_SIZE);
 }
 
-static int vblk_bdev_range(struct vhost_blk_req *req,
+static int vblk_bdev_issue(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
 	struct block_device *bdev = req->disk->bdev;
@@ -132,6 +133,19 @@ static int vblk_bdev_range(struct vhost_blk_req *req,
 	default:
 		return -EOPNOTSUPP;
 	}
+}
+
+static int vblk_bdev_range(struct vhost_blk_req *req,
+			   const struct vhost_blk_range *range)
+{
+	int ret = vhost_blk_cache_before(req->disk, false, range->pos,
+					 range->len);
+
+	if (ret)
+		return ret;
+	ret = vblk_bdev_issue(req, range);
+	vhost_blk_cache_after(req->disk, range->pos, range->len);
+	return ret;
 }
 
 /*
@@ -167,12 +181,36 @@ static void bdev_control(struct vhost_blk_req *req)
 		vhost_blk_req_done(req, ret);
 }
 
-static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
+static void vhost_blk_bdev_finish(struct vhost_blk_req *req, int error)
 {
 	if (needs_reason(req, error))
 		vhost_blk_punt(req, vhost_blk_zone_explain);
 	else
 		vhost_blk_req_done(req, error);
+}
+
+static void vhost_blk_bdev_uncache(struct vhost_blk_req *req)
+{
+	vhost_blk_cache_after(req->disk, req->io.pos, req->io.len);
+	vhost_blk_bdev_finish(req, req->error);
+}
+
+/* Is anything in the page cache that this request has to do with?  Rarely. */
+static bool vhost_blk_bdev_cached(const struct vhost_blk_req *req)
+{
+	return unlikely(READ_ONCE(req->disk->mapping->nrpages)) &&
+	       vhost_blk_cache_concerned(req);
+}
+
+/* A write that failed may have changed something as well. */
+static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
+{
+	if (req->io.op != VHOST_BLK_OP_READ && vhost_blk_bdev_cached(req)) {
+		req->error = error;
+		vhost_blk_punt(req, vhost_blk_bdev_uncache);
+		return;
+	}
+	vhost_blk_bdev_finish(req, error);
 }
 
 static void bdev_end_io(struct bio *bio)
@@ -184,8 +222,10 @@ static void bdev_end_io(struct bio *bio)
 	bio_uninit(bio);
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
 		error = vhost_blk_disk_flushed(req->disk, error);
-	if (!error && req->io.op == VHOST_BLK_OP_ZONE_APPEND)
+	if (!error && req->io.op == VHOST_BLK_OP_ZONE_APPEND) {
 		vhost_blk_reply_set(req, &sector, sizeof(sector));
+		req->io.pos = le64_to_cpu(sector) << SECTOR_SHIFT;
+	}
 	vhost_blk_bdev_done(req, error);
 }
 
@@ -287,15 +327,12 @@ static void vhost_blk_submit_bios(struct vhost_blk_req *req)
 	vhost_blk_one_bio_done(req, 0);
 }
 
-static void bdev_submit(struct vhost_blk_req *req)
+/* What moves data, or flushes. */
+static void vhost_blk_submit_rw(struct vhost_blk_req *req)
 {
 	struct vhost_blk_io *io = &req->io;
 	struct bio *bio = &req->bio;
 
-	if (!io->nr_bvec && io->op != VHOST_BLK_OP_FLUSH) {
-		vhost_blk_punt(req, bdev_control);
-		return;
-	}
 	if (unlikely(io->nr_bvec > BIO_MAX_VECS)) {
 		vhost_blk_submit_bios(req);
 		return;
@@ -307,6 +344,28 @@ static void bdev_submit(struct vhost_blk_req *req)
 		bio->bi_iter.bi_sector = io->pos >> SECTOR_SHIFT;
 	}
 	submit_bio(bio);
+}
+
+static void vhost_blk_submit_cached(struct vhost_blk_req *req)
+{
+	struct vhost_blk_io *io = &req->io;
+	int ret = vhost_blk_cache_before(req->disk, io->op == VHOST_BLK_OP_READ,
+					 io->pos, io->len);
+
+	if (ret)
+		vhost_blk_req_done(req, ret);
+	else
+		vhost_blk_submit_rw(req);
+}
+
+static void bdev_submit(struct vhost_blk_req *req)
+{
+	if (!req->io.nr_bvec && req->io.op != VHOST_BLK_OP_FLUSH)
+		vhost_blk_punt(req, bdev_control);
+	else if (vhost_blk_bdev_cached(req))
+		vhost_blk_punt(req, vhost_blk_submit_cached);
+	else
+		vhost_blk_submit_rw(req);
 }
 
 const struct vhost_blk_ops vhost_blk_bdev_ops = {

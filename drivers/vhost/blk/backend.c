@@ -254,7 +254,7 @@ void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask)
  * vhost_blk_disk_limits - what requests are to be checked against
  * @disk: the backend
  * @limits: filled in, but for its ops, as of now: size and write protection
- *	may change
+ *	may change.  A block device in use as swap must not be written, either.
  */
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits)
@@ -264,5 +264,7 @@ void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 				      limits->block_sectors);
 	limits->zone_sectors = disk->zone_sectors;
 	limits->append_sectors = disk->append_sectors;
-	limits->ro = disk->ro || (disk->bdev && bdev_read_only(disk->bdev));
+	limits->ro = disk->ro ||
+		     (disk->bdev && (bdev_read_only(disk->bdev) ||
+				     IS_SWAPFILE(disk->mapping->host)));
 }

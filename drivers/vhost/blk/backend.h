@@ -72,7 +72,8 @@ struct vhost_blk_acting {
  * @file: our own reference
  * @bdev: of a block device, and then as long as @file lives
  * @owner: in whose name the I/O is done
- * @mapping: page cache that holds the data of a regular file
+ * @mapping: page cache of the block device, or that holds the data of a
+ *	regular file
  * @wb_err: errors of @mapping before the backend was attached
  * @iocb_flags: IOCB_* of @file when it was attached, whatever fcntl() does later
  * @nowait: IOCB_NOWAIT works, and no fanotify listener can make it wait
@@ -92,6 +93,7 @@ struct vhost_blk_acting {
  * @addr_mask: bits that must be 0 in the address of every segment of data
  * @len_mask: bits that must be 0 in its length; if either mask is violated
  *	the data is bounced
+ * @stable: a file, for which data must not change while it is written
  * @serial: answer to VIRTIO_BLK_T_GET_ID
  */
 struct vhost_blk_disk {
@@ -100,7 +102,6 @@ struct vhost_blk_disk {
 	struct block_device *bdev;
 	struct address_space *mapping;
 	struct vhost_blk_owner owner;
-	struct address_space *mapping;
 	errseq_t wb_err;
 	int iocb_flags;
 	bool nowait;

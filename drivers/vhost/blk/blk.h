@@ -585,6 +585,12 @@ bool vhost_blk_bounce_next(struct vhost_blk_req *req);
 void vhost_blk_bounce_end(struct vhost_blk_req *req);
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 
+/* pagecache.c APIs: */
+bool vhost_blk_cache_concerned(const struct vhost_blk_req *req);
+int vhost_blk_cache_before(const struct vhost_blk_disk *disk, bool read,
+			   u64 pos, u64 len);
+void vhost_blk_cache_after(const struct vhost_blk_disk *disk, u64 pos, u64 len);
+
 /* complete.c APIs: */
 u8 vhost_blk_status(int error, bool zoned);
 u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status);

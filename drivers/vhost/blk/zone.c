@@ -203,6 +203,7 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 	sector_t sector = req->io.pos >> SECTOR_SHIFT;
 	sector_t nr = req->disk->zone_sectors;
 	enum req_op op;
+	int ret;
 
 	switch (req->io.op) {
 	case VHOST_BLK_OP_ZONE_REPORT:
@@ -228,7 +229,10 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 	}
 	/* The last zone may be a short one. */
 	nr = min_t(sector_t, nr, bdev_nr_sectors(bdev) - sector);
-	return blkdev_zone_mgmt(bdev, op, sector, nr);
+	ret = blkdev_zone_mgmt(bdev, op, sector, nr);
+	if (op == REQ_OP_ZONE_RESET)
+		vhost_blk_cache_after(req->disk, req->io.pos, nr << SECTOR_SHIFT);
+	return ret;
 }
 
 #else
