@@ -208,6 +208,22 @@ static inline const struct cred *vhost_blk_revert_creds(const struct cred *old)
 #define revert_creds vhost_blk_revert_creds
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+#include <linux/blkdev.h>
+
+/*
+ * MD passes REQ_NOWAIT on to its members, and takes a member that would have to
+ * wait for one that has failed; raid5 has a WARN.  Other drivers that are based
+ * on bios may have an MD device below.
+ */
+static inline bool vhost_blk_bdev_has_nowait(struct block_device *bdev)
+{
+	return queue_is_mq(bdev_get_queue(bdev)) && bdev_nowait(bdev);
+}
+
+#define bdev_nowait(bdev) vhost_blk_bdev_has_nowait(bdev)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 #include "vhost.h"
 

@@ -38,6 +38,24 @@ static void vblk_bdev_features(struct vhost_blk_disk *disk)
 	}
 }
 
+/*
+ * The worker holds the mutex of the queue while it submits, so it must not wait
+ * for a tag, or for a queue that is frozen.  What REQ_NOWAIT can't do is left to
+ * the workqueue.  So is what would have to be split, which REQ_NOWAIT refuses.
+ * These limits are a guess to save a vain try: they may change, and others count.
+ *
+ * Writes to zones must not overtake each other.
+ */
+static void vhost_blk_bdev_nowait(struct vhost_blk_disk *disk)
+{
+	struct block_device *bdev = disk->bdev;
+
+	if (!bdev_nowait(bdev) || bdev_is_zoned(bdev))
+		return;
+	disk->nowait_len = queue_max_bytes(bdev_get_queue(bdev));
+	disk->nowait_vecs = min_t(u32, bdev_max_segments(bdev), BIO_MAX_VECS);
+}
+
 static int bdev_open(struct vhost_blk_disk *disk)
 {
 	struct block_device *bdev = I_BDEV(disk->file->f_mapping->host);
@@ -60,6 +78,7 @@ static int bdev_open(struct vhost_blk_disk *disk)
 	disk->block_size = bdev_logical_block_size(bdev);
 	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev));
 	vblk_bdev_features(disk);
+	vhost_blk_bdev_nowait(disk);
 	return vhost_blk_zone_open(disk);
 }
 
@@ -213,13 +232,31 @@ static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
 	vhost_blk_bdev_finish(req, error);
 }
 
+static void vhost_blk_submit_blocking(struct vhost_blk_req *req);
+
+/*
+ * Would the bio have had to wait?  A stacked device may have lost its REQ_NOWAIT
+ * since it was attached.
+ */
+static bool vhost_blk_would_block(const struct bio *bio)
+{
+	return (bio->bi_opf & REQ_NOWAIT) &&
+	       (bio->bi_status == BLK_STS_AGAIN ||
+		bio->bi_status == BLK_STS_NOTSUPP);
+}
+
 static void bdev_end_io(struct bio *bio)
 {
 	struct vhost_blk_req *req = bio->bi_private;
 	int error = blk_status_to_errno(bio->bi_status);
 	__le64 sector = cpu_to_le64(bio->bi_iter.bi_sector);
+	bool again = unlikely(error) && vhost_blk_would_block(bio);
 
 	bio_uninit(bio);
+	if (again) {
+		vhost_blk_punt(req, vhost_blk_submit_blocking);
+		return;
+	}
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
 		error = vhost_blk_disk_flushed(req->disk, error);
 	if (!error && req->io.op == VHOST_BLK_OP_ZONE_APPEND) {
@@ -327,23 +364,44 @@ static void vhost_blk_submit_bios(struct vhost_blk_req *req)
 	vhost_blk_one_bio_done(req, 0);
 }
 
-/* What moves data, or flushes. */
-static void vhost_blk_submit_rw(struct vhost_blk_req *req)
+static void vhost_blk_submit_bio(struct vhost_blk_req *req, blk_opf_t flags)
 {
 	struct vhost_blk_io *io = &req->io;
 	struct bio *bio = &req->bio;
 
-	if (unlikely(io->nr_bvec > BIO_MAX_VECS)) {
-		vhost_blk_submit_bios(req);
-		return;
-	}
 	vhost_blk_bio_init(bio, req, bdev_end_io);
+	bio->bi_opf |= flags;
 	if (io->nr_bvec) {
 		bio->bi_vcnt = io->nr_bvec;
 		bio->bi_iter.bi_size = io->len;
 		bio->bi_iter.bi_sector = io->pos >> SECTOR_SHIFT;
 	}
 	submit_bio(bio);
+}
+
+static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
+{
+	if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
+		vhost_blk_submit_bios(req);
+	else
+		vhost_blk_submit_bio(req, 0);
+}
+
+/*
+ * Requests with data, and flushes.  A driver without REQ_NOWAIT may block here:
+ * to leave all of its requests to the workqueue would cost more than it gains.
+ */
+static void vhost_blk_submit_rw(struct vhost_blk_req *req)
+{
+	const struct vhost_blk_disk *disk = req->disk;
+	struct vhost_blk_io *io = &req->io;
+
+	if (io->len <= disk->nowait_len && io->nr_bvec <= disk->nowait_vecs)
+		vhost_blk_submit_bio(req, disk->nowait_len ? REQ_NOWAIT : 0);
+	else if (disk->nowait_len)
+		vhost_blk_punt(req, vhost_blk_submit_blocking);
+	else
+		vhost_blk_submit_blocking(req);
 }
 
 static void vhost_blk_submit_cached(struct vhost_blk_req *req)
@@ -355,7 +413,7 @@ static void vhost_blk_submit_cached(struct vhost_blk_req *req)
 	if (ret)
 		vhost_blk_req_done(req, ret);
 	else
-		vhost_blk_submit_rw(req);
+		vhost_blk_submit_blocking(req);
 }
 
 static void bdev_submit(struct vhost_blk_req *req)

@@ -29,8 +29,9 @@ union vhost_blk_config;
  *	vhost_blk_disk_flush() only.
  * @config: fill in what the device knows beyond its block size
  * @submit: start req->io.  It is called from the worker of the queue with the
- *	mutex of the virtqueue held, must not wait for the I/O, and calls
- *	vhost_blk_req_done() exactly once, from any context.
+ *	mutex of the virtqueue held, must not wait for the I/O or, if the
+ *	backend can tell, for resources, and calls vhost_blk_req_done() exactly
+ *	once, from any context.
  */
 struct vhost_blk_ops {
 	int (*open)(struct vhost_blk_disk *disk);
@@ -93,6 +94,9 @@ struct vhost_blk_acting {
  * @addr_mask: bits that must be 0 in the address of every segment of data
  * @len_mask: bits that must be 0 in its length; if either mask is violated
  *	the data is bounced
+ * @nowait_len: bytes of a bio that is submitted with REQ_NOWAIT, at most; 0 if
+ *	the device has no REQ_NOWAIT
+ * @nowait_vecs: vectors of such a bio, at most
  * @stable: a file, for which data must not change while it is written
  * @serial: answer to VIRTIO_BLK_T_GET_ID
  */
@@ -118,6 +122,8 @@ struct vhost_blk_disk {
 	u32 block_size;
 	u32 addr_mask;
 	u32 len_mask;
+	u32 nowait_len;
+	u32 nowait_vecs;
 	bool stable;
 	u8 serial[VHOST_BLK_SERIAL_LEN];
 };

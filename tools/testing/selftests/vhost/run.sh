@@ -31,9 +31,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 # What changes a disk's elevator or tags (iocontrol, hung) comes before what uses
 # NBD (faults, gone): in Linux 7.3 lockdep finds a circle through NBD's socket.
 all='ioctl uapi states config data layout errors ranges offload cache pagecache
-	powerloss blocks readonly resize swap iocontrol zoned zonedata scsi notify busyloop
-	trace drain stop live log iotlb invalidate regions hostile hung faults gone dying
-	malformed racing inject limits creds file giveup'
+	powerloss blocks readonly resize swap iocontrol zoned zonedata scsi nowait notify
+	busyloop trace drain stop live log iotlb invalidate regions hostile hung faults gone
+	dying malformed racing inject limits creds file giveup'
 suites='' list='' but=' '
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb

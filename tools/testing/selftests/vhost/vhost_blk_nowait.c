@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A disk with fewer tags than the guest has requests: the worker must not wait for
+ * one with the mutex of the queue held.
+ */
+#define _GNU_SOURCE
+#include <time.h>
+
+#include "suite.h"
+
+#define T_IN	VIRTIO_BLK_T_IN
+#define T_OUT	VIRTIO_BLK_T_OUT
+#define S_OK	VIRTIO_BLK_S_OK
+
+/* More than the tag and what an I/O scheduler adds to it */
+#define REQUESTS	6
+#define NSEC		1000000000
+
+FIXTURE(nowait) {
+	struct backend b;
+	struct guest g;
+	struct request *q[REQUESTS];
+};
+
+FIXTURE_SETUP(nowait)
+{
+	static const struct nullb_attr attr[] = {
+		{ "hw_queue_depth", "1" }, { "irqmode", "2" },
+		{ "completion_nsec", "1000000000" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .size = 1 << 20,
+		.blank = true,
+	};
+	const char *why = no_kernel("the model device never has requests in flight");
+
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 2);
+}
+
+FIXTURE_TEARDOWN(nowait)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+static const char *submit(struct request **q, struct ring *r, bool large)
+{
+	uint32_t len = large ? 64 << 10 : 4096;
+	unsigned int i;
+
+	for (i = 0; i < REQUESTS; i++) {
+		/* far apart, lest they become one */
+		q[i] = request_new(r->guest, i & 1 ? T_IN : T_OUT, i * 300, len);
+		request_cut_usual(q[i]);
+		request_place(q[i], PLACE_ALIGNED, NULL);
+		request_arm(q[i], i);
+		if (ring_add(r, q[i]))
+			return "the ring is full";
+	}
+	ring_kick(r);
+	return NULL;
+}
+
+static const char *finish(struct request **q, struct ring *r)
+{
+	const char *why = ring_wait(r, REQUESTS, 60000);
+	unsigned int i;
+
+	for (i = 0; i < REQUESTS; i++) {
+		if (!why && request_status(q[i]) != S_OK)
+			why = guest_say(r->guest, "request %u: status %u", i,
+					request_status(q[i]));
+		request_free(q[i]);
+	}
+	return why;
+}
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* An ioctl that takes the mutex of the queue is faster than one request of the disk. */
+TEST_F_TIMEOUT(nowait, ioctl, 60)
+{
+	struct ring *r = &self->g.ring[0];
+	struct vhost_vring_file f = { .index = 0, .fd = r->call };
+	unsigned int i;
+	uint64_t start;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_WELL(submit(self->q, r, i));
+		/* the worker has begun */
+		usleep(NSEC / 1000 / 4);
+		start = now();
+		ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_CALL, &f));
+		EXPECT_GT(NSEC, now() - start);
+		ASSERT_WELL(finish(self->q, r));
+	}
+}
+
+/* Another queue of the same worker is served: its request needs no tag. */
+TEST_F_TIMEOUT(nowait, other_queue, 60)
+{
+	struct ring *r = &self->g.ring[0];
+	uint64_t start;
+
+	ASSERT_WELL(submit(self->q, r, false));
+	usleep(NSEC / 1000 / 4);
+	start = now();
+	ASSERT_WELL(request_ends(&self->g.ring[1], VIRTIO_BLK_T_GET_ID, 0, 20, S_OK));
+	EXPECT_GT(NSEC, now() - start);
+	ASSERT_WELL(finish(self->q, r));
+}
+
+/* A stop waits for the requests in the workqueue, and they are answered. */
+TEST_F_TIMEOUT(nowait, stop, 60)
+{
+	struct ring *r = &self->g.ring[0];
+
+	ASSERT_WELL(submit(self->q, r, false));
+	usleep(NSEC / 1000 / 4);
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_WELL(finish(self->q, r));
+	EXPECT_EQ(0, ring_inflight(r));
+}
+
+TEST_HARNESS_MAIN
