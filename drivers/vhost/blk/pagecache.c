@@ -4,7 +4,7 @@
  * reads and writes by bios, as direct I/O on the device does: other processes of
  * the host may read or write the device through its cache.
  *
- * Usually nobody does, and nrpages is 0.  All that sleeps is for the workqueue.
+ * Usually the cache is empty.  Functions that sleep are for the workqueue.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -40,7 +40,7 @@ bool vhost_blk_cache_concerned(const struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_cache_before - prepare the page cache for I/O beside it; sleeps
+ * vhost_blk_cache_before - prepare the page cache for I/O by bios; sleeps
  * @disk: a block device
  * @read: nothing is going to be changed
  * @pos: start, in bytes

@@ -34,8 +34,10 @@ FIXTURE_SETUP(scsi)
 
 	if (why)
 		SKIP(return, "%s", why);
-	self->b.fd = self->b.check_fd = -1;
-	self->b.loop = self->b.loop_file = -1;
+	self->b.fd = -1;
+	self->b.check_fd = -1;
+	self->b.loop = -1;
+	self->b.loop_file = -1;
 	self->rng.state = rng_seed_from_env();
 	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
 }
@@ -50,23 +52,28 @@ FIXTURE_TEARDOWN(scsi)
 	EXPECT_EQ(NULL, scsi_load(""));
 }
 
-#define DISK(params, blank_) do {						\
-	struct backend_opts disk_ = {						\
-		.kind = BACKEND_NAMED, .direct = true, .path = self->s.path,	\
-		.blank = blank_,						\
-	};									\
-	const char *none_ = scsi_load(params);					\
-										\
-	if (none_)								\
-		SKIP(return, "%s", none_);					\
-	ASSERT_WELL(scsi_open(&self->s));					\
-	self->loaded = true;							\
-	ASSERT_WELL(backend_open_as(&self->b, &disk_));				\
-	if (blank_)								\
-		ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));		\
-	BOOT(.queues = 2);							\
-	self->r = &self->g.ring[0];						\
-} while (0)
+/* A disk of the module that has been loaded, and a guest that has it */
+static const char *start(FIXTURE_DATA(scsi) *self, bool blank)
+{
+	struct backend_opts disk = {
+		.kind = BACKEND_NAMED, .direct = true, .path = self->s.path, .blank = blank,
+	};
+	struct guest_opts guest = { .backend = &self->b, .queues = 2 };
+	const char *why = scsi_open(&self->s);
+
+	if (why)
+		return why;
+	self->loaded = true;
+	why = backend_open_as(&self->b, &disk);
+	if (!why && blank)
+		why = backend_adopt(&self->b, 0, self->b.size);
+	if (why)
+		return why;
+	guest_init(&self->g, &guest);
+	why = guest_boot(&self->g);
+	self->r = &self->g.ring[0];
+	return why;
+}
 
 /* Pieces of a sector, adjacent or not; the disk has blocks of eight sectors. */
 static const char *in_sectors(struct ring *r, uint32_t type, uint32_t blocks, bool apart,
@@ -99,8 +106,12 @@ TEST_F_TIMEOUT(scsi, integrity_blocks, 120)
 {
 	static const uint32_t blocks[] = { 1, 2, 15 };
 	unsigned int i, k;
+	const char *why;
 
-	DISK("sector_size=4096 dif=1 dix=1", false);
+	why = scsi_load("sector_size=4096 dif=1 dix=1");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, false));
 	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
 		for (k = 0; k < 2; k++) {
 			ASSERT_WELL(in_sectors(self->r, T_OUT, blocks[i], k, &self->rng));
@@ -161,8 +172,12 @@ TEST_F_TIMEOUT(scsi, stable, 300)
 {
 	static const uint32_t len[] = { 4096, 65536, 512 << 10 };
 	unsigned int i;
+	const char *why;
 
-	DISK("dif=1 dix=1", false);
+	why = scsi_load("dif=1 dix=1");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, false));
 	EXPECT_EQ(1, backend_sysfs(&self->b, "queue/stable_writes"));
 	for (i = 0; i < ARRAY_SIZE(len); i++) {
 		ASSERT_WELL(write_flipped(self->r, 64, len[i]));
@@ -184,7 +199,12 @@ TEST_F_TIMEOUT(scsi, stable, 300)
 /* A SCSI disk says that a zone has refused something, but with an error of its own. */
 TEST_F_TIMEOUT(scsi, zones, 120)
 {
-	DISK("zbc=managed zone_size_mb=1 zone_nr_conv=2", true);
+	const char *why;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=2");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
 	ENDS(T_OUT, 0, 4096, S_OK);
 	ENDS(T_OUT, ZONE(0), 4096, S_OK);
 	IS(ZONE(0), ZS_IOPEN, 8);
