@@ -9,6 +9,8 @@ static const char *write_and_read(struct guest *g, uint64_t sector, uint32_t sec
 {
 	const char *why;
 
+	sector = backend_down(g->opts.backend, sector);
+	sectors = backend_up(g->opts.backend, sectors);
 	why = request_simple(&g->ring[0], VIRTIO_BLK_T_OUT, sector, sectors * SECTOR,
 			     VIRTIO_BLK_S_OK);
 	if (!why)
@@ -40,7 +42,10 @@ TEST_F_TIMEOUT(disk, sizes, 300)
 static const char *many_segments(struct guest *g, uint32_t type, uint32_t segs,
 				 uint32_t step, struct rng *rng)
 {
-	struct request *q = request_new(g, type, 7, segs * step);
+	struct backend *b = g->opts.backend;
+	/* no more than that, or they'd be too many */
+	uint32_t len = backend_down(b, segs * step / SECTOR) * SECTOR;
+	struct request *q = request_new_blocks(g, type, 7, len ? len : b->block);
 	uint64_t mark = g->bump;
 	const char *why;
 
@@ -72,7 +77,7 @@ TEST_F_TIMEOUT(disk, many_segments, 300)
 static const char *at_address(struct guest *g, uint32_t type, uint64_t sector, uint32_t len,
 			      uint64_t out, uint64_t in)
 {
-	struct request *q = request_new(g, type, sector, len);
+	struct request *q = request_new_blocks(g, type, sector, len);
 	const char *why;
 
 	request_cut_usual(q);

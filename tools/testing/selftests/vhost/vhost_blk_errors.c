@@ -129,6 +129,13 @@ TEST_F(disk, partial_sectors)
 		SIMPLE(T_OUT, 8, len[i], S_IOERR);
 		SIMPLE(T_IN, 8, len[i], S_IOERR);
 	}
+	/* nor a part of a logical block, nor one at another place than its own */
+	for (i = 1; i < self->b.block / SECTOR; i++) {
+		SIMPLE(T_OUT, 64, i * SECTOR, S_IOERR);
+		SIMPLE(T_IN, 64, i * SECTOR, S_IOERR);
+		SIMPLE(T_OUT, 64 + i, self->b.block, S_IOERR);
+		SIMPLE(T_IN, 64 + i, self->b.block, S_IOERR);
+	}
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
@@ -153,7 +160,7 @@ TEST_F(disk, past_the_end)
 		SIMPLE(T_OUT, end - i, (i + 1) * SECTOR, S_IOERR);
 		SIMPLE(T_IN, end - i, (i + 1) * SECTOR, S_IOERR);
 	}
-	SIMPLE(T_OUT, end - 1, SECTOR, S_OK);
+	SIMPLE(T_OUT, end - self->b.block / SECTOR, self->b.block, S_OK);
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
@@ -168,7 +175,7 @@ TEST_F(disk, read_only)
 	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
 	SIMPLE(T_OUT, 0, SECTOR, S_IOERR);
 	SIMPLE(T_OUT, 100, 65536, S_IOERR);
-	SIMPLE(T_IN, 100, 65536, S_OK);
+	SIMPLE(T_IN, 104, 65536, S_OK);
 	SIMPLE(T_OUT, 100, 0, S_IOERR);
 	ASSERT_WELL(guest_prove(&self->g));
 }
@@ -188,7 +195,7 @@ TEST_F(disk, read_only_fd)
 	ASSERT_WELL(guest_boot(&self->g));
 	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));
 	SIMPLE(T_OUT, 0, SECTOR, S_IOERR);
-	SIMPLE(T_IN, 0, SECTOR, S_OK);
+	SIMPLE(T_IN, 0, self->b.block, S_OK);
 	ASSERT_WELL(guest_prove(&self->g));
 }
 

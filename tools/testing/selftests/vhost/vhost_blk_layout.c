@@ -18,7 +18,7 @@ struct layout {
 static const char *run_layout(struct guest *g, uint32_t type, uint32_t len,
 			      const struct layout *l, struct rng *rng)
 {
-	struct request *q = request_new(g, type, 40, len);
+	struct request *q = request_new_blocks(g, type, 40, len);
 	uint64_t mark = g->bump;
 	const char *why;
 	static char text[512];
@@ -55,24 +55,25 @@ static const char *both_ways(struct guest *g, const struct layout *base, uint32_
 TEST_F_TIMEOUT(disk, one_cut, 300)
 {
 	unsigned int step = scaled(3, 31);
-	uint32_t cut;
+	uint32_t cut, len;
 
 	BOOT(.num = 16);
-	for (cut = 1; cut < HDR_LEN + 2 * SECTOR; cut += cut < 34 ? 1 : step) {
+	len = backend_up_bytes(&self->b, 2 * SECTOR);
+	for (cut = 1; cut < HDR_LEN + len; cut += cut < 34 ? 1 : step) {
 		struct layout l = { .out = &cut, .nout = 1, .place = PLACE_SCATTER };
 
-		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_OUT, 2 * SECTOR, &self->rng));
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_OUT, len, &self->rng));
 	}
-	for (cut = 1; cut < 1 + 2 * SECTOR; cut += cut < 34 ? 1 : step) {
+	for (cut = 1; cut < 1 + len; cut += cut < 34 ? 1 : step) {
 		struct layout l = { .in = &cut, .nin = 1, .place = PLACE_SCATTER };
 
-		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 2 * SECTOR, &self->rng));
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, len, &self->rng));
 	}
 	/* ... the last ones, status alone and one byte sooner, are always done */
-	for (cut = 2 * SECTOR - 2; cut <= 2 * SECTOR; cut++) {
+	for (cut = len - 2; cut <= len; cut++) {
 		struct layout l = { .in = &cut, .nin = 1, .place = PLACE_PACKED };
 
-		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 2 * SECTOR, &self->rng));
+		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, len, &self->rng));
 	}
 }
 
@@ -160,7 +161,7 @@ TEST_F_TIMEOUT(disk, random_cuts, 300)
 		struct guest *g = &self->g;
 		uint32_t type = i & 1 ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT;
 		uint32_t sectors = 1 + rng_below(&self->rng, i % 10 ? 16 : 300);
-		struct request *q = request_new(g, type, i, sectors * SECTOR);
+		struct request *q = request_new_blocks(g, type, i, sectors * SECTOR);
 		uint64_t mark = g->bump;
 
 		request_cut_random(q, &self->rng, 2 + rng_below(&self->rng, 100));
@@ -181,9 +182,12 @@ TEST_F(disk, legacy)
 	BOOT(.features_off = BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_ANY_LAYOUT) |
 	     BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX));
 	for (i = 1; i < 40; i++) {
-		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_OUT, i, i * SECTOR,
+		uint64_t at = backend_down(&self->b, i);
+		uint32_t len = backend_up_bytes(&self->b, i * SECTOR);
+
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_OUT, at, len,
 					   VIRTIO_BLK_S_OK));
-		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_IN, i, i * SECTOR,
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_IN, at, len,
 					   VIRTIO_BLK_S_OK));
 	}
 }

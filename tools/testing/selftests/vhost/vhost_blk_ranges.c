@@ -30,12 +30,13 @@ TEST_F_TIMEOUT(ranges, sizes, 120)
 		uint32_t type = range_type[t];
 
 		for (i = 0; i < ARRAY_SIZE(sectors); i++) {
-			uint8_t ok = by_length(&self->g, type, sectors[i]);
-			uint64_t at = rng_below(&self->rng, end - sectors[i]);
+			uint32_t n = backend_up(&self->b, sectors[i]);
+			uint8_t ok = by_length(&self->g, type, n);
+			uint64_t at = rng_below(&self->rng, end - n);
 
-			RANGE(type, at, sectors[i], 0, ok);
+			RANGE(type, backend_down(&self->b, at), n, 0, ok);
 			if (type == T_ZEROES)
-				RANGE(type, at / 2, sectors[i], RANGE_UNMAP, ok);
+				RANGE(type, backend_down(&self->b, at / 2), n, RANGE_UNMAP, ok);
 		}
 	}
 	ASSERT_WELL(guest_prove(&self->g));
@@ -45,16 +46,17 @@ TEST_F_TIMEOUT(ranges, sizes, 120)
 TEST_F_TIMEOUT(ranges, ends, 60)
 {
 	uint64_t end = self->b.size / SECTOR;
-	unsigned int t;
+	unsigned int t, block;
 
 	BOOT();
+	block = self->b.block / SECTOR;
 	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
 		uint32_t type = range_type[t];
 		uint8_t ok = ranges_status(&self->g, type);
 
-		RANGE(type, 0, 1, 0, ok);
-		RANGE(type, end - 1, 1, 0, ok);
-		RANGE(type, end - 9, 9, 0, ok);
+		RANGE(type, 0, block, 0, ok);
+		RANGE(type, end - block, block, 0, ok);
+		RANGE(type, end - 9 * block, 9 * block, 0, ok);
 		ASSERT_WELL(guest_prove(&self->g));
 		RANGE(type, 0, end, 0, by_length(&self->g, type, end));
 		/* and what is written there later stays */
@@ -62,13 +64,14 @@ TEST_F_TIMEOUT(ranges, ends, 60)
 	}
 }
 
-static void scatter(struct range *r, unsigned int n, uint64_t end, struct rng *rng)
+static void scatter(const struct backend *b, struct range *r, unsigned int n, struct rng *rng)
 {
+	uint64_t end = b->size / SECTOR;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		r[i].sectors = rng_below(rng, 40);
-		r[i].sector = rng_below(rng, end - 40);
+		r[i].sectors = backend_down(b, rng_below(rng, 40));
+		r[i].sector = backend_down(b, rng_below(rng, end - 40));
 		r[i].flags = 0;
 	}
 }
@@ -76,7 +79,6 @@ static void scatter(struct range *r, unsigned int n, uint64_t end, struct rng *r
 /* Many segments, empty and overlapping ones among them, up to the limit and one more */
 TEST_F_TIMEOUT(ranges, segments, 120)
 {
-	uint64_t end = self->b.size / SECTOR;
 	struct range r[257];
 	unsigned int t, n;
 
@@ -86,11 +88,11 @@ TEST_F_TIMEOUT(ranges, segments, 120)
 		unsigned int max = max_segs(type);
 
 		for (n = 2; n <= max; n = n == max ? n + 1 : n < 4 ? 4 : max) {
-			scatter(r, n, end, &self->rng);
+			scatter(&self->b, r, n, &self->rng);
 			ASSERT_WELL(ranges_run(&self->g.ring[0], type, r, n,
 					       either(&self->g, type, S_OK)));
 		}
-		scatter(r, max + 1, end, &self->rng);
+		scatter(&self->b, r, max + 1, &self->rng);
 		ASSERT_WELL(ranges_run(&self->g.ring[0], type, r, max + 1,
 				       either(&self->g, type, S_IOERR)));
 	}
@@ -99,10 +101,12 @@ TEST_F_TIMEOUT(ranges, segments, 120)
 static const char *cut_at(struct guest *g, uint32_t type, const uint32_t *cut, unsigned int n,
 			  bool indirect, struct rng *rng)
 {
+	const struct backend *b = g->opts.backend;
 	struct range r[] = {
-		{ rng_below(rng, 1000), 1 + rng_below(rng, 20), 0 },
+		{ backend_down(b, rng_below(rng, 1000)), backend_up(b, 1 + rng_below(rng, 20)), 0 },
 		{ 1000, 0, 0 },
-		{ 1000 + rng_below(rng, 1000), 1 + rng_below(rng, 20), 0 },
+		{ 1000 + backend_down(b, rng_below(rng, 1000)),
+		  backend_up(b, 1 + rng_below(rng, 20)), 0 },
 	};
 	struct request *q = ranges_new(g, type, sizeof(r));
 	uint64_t mark = g->bump;
@@ -216,7 +220,7 @@ TEST_F_TIMEOUT(ranges, one_is_bad, 120)
 		for (i = 0; i < ARRAY_SIZE(bad); i++) {
 			at = i % 4;
 			struct range r[] = {
-				{ 16, 8, 0 }, { 64, 8, 0 }, { 1000, 100, 0 }, { end - 8, 8, 0 },
+				{ 16, 8, 0 }, { 64, 8, 0 }, { 1000, 104, 0 }, { end - 8, 8, 0 },
 			};
 
 			RANGE(type, bad[i].sector, bad[i].sectors, 0,
@@ -238,9 +242,10 @@ TEST_F(ranges, empty)
 	BOOT();
 	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
 		uint8_t ok = ranges_status(&self->g, range_type[t]);
-		struct range r[] = { { 0, 0, 0 }, { end, 0, 0 }, { 77, 0, 0 } };
+		uint64_t inside = backend_down(&self->b, 77);
+		struct range r[] = { { 0, 0, 0 }, { end, 0, 0 }, { inside, 0, 0 } };
 
-		RANGE(range_type[t], 5, 0, 0, ok);
+		RANGE(range_type[t], inside, 0, 0, ok);
 		RANGE(range_type[t], end, 0, 0, ok);
 		ASSERT_WELL(ranges_run(&self->g.ring[0], range_type[t], r, 3, ok));
 	}

@@ -30,6 +30,14 @@ static const char *test_dir(void)
 	return dir ? dir : "/tmp";
 }
 
+/* VHOST_TEST_FILE: files are "written" at first, all of them, "sparse" or "preallocated". */
+static bool file_is(const char *what)
+{
+	const char *env = getenv("VHOST_TEST_FILE");
+
+	return !strcmp(env ? env : "written", what);
+}
+
 static const char *make_file(struct backend *b, const char *dir, uint64_t size)
 {
 	static unsigned int count;
@@ -41,9 +49,10 @@ static const char *make_file(struct backend *b, const char *dir, uint64_t size)
 	if (fd < 0)
 		return say(b, "create");
 	b->unlink = true;
-	if (ftruncate(fd, size)) {
+	if (ftruncate(fd, size) ||
+	    (file_is("preallocated") && fallocate(fd, 0, 0, size))) {
 		close(fd);
-		return say(b, "truncate");
+		return say(b, "truncate or allocate");
 	}
 	close(fd);
 	return NULL;
@@ -137,6 +146,10 @@ static const char *measure(struct backend *b)
 		errno = EFBIG;
 		return say(b, "the tests want 1 to 256 MiB");
 	}
+	b->block = SECTOR;
+	b->writable = b->size;
+	if (S_ISBLK(st.st_mode) && ioctl(b->fd, BLKSSZGET, &b->block))
+		return say(b, "BLKSSZGET");
 	return NULL;
 }
 
@@ -150,6 +163,8 @@ static const char *fill(struct backend *b, bool blank)
 	b->model = calloc(1, b->size);
 	if (blank)
 		return NULL;
+	if (b->kind != BACKEND_FILE && zones_reset(b))
+		return say(b, "reset of the zones");
 	rng_fill(&r, b->model, b->size);
 	for (off = 0; off < b->size; off += part) {
 		part = b->size - off < SCRATCH ? b->size - off : SCRATCH;
@@ -193,7 +208,7 @@ const char *backend_open_as(struct backend *b, const struct backend_opts *want)
 	if (!why)
 		why = measure(b);
 	if (!why)
-		why = fill(b, opts.blank);
+		why = fill(b, opts.blank || (file && !file_is("written")));
 	if (!why)
 		return NULL;
 fail:
@@ -238,6 +253,21 @@ void backend_close(struct backend *b)
 	b->unlink = false;
 	b->model = NULL;
 	b->scratch = NULL;
+}
+
+uint64_t backend_down(const struct backend *b, uint64_t sectors)
+{
+	return sectors - sectors % (b->block / SECTOR);
+}
+
+uint64_t backend_up(const struct backend *b, uint64_t sectors)
+{
+	return backend_down(b, sectors + b->block / SECTOR - 1);
+}
+
+uint32_t backend_up_bytes(const struct backend *b, uint32_t len)
+{
+	return (len + b->block - 1) / b->block * b->block;
 }
 
 void backend_model_write(struct backend *b, uint64_t off, const void *data, size_t len)

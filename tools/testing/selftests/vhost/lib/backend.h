@@ -49,6 +49,8 @@ struct backend {
 	int fd;			/* handed to the device */
 	int check_fd;		/* read by us alone */
 	uint64_t size;
+	uint32_t block;		/* bytes of a logical block; once attached, as GET_CONFIG says */
+	uint64_t writable;	/* bytes from the start that can be written in any order */
 	uint8_t *model;
 	uint8_t *scratch;
 	char path[192];
@@ -83,6 +85,10 @@ const char *backend_compare_near(struct backend *b, uint64_t off, uint64_t len,
 const char *backend_compare_all(struct backend *b);
 /* What is there now is what must be there. */
 const char *backend_adopt(struct backend *b, uint64_t off, uint64_t len);
+/* @sectors, and @len in bytes, down or up to whole logical blocks */
+uint64_t backend_down(const struct backend *b, uint64_t sectors);
+uint64_t backend_up(const struct backend *b, uint64_t sectors);
+uint32_t backend_up_bytes(const struct backend *b, uint32_t len);
 /* A number from the queue/ (or other) directory of the block device; -1: none */
 long long backend_sysfs(struct backend *b, const char *attr);
 
@@ -97,6 +103,9 @@ const char *nullb_create(struct backend *b, uint64_t size, unsigned int delay_ns
 int nullb_put(struct backend *b, const char *name, const char *value);
 const char *nullb_path(struct backend *b);
 void nullb_remove(struct backend *b);
+
+/* Resets what has to be written in order, and says where it begins. Return: -1 and errno. */
+int zones_reset(struct backend *b);
 
 int put_attr(const char *dir, const char *name, const char *value);
 

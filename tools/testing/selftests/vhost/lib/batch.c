@@ -35,7 +35,7 @@ static struct request *build_one(struct batch *b, const struct batch_opts *o,
 				 uint64_t sector, uint32_t room, struct rng *rng)
 {
 	struct guest *g = b->guest;
-	uint32_t block = o->block ? o->block : 1;
+	uint32_t block = o->block ? o->block : g->opts.backend->block / SECTOR;
 	uint32_t len = (1 + rng_below(rng, room / block)) * block * SECTOR;
 	bool may_indirect = guest_has(g, VIRTIO_RING_F_INDIRECT_DESC) && !o->direct_only;
 	uint32_t type = pick_type(g, o, rng);
@@ -72,10 +72,11 @@ void batch_build(struct batch *b, struct guest *g, const struct batch_opts *opts
 		 struct rng *rng)
 {
 	unsigned int room = opts->max_sectors ? opts->max_sectors : 4 + opts->block;
-	uint64_t sectors = g->opts.backend->size / SECTOR;
+	uint64_t sectors = g->opts.backend->writable / SECTOR;
 	unsigned int i, left, count;
 	uint64_t sector = 0;
 
+	room = backend_up(g->opts.backend, room);
 	memset(b, 0, sizeof(*b));
 	b->guest = g;
 	b->mark = g->bump;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include <linux/blkzoned.h>
 #include <linux/loop.h>
 
 #include "backend.h"
@@ -145,6 +146,29 @@ void nullb_remove(struct backend *b)
 	put_attr(b->nullb, "power", "0");
 	rmdir(b->nullb);
 	b->nullb[0] = '\0';
+}
+
+int zones_reset(struct backend *b)
+{
+	struct blk_zone_range range;
+	struct {
+		struct blk_zone_report r;
+		struct blk_zone zone[64];
+	} report = { .r.nr_zones = 64 };
+	unsigned int i;
+
+	/* No zones at all is no error of ours. */
+	if (ioctl(b->check_fd, BLKREPORTZONE, &report))
+		return errno == ENOTTY || errno == EOPNOTSUPP ? 0 : -1;
+	for (i = 0; i < report.r.nr_zones; i++)
+		if (report.zone[i].type != BLK_ZONE_TYPE_CONVENTIONAL)
+			break;
+	if (i == report.r.nr_zones)
+		return 0;
+	b->writable = report.zone[i].start << 9;
+	range.sector = report.zone[i].start;
+	range.nr_sectors = (b->size >> 9) - range.sector;
+	return ioctl(b->check_fd, BLKRESETZONE, &range);
 }
 
 long long backend_sysfs(struct backend *b, const char *attr)

@@ -146,6 +146,24 @@ static long stage_features(struct guest *g)
 	return guest_set_features(g, features & ~g->opts.features_off);
 }
 
+/* What the guest is told of its disk's blocks, which are those of the block device. */
+static long stage_backend(struct guest *g)
+{
+	struct backend *b = g->opts.backend;
+	struct blk_config config;
+	long ret = guest_set_backend(g, b->fd, g->opts.backend_flags);
+	uint32_t block;
+
+	/* The model device, and others that are not the kernel's, have no config space. */
+	if (ret || g->model || g->transport || guest_get_config(g, &config))
+		return ret;
+	block = le32toh(config.blk_size);
+	if (b->kind != BACKEND_FILE && block != b->block)
+		return -EPROTO;
+	b->block = block;
+	return 0;
+}
+
 static long stage_rings(struct guest *g)
 {
 	unsigned int i;
@@ -165,7 +183,7 @@ long guest_enter(struct guest *g, enum stage stage)
 	case STAGE_OWNED:
 		return guest_ioctl(g, VHOST_SET_OWNER, NULL);
 	case STAGE_BACKEND:
-		return guest_set_backend(g, g->opts.backend->fd, g->opts.backend_flags);
+		return stage_backend(g);
 	case STAGE_FEATURES:
 		return stage_features(g);
 	case STAGE_MEMORY:

@@ -49,6 +49,14 @@ struct request *request_new(struct guest *g, uint32_t type, uint64_t sector,
 	return q;
 }
 
+struct request *request_new_blocks(struct guest *g, uint32_t type, uint64_t sector,
+				   uint32_t len)
+{
+	const struct backend *b = g->opts.backend;
+
+	return request_new(g, type, backend_down(b, sector), backend_up_bytes(b, len));
+}
+
 void request_free(struct request *q)
 {
 	free(q->seg);
@@ -410,12 +418,29 @@ static uint32_t used_len(const struct request *q, uint8_t status)
 	return written == room ? q->in_len : written;
 }
 
+/*
+ * A good write is refused where zones have to be written in order, all of which
+ * the test has filled.
+ */
+static uint8_t due(const struct request *q, uint8_t status)
+{
+	const struct backend *b = q->guest->opts.backend;
+
+	if (status != VIRTIO_BLK_S_OK || q->type != VIRTIO_BLK_T_OUT ||
+	    q->sector * SECTOR + q->len <= b->writable)
+		return status;
+	return guest_has(q->guest, VIRTIO_BLK_F_ZONED) ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
+							VIRTIO_BLK_S_IOERR;
+}
+
 /* Of the request itself; what it must have written goes to the shadow and the model. */
 const char *request_outcome(struct request *q, uint8_t status)
 {
 	struct guest *g = q->guest;
-	uint32_t used = used_len(q, status);
+	uint32_t used;
 
+	status = due(q, status);
+	used = used_len(q, status);
 	if (q->done != 1)
 		return guest_say(g, "completed %u times", q->done);
 	if (request_status(q) != status)

@@ -57,6 +57,9 @@ uint64_t rng_seed_from_env(void);
 
 struct request *request_new(struct guest *g, uint32_t type, uint64_t sector,
 			    uint32_t len);
+/* The same in whole logical blocks: the place rounded down, the length up */
+struct request *request_new_blocks(struct guest *g, uint32_t type, uint64_t sector,
+				   uint32_t len);
 void request_free(struct request *q);
 void request_cut(struct request *q, const uint32_t *out_cut, unsigned int nout,
 		 const uint32_t *in_cut, unsigned int nin);
