@@ -13,7 +13,7 @@ struct batch_opts {
 	bool writes_only;
 	bool reads_only;
 	bool ranges;			/* discards and zeroes among them, as negotiated */
-	unsigned int block;		/* sectors that sizes are multiples of, 0: a logical block */
+	unsigned int block;		/* sectors; sizes are multiples of it, 0: a logical block */
 };
 
 struct batch {
