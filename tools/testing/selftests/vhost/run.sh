@@ -10,9 +10,9 @@
 #   --list   the tests, one a line, and nothing is run
 #   --but SUITE  without this one
 #
-# The suites `model` and `soak` are run by name alone.  The first tests the tests,
-# and needs neither the device nor root; the second takes as long as is wanted
-# (VHOST_SOAK_SECONDS, VHOST_SOAK_VMS).
+# The suites `model`, `soak` and `full` are run by name only.  The first tests the
+# tests, and needs neither the device nor root; the second takes as long as is wanted
+# (VHOST_SOAK_SECONDS, VHOST_SOAK_VMS); the third fills up VHOST_TEST_DIR.
 #
 # The backings are null_blk devices, or loop devices where there is no null_blk,
 # and files on an ext4 of its own, or on tmpfs where there is no mkfs.ext4 (the
