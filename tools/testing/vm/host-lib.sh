@@ -17,7 +17,8 @@ host_parameters=(null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbd
 # host_options "$@": the options, then COMMAND.
 # shellcheck disable=SC2034 # some are used by one script only
 host_options() {
-	mem=1G timeout=600 out='' append='' klog='' cpus='' icount='' plugin='' load='' x86='' series=6.1
+	mem=1G timeout=600 out='' append='' klog='' cpus='' icount='' plugin='' load='' x86='' qemu=''
+	series=6.1
 	command=()
 	names=(PATH HOME LANG)
 	while (($#)); do
@@ -30,6 +31,7 @@ host_options() {
 		--append) append=$2; shift ;;
 		--icount) icount=1 ;;
 		--plugin) plugin=$2; shift ;;
+		--qemu) qemu=$2; shift ;;
 		--load) load=$2; shift ;;
 		--host) x86=$2; shift ;;
 		--series) series=$2; shift ;;

@@ -17,6 +17,7 @@
 #   --icount          one CPU whose clock counts instructions, 1 ns each: what is
 #                     measured by it does not depend on the load of this machine
 #   --plugin ARG      a TCG plugin for QEMU
+#   --qemu ARGS       more arguments for QEMU, separated by blanks
 #   --series SERIES   the stock kernel, 6.1 (the default) or 6.12
 #   --host NAME       not a stock kernel, but one of uml-build.sh: x86-7.3,
 #                     x86-7.3-debug or x86-7.3-kcsan
@@ -84,6 +85,8 @@ args=(-machine "$machine" "${extra[@]}" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
 	-chardev "file,id=err,path=$run/err.fifo" -serial chardev:err
 	-append "console=ttyS0 tsc=reliable panic=-1 oops=panic ignore_loglevel
 		printk.devkmsg=on mitigations=off vhost_run=$run $append")
+read -ra more <<<"$qemu"
+args+=("${more[@]}")
 [[ -n $out ]] && args+=(-virtfs "$virtfs,path=$out,mount_tag=out")
 
 # shellcheck disable=SC2317 # called by host_boot
