@@ -32,7 +32,7 @@ OUT := build/$(KVER)
 host-packages = $(if $(filter uml-%,$(1)),,tcg abi)
 
 .PHONY: modules help demo check lint kunit selftest bench bench-quick profile migrate memory swap \
-	fuzz soak kcsan inject kills coverage crash install uninstall dkms clean distclean-cache
+	fuzz soak kcsan inject kills coverage crash geometry install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
@@ -73,6 +73,8 @@ help:
 	@echo '                  SECONDS=60 of the soak, on an x86 kernel with KCSAN in QEMU'
 	@echo '  make crash      what each flush of ext4 and xfs leaves, while FILES=600 are fsynced on'
 	@echo '                  each; FLUSHES=0 (all), CRASH_HOST=uml-7.3-fast'
+	@echo '  make geometry   the selftests on block devices, file systems and stacked devices of all'
+	@echo '                  geometries, in pairs; GEOMETRY="kind=raid5 fs=xfs --list" for some'
 	@echo
 	@echo '  make clean            what was built in the checkout'
 	@echo '  make distclean-cache  also what was built and fetched in the cache directory'
@@ -120,6 +122,10 @@ coverage:
 crash:
 	VHOST_CRASH_FILES=$(FILES) VHOST_CRASH_EXT4=$(FLUSHES) VHOST_CRASH_XFS=$(FLUSHES) \
 		$(VM)/e2e.sh crash $(CRASH_HOST)
+
+geometry:
+	$(VM)/packages.sh kernel selftest tcg abi geometry
+	$(VM)/geometry.sh $(GEOMETRY)
 
 memory:
 	$(VM)/memory.sh uml-7.3

@@ -18,6 +18,7 @@
 #   qemu      build QEMU
 #   bench     the benchmark's contenders and plots
 #   dkms      packages of 'make dkms'
+#   geometry  make stacked block devices
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -42,6 +43,8 @@ group_packages() {
 		zlib1g-dev flex bison xz-utils dpkg-dev patch ;;
 	bench) echo fio gnuplot-nox targetcli-fb python3 qemu-system-x86 ;;
 	dkms) echo dkms ;;
+	geometry) echo python3 e2fsprogs xfsprogs btrfs-progs mdadm dmsetup bcache-tools \
+		nbd-server nbd-client drbd-utils iproute2 util-linux ;;
 	*) die "no such group: $1" ;;
 	esac
 }

@@ -1,0 +1,176 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: inside.sh [--short] BACKENDS
+#
+# In a test host, in the directory of the built selftests: makes each backend of the
+# file BACKENDS, whose lines are "ID TABLE FACTOR=VALUE...", runs the suites on it, and
+# removes it.  geometry.sh reads what it prints:
+#
+#   @begin ID
+#   @result ID STEP pass|fail|skip SECONDS PASSED REASON...
+#   @end ID
+#
+# and between them lines that begin with "#".  A step is "make", a suite, "verify",
+# "remove" or "kernel", which is about the kernel log.  Where something hangs that
+# can't be ended there is no @end, and no more is done.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+export MDADM_NO_UDEV=1
+dev=''
+# shellcheck source=tools/testing/vm/geometry/lib.sh
+. "$here/lib.sh"
+# shellcheck source=tools/testing/vm/geometry/simple.sh
+. "$here/simple.sh"
+# shellcheck source=tools/testing/vm/geometry/files.sh
+. "$here/files.sh"
+# shellcheck source=tools/testing/vm/geometry/stacked.sh
+. "$here/stacked.sh"
+
+short=''
+[[ ${1:-} == --short ]] && { short=1; shift; }
+export VHOST_TEST_SHORT=1
+tests=$PWD tmp=$(mktemp -d)
+# Seconds: of a suite, and of all that is done with a backend
+limit=${VHOST_GEOMETRY_TIMEOUT:-240}
+most=1200
+suites='data layout errors ranges cache stop'
+
+# Of the short form: for each suite the tests that differ most in what they send
+declare -A chosen=(
+	[data]='many_segments unaligned'
+	[layout]='random_cuts'
+	[errors]='past_the_end'
+	[ranges]='sizes mix'
+	[cache]='under_load'
+	[stop]='answered'
+	[full]=''
+)
+
+result() {
+	echo "@result $id $*"
+}
+
+# The first reason in the output of a suite that skipped everything
+reason() {
+	sed -n 's/^#  *SKIP  *//p' "$1" | head -n 1
+}
+
+# Of what failed: its lines, and what the tests said before
+explain() {
+	grep -E '^not ok|^# .*(Expected|: status|must be|[Tt]imeout|\.c:)' "$1" | head -n 40 |
+		sed 's/^#* */#   /'
+}
+
+# run_suite NAME FIXTURE VARIANT
+run_suite() {
+	local args=() name begin=$SECONDS status=0 passed failed
+	if [[ -n $short && -n ${chosen[$1]} ]]; then
+		for name in ${chosen[$1]}; do
+			args+=(-r "$2.$3.$name")
+		done
+	else
+		args=(-v "$3")
+	fi
+	timeout -k 5 "$limit" "$tests/vhost_blk_$1" "${args[@]}" >"$tmp/out" 2>&1 || status=$?
+	passed=$(sed -n 's/^# Totals: pass:\([0-9]*\) .*/\1/p' "$tmp/out")
+	failed=$(grep -c '^not ok' "$tmp/out")
+	if ((status == 0 && ${passed:-0} > 0)); then
+		result "$1" pass $((SECONDS - begin)) "$passed"
+	elif ((status == 0 || status == 4)) && [[ -n $(reason "$tmp/out") ]]; then
+		result "$1" skip $((SECONDS - begin)) 0 "$(reason "$tmp/out")"
+	else
+		explain "$tmp/out"
+		result "$1" fail $((SECONDS - begin)) "${passed:-0}" \
+			"$failed failed, exit status $status"
+		((status != 124 && status != 137)) || alive "vhost_blk_$1"
+	fi
+}
+
+# A process that was killed and is still there keeps all that it has open.
+alive() {
+	local comm
+	sleep 2
+	for comm in /proc/[0-9]*/comm; do
+		if [[ $(cat "$comm" 2>/dev/null) == "${1:0:15}" ]]; then
+			result hung fail 0 0 "$1 can't be killed"
+			echo w >/proc/sysrq-trigger
+			exit 1
+		fi
+	done
+}
+
+# Ends this script if a backend takes too long: md or a mount may hang in the kernel.
+watch_over() {
+	(
+		trap 'kill "$!"; exit' TERM
+		sleep "$most" &
+		wait "$!"
+		result hung fail "$most" 0 "no end within $most s"
+		echo w >/proc/sysrq-trigger
+		kill -KILL "$$"
+	) &
+	watchdog=$!
+}
+
+# step NAME COMMAND...: its output is shown if it fails
+step() {
+	local name=$1 begin=$SECONDS
+	shift
+	if "$@" >"$tmp/step" 2>&1; then
+		return
+	fi
+	sed 's/^/#   /' "$tmp/step" | tail -n 20
+	result "$name" fail $((SECONDS - begin)) 0 "$(tail -n 1 "$tmp/step")"
+	return 1
+}
+
+# What the kernel had to say since the last time
+look_at_log() {
+	dmesg --read-clear >"$tmp/klog"
+	if [[ -s $tmp/klog ]] && ! "$here/../klog-check.sh" "$tmp/klog" >"$tmp/step" 2>&1; then
+		sed 's/^/#   /' "$tmp/step" | head -n 60
+		result kernel fail 0 0 "the kernel log has a report"
+	fi
+}
+
+one_backend() {
+	local word suite
+	id=$1 table=$2
+	shift 2
+	declare -gA f=()
+	for word; do
+		f[${word%%=*}]=${word#*=}
+	done
+	echo "@begin $id"
+	watch_over
+	unset VHOST_TEST_BDEV VHOST_TEST_DIR VHOST_TEST_FILE
+	verify=''
+	fixture=disk variant=bdev_direct run=$suites
+	if step make "make_$table"; then
+		for suite in $run; do
+			case $suite in
+			ranges) run_suite ranges ranges "${variant/bdev_direct/bdev}" ;;
+			stop) run_suite stop flight "${variant/bdev_direct/bdev}" ;;
+			full) run_suite full full "$variant" ;;
+			*) run_suite "$suite" "$fixture" "$variant" ;;
+			esac
+		done
+		[[ -z $verify ]] || step verify "$verify" || :
+	fi
+	step remove undo || :
+	look_at_log
+	kill -TERM "$watchdog"
+	wait "$watchdog" || :
+	echo "@end $id"
+}
+
+make_simple() {
+	"simple_${f[kind]}" && simple_tune && simple_is || return
+	export VHOST_TEST_BDEV=$dev
+}
+
+mkdir -p /run/lock
+dmesg --read-clear >/dev/null
+while read -r -u 3 -a words; do
+	one_backend "${words[@]}"
+done 3<"$1"
