@@ -17,6 +17,7 @@
 #                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg (Debian's
 #                     stock 6.1), selftest-tcg-6.12, selftest-x86-7.3-debug; and
 #                     selftest-full, the long loops of some of them
+#   geometry          some of the selftests on block devices of all geometries, in pairs
 #   soak              many guests that verify, stop, swap, resize and are killed
 #   e2e               QEMU and a guest that runs fio
 #   e2e-live          the same while QEMU is told to swap, resize, unplug, reset;
@@ -44,6 +45,7 @@ exec </dev/null
 all=(
 	selftest-tcg
 	selftest-tcg-6.12
+	geometry
 	selftest-full
 	selftest-uml-7.3
 	e2e-fs
@@ -91,6 +93,7 @@ recipe() {
 	selftest-tcg*) echo "kernel tcg abi selftest : checks/selftest.sh ${1#selftest-}" ;;
 	selftest-x86-*) echo "kernel tcg selftest : checks/selftest.sh ${1#selftest-}" ;;
 	selftest-*) echo "kernel selftest : checks/selftest.sh ${1#selftest-}" ;;
+	geometry) echo "kernel tcg abi selftest geometry : geometry.sh --short" ;;
 	soak) echo "kernel selftest : checks/soak.sh --seconds 15" ;;
 	e2e) echo "kernel guest qemu : e2e.sh" ;;
 	e2e-live) echo "kernel guest qemu firmware : e2e.sh live" ;;
@@ -115,7 +118,7 @@ for group in "${groups[@]}"; do
 	selftest-uml-* | selftest-x86-*) hosts+=("${group#selftest-}") ;;
 	bench | e2e | e2e-* | qtest | migrate | memory) hosts+=(uml-7.3 qemu-7.2) ;;
 	lint) hosts+=(uml-7.3-smp) ;;
-	harness | model | module | selftest-tcg* | qemu-*) ;;
+	harness | model | module | selftest-tcg* | geometry | qemu-*) ;;
 	*) hosts+=(uml-7.3) ;;
 	esac
 done
