@@ -21,14 +21,14 @@ host=${1:-}
 declare -A short=(
 	[full]='data layout notify'
 	[uml-7.3]='--short --but data --but layout --but notify'
-	[uml-7.3-smp]='--short ioctl data notify busyloop drain stop live racing log iotlb invalidate dying'
+	[uml-7.3-smp]='--short ioctl states data notify busyloop drain stop live racing log iotlb invalidate dying'
 	[uml-6.1]='--short'
-	[tcg]='--short ioctl uapi config data iocontrol notify drain stop live racing regions hostile
-		dying limits'
-	[tcg-6.12]='--short ioctl uapi config zoned iocontrol notify drain stop live racing regions
-		hostile dying limits'
-	[x86-7.3-debug]='--short ioctl data layout drain stop log iotlb regions hostile hung dying
-		racing blocks'
+	[tcg]='--short ioctl states uapi config data iocontrol notify drain stop live racing regions hostile
+		dying limits blocks scsi'
+	[tcg-6.12]='--short ioctl states uapi config zoned iocontrol notify drain stop live racing
+		regions hostile dying limits'
+	[x86-7.3-debug]='--short ioctl states data layout drain stop log iotlb regions hostile hung
+		dying racing blocks'
 )
 [[ -v short[$host] ]] || { usage >&2; die "no such host: ${host:-(none)}"; }
 # As often in each of its modes that more than a million come together
