@@ -528,6 +528,10 @@ void vhost_blk_handle_kick(struct vhost_work *work);
 void vhost_blk_break(struct vhost_blk_queue *q,
 		     enum vhost_blk_break_reason reason, int error);
 
+/* unmapped.c APIs: */
+int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
+			     struct vhost_blk_chain *chain);
+
 /* map.c APIs: */
 bool vhost_blk_map_room(struct vhost_blk_req *req, const struct iovec *iov,
 			unsigned int nr);

@@ -194,13 +194,12 @@ struct vhost_blk_turn {
  * still on the ring, or an error if it can't be answered and broke the queue.
  */
 static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
-		      unsigned int head, unsigned int out, unsigned int in,
+		      unsigned int head, struct vhost_blk_chain *chain,
 		      struct vhost_blk_turn *turn)
 {
-	struct vhost_blk_chain chain = { q->iov, out, q->iov + out, in };
-	u64 readable = vhost_blk_iov_len(chain.out, out);
-	u64 writable = vhost_blk_iov_len(chain.in, in);
-	u8 __user *slot = vhost_blk_status_slot(chain.in, in);
+	u64 readable = vhost_blk_iov_len(chain->out, chain->nr_out);
+	u64 writable = vhost_blk_iov_len(chain->in, chain->nr_in);
+	u8 __user *slot = vhost_blk_status_slot(chain->in, chain->nr_in);
 	struct vhost_blk_limits limits = { .ops = q->ops };
 	struct vhost_blk_header hdr = {};
 	struct vhost_blk_cmd cmd;
@@ -216,18 +215,19 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		return -EINVAL;
 	}
 	if (q->tracking) {
-		ret = vhost_blk_track(req, chain.in, in);
+		ret = vhost_blk_track(req, chain->in, chain->nr_in);
 		if (ret)
 			return ret;
 	}
 
 	vhost_blk_disk_limits(disk, &limits);
-	status = vhost_blk_parse(read_header(q, out, readable, &hdr), readable,
-				 writable, &limits, &cmd);
+	status = vhost_blk_parse(read_header(q, chain->nr_out, readable, &hdr),
+				 readable, writable + chain->unmapped, &limits,
+				 &cmd);
 	if (status == VIRTIO_BLK_S_OK) {
-		vhost_blk_cut_chain(&chain, &cmd);
-		bounced = must_bounce(req, disk, &cmd, &chain);
-		if (!admit(req, &cmd, &chain, bounced)) {
+		vhost_blk_cut_chain(chain, &cmd);
+		bounced = must_bounce(req, disk, &cmd, chain);
+		if (!admit(req, &cmd, chain, bounced)) {
 			vhost_blk_unmap(req);
 			vhost_blk_untrack(req);
 			return -EAGAIN;
@@ -241,10 +241,38 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 	req->status_slot = slot;
 	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
 	if (status == VIRTIO_BLK_S_OK)
-		execute(req, &chain, &limits);
+		execute(req, chain, &limits);
 	else
 		vhost_blk_req_done(req, 0);
 	return 0;
+}
+
+/*
+ * Get the next chain.  Return: its head, vq->num if there is none, -EAGAIN if
+ * the IOMMU has been asked, or another error if the queue has to break.
+ */
+static int vhost_blk_get_chain(struct vhost_blk_queue *q,
+			       struct vhost_blk_chain *chain)
+{
+	struct vhost_log *log = q->tracking ? q->track->log : NULL;
+	struct eventfd_ctx *error_ctx = q->vq.error_ctx;
+	unsigned int nr_log;
+	int head;
+
+	/*
+	 * The core signals every error.  Here not every one breaks the queue,
+	 * and the one that does is signalled by vhost_blk_break().
+	 */
+	q->vq.error_ctx = NULL;
+	head = vhost_get_vq_desc(&q->vq, q->iov, VHOST_BLK_MAX_IOV,
+				 &chain->nr_out, &chain->nr_in, log, &nr_log);
+	q->vq.error_ctx = error_ctx;
+	chain->unmapped = 0;
+	if (unlikely(head < 0 && head != -EAGAIN))
+		head = vhost_blk_unmapped_chain(q, chain);
+	chain->out = q->iov;
+	chain->in = q->iov + chain->nr_out;
+	return head;
 }
 
 /*
@@ -255,9 +283,8 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 			struct vhost_blk_turn *turn)
 {
 	struct vhost_virtqueue *vq = &q->vq;
-	struct vhost_log *log = q->tracking ? q->track->log : NULL;
 	struct vhost_dev *dev = vq->dev;
-	unsigned int out, in, nr_log;
+	struct vhost_blk_chain chain;
 	int head, ret;
 
 	vhost_disable_notify(dev, vq);
@@ -265,8 +292,7 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		/* Each may wait for the disk: they'd keep a VMM that is killed. */
 		if (fatal_signal_pending(current))
 			break;
-		head = vhost_get_vq_desc(vq, q->iov, VHOST_BLK_MAX_IOV, &out,
-					 &in, log, &nr_log);
+		head = vhost_blk_get_chain(q, &chain);
 		/* The IOMMU has been asked; its answer is a kick. */
 		if (head == -EAGAIN)
 			break;
@@ -278,7 +304,7 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 			return true;
 		if (q->idle_since)
 			vhost_blk_busyloop_found(q);
-		ret = take_chain(q, disk, head, out, in, turn);
+		ret = take_chain(q, disk, head, &chain, turn);
 		if (ret == -EAGAIN) {
 			/* Completion kicks for us, so notify stays off. */
 			vhost_discard_vq_desc(vq, 1, 0);

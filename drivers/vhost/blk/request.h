@@ -126,12 +126,15 @@ struct vhost_blk_range {
  * @in: writable segments: data of a read or the reply, and the status, which
  *	is cut off too
  * @nr_in: how many
+ * @unmapped: writable bytes in front of @in that can't be reached; then there
+ *	is no header either
  */
 struct vhost_blk_chain {
 	struct iovec *out;
 	unsigned int nr_out;
 	struct iovec *in;
 	unsigned int nr_in;
+	u64 unmapped;
 };
 
 struct virtio_blk_discard_write_zeroes;

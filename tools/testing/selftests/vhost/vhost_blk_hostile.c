@@ -101,36 +101,6 @@ TEST_F(hostile, indirect_too_long)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-TEST_F(hostile, header_unmapped)
-{
-	put_good(self);
-	ring_put_desc(self->r, 0, HOLE_GPA, HDR_LEN, F_NEXT, 1);
-	ASSERT_WELL(expect_broken(self, 0));
-}
-
-TEST_F(hostile, data_unmapped)
-{
-	put_good(self);
-	ring_put_desc(self->r, 1, HOLE_GPA, SECTOR, F_NEXT | F_WRITE, 2);
-	ASSERT_WELL(expect_broken(self, 0));
-}
-
-/* Begins in memory and ends behind it */
-TEST_F(hostile, data_leaves_memory)
-{
-	struct region *m = &self->g.region[0];
-
-	put_good(self);
-	ring_put_desc(self->r, 1, m->gpa + m->len - 100, SECTOR, F_NEXT | F_WRITE, 2);
-	ASSERT_WELL(expect_broken(self, 0));
-}
-
-TEST_F(hostile, address_wraps)
-{
-	put_good(self);
-	ring_put_desc(self->r, 1, ~0ULL - 10, SECTOR, F_NEXT | F_WRITE, 2);
-	ASSERT_WELL(expect_broken(self, 0));
-}
 
 /* Defect 4: a status byte that can't be written left the request in flight for ever. */
 TEST_F(hostile, status_unmapped)

@@ -21,32 +21,54 @@ struct chain {
 	unsigned int nin;
 	uint64_t out_len;
 	uint64_t in_len;
+	uint8_t *status;	/* the last writable byte, NULL: not in the memory table */
+	bool unmapped;		/* some of it isn't in the memory table */
 };
+
+static struct vhost_memory_region *find_region(struct model *m, uint64_t gpa)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nregions; i++)
+		if (gpa - m->region[i].guest_phys_addr < m->region[i].memory_size)
+			return &m->region[i];
+	return NULL;
+}
+
+static uint8_t *pointer(struct vhost_memory_region *r, uint64_t gpa)
+{
+	return (uint8_t *)(uintptr_t)(r->userspace_addr + gpa - r->guest_phys_addr);
+}
 
 /* Add one descriptor's memory, which may lie in several regions. */
 static bool add_parts(struct model *m, struct chain *c, uint64_t gpa, uint32_t len, bool in)
 {
-	unsigned int i;
+	uint64_t last = gpa + len - 1;
+	struct vhost_memory_region *r;
 
-	if (!in && c->nin)
+	if (!in && c->in_len)
 		return false;
+	*(in ? &c->in_len : &c->out_len) += len;
+	if (in && len) {
+		r = last < gpa ? NULL : find_region(m, last);
+		c->status = r ? pointer(r, last) : NULL;
+	}
 	while (len) {
-		struct vhost_memory_region *r = NULL;
-		uint64_t left;
 		struct part *part = &c->part[c->nout + c->nin];
+		uint64_t left;
 
-		for (i = 0; i < m->nregions; i++)
-			if (gpa - m->region[i].guest_phys_addr < m->region[i].memory_size)
-				r = &m->region[i];
-		if (!r || c->nout + c->nin == MAX_PARTS)
+		r = find_region(m, gpa);
+		c->unmapped |= !r;
+		if (!r)
+			return true;
+		if (c->nout + c->nin == MAX_PARTS)
 			return false;
 		left = r->guest_phys_addr + r->memory_size - gpa;
-		part->p = (uint8_t *)(uintptr_t)(r->userspace_addr + gpa - r->guest_phys_addr);
+		part->p = pointer(r, gpa);
 		part->len = len < left ? len : left;
 		gpa += part->len;
 		len -= part->len;
 		*(in ? &c->nin : &c->nout) += 1;
-		*(in ? &c->in_len : &c->out_len) += part->len;
 	}
 	return true;
 }
@@ -64,8 +86,9 @@ static bool walk(struct model *m, struct chain *c, const struct vring_desc *tabl
 		if (flags & VRING_DESC_F_INDIRECT) {
 			struct chain t = { .nout = 0 };
 
-			if (nested || len % sizeof(*d) || !len ||
-			    !add_parts(m, &t, le64toh(d->addr), len, false) || t.nout != 1)
+			if (nested || len % sizeof(*d) || !len || len > 65536 * sizeof(*d) ||
+			    !add_parts(m, &t, le64toh(d->addr), len, false) || t.nout != 1 ||
+			    t.unmapped)
 				return false;
 			if (!walk(m, c, (void *)t.part[0].p, len / sizeof(*d), 0, true))
 				return false;
@@ -175,6 +198,13 @@ static bool handle(struct model *m, struct chain *c, uint32_t *used)
 	if (!c->in_len)
 		return false;
 	data = c->in_len - 1;
+	if (c->unmapped) {
+		if (!c->status)
+			return false;
+		*c->status = status;
+		*used = !data;
+		return true;
+	}
 	if (c->out_len >= sizeof(h)) {
 		copy(c, false, 0, (uint8_t *)&h, sizeof(h));
 		switch (le32toh(h.type)) {
