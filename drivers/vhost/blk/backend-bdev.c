@@ -19,11 +19,11 @@ static void vblk_bdev_features(struct vhost_blk_disk *disk)
 	u32 zeroes = bdev_write_zeroes_sectors(bdev);
 	u32 erase = bdev_max_secure_erase_sectors(bdev);
 
+	disk->range_align = max(granularity, disk->block_size) / SECTOR_SIZE;
 	/* There, it is zones that are reset, and written one after the other. */
 	if (bdev_is_zoned(bdev))
 		return;
 
-	disk->range_align = max(granularity, disk->block_size) / SECTOR_SIZE;
 	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 	disk->max_zeroes_sectors =
 		vhost_blk_cap_range(disk, zeroes ?: VHOST_BLK_WRITTEN_SECTORS);
@@ -126,8 +126,7 @@ static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
 	    vhost_blk_disk_writes_zeroes(disk))
 		return VHOST_BLK_WRITTEN_STEP;
 	/* Part of a discard granule is not discarded. */
-	return roundup((u64)VHOST_BLK_RANGE_STEP,
-		       (u64)disk->range_align * SECTOR_SIZE);
+	return roundup(VHOST_BLK_RANGE_STEP, disk->range_align * SECTOR_SIZE);
 }
 
 static int vblk_bdev_issue(struct vhost_blk_req *req,

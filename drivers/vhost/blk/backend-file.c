@@ -228,7 +228,7 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 	iov_iter_advance(&iter, req->file.done);
 	/* file_result() goes on with the next part, unless nobody wants it. */
 	if (!(flags & IOCB_NOWAIT))
-		iov_iter_truncate(&iter, VHOST_BLK_WRITTEN_STEP);
+		iov_iter_truncate(&iter, VHOST_BLK_PUNTED_STEP);
 
 	*iocb = (struct kiocb){
 		.ki_filp = disk->file,

@@ -55,12 +55,18 @@
 #define VHOST_BLK_MAX_INFLIGHT_BYTES	(256ULL * 1024 * 1024)
 
 /*
- * Zeroes that the backend can't make by itself are written: sectors in one
- * range, and bytes at a time.  What it can do by itself, bytes at a time.
+ * Zeroes that the backend can't make by itself are written: maximum sectors in
+ * one range, and bytes at a time.  That is little, since as many steps as
+ * VHOST_BLK_MAX_PUNTED have to end before a device can stop.
  */
 #define VHOST_BLK_WRITTEN_SECTORS	(32U * 1024 * 1024 / SECTOR_SIZE)
-#define VHOST_BLK_WRITTEN_STEP	(4U * 1024 * 1024)
+#define VHOST_BLK_WRITTEN_STEP	(256U * 1024)
+
+/* Bytes at a time of ranges that the backend can do by itself. */
 #define VHOST_BLK_RANGE_STEP	(32U * 1024 * 1024)
+
+/* Bytes of a read or write of a file that the workqueue does at a time. */
+#define VHOST_BLK_PUNTED_STEP	(4U * 1024 * 1024)
 
 /* Requests of one device that sleep in the backend at a time. */
 #define VHOST_BLK_MAX_PUNTED	64

@@ -190,7 +190,8 @@ static u8 ranges_status(const struct virtio_blk_discard_write_zeroes *raw, unsig
 	for (i = 0; i < nr; i++) {
 		u64 bytes = (u64)le32_to_cpu(raw[i].num_sectors) * SECTOR;
 
-		if (bytes > (u64)limits->range_sectors * SECTOR || !on_disk(le64_to_cpu(raw[i].sector), bytes, limits))
+		if (bytes > (u64)limits->range_sectors * SECTOR ||
+		    !on_disk(le64_to_cpu(raw[i].sector), bytes, limits))
 			return S_IOERR;
 	}
 	return S_OK;
