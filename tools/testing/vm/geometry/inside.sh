@@ -37,10 +37,10 @@ suites='data layout errors ranges cache stop'
 
 # Of the short form: for each suite the tests that differ most in what they send
 declare -A chosen=(
-	[data]='many_segments unaligned'
+	[data]='many_segments'
 	[layout]='random_cuts'
 	[errors]='past_the_end'
-	[ranges]='sizes mix'
+	[ranges]='mix'
 	[cache]='under_load'
 	[stop]='answered'
 	[full]=''

@@ -11,8 +11,8 @@ simple_nullb() {
 	[[ ${f[sectors]} == small ]] && attrs+=(max_sectors=16)
 	[[ ${f[cache]} == wbfua ]] && attrs+=(cache_size=1)
 	if [[ ${f[zoned]} == 1 ]]; then
-		attrs+=(zoned=1 zone_size=4 zone_nr_conv=3)
-		size=16
+		attrs+=(zoned=1 zone_size=2 zone_nr_conv=3)
+		size=8
 	fi
 	nullb "$size" "${attrs[@]}"
 }
@@ -26,10 +26,13 @@ simple_scsi() {
 	attrs+=(physblk_exp="$exponent")
 	[[ ${f[integrity]} == 1 ]] && attrs+=(dif=1 dix=1)
 	if [[ ${f[zoned]} == 1 ]]; then
-		attrs+=(zbc=managed zone_size_mb=4 zone_nr_conv=3)
-		size=16
+		attrs+=(zbc=managed zone_size_mb=2 zone_nr_conv=3)
+		size=8
 	fi
-	scsi 1 "$size" "${attrs[@]}"
+	scsi 1 "$size" "${attrs[@]}" || return
+	# WRITE SAME of scsi_debug leaves the guard tags of what was there before.
+	[[ ${f[integrity]} == 0 ]] ||
+		put 0 "$(echo "/sys/block/${dev#/dev/}/device/scsi_disk"/*)/max_write_same_blocks"
 }
 
 simple_loop() {
