@@ -33,8 +33,8 @@ while (($#)); do
 	shift
 done
 
-# Backends of one host: a boot takes ten seconds
-batch=12
+# Backends of one host: a boot takes ten seconds or more
+batch=20
 
 # Of the numbered ones the simple, and twenty stacked: each kind once, then as many
 # as are wanted
