@@ -358,6 +358,8 @@ struct vhost_blk_queue {
 /**
  * struct vhost_blk - a device: one open of /dev/vhost-blk
  * @dev: the vhost core's part
+ * @id: number of the device, for the tracepoints
+ * @opener: process that opened it, for the tracepoints
  * @vqs: for the vhost core
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way.  NULL before the first
@@ -382,6 +384,8 @@ struct vhost_blk_queue {
  */
 struct vhost_blk {
 	struct vhost_dev dev;
+	u32 id;
+	pid_t opener;
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
 	struct workqueue_struct *wq;
 	struct vhost_blk_disk *disk;

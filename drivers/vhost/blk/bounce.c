@@ -20,6 +20,7 @@
 #include <linux/uio.h>
 
 #include "blk.h"
+#include "trace.h"
 
 /*
  * The block layer can't split an append, so each segment of it has to be one
@@ -306,6 +307,8 @@ bool vhost_blk_bounce_next(struct vhost_blk_req *req)
 	req->error = vhost_blk_next_window(req);
 	if (req->error)
 		return false;
+	trace_vhost_blk_submit(req->q, req->head, io->pos, io->len, io->nr_bvec,
+			       true);
 	req->disk->ops->submit(req);
 	return true;
 }

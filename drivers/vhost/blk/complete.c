@@ -59,6 +59,7 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 {
 	struct vhost_blk_queue *q = req->q;
 
+	trace_vhost_blk_done(q, req->head, error);
 	req->error = error;
 	/*
 	 * The worker may be about to look at the list already.  What frees the

@@ -15,6 +15,9 @@
 
 #include "blk.h"
 
+/* For the tracepoints */
+static atomic_t vhost_blk_last_id = ATOMIC_INIT(0);
+
 static int vhost_blk_open(struct inode *inode, struct file *file)
 {
 	struct vhost_blk *blk;
@@ -32,6 +35,8 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 		       vhost_blk_iotlb_msg);
 	init_rwsem(&blk->iotlb_sem);
 	mutex_init(&blk->disk_mutex);
+	blk->id = atomic_inc_return(&vhost_blk_last_id);
+	blk->opener = task_tgid_nr(current);
 	vhost_blk_resize_init(blk);
 	vhost_blk_end_init(blk);
 	blk->writeback = true;

@@ -12,53 +12,72 @@
 
 #include <linux/tracepoint.h>
 
-struct vhost_blk_queue;
+#include "blk.h"
+
+/*
+ * Which queue: every event begins with the number of the device, which no other
+ * one has had since the module was loaded, the process that opened it, and the
+ * index of the queue.
+ */
+#ifndef VHOST_BLK_TRACE_QUEUE
+#define VHOST_BLK_TRACE_QUEUE						\
+	__field(u32, dev)						\
+	__field(pid_t, owner)						\
+	__field(u16, queue)
+#define VHOST_BLK_TRACE_ASSIGN(q) do {					\
+	__entry->dev = queue_to_blk(q)->id;				\
+	__entry->owner = queue_to_blk(q)->opener;			\
+	__entry->queue = (q) - queue_to_blk(q)->queues;			\
+} while (0)
+#define VHOST_BLK_TRACE_FORMAT	"dev=%u owner=%d queue=%u"
+#define VHOST_BLK_TRACE_ARGS	__entry->dev, __entry->owner, __entry->queue
+#endif
 
 TRACE_EVENT(vhost_blk_kick,
-	TP_PROTO(const void *q, unsigned int requests, u64 bytes),
+	TP_PROTO(const struct vhost_blk_queue *q, unsigned int requests, u64 bytes),
 	TP_ARGS(q, requests, bytes),
 	TP_STRUCT__entry(
-		__field(const void *, q)
+		VHOST_BLK_TRACE_QUEUE
 		__field(unsigned int, requests)
 		__field(u64, bytes)
 	),
 	TP_fast_assign(
-		__entry->q = q;
+		VHOST_BLK_TRACE_ASSIGN(q);
 		__entry->requests = requests;
 		__entry->bytes = bytes;
 	),
-	TP_printk("queue=%p requests=%u bytes=%llu", __entry->q,
-		  __entry->requests, __entry->bytes)
+	TP_printk(VHOST_BLK_TRACE_FORMAT " requests=%u bytes=%llu",
+		  VHOST_BLK_TRACE_ARGS, __entry->requests, __entry->bytes)
 );
 
 TRACE_EVENT(vhost_blk_request,
-	TP_PROTO(const void *q, u16 id, u32 type, u64 sector, u8 status),
+	TP_PROTO(const struct vhost_blk_queue *q, u16 id, u32 type, u64 sector, u8 status),
 	TP_ARGS(q, id, type, sector, status),
 	TP_STRUCT__entry(
-		__field(const void *, q)
+		VHOST_BLK_TRACE_QUEUE
 		__field(u64, sector)
 		__field(u32, type)
 		__field(u16, id)
 		__field(u8, status)
 	),
 	TP_fast_assign(
-		__entry->q = q;
+		VHOST_BLK_TRACE_ASSIGN(q);
 		__entry->sector = sector;
 		__entry->type = type;
 		__entry->id = id;
 		__entry->status = status;
 	),
-	TP_printk("queue=%p head=%u type=%u sector=%llu status=%u", __entry->q,
-		  __entry->id, __entry->type, __entry->sector,
+	TP_printk(VHOST_BLK_TRACE_FORMAT " head=%u type=%u sector=%llu status=%u",
+		  VHOST_BLK_TRACE_ARGS, __entry->id, __entry->type, __entry->sector,
 		  __entry->status)
 );
 
 TRACE_EVENT(vhost_blk_submit,
-	TP_PROTO(const void *q, u16 id, u64 pos, u32 len,
+	TP_PROTO(const struct vhost_blk_queue *q, u16 id, u64 pos, u32 len,
 		 unsigned int nr_bvec, bool bounced),
 	TP_ARGS(q, id, pos, len, nr_bvec, bounced),
 	TP_STRUCT__entry(
-		__field(const void *, q)
+		VHOST_BLK_TRACE_QUEUE
 		__field(u64, pos)
 		__field(u32, len)
 		__field(unsigned int, nr_bvec)
@@ -66,43 +85,64 @@ TRACE_EVENT(vhost_blk_submit,
 		__field(bool, bounced)
 	),
 	TP_fast_assign(
-		__entry->q = q;
+		VHOST_BLK_TRACE_ASSIGN(q);
 		__entry->pos = pos;
 		__entry->len = len;
 		__entry->nr_bvec = nr_bvec;
 		__entry->id = id;
 		__entry->bounced = bounced;
 	),
-	TP_printk("queue=%p head=%u pos=%llu len=%u bvecs=%u bounced=%d",
-		  __entry->q, __entry->id, __entry->pos, __entry->len,
+	TP_printk(VHOST_BLK_TRACE_FORMAT " head=%u pos=%llu len=%u bvecs=%u bounced=%d",
+		  VHOST_BLK_TRACE_ARGS, __entry->id, __entry->pos, __entry->len,
 		  __entry->nr_bvec, __entry->bounced)
 );
 
+/*
+ * The backend has done what vhost_blk_submit said.  A bounced request has a pair
+ * of these for each of its windows, one after the other.
+ */
+TRACE_EVENT(vhost_blk_done,
+	TP_PROTO(const struct vhost_blk_queue *q, u16 id, int error),
+	TP_ARGS(q, id, error),
+	TP_STRUCT__entry(
+		VHOST_BLK_TRACE_QUEUE
+		__field(int, error)
+		__field(u16, id)
+	),
+	TP_fast_assign(
+		VHOST_BLK_TRACE_ASSIGN(q);
+		__entry->error = error;
+		__entry->id = id;
+	),
+	TP_printk(VHOST_BLK_TRACE_FORMAT " head=%u error=%d",
+		  VHOST_BLK_TRACE_ARGS, __entry->id, __entry->error)
+);
+
 TRACE_EVENT(vhost_blk_complete,
-	TP_PROTO(const void *q, u16 id, u8 status, u32 used_len),
+	TP_PROTO(const struct vhost_blk_queue *q, u16 id, u8 status, u32 used_len),
 	TP_ARGS(q, id, status, used_len),
 	TP_STRUCT__entry(
-		__field(const void *, q)
+		VHOST_BLK_TRACE_QUEUE
 		__field(u32, used_len)
 		__field(u16, id)
 		__field(u8, status)
 	),
 	TP_fast_assign(
-		__entry->q = q;
+		VHOST_BLK_TRACE_ASSIGN(q);
 		__entry->used_len = used_len;
 		__entry->id = id;
 		__entry->status = status;
 	),
-	TP_printk("queue=%p head=%u status=%u used=%u", __entry->q,
+	TP_printk(VHOST_BLK_TRACE_FORMAT " head=%u status=%u used=%u", VHOST_BLK_TRACE_ARGS,
 		  __entry->id, __entry->status, __entry->used_len)
 );
 
 TRACE_EVENT(vhost_blk_break,
-	TP_PROTO(const void *q),
+	TP_PROTO(const struct vhost_blk_queue *q),
 	TP_ARGS(q),
-	TP_STRUCT__entry(__field(const void *, q)),
-	TP_fast_assign(__entry->q = q;),
-	TP_printk("queue=%p", __entry->q)
+	TP_STRUCT__entry(VHOST_BLK_TRACE_QUEUE),
+	TP_fast_assign(VHOST_BLK_TRACE_ASSIGN(q);),
+	TP_printk(VHOST_BLK_TRACE_FORMAT, VHOST_BLK_TRACE_ARGS)
 );
 
 #endif

@@ -92,4 +92,103 @@ TEST_F_TIMEOUT(trace, kicks_add_up, 120)
 	}
 }
 
+/* One of queue @index; every event of it says whose it is. */
+static const char *events_name(struct guest *g, unsigned int index, uint64_t *dev)
+{
+	const char *why = trace_begin("kick request submit done complete");
+	unsigned int n = 0, wrong = 0;
+	struct trace_event e;
+	FILE *f;
+
+	if (!why)
+		why = request_simple(&g->ring[index], VIRTIO_BLK_T_IN, 8, 4096, VIRTIO_BLK_S_OK);
+	if (!why && guest_set_running(g, 0))
+		why = "SET_RUNNING 0 fails";
+	f = trace_end();
+	if (why || !f)
+		return why ? why : "the trace can't be read";
+	while (trace_next(f, &e)) {
+		if (n++ == 0)
+			*dev = trace_field(&e, "dev");
+		wrong += trace_field(&e, "dev") != *dev ||
+			 trace_field(&e, "owner") != (uint64_t)getpid() ||
+			 (trace_field(&e, "queue") != index &&
+			  (strcmp(e.name, "kick") || trace_field(&e, "requests")));
+	}
+	fclose(f);
+	if (guest_set_running(g, 1))
+		return "SET_RUNNING 1 fails";
+	if (n < 5 || wrong)
+		return guest_say(g, "%u of %u events name another queue", wrong, n);
+	return NULL;
+}
+
+/* Two devices of this process, with two queues each */
+TEST_F(trace, names_the_queue)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = 2 };
+	uint64_t dev[4] = {};
+	struct guest other;
+	unsigned int i;
+
+	BOOT(.queues = 2);
+	guest_init(&other, &opts);
+	ASSERT_WELL(guest_boot(&other));
+	for (i = 0; i < 4; i++)
+		ASSERT_WELL(events_name(i < 2 ? &self->g : &other, i & 1, &dev[i]));
+	guest_destroy(&other);
+	EXPECT_EQ(dev[0], dev[1]);
+	EXPECT_EQ(dev[2], dev[3]);
+	EXPECT_NE(dev[0], dev[2]);
+}
+
+/* What the disk took, and what the guest waited for, in a request of several windows */
+TEST_F(trace, tells_latencies)
+{
+	const uint32_t len = 600 << 10;
+	uint64_t bytes = 0, windows = 0, done = 0;
+	double submitted = 0, took = 0, waited = 0;
+	struct trace_event e;
+	struct request *q;
+	FILE *f;
+
+	BOOT(.num = 128);
+	q = request_new(&self->g, VIRTIO_BLK_T_IN, 0, len);
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	q->seg[1].gpa |= 1;
+	q->seg[2].gpa = q->seg[1].gpa + len;
+	request_arm(q, 1);
+	ASSERT_EQ(NULL, trace_begin("request submit done complete"));
+	ASSERT_WELL(request_verify(&self->g.ring[0], q, VIRTIO_BLK_S_OK));
+	request_free(q);
+	f = trace_end();
+	ASSERT_NE(NULL, f);
+	while (trace_next(f, &e)) {
+		if (!strcmp(e.name, "request"))
+			waited -= e.time;
+		if (!strcmp(e.name, "complete"))
+			waited += e.time;
+		if (!strcmp(e.name, "submit")) {
+			EXPECT_EQ(windows++, done);
+			EXPECT_EQ(1, trace_field(&e, "bounced"));
+			bytes += trace_field(&e, "len");
+			submitted = e.time;
+		}
+		if (!strcmp(e.name, "done")) {
+			EXPECT_EQ(0, trace_field(&e, "error"));
+			EXPECT_LE(300e-6, e.time - submitted + 2e-6);
+			took += e.time - submitted;
+			done++;
+		}
+	}
+	fclose(f);
+	TH_LOG("%llu windows, %.0f us of the disk, %.0f us of the guest",
+	       (unsigned long long)windows, took * 1e6, waited * 1e6);
+	EXPECT_EQ(3, windows);
+	EXPECT_EQ(3, done);
+	EXPECT_EQ(len, bytes);
+	EXPECT_LE(took, waited + 1e-5);
+}
+
 TEST_HARNESS_MAIN
