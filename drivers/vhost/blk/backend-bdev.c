@@ -76,7 +76,7 @@ static int bdev_open(struct vhost_blk_disk *disk)
 	disk->mapping = disk->file->f_mapping;
 	disk->ro |= bdev_read_only(bdev);
 	disk->block_size = bdev_logical_block_size(bdev);
-	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev));
+	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev), disk->block_size);
 	vblk_bdev_features(disk);
 	vhost_blk_bdev_nowait(disk);
 	return vhost_blk_zone_open(disk);

@@ -29,7 +29,7 @@ static int direct_limits(struct vhost_blk_disk *disk)
 
 	disk->block_size = sb->s_bdev ? bdev_logical_block_size(sb->s_bdev) :
 					SECTOR_SIZE;
-	vhost_blk_disk_align(disk, 0);
+	vhost_blk_disk_align(disk, 0, disk->block_size);
 
 	ret = vfs_getattr(&disk->file->f_path, &stat, STATX_DIOALIGN,
 			  AT_STATX_SYNC_AS_STAT);
@@ -40,7 +40,8 @@ static int direct_limits(struct vhost_blk_disk *disk)
 	if (!is_power_of_2(stat.dio_offset_align))
 		return -EOPNOTSUPP;
 	disk->block_size = max_t(u32, stat.dio_offset_align, SECTOR_SIZE);
-	vhost_blk_disk_align(disk, max(stat.dio_mem_align, 1U) - 1);
+	vhost_blk_disk_align(disk, max(stat.dio_mem_align, 1U) - 1,
+			     disk->block_size);
 	return 0;
 }
 

@@ -228,8 +228,10 @@ void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
 
 /**
  * vhost_blk_disk_align - set the alignment of segments for direct I/O
- * @disk: the backend; its block_size is set
+ * @disk: the backend
  * @dma_mask: bits that must be 0 in an address, as the device asks for it
+ * @unit: bytes that a vector has to be a multiple of: a logical block, or what a
+ *	zone is written in
  *
  * The block layer, integrity code, dm targets and drivers expect each vector of
  * a bio to be a whole number of logical blocks.  Linux 6.1 has a BUG() if it
@@ -244,9 +246,9 @@ void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
  * more than a page is cut at the ends of pages in any case; the kernels that
  * support such blocks can handle that.
  */
-void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask)
+void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask, u32 unit)
 {
-	disk->len_mask = disk->block_size - 1;
+	disk->len_mask = unit - 1;
 	disk->addr_mask = dma_mask | (disk->len_mask & ~PAGE_MASK);
 }
 

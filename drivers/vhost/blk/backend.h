@@ -89,6 +89,7 @@ struct vhost_blk_acting {
  * @ro: nothing may be changed
  * @features: bits of virtio-blk that depend on the backend
  * @zone_sectors: sectors in a zone, 0 for none
+ * @write_granularity: of a zoned device, in bytes, a power of two
  * @append_sectors: sectors of one zone append, at most
  * @block_size: logical block in bytes, a power of two from 512 up
  * @addr_mask: bits that must be 0 in the address of every segment of data
@@ -118,6 +119,7 @@ struct vhost_blk_disk {
 	bool ro;
 	u64 features;
 	u32 zone_sectors;
+	u32 write_granularity;
 	u32 append_sectors;
 	u32 block_size;
 	u32 addr_mask;
@@ -142,8 +144,8 @@ void vhost_blk_owner_end(const struct vhost_blk_acting *acting);
 int vhost_blk_zone_open(struct vhost_blk_disk *disk);
 void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 			   union vhost_blk_config *config);
-bool vhost_blk_zone_crossed(const struct vhost_blk_req *req,
-			    const struct vhost_blk_limits *limits);
+u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
+			const struct vhost_blk_limits *limits);
 int vhost_blk_zone_control(struct vhost_blk_req *req);
 void vhost_blk_zone_explain(struct vhost_blk_req *req);
 
@@ -160,7 +162,8 @@ u32 vhost_blk_disk_max_range(const struct vhost_blk_disk *disk,
 bool vhost_blk_disk_writes_zeroes(const struct vhost_blk_disk *disk);
 void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
 				 struct virtio_blk_config *config);
-void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask);
+void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask,
+			  u32 unit);
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits);
 

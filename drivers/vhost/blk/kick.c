@@ -97,10 +97,9 @@ static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 	unsigned int nr;
 	int ret = 0;
 
-	if (vhost_blk_zone_crossed(req, limits)) {
-		req->status = VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	req->status = vhost_blk_zone_check(req, limits);
+	if (req->status != VIRTIO_BLK_S_OK)
 		return 0;
-	}
 	if (req->cmd.reply)
 		ret = vhost_blk_reply_prepare(req, chain->in, chain->nr_in);
 	if (ret || !req->cmd.len)

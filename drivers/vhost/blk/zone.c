@@ -25,8 +25,14 @@ int vhost_blk_zone_open(struct vhost_blk_disk *disk)
 	if (!bdev_is_zoned(bdev))
 		return 0;
 	disk->zone_sectors = bdev_zone_sectors(bdev);
-	if (!is_power_of_2(disk->zone_sectors))
+	disk->write_granularity = bdev_zone_write_granularity(bdev);
+	if (!is_power_of_2(disk->zone_sectors) ||
+	    !is_power_of_2(disk->write_granularity) ||
+	    queue_max_bytes(bdev_get_queue(bdev)) < disk->write_granularity)
 		return -EOPNOTSUPP;
+	/* The block layer splits writes at multiples of it, as at blocks. */
+	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev),
+			     disk->write_granularity);
 
 	/*
 	 * The block layer may split anything but an append: it has to fit, and
@@ -61,24 +67,43 @@ void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 	z->model = VIRTIO_BLK_Z_HM;
 }
 
-/**
- * vhost_blk_zone_crossed - does it go from a sequential zone into the next one?
- * @req: its cmd is set
- * @limits: of the backend
- *
- * No read or write may do that (5.2.6.2), but the block layer would split it.
- */
-bool vhost_blk_zone_crossed(const struct vhost_blk_req *req,
-			    const struct vhost_blk_limits *limits)
+static bool vblk_zone_crossed(const struct vhost_blk_req *req,
+			      const struct vhost_blk_limits *limits)
 {
 	const struct vhost_blk_cmd *cmd = &req->cmd;
 	u64 zone = (u64)limits->zone_sectors * SECTOR_SIZE;
 
-	if (!(limits->ops & VHOST_BLK_ZONE_OPS) || !zone ||
-	    !vhost_blk_op_moves_data(cmd->op) || !cmd->len)
-		return false;
-	return ((cmd->pos ^ (cmd->pos + cmd->len - 1)) & ~(zone - 1)) &&
-	       bdev_zone_is_seq(req->disk->bdev, cmd->pos >> SECTOR_SHIFT);
+	return zone && vhost_blk_op_moves_data(cmd->op) && cmd->len &&
+	       ((cmd->pos ^ (cmd->pos + cmd->len - 1)) & ~(zone - 1));
+}
+
+/**
+ * vhost_blk_zone_check - may it go from one zone into the next?
+ * @req: its cmd is set
+ * @limits: of the backend
+ *
+ * A driver that knows of zones may not do that from a sequential one (5.2.6.2);
+ * the block layer would split it.  It can split a write only at a multiple of
+ * the write granularity from where it starts: a write that starts elsewhere and
+ * goes on behind the end of a zone, a conventional one too, is a BUG() in Linux
+ * 6.1, and is not split in 6.12.
+ *
+ * Return: VIRTIO_BLK_S_OK, or the status of the request.
+ */
+u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
+			const struct vhost_blk_limits *limits)
+{
+	const struct vhost_blk_cmd *cmd = &req->cmd;
+	bool zoned = limits->ops & VHOST_BLK_ZONE_OPS;
+
+	if (likely(!vblk_zone_crossed(req, limits)))
+		return VIRTIO_BLK_S_OK;
+	if (zoned && bdev_zone_is_seq(req->disk->bdev, cmd->pos >> SECTOR_SHIFT))
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	if (cmd->op != VHOST_BLK_OP_READ &&
+	    cmd->pos & (req->disk->write_granularity - 1))
+		return VIRTIO_BLK_S_IOERR;
+	return VIRTIO_BLK_S_OK;
 }
 
 static u8 zone_state(const struct blk_zone *zone)
@@ -247,10 +272,10 @@ void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 {
 }
 
-bool vhost_blk_zone_crossed(const struct vhost_blk_req *req,
-			    const struct vhost_blk_limits *limits)
+u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
+			const struct vhost_blk_limits *limits)
 {
-	return false;
+	return VIRTIO_BLK_S_OK;
 }
 
 void vhost_blk_zone_explain(struct vhost_blk_req *req)

@@ -222,4 +222,34 @@ TEST_F_TIMEOUT(scsi, zones, 120)
 	IS(ZONE(0), ZS_EMPTY, 0);
 }
 
+/*
+ * A disk whose zones are written in blocks of 4096 bytes, and that has logical ones
+ * of 512: a write that starts between the former can't be split at the end of a
+ * zone.  Linux 6.1 has a BUG() there.
+ */
+TEST_F_TIMEOUT(scsi, zone_border, 120)
+{
+	const uint64_t border = 2048;	/* of two conventional zones */
+	const char *why;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=3 physblk_exp=3");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ENDS(T_OUT, border - 1, 1024, VIRTIO_BLK_S_IOERR);
+	ENDS(T_OUT, border - 9, 8192, VIRTIO_BLK_S_IOERR);
+	/* each on its side, over the border from a whole block, and all reads */
+	ENDS(T_OUT, border - 1, 512, S_OK);
+	ENDS(T_OUT, border, 512, S_OK);
+	ENDS(T_OUT, border - 8, 8192, S_OK);
+	ENDS(T_IN, border - 1, 1024, S_OK);
+	/* also for a driver that knows of no zones */
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_EQ(0, guest_set_features(&self->g, self->g.features &
+					~BIT64(VIRTIO_BLK_F_ZONED)));
+	ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	ENDS(T_OUT, border - 1, 1024, VIRTIO_BLK_S_IOERR);
+	ENDS(T_OUT, border - 8, 8192, S_OK);
+}
+
 TEST_HARNESS_MAIN
