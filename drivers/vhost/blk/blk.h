@@ -248,34 +248,6 @@ struct vhost_blk_bounce {
 	struct iovec spare_iov[VHOST_BLK_MAX_IOV];
 };
 
-/**
- * struct vhost_blk_pace - how a guest that shares its CPU with the worker gets on
- * @began: this phase, in nanoseconds of ktime; 0 where there is none
- * @each_ns: for each request, in the last phase without giving way
- * @left: when way was given last
- * @turns: in this phase
- * @taken: requests in this phase
- * @alone: turns in a row that nobody else wanted the CPU at
- * @misses: times in a row that nothing came of giving way
- * @phases: of the same kind before the other is tried
- * @backoff: what @phases was after the last trial that failed
- * @gives_way: this phase does
- * @contended: somebody wants the CPU in this turn, and has not been given it yet
- */
-struct vhost_blk_pace {
-	u64 began;
-	u64 each_ns;
-	u64 left;
-	unsigned int turns;
-	unsigned int taken;
-	unsigned int alone;
-	unsigned int misses;
-	int phases;
-	int backoff;
-	bool gives_way;
-	bool contended;
-};
-
 /* What changes the state of a queue, see state.c. */
 enum vhost_blk_event {
 	VHOST_BLK_EVENT_START,
@@ -311,7 +283,6 @@ enum vhost_blk_event {
  * @idle_since: when the ring was found empty, or the guest was answered, in
  *	nanoseconds of ktime; 0 where neither matters
  * @poll_ns: how long an empty ring is looked at, see busyloop.c
- * @pace: is the guest let go on before it is answered? see giveway.c
  * @nr_used: entries in vq.heads that the used ring doesn't have yet
  * @bounce: NULL before the first start
  * @done: requests whose I/O is done, by the backend; emptied by the worker
@@ -344,7 +315,6 @@ struct vhost_blk_queue {
 	struct vhost_blk_track *track;
 	u64 idle_since;
 	u64 poll_ns;
-	struct vhost_blk_pace pace;
 	unsigned int nr_used;
 	struct vhost_blk_bounce *bounce;
 
@@ -523,15 +493,6 @@ int vhost_blk_release(struct inode *inode, struct file *file);
 void vhost_blk_busyloop_found(struct vhost_blk_queue *q);
 void vhost_blk_busyloop_answered(struct vhost_blk_queue *q);
 int vhost_blk_busyloop(struct vhost_blk_queue *q);
-
-/* giveway.c APIs: */
-void vhost_blk_pace_turn(struct vhost_blk_pace *p, u64 now);
-void vhost_blk_pace_outcome(struct vhost_blk_pace *p, u64 now, u64 away,
-			    unsigned int gained);
-void vhost_blk_turn_begins(struct vhost_blk_queue *q);
-void vhost_blk_turn_ends(struct vhost_blk_queue *q, unsigned int taken);
-bool vhost_blk_give_way(struct vhost_blk_queue *q);
-void vhost_blk_gave_way(struct vhost_blk_queue *q, unsigned int gained);
 
 /* kick.c APIs: */
 void vhost_blk_handle_kick(struct vhost_work *work);

@@ -346,25 +346,18 @@ static bool take_plugged(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 {
 	struct vhost_blk_turn turn = {};
-	unsigned int had, rounds = 0;
+	unsigned int rounds = 0;
 	bool empty;
 
 	q->starved = false;
 	q->ioprio = get_current_ioprio();
 	vhost_blk_serving_begins(q);
-	vhost_blk_turn_begins(q);
 	/* Limit the rounds, too: the guest may change the index at any time. */
 	do {
 		empty = take_plugged(q, disk, &turn);
-		if (empty && vhost_blk_give_way(q)) {
-			had = turn.requests;
-			empty = take_plugged(q, disk, &turn);
-			vhost_blk_gave_way(q, turn.requests - had);
-		}
 		vhost_blk_answer_done(q);
 	} while (empty && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
 		 more_came(q) && !vhost_exceeds_weight(&q->vq, ++rounds, 0));
-	vhost_blk_turn_ends(q, turn.requests);
 	vhost_blk_serving_ends(q);
 	trace_vhost_blk_kick(q, turn.requests, turn.bytes);
 }

@@ -44,12 +44,10 @@ files() {
 
 # What checkpatch can't know.  compat/ is there to compare kernel versions, in
 # the kernel's own idiom, and to drop arguments that an older kernel lacks;
-# the layout of TRACE_EVENT is that of the kernel's own tracing headers; and
-# giveway.c says why it is right to call yield().
+# the layout of TRACE_EVENT is that of the kernel's own tracing headers.
 ignored() {
 	case $1 in
 	compat/*) echo LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_UNUSED ;;
-	*/giveway.c) echo YIELD ;;
 	*/trace.h) echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
 	*) echo NONE ;;
 	esac
