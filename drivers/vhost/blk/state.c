@@ -59,8 +59,10 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
  * @q: the queue of the request
  *
  * A request of ranges may take as long as the guest likes.  It is done in
- * steps; when an ioctl has waited for it for a second, or its queue is dead,
- * the rest is not done and the request ends in an error.
+ * steps; when a stop has waited for it for a second, or another ioctl for five,
+ * or its queue is dead, the rest is not done and the request ends in an error.
+ * A pause is longer because a guest that asks for what it was offered should
+ * not see an error when its memory changes or its migration begins.
  *
  * Context: any.
  */
@@ -70,6 +72,7 @@ bool vhost_blk_must_hurry(const struct vhost_blk_queue *q)
 	case DEAD:
 		return true;
 	case PAUSED:
+		return time_after(jiffies, READ_ONCE(q->since) + 5 * HZ);
 	case DRAINING:
 		return time_after(jiffies, READ_ONCE(q->since) + HZ);
 	default:
