@@ -196,7 +196,7 @@ static long set_writeback(struct vhost_blk *blk, bool writeback)
 	if (!writeback && blk->disk)
 		ret = vhost_blk_disk_flush(blk->disk);
 	if (!ret)
-		blk->writeback = writeback;
+		WRITE_ONCE(blk->writeback, writeback);
 	vhost_blk_resume(blk);
 	return ret;
 }

@@ -89,7 +89,7 @@ static long set_features(struct vhost_blk *blk, void __user *argp)
 	/* A driver that can't flush starts with writethrough (5.2.5.2). */
 	if (!ret && features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE) &&
 	    !(features & (1ULL << VIRTIO_BLK_F_FLUSH)))
-		blk->writeback = false;
+		WRITE_ONCE(blk->writeback, false);
 	vhost_blk_resume(blk);
 	return ret;
 }

@@ -54,8 +54,8 @@ static void vblk_give_back(struct vhost_blk *blk)
 	if (blk->config_call)
 		eventfd_ctx_put(blk->config_call);
 	blk->config_call = NULL;
-	blk->features = 0;
-	blk->writeback = true;
+	WRITE_ONCE(blk->features, 0);
+	WRITE_ONCE(blk->writeback, true);
 }
 
 /**

@@ -29,8 +29,8 @@ void vhost_blk_break(struct vhost_blk_queue *q,
 {
 	trace_vhost_blk_break(q);
 	if (q->break_reason == VHOST_BLK_BREAK_NONE) {
-		q->break_reason = reason;
-		q->break_error = error;
+		WRITE_ONCE(q->break_reason, reason);
+		WRITE_ONCE(q->break_error, error);
 	}
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_BREAK);
 	vq_err(&q->vq, "queue broken\n");

@@ -127,8 +127,8 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 		vhost_vq_set_backend(vq, NULL);
 		return ret;
 	}
-	q->break_reason = VHOST_BLK_BREAK_NONE;
-	q->break_error = 0;
+	WRITE_ONCE(q->break_reason, VHOST_BLK_BREAK_NONE);
+	WRITE_ONCE(q->break_error, 0);
 	q->starved = false;
 	q->idle_since = 0;
 	q->poll_ns = 0;
@@ -398,7 +398,7 @@ int vhost_blk_ack_features(struct vhost_blk *blk, u64 features)
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
 		ret = vblk_ack_features(&blk->queues[i], features);
 	if (!ret)
-		blk->features = features;
+		WRITE_ONCE(blk->features, features);
 	return ret;
 }
 
