@@ -6,6 +6,7 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/math.h>
 
 #include "blk.h"
@@ -122,11 +123,13 @@ static void bdev_config(const struct vhost_blk_disk *disk,
 static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
 			  enum vhost_blk_op op)
 {
+	u64 granule = (u64)disk->range_align * SECTOR_SIZE;
+
 	if (op == VHOST_BLK_OP_WRITE_ZEROES &&
 	    vhost_blk_disk_writes_zeroes(disk))
 		return VHOST_BLK_WRITTEN_STEP;
-	/* Part of a discard granule is not discarded. */
-	return roundup(VHOST_BLK_RANGE_STEP, disk->range_align * SECTOR_SIZE);
+	/* Part of a discard granule, which may have gigabytes, is not discarded. */
+	return granule * DIV64_U64_ROUND_UP((u64)VHOST_BLK_RANGE_STEP, granule);
 }
 
 static int vblk_bdev_issue(struct vhost_blk_req *req,
@@ -231,7 +234,7 @@ static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
 	vhost_blk_bdev_finish(req, error);
 }
 
-static void vhost_blk_submit_blocking(struct vhost_blk_req *req);
+static void vhost_blk_submit_punted(struct vhost_blk_req *req);
 
 /*
  * Would the bio have had to wait?  A stacked device may have lost its REQ_NOWAIT
@@ -253,7 +256,7 @@ static void bdev_end_io(struct bio *bio)
 
 	bio_uninit(bio);
 	if (again) {
-		vhost_blk_punt(req, vhost_blk_submit_blocking);
+		vhost_blk_punt(req, vhost_blk_submit_punted);
 		return;
 	}
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
@@ -295,7 +298,8 @@ static blk_opf_t bdev_opf(const struct vhost_blk_io *io)
 	case VHOST_BLK_OP_ZONE_APPEND:
 		return REQ_OP_ZONE_APPEND | write;
 	default:
-		return REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC;
+		/* REQ_IDLE: not throttled as writeback, for which it would sleep. */
+		return REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC | REQ_IDLE;
 	}
 }
 
@@ -350,6 +354,10 @@ static void vhost_blk_submit_bios(struct vhost_blk_req *req)
 	/* The submitter's own, so that the request stays until the end of it. */
 	atomic_set(&req->bios, 1);
 	while (iter.bi_size) {
+		if (vhost_blk_dead(req->q)) {
+			cmpxchg(&req->error, 0, -ECANCELED);
+			break;
+		}
 		len = vhost_blk_bio_bytes(req, iter);
 		vhost_blk_bio_init(bio, req, vhost_blk_end_one_bio);
 		bio->bi_iter = iter;
@@ -387,6 +395,23 @@ static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
 }
 
 /*
+ * From the workqueue.  One at a time waits for a tag; those behind it can still
+ * be dropped if the queue dies, one that waits in the block layer can't.
+ */
+static void vhost_blk_submit_punted(struct vhost_blk_req *req)
+{
+	struct vhost_blk *blk = queue_to_blk(req->q);
+
+	mutex_lock(&blk->submit_mutex);
+	if (vhost_blk_dead(req->q))
+		vhost_blk_req_done(req, -ECANCELED);
+	else
+		vhost_blk_submit_blocking(req);
+	/* Neither the request nor its disk need be there any more. */
+	mutex_unlock(&blk->submit_mutex);
+}
+
+/*
  * Requests with data, and flushes.  A driver without REQ_NOWAIT may block here:
  * to leave all of its requests to the workqueue would cost more than it gains.
  */
@@ -398,7 +423,7 @@ static void vhost_blk_submit_rw(struct vhost_blk_req *req)
 	if (io->len <= disk->nowait_len && io->nr_bvec <= disk->nowait_vecs)
 		vhost_blk_submit_bio(req, disk->nowait_len ? REQ_NOWAIT : 0);
 	else if (disk->nowait_len)
-		vhost_blk_punt(req, vhost_blk_submit_blocking);
+		vhost_blk_punt(req, vhost_blk_submit_punted);
 	else
 		vhost_blk_submit_blocking(req);
 }
@@ -412,7 +437,7 @@ static void vhost_blk_submit_cached(struct vhost_blk_req *req)
 	if (ret)
 		vhost_blk_req_done(req, ret);
 	else
-		vhost_blk_submit_blocking(req);
+		vhost_blk_submit_punted(req);
 }
 
 static void bdev_submit(struct vhost_blk_req *req)

@@ -108,13 +108,11 @@ static u64 file_capacity(const struct vhost_blk_disk *disk)
  * and use first.  The error sequence of the mapping can't be consumed so.  A
  * file of our own, opened again, would have the same effect, but not every
  * file can be (O_TMPFILE, memfd, deleted on NFS), permissions may have changed,
- * and an open has effects (FUSE, leases).  With O_DIRECT each write has
- * reported its own error.
+ * and an open has effects (FUSE, leases).  With O_DIRECT each write reports its
+ * own error, but zeroes may go through the page cache.
  */
 static int vblk_file_wb_error(const struct vhost_blk_disk *disk)
 {
-	if (disk->iocb_flags & IOCB_DIRECT)
-		return 0;
 	return errseq_check(&disk->mapping->wb_err, disk->wb_err);
 }
 
@@ -140,13 +138,15 @@ static void file_config(const struct vhost_blk_disk *disk,
 /* Take in what one try brought; from any context. */
 static void file_result(struct vhost_blk_req *req, long ret)
 {
-	bool nowait = req->file.iocb.ki_flags & IOCB_NOWAIT;
+	const struct kiocb *iocb = &req->file.iocb;
+	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
 
 	if (ret > 0) {
 		req->file.done += ret;
 		if (req->file.done < req->io.len)
 			vhost_blk_punt(req, file_retry);
-		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.sync)
+		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.sync &&
+			 !(iocb->ki_flags & IOCB_DIRECT))
 			/* The error may have been reported to another write. */
 			vhost_blk_req_done(req, vblk_file_wb_error(req->disk));
 		else
@@ -249,10 +249,7 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 
 static void file_retry(struct vhost_blk_req *req)
 {
-	if (vhost_blk_dead(req->q))
-		vhost_blk_req_done(req, -ECANCELED);
-	else
-		file_rw(req, 0);
+	file_rw(req, 0);
 }
 
 /* Zeroes without the file system's help. */

@@ -72,6 +72,15 @@
 #define VHOST_BLK_MAX_PUNTED	64
 
 /*
+ * How long an ioctl waits for zeroes and discards before they give up, in
+ * jiffies.  A pause waits longer than a stop: a guest that asks for no more than
+ * it was offered should not see an error when its memory changes or its
+ * migration begins.
+ */
+#define VHOST_BLK_STOP_PATIENCE		HZ
+#define VHOST_BLK_PAUSE_PATIENCE	(5 * HZ)
+
+/*
  * What a VMM makes the kernel allocate is charged to it.  Where it gets none,
  * by its own limit or for want of memory, that is an error of its ioctl, no
  * case for the OOM killer or the kernel log.
@@ -266,7 +275,8 @@ enum vhost_blk_event {
  *	VHOST_BLK_QUEUE_STOPPED, so that the core checks new addresses and
  *	refuses new sizes and bases for as long as a request may complete
  * @state: enum vhost_blk_queue_state, changed by vhost_blk_queue_event() only
- * @since: when @state changed last, in jiffies
+ * @hurry_at: when requests that take long give up, in jiffies, or 0; see
+ *	vhost_blk_must_hurry()
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
@@ -291,14 +301,14 @@ enum vhost_blk_event {
  * @orphan_work: the same where the worker has been killed
  * @idle: woken when a request has ended, or the queue has stopped
  *
- * All but @state, @since, @done, @serving, @done_work, @orphan_work and @idle
+ * All but @state, @hurry_at, @done, @serving, @done_work, @orphan_work and @idle
  * is protected by vq.mutex; who waits for requests reads @inflight without it.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
 
 	atomic_t state;
-	unsigned long since;
+	unsigned long hurry_at;
 	struct iovec *iov;
 	struct page *pages[VHOST_BLK_PIN_BATCH];
 	struct vhost_blk_req *reqs;
@@ -321,7 +331,7 @@ struct vhost_blk_queue {
 	struct llist_head done;
 	bool serving;
 	struct vhost_work done_work;
-	struct work_struct orphan_work;
+	struct delayed_work orphan_work;
 	wait_queue_head_t idle;
 };
 
@@ -334,6 +344,7 @@ struct vhost_blk_queue {
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way.  NULL before the first
  *	backend is attached; protected by dev.mutex until then
+ * @submit_mutex: held by the one thread of @wq that may wait for a tag
  * @disk: what is attached, or NULL; protected by dev.mutex, and constant while
  *	a queue takes chains or has requests in flight
  * @disk_mutex: protects @disk too, for ioctls that do not wait for dev.mutex;
@@ -348,7 +359,8 @@ struct vhost_blk_queue {
  * @refs: one for the file and one for each queue that isn't stopped; the last
  *	one frees the device
  * @end: does that, if the process that closed the file did not wait
- * @linger_until: how long an exiting process waits for its requests, in
+ * @owner: process that called VHOST_SET_OWNER last
+ * @linger_until: how long the owner waits for its requests when it exits, in
  *	jiffies; 0 until it has begun to
  * @queues: all that there may be; only those with addresses are started
  */
@@ -358,6 +370,7 @@ struct vhost_blk {
 	pid_t opener;
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
 	struct workqueue_struct *wq;
+	struct mutex submit_mutex;
 	struct vhost_blk_disk *disk;
 	struct mutex disk_mutex;
 	struct rw_semaphore iotlb_sem;
@@ -368,6 +381,7 @@ struct vhost_blk {
 	struct eventfd_ctx *config_call;
 	refcount_t refs;
 	struct work_struct end;
+	pid_t owner;
 	unsigned long linger_until;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
 };
@@ -446,6 +460,7 @@ extern const struct file_operations vhost_blk_fops;
 
 /* state.c APIs: */
 bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
+void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience);
 bool vhost_blk_must_hurry(const struct vhost_blk_queue *q);
 
 /* queue.c APIs: */
@@ -521,6 +536,7 @@ bool vhost_blk_may_write(const struct vhost_blk_queue *q, u64 first, u64 last);
 
 /* iotlb.c APIs: */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features);
+void vhost_blk_iotlb_retry(struct vhost_blk_queue *q);
 int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 			struct vhost_iotlb_msg *msg);
 ssize_t vhost_blk_read_iter(struct kiocb *iocb, struct iov_iter *to);

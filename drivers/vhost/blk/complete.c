@@ -44,7 +44,7 @@ u8 vhost_blk_status(int error, bool zoned)
 void vhost_blk_wake_worker(struct vhost_blk_queue *q)
 {
 	if (!vhost_vq_work_queue(&q->vq, &q->done_work))
-		queue_work(vhost_blk_wq, &q->orphan_work);
+		queue_delayed_work(vhost_blk_wq, &q->orphan_work, 0);
 }
 
 /**
@@ -319,14 +319,19 @@ void vhost_blk_done_work(struct vhost_work *work)
  * @work: vhost_blk_queue.orphan_work
  *
  * The owner's memory is out of reach here, but it is to be unpinned, and an
- * ioctl may be waiting.
+ * ioctl may be waiting.  The mutex may be held by an ioctl of the vhost core that
+ * reads memory of a process and waits for it; the workqueue is every device's.
  */
 void vhost_blk_orphan_work(struct work_struct *work)
 {
-	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
+	struct vhost_blk_queue *q = container_of(to_delayed_work(work),
+						 struct vhost_blk_queue,
 						 orphan_work);
 
-	mutex_lock(&q->vq.mutex);
+	if (!mutex_trylock(&q->vq.mutex)) {
+		queue_delayed_work(vhost_blk_wq, &q->orphan_work, 1);
+		return;
+	}
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_ABANDON);
 	forget_done(q);
 	after_release(q);

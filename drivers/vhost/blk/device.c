@@ -35,6 +35,7 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 		       vhost_blk_iotlb_msg);
 	init_rwsem(&blk->iotlb_sem);
 	mutex_init(&blk->disk_mutex);
+	mutex_init(&blk->submit_mutex);
 	blk->id = atomic_inc_return(&vhost_blk_last_id);
 	blk->opener = task_tgid_nr(current);
 	vhost_blk_resize_init(blk);
@@ -109,15 +110,24 @@ static long get_backend_features(void __user *argp)
 			    sizeof(vhost_blk_backend_bits)) ? -EFAULT : 0;
 }
 
+/* As vhost_set_backend_features(), which can't be killed while it waits. */
 static long set_backend_features(struct vhost_blk *blk, void __user *argp)
 {
+	unsigned int i;
 	u64 features;
 
 	if (copy_from_user(&features, argp, sizeof(features)))
 		return -EFAULT;
 	if (features & ~vhost_blk_backend_bits)
 		return -EOPNOTSUPP;
-	vhost_set_backend_features(&blk->dev, features);
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		struct vhost_virtqueue *vq = &blk->queues[i].vq;
+
+		if (mutex_lock_killable(&vq->mutex))
+			return -EINTR;
+		vq->acked_backend_features = features;
+		mutex_unlock(&vq->mutex);
+	}
 	return 0;
 }
 
@@ -311,6 +321,8 @@ static long vblk_may_attach_worker(struct vhost_blk *blk, void __user *argp)
 	q = vblk_queue_of(blk, arg.index);
 	if (q && vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_STOPPED)
 		return -EBUSY;
+	/* Who put the last request on the list may still be waking the worker. */
+	synchronize_rcu();
 	vhost_dev_flush(&blk->dev);
 	return 0;
 }
@@ -340,6 +352,8 @@ static long core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 	if (ret)
 		return ret;
 	ret = vhost_dev_ioctl(&blk->dev, cmd, argp);
+	if (!ret && cmd == VHOST_SET_OWNER)
+		blk->owner = task_tgid_nr(current);
 	if (ret == -ENOIOCTLCMD)
 		ret = vhost_worker_ioctl(&blk->dev, cmd, argp);
 	if (ret == -ENOIOCTLCMD)
@@ -396,9 +410,6 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 	long ret;
 
 	switch (cmd) {
-	/* The vhost core takes the mutex for this one. */
-	case VHOST_SET_BACKEND_FEATURES:
-		return set_backend_features(blk, argp);
 	/* These do not wait for one that waits for requests. */
 	case VHOST_BLK_GET_CONFIG:
 		return vhost_blk_get_config(blk, argp);
@@ -419,6 +430,9 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 		break;
 	case VHOST_GET_BACKEND_FEATURES:
 		ret = get_backend_features(argp);
+		break;
+	case VHOST_SET_BACKEND_FEATURES:
+		ret = set_backend_features(blk, argp);
 		break;
 	default:
 		ret = owner_ioctl(blk, cmd, argp);

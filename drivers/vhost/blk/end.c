@@ -10,6 +10,7 @@
  */
 #include <linux/eventfd.h>
 #include <linux/fs.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -35,7 +36,7 @@ static void vblk_quiesce(struct vhost_blk *blk)
 	/* Pairs with rcu_read_lock() in vhost_blk_req_done(). */
 	synchronize_rcu();
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		flush_work(&blk->queues[i].orphan_work);
+		cancel_delayed_work_sync(&blk->queues[i].orphan_work);
 	vhost_dev_stop(&blk->dev);
 }
 
@@ -78,9 +79,27 @@ static void vblk_destroy(struct vhost_blk *blk)
 	kvfree(blk);
 }
 
+static int vblk_end_thread(void *blk)
+{
+	vblk_destroy(blk);
+	module_put_and_kthread_exit(0);
+	return 0;
+}
+
+/*
+ * A worker that is a thread of a process that is stopped is waited for until the
+ * process goes on, and the end of an address space for its own I/O.  So each
+ * device has a thread for that: others must not wait behind it.
+ */
 static void vblk_end_work(struct work_struct *work)
 {
-	vblk_destroy(container_of(work, struct vhost_blk, end));
+	struct vhost_blk *blk = container_of(work, struct vhost_blk, end);
+	struct task_struct *thread;
+
+	thread = kthread_run(vblk_end_thread, blk, "vhost-blk-end");
+	if (!IS_ERR(thread))
+		return;
+	vblk_destroy(blk);
 	/* Removal of the module waits for the workqueue, so for our return. */
 	module_put(THIS_MODULE);
 }
@@ -137,7 +156,7 @@ static bool vblk_linger(struct vhost_blk *blk)
  */
 static bool vblk_wait_for_requests(struct vhost_blk *blk)
 {
-	if (!(current->flags & PF_KTHREAD) && (current->flags & PF_EXITING))
+	if (blk->linger_until)
 		return vblk_linger(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
@@ -156,14 +175,15 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
  * @id: not used
  *
  * A process that exits closes all its descriptors before any of their files is
- * released.  Its requests are given up here, so that it waits for all its disks
- * together, not for one after the other.
+ * released.  If it is the owner its requests are given up here, so that it waits
+ * for all its disks together, not for one after the other.
  */
 int vhost_blk_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
 
-	if ((current->flags & PF_EXITING) && file_count(file) == 1) {
+	if ((current->flags & PF_EXITING) && file_count(file) == 1 &&
+	    task_tgid_nr(current) == blk->owner) {
 		vhost_blk_abandon(blk);
 		blk->linger_until = jiffies + LINGER;
 	}

@@ -23,7 +23,7 @@ static void vblk_disk_info(const struct vhost_blk_disk *disk,
 		info->flags |= VHOST_BLK_INFO_F_RO;
 	if (disk->bdev)
 		info->flags |= VHOST_BLK_INFO_F_BLOCK_DEVICE;
-	if (disk->bdev || (disk->file->f_flags & O_DIRECT))
+	if (disk->bdev || (disk->iocb_flags & IOCB_DIRECT))
 		info->flags |= VHOST_BLK_INFO_F_DIRECT;
 	info->dev_major = MAJOR(dev);
 	info->dev_minor = MINOR(dev);

@@ -107,6 +107,7 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
 		return 0;
+	vhost_blk_hurry(q, VHOST_BLK_PAUSE_PATIENCE);
 	/* Not wait_event(): the condition sleeps.  The end of a request wakes us. */
 	add_wait_queue(&q->idle, &wait);
 	while ((ret = vblk_may_write(q, first, last)) > 0) {
@@ -117,6 +118,7 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 		wait_woken(&wait, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
 	}
 	remove_wait_queue(&q->idle, &wait);
+	vhost_blk_hurry(q, 0);
 	return ret;
 }
 
@@ -195,6 +197,39 @@ static void answer_misses(struct vhost_dev *dev,
 		vhost_blk_forget_miss(node);
 		kfree(node);
 	}
+	spin_unlock(&dev->iotlb_lock);
+}
+
+static void vblk_drop_misses(struct list_head *list,
+			     const struct vhost_virtqueue *vq)
+{
+	struct vhost_msg_node *node, *next;
+
+	list_for_each_entry_safe(node, next, list, node) {
+		if (node->vq != vq)
+			continue;
+		list_del(&node->node);
+		vhost_blk_forget_miss(node);
+		kfree(node);
+	}
+}
+
+/**
+ * vhost_blk_iotlb_retry - forget what a queue has asked the VMM for
+ * @q: the queue, which is about to try again; its mutex is held
+ *
+ * Up to Linux 7.2 the vhost core asks again each time.  A guest that kicks for
+ * an address that the VMM can't translate would fill the host's memory.
+ */
+void vhost_blk_iotlb_retry(struct vhost_blk_queue *q)
+{
+	struct vhost_dev *dev = q->vq.dev;
+
+	if (likely(!q->vq.iotlb))
+		return;
+	spin_lock(&dev->iotlb_lock);
+	vblk_drop_misses(&dev->read_list, &q->vq);
+	vblk_drop_misses(&dev->pending_list, &q->vq);
 	spin_unlock(&dev->iotlb_lock);
 }
 

@@ -288,9 +288,16 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 
 	vhost_disable_notify(dev, vq);
 	do {
-		/* Each may wait for the disk: they'd keep a VMM that is killed. */
-		if (fatal_signal_pending(current))
+		/*
+		 * The core runs what is left once more when a worker is killed,
+		 * after it has detached the queues and taken the signal.
+		 */
+		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_RUNNING ||
+		    fatal_signal_pending(current) ||
+		    !vhost_blk_vq_has_worker(vq))
 			break;
+		/* A chain may have thousands of descriptors in each of a thousand tables. */
+		cond_resched();
 		head = vhost_blk_get_chain(q, &chain);
 		/* The IOMMU has been asked; its answer is a kick. */
 		if (head == -EAGAIN)
@@ -376,6 +383,7 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 
 	mutex_lock(&vq->mutex);
 	vhost_blk_iotlb_lock(q);
+	vhost_blk_iotlb_retry(q);
 	vhost_blk_publish(q);
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
 	    vq_meta_prefetch(vq)) {

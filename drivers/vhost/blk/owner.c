@@ -98,7 +98,11 @@ static void punted_work(struct work_struct *work)
 	 */
 	set_task_ioprio(current, req->io.ioprio);
 	vhost_blk_owner_begin(&acting, &req->disk->owner);
-	req->punted(req);
+	/* Another VMM may have the disk by now. */
+	if (vhost_blk_dead(req->q))
+		vhost_blk_req_done(req, -ECANCELED);
+	else
+		req->punted(req);
 	vhost_blk_owner_end(&acting);
 	set_task_ioprio(current, ioprio);
 }

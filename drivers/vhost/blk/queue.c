@@ -22,7 +22,7 @@ void vhost_blk_queue_init(struct vhost_blk_queue *q)
 	q->vq.handle_kick = vhost_blk_handle_kick;
 	init_llist_head(&q->done);
 	vhost_work_init(&q->done_work, vhost_blk_done_work);
-	INIT_WORK(&q->orphan_work, vhost_blk_orphan_work);
+	INIT_DELAYED_WORK(&q->orphan_work, vhost_blk_orphan_work);
 	init_waitqueue_head(&q->idle);
 	atomic_set(&q->state, VHOST_BLK_QUEUE_STOPPED);
 }
@@ -129,6 +129,7 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	}
 	WRITE_ONCE(q->break_reason, VHOST_BLK_BREAK_NONE);
 	WRITE_ONCE(q->break_error, 0);
+	vhost_blk_hurry(q, 0);
 	q->starved = false;
 	q->idle_since = 0;
 	q->poll_ns = 0;
@@ -161,6 +162,7 @@ static bool vblk_stopped(const struct vhost_blk_queue *q)
  */
 static void vblk_begin_stop(struct vhost_blk_queue *q)
 {
+	vhost_blk_hurry(q, VHOST_BLK_STOP_PATIENCE);
 	if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_STOP))
 		vhost_blk_wake_worker(q);
 }
@@ -302,6 +304,7 @@ void vhost_blk_resume(struct vhost_blk *blk)
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		q = &blk->queues[i];
+		vhost_blk_hurry(q, 0);
 		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_PAUSED)
 			continue;
 		/* The worker reads it only if the queue runs. */
@@ -346,8 +349,10 @@ int vhost_blk_pause(struct vhost_blk *blk)
 {
 	unsigned int i;
 
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		vhost_blk_hurry(&blk->queues[i], VHOST_BLK_PAUSE_PATIENCE);
 		vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_PAUSE);
+	}
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		if (vblk_wait_idle(&blk->queues[i])) {
 			vhost_blk_resume(blk);

@@ -48,10 +48,21 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
 		next = vblk_next[state][event];
 		if (next == state)
 			return false;
-		/* Before the state, so that vhost_blk_must_hurry() sees no old one. */
-		WRITE_ONCE(q->since, jiffies);
 	} while (!atomic_try_cmpxchg(&q->state, &state, next));
 	return true;
+}
+
+/**
+ * vhost_blk_hurry - an ioctl begins or ends to wait for requests
+ * @q: the queue that it waits for, dev.mutex held
+ * @patience: in jiffies, or 0 if the wait is over
+ *
+ * Whatever the state: a queue that is broken while it is paused has requests to
+ * wait for too.
+ */
+void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience)
+{
+	WRITE_ONCE(q->hurry_at, patience ? (jiffies + patience) ?: 1 : 0);
 }
 
 /**
@@ -59,23 +70,14 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
  * @q: the queue of the request
  *
  * A request of ranges may take as long as the guest likes.  It is done in
- * steps; when a stop has waited for it for a second, or another ioctl for five,
- * or its queue is dead, the rest is not done and the request ends in an error.
- * A pause is longer because a guest that asks for what it was offered should
- * not see an error when its memory changes or its migration begins.
+ * steps; when an ioctl has waited for it for long enough, or its queue is dead,
+ * the rest is not done and the request ends in an error.
  *
  * Context: any.
  */
 bool vhost_blk_must_hurry(const struct vhost_blk_queue *q)
 {
-	switch (vhost_blk_queue_state(q)) {
-	case DEAD:
-		return true;
-	case PAUSED:
-		return time_after(jiffies, READ_ONCE(q->since) + 5 * HZ);
-	case DRAINING:
-		return time_after(jiffies, READ_ONCE(q->since) + HZ);
-	default:
-		return false;
-	}
+	unsigned long at = READ_ONCE(q->hurry_at);
+
+	return (at && time_after_eq(jiffies, at)) || vhost_blk_dead(q);
 }

@@ -141,14 +141,14 @@ static void orphan_test(struct kunit *test)
 	make_busy(&f->q, &f->reqs[1], 512);
 
 	vhost_blk_req_done(&f->reqs[0], 0);
-	flush_work(&f->q.orphan_work);
+	flush_delayed_work(&f->q.orphan_work);
 	KUNIT_EXPECT_FALSE(test, f->reqs[0].busy);
 	KUNIT_EXPECT_TRUE(test, f->reqs[1].busy);
 	KUNIT_EXPECT_EQ(test, f->q.inflight, 1U);
 	KUNIT_EXPECT_EQ(test, f->q.inflight_bytes, 512ULL);
 
 	vhost_blk_req_done(&f->reqs[1], -EIO);
-	flush_work(&f->q.orphan_work);
+	flush_delayed_work(&f->q.orphan_work);
 	KUNIT_EXPECT_FALSE(test, f->reqs[1].busy);
 	KUNIT_EXPECT_EQ(test, f->q.inflight, 0U);
 	KUNIT_EXPECT_EQ(test, f->q.inflight_bytes, 0ULL);
