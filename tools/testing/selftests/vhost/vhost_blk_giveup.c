@@ -146,6 +146,27 @@ TEST_F_TIMEOUT(zeroes, stop, 120)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
+/* A queue that breaks meanwhile has requests to wait for as well. */
+TEST_F_TIMEOUT(zeroes, broken, 120)
+{
+	unsigned int i, given_up;
+	long long start;
+
+	BOOT(.queues = QUEUES, .num = 16, .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
+	ASSERT_WELL(submit_zeroes(&self->g));
+	usleep(200000);
+	for (i = 0; i < self->g.nrings; i++) {
+		ring_add_raw(&self->g.ring[i], self->g.ring[i].num);
+		ring_kick_now(&self->g.ring[i]);
+	}
+	usleep(200000);
+	start = now_ms();
+	ASSERT_EQ(0, guest_set_mem_table(&self->g));
+	EXPECT_GT(PAUSE_MS, now_ms() - start);
+	ASSERT_WELL(all_ended(&self->g, &given_up));
+	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
+}
+
 /* The VMM: its file is locked by the description that the device has. */
 static void run_vmm(struct guest *g, struct backend *b)
 {

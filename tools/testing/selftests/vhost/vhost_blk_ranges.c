@@ -310,16 +310,15 @@ static uint8_t run_unmodelled(struct guest *g, uint32_t type, const struct range
  */
 TEST_F(ranges, discard_withdrawn)
 {
-	char dir[64], usual[32];
+	char dir[64];
 	struct blk_config before, after;
-	long long max = backend_sysfs(&self->b, "queue/discard_max_bytes");
-	long long granularity = backend_sysfs(&self->b, "queue/discard_granularity");
 	unsigned int i;
 
-	if (max <= 0 || model_wanted())
+	if (backend_sysfs(&self->b, "queue/discard_max_bytes") <= 0 || model_wanted())
 		SKIP(return, "no block device that can discard");
-	/* A loop device outlives the test.  Only whole granules can be set. */
-	snprintf(usual, sizeof(usual), "%lld", max - max % granularity);
+	/* With discards its granularity goes too, and then sysfs refuses any size. */
+	if (self->b.loop >= 0)
+		SKIP(return, "a loop device outlives the test, and stays without discards");
 	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
 	BOOT();
 	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
@@ -334,7 +333,6 @@ TEST_F(ranges, discard_withdrawn)
 		EXPECT_EQ(0, guest_set_running(&self->g, 0));
 		EXPECT_EQ(0, guest_set_running(&self->g, 1));
 	}
-	EXPECT_EQ(0, put_attr(dir, "discard_max_bytes", usual));
 }
 
 /* On a disk that is larger than the largest range: the limit is exact. */
