@@ -354,6 +354,7 @@ struct vhost_blk_queue {
  * @writeback: of the configuration space; protected by dev.mutex
  * @capacity: that the guest has been told of last; protected by dev.mutex
  * @resize: looks whether it still is
+ * @watched: @resize looks again; set by a start with dev.mutex held
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
  * @refs: one for the file and one for each queue that isn't stopped; the last
@@ -370,14 +371,15 @@ struct vhost_blk {
 	pid_t opener;
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
 	struct workqueue_struct *wq;
-	struct mutex submit_mutex;
+	struct mutex submit_mutex;	/* one at a time waits for a tag */
 	struct vhost_blk_disk *disk;
-	struct mutex disk_mutex;
+	struct mutex disk_mutex;	/* @disk, without dev.mutex */
 	struct rw_semaphore iotlb_sem;
 	u64 features;
 	bool writeback;
 	u64 capacity;
 	struct delayed_work resize;
+	bool watched;
 	struct eventfd_ctx *config_call;
 	refcount_t refs;
 	struct work_struct end;

@@ -205,6 +205,7 @@ int vhost_blk_stop(struct vhost_blk *blk)
 	unsigned int i;
 	int ret = 0;
 
+	WRITE_ONCE(blk->watched, false);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		vblk_begin_stop(&blk->queues[i]);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
@@ -222,6 +223,7 @@ void vhost_blk_abandon(struct vhost_blk *blk)
 {
 	unsigned int i;
 
+	WRITE_ONCE(blk->watched, false);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		if (vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_ABANDON))
 			vhost_blk_wake_worker(&blk->queues[i]);

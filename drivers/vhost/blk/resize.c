@@ -29,7 +29,7 @@ static void resize_work(struct work_struct *work)
 		look_again(blk);
 		return;
 	}
-	if (vhost_blk_running(blk)) {
+	if (READ_ONCE(blk->watched)) {
 		vhost_blk_resize_look(blk);
 		look_again(blk);
 	}
@@ -59,12 +59,13 @@ void vhost_blk_resize_look(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_resize_watch - look now, and again for as long as a queue runs
- * @blk: the device, its mutex held
+ * vhost_blk_resize_watch - look now, and again until the device is stopped
+ * @blk: the device, started, maybe without a queue; its mutex held
  */
 void vhost_blk_resize_watch(struct vhost_blk *blk)
 {
 	vhost_blk_resize_look(blk);
+	WRITE_ONCE(blk->watched, true);
 	look_again(blk);
 }
 

@@ -176,6 +176,27 @@ TEST_F_TIMEOUT(resize, stopped, 60)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
+/* A driver may use the device before it sets up a queue: it reads the size then. */
+TEST_F_TIMEOUT(resize, no_queue, 60)
+{
+	struct vhost_vring_addr none = { 0 };
+	unsigned int i;
+
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	for (i = 0; i < self->g.nrings; i++) {
+		none.index = i;
+		ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_ADDR, &none));
+	}
+	ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	RESIZE(LARGE);
+	EXPECT_TRUE(eventfd_wait(self->call, LOOK_MS));
+	EXPECT_EQ(LARGE / SECTOR, capacity(&self->g));
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	eventfd_drain(self->call);
+	RESIZE(SMALL);
+	EXPECT_FALSE(eventfd_wait(self->call, 1200));
+}
+
 /* Nobody is told of a size that is the same again, and no request suffers. */
 TEST_F_TIMEOUT(resize, under_load, 60)
 {
