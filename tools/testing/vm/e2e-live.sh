@@ -393,7 +393,7 @@ test_live() {
 	check "write-cache=off" says "$tmp/live" \
 		"vdb: 65536 ro=0 write through, 254 segments, virtio 1.0: 1"
 	check "the kernel's geometry and limits" says "$tmp/live" \
-		"vda: 16 heads, 63 sectors/track, at most 4294967296 bytes of discard, 4294967296 of zeroes"
+		"vda: 16 heads, 63 sectors/track, at most 4294967296 bytes of discard, 33554432 of zeroes"
 	check "cyls, heads, secs, max-discard-sectors, max-write-zeroes-sectors" says "$tmp/live" \
 		"vdb: 5 heads, 7 sectors/track, at most 1048576 bytes of discard, 524288 of zeroes"
 	check "legacy device, 64 queues of 1024, config-wce=off" says "$tmp/live" \
