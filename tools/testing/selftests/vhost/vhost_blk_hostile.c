@@ -101,7 +101,6 @@ TEST_F(hostile, indirect_too_long)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-
 /* Defect 4: a status byte that can't be written left the request in flight for ever. */
 TEST_F(hostile, status_unmapped)
 {

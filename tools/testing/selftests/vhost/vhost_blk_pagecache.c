@@ -59,8 +59,10 @@ FIXTURE_TEARDOWN(pagecache)
 
 /* What the host reads through the page cache is what the device must hold. */
 #define HOST_READS(off) do {							\
-	ASSERT_EQ(BYTES, pread(self->host, self->buf, BYTES, off));		\
-	EXPECT_EQ(0, memcmp(self->buf, self->b.model + (off), BYTES));		\
+	uint64_t off_ = off;							\
+										\
+	ASSERT_EQ(BYTES, pread(self->host, self->buf, BYTES, off_));		\
+	EXPECT_EQ(0, memcmp(self->buf, self->b.model + off_, BYTES));		\
 } while (0)
 
 /* A write whose data is bounced */
@@ -137,10 +139,9 @@ static int make_swap(struct backend *b)
 TEST_F(pagecache, swap)
 {
 	ASSERT_EQ(0, make_swap(&self->b));
-	if (swapon(self->b.path, 0)) {
-		ASSERT_EQ(ENOSYS, errno);
+	if (access("/proc/swaps", R_OK))
 		SKIP(return, "this kernel has no swap");
-	}
+	ASSERT_EQ(0, swapon(self->b.path, 0));
 	ASSERT_WELL(request_ends(self->r, T_OUT, 64, 4096, S_IOERR));
 	ASSERT_WELL(range_run(self->r, VIRTIO_BLK_T_DISCARD, 64, 8, 0, S_IOERR));
 	ASSERT_WELL(range_run(self->r, VIRTIO_BLK_T_WRITE_ZEROES, 64, 8, 0, S_IOERR));

@@ -183,8 +183,11 @@ TEST_F_TIMEOUT(disk, hole, 60)
 		guest_expect(g, status, &ioerr, 1);
 		ring_add_raw(&g->ring[0], 0);
 		ring_kick_now(&g->ring[0]);
-		for (ms = 0; ms < 10000 && g->ring[0].used_idx == ring_device_idx(&g->ring[0]); ms++)
+		for (ms = 0; ms < 10000; ms++) {
+			if (g->ring[0].used_idx != ring_device_idx(&g->ring[0]))
+				break;
 			usleep(1000);
+		}
 		ASSERT_TRUE(g->ring[0].used_idx != ring_device_idx(&g->ring[0]));
 		g->ring[0].used_idx++;
 		ASSERT_WELL(guest_compare(g));

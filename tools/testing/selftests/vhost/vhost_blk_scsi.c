@@ -53,7 +53,7 @@ FIXTURE_TEARDOWN(scsi)
 }
 
 /* A disk of the module that has been loaded, and a guest that has it */
-static const char *start(FIXTURE_DATA(scsi) *self, bool blank)
+static const char *start(struct _test_data_scsi *self, bool blank)
 {
 	struct backend_opts disk = {
 		.kind = BACKEND_NAMED, .direct = true, .path = self->s.path, .blank = blank,

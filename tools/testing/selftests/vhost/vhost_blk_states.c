@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -264,7 +265,7 @@ struct call {
 	bool quick;	/* does not wait for another call that waits */
 };
 
-#define SAME(call) \
+#define SAME \
 	.stopped = NOW(STOPPED), .running = NOW(RUNNING), .broken = NOW(BROKEN), .dead = NOW(DEAD)
 #define BUSY_UNLESS_STOPPED						\
 	.stopped = NOW(STOPPED), .running = REFUSED(EBUSY, RUNNING),	\
@@ -282,13 +283,13 @@ struct call {
 static const struct call calls[] = {
 	{ "SET_VRING_NUM", set_num, BUSY_UNLESS_STOPPED },
 	{ "SET_VRING_BASE", set_base, BUSY_UNLESS_STOPPED },
-	{ "GET_VRING_BASE", get_base, SAME() },
-	{ "SET_VRING_ADDR, the same", set_addr, SAME() },
+	{ "GET_VRING_BASE", get_base, SAME },
+	{ "SET_VRING_ADDR, the same", set_addr, SAME },
 	{ "SET_VRING_ADDR, others", move_rings, BUSY_UNLESS_STOPPED },
 	{ "SET_VRING_ADDR, in the kernel", used_in_kernel, BUSY_UNLESS_STOPPED },
-	{ "SET_VRING_KICK", set_kick, SAME() },
-	{ "SET_VRING_CALL", set_call, SAME() },
-	{ "SET_VRING_ERR", set_err, SAME() },
+	{ "SET_VRING_KICK", set_kick, SAME },
+	{ "SET_VRING_CALL", set_call, SAME },
+	{ "SET_VRING_ERR", set_err, SAME },
 	{ "SET_RUNNING 1", start, STARTS },
 	{ "SET_VRING_RUNNING 1", start_one, STARTS },
 	{ "SET_RUNNING 0", stop, STOPS },
@@ -300,11 +301,11 @@ static const struct call calls[] = {
 	{ "SET_CONFIG", write_through, PAUSES },
 	{ "SET_FEATURES, others", other_features, BUSY_UNLESS_STOPPED },
 	/* while stopped they may be set for another driver, so they are */
-	{ "SET_FEATURES, the same", same_features, SAME() },
-	{ "GET_FEATURES", get_features, SAME() },
-	{ "GET_CONFIG", get_config, SAME(), .quick = true },
-	{ "GET_INFO", get_info, SAME(), .quick = true },
-	{ "GET_VRING_INFO", get_vring_info, SAME(), .quick = true },
+	{ "SET_FEATURES, the same", same_features, SAME },
+	{ "GET_FEATURES", get_features, SAME },
+	{ "GET_CONFIG", get_config, SAME, .quick = true },
+	{ "GET_INFO", get_info, SAME, .quick = true },
+	{ "GET_VRING_INFO", get_vring_info, SAME, .quick = true },
 };
 
 /* A call in a thread of its own */
@@ -352,10 +353,10 @@ static int run_process(void *arg)
 
 static pid_t process_start(struct caller *c, const struct call *call, struct guest *g)
 {
-	static char stack[256 << 10] __attribute__((aligned(64)));
+	static max_align_t stack[8 << 10];
 
 	*c = (struct caller) { .call = call, .g = g };
-	return clone(run_process, stack + sizeof(stack), CLONE_VM | SIGCHLD, c);
+	return clone(run_process, stack + ARRAY_SIZE(stack), CLONE_VM | SIGCHLD, c);
 }
 
 static const char *kill_process(struct guest *g, pid_t pid)

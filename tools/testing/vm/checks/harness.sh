@@ -120,7 +120,7 @@ expect 1 "klog-check: nor what follows them" "$VB_VM/klog-check.sh" --allow-mapl
 log
 awk 'BEGIN { for (i = 0; i < 20000; i++) print "[    9.200000] Call Trace:" }' >>"$tmp/log"
 expect 1 "klog-check: reports without end" "$VB_VM/klog-check.sh" "$tmp/log"
-tap_result "$((($(wc -l <"$tmp/output") > 130)))" "klog-check: of which it shows some"
+tap_result "$(($(wc -l <"$tmp/output") > 130))" "klog-check: of which it shows some"
 : >"$tmp/log"
 expect 1 "klog-check: an empty log is not a clean one" "$VB_VM/klog-check.sh" "$tmp/log"
 

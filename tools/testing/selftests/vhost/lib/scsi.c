@@ -36,8 +36,8 @@ const char *scsi_load(const char *params)
 		usleep(10000);
 	}
 	snprintf(command, sizeof(command),
-		 "rmmod scsi_debug && modprobe ${VHOST_MODULES:+-d \"$VHOST_MODULES\"} "
-		 "scsi_debug add_host=0 %s", params);
+		 "rmmod scsi_debug && modprobe ${VHOST_MODULES:+-d \"$VHOST_MODULES\"} %s %s",
+		 "scsi_debug add_host=0", params);
 	return system(command) ? "scsi_debug can't be loaded with other parameters" : NULL;
 }
 
