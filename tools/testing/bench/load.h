@@ -54,6 +54,7 @@ struct slot {
 	uint8_t *data;			/* load->block bytes, in one piece */
 	void *status;
 	unsigned int nr;
+	uint64_t turn;			/* verify, sequential: of its own blocks */
 	uint64_t block;			/* where it goes to, in blocks */
 	uint64_t begin;			/* clock_now() when it was sent */
 };

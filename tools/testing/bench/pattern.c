@@ -45,7 +45,10 @@ void pattern_aim(struct lane *l, struct slot *s)
 {
 	unsigned int depth = l->load->depth;
 
-	if (l->load->sequential) {
+	if (l->load->sequential && l->load->verify) {
+		s->block = l->first_block + s->turn * depth + s->nr;
+		s->turn = (s->turn + 1) * depth < l->blocks ? s->turn + 1 : 0;
+	} else if (l->load->sequential) {
 		s->block = l->first_block + l->next;
 		l->next = l->next + 1 < l->blocks ? l->next + 1 : 0;
 	} else if (l->load->verify) {
