@@ -25,8 +25,9 @@ TEST_F(disk, flush)
 		SIMPLE(T_OUT, 8 * i, 4096, S_OK);
 		SIMPLE(VIRTIO_BLK_T_FLUSH, 0, 0, S_OK);
 	}
-	/* its sector means nothing */
+	/* its sector means nothing, nor does data */
 	SIMPLE(VIRTIO_BLK_T_FLUSH, ~0ULL, 0, S_OK);
+	SIMPLE(VIRTIO_BLK_T_FLUSH, 8, 512, S_OK);
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
