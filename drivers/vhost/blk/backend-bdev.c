@@ -234,7 +234,7 @@ static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
 	vhost_blk_bdev_finish(req, error);
 }
 
-static void vhost_blk_submit_punted(struct vhost_blk_req *req);
+static void vhost_blk_submit_blocking(struct vhost_blk_req *req);
 
 /*
  * Would the bio have had to wait?  A stacked device may have lost its REQ_NOWAIT
@@ -256,7 +256,7 @@ static void bdev_end_io(struct bio *bio)
 
 	bio_uninit(bio);
 	if (again) {
-		vhost_blk_punt(req, vhost_blk_submit_punted);
+		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
 		return;
 	}
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
@@ -395,23 +395,6 @@ static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
 }
 
 /*
- * From the workqueue.  One at a time waits for a tag; those behind it can still
- * be dropped if the queue dies, one that waits in the block layer can't.
- */
-static void vhost_blk_submit_punted(struct vhost_blk_req *req)
-{
-	struct vhost_blk *blk = queue_to_blk(req->q);
-
-	mutex_lock(&blk->submit_mutex);
-	if (vhost_blk_dead(req->q))
-		vhost_blk_req_done(req, -ECANCELED);
-	else
-		vhost_blk_submit_blocking(req);
-	/* Neither the request nor its disk need be there any more. */
-	mutex_unlock(&blk->submit_mutex);
-}
-
-/*
  * Requests with data, and flushes.  A driver without REQ_NOWAIT may block here:
  * to leave all of its requests to the workqueue would cost more than it gains.
  */
@@ -423,7 +406,7 @@ static void vhost_blk_submit_rw(struct vhost_blk_req *req)
 	if (io->len <= disk->nowait_len && io->nr_bvec <= disk->nowait_vecs)
 		vhost_blk_submit_bio(req, disk->nowait_len ? REQ_NOWAIT : 0);
 	else if (disk->nowait_len)
-		vhost_blk_punt(req, vhost_blk_submit_punted);
+		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
 	else
 		vhost_blk_submit_blocking(req);
 }
@@ -437,7 +420,7 @@ static void vhost_blk_submit_cached(struct vhost_blk_req *req)
 	if (ret)
 		vhost_blk_req_done(req, ret);
 	else
-		vhost_blk_submit_punted(req);
+		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
 }
 
 static void bdev_submit(struct vhost_blk_req *req)

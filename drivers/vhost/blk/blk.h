@@ -344,7 +344,7 @@ struct vhost_blk_queue {
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way.  NULL before the first
  *	backend is attached; protected by dev.mutex until then
- * @submit_mutex: held by the one thread of @wq that may wait for a tag
+ * @submit_wq: one thread, for what may wait for a tag of a block device; as @wq
  * @disk: what is attached, or NULL; protected by dev.mutex, and constant while
  *	a queue takes chains or has requests in flight
  * @disk_mutex: protects @disk too, for ioctls that do not wait for dev.mutex;
@@ -371,7 +371,7 @@ struct vhost_blk {
 	pid_t opener;
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
 	struct workqueue_struct *wq;
-	struct mutex submit_mutex;	/* one at a time waits for a tag */
+	struct workqueue_struct *submit_wq;
 	struct vhost_blk_disk *disk;
 	struct mutex disk_mutex;	/* @disk, without dev.mutex */
 	struct rw_semaphore iotlb_sem;
@@ -562,6 +562,8 @@ void vhost_blk_reply_set(struct vhost_blk_req *req, const void *from, u32 len);
 int vhost_blk_reply_send(struct vhost_blk_req *req);
 
 /* owner.c APIs: */
+void vhost_blk_punt_in_order(struct vhost_blk_req *req,
+			     void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req));
 

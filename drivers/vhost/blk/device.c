@@ -35,7 +35,6 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 		       vhost_blk_iotlb_msg);
 	init_rwsem(&blk->iotlb_sem);
 	mutex_init(&blk->disk_mutex);
-	mutex_init(&blk->submit_mutex);
 	blk->id = atomic_inc_return(&vhost_blk_last_id);
 	blk->opener = task_tgid_nr(current);
 	vhost_blk_resize_init(blk);
@@ -139,12 +138,16 @@ static long set_backend_features(struct vhost_blk *blk, void __user *argp)
  */
 static int vblk_have_workqueue(struct vhost_blk *blk)
 {
+	if (!blk->submit_wq)
+		blk->submit_wq = alloc_ordered_workqueue("vhost-blk-submit-%d",
+							 WQ_FREEZABLE,
+							 task_tgid_nr(current));
 	if (!blk->wq)
 		blk->wq = alloc_workqueue("vhost-blk-%d",
 					  WQ_UNBOUND | WQ_FREEZABLE,
 					  VHOST_BLK_MAX_PUNTED,
 					  task_tgid_nr(current));
-	return blk->wq ? 0 : -ENOMEM;
+	return blk->wq && blk->submit_wq ? 0 : -ENOMEM;
 }
 
 /* No queue takes chains, and nothing is in flight. */

@@ -74,6 +74,8 @@ static void vblk_destroy(struct vhost_blk *blk)
 	vblk_quiesce(blk);
 	vhost_dev_cleanup(&blk->dev);
 	vblk_give_back(blk);
+	if (blk->submit_wq)
+		destroy_workqueue(blk->submit_wq);
 	if (blk->wq)
 		destroy_workqueue(blk->wq);
 	kvfree(blk);

@@ -107,6 +107,15 @@ static void punted_work(struct work_struct *work)
 	set_task_ioprio(current, ioprio);
 }
 
+static void vblk_queue_punted(struct workqueue_struct *wq,
+			      struct vhost_blk_req *req,
+			      void (*fn)(struct vhost_blk_req *req))
+{
+	req->punted = fn;
+	INIT_WORK(&req->work, punted_work);
+	queue_work(wq, &req->work);
+}
+
 /**
  * vhost_blk_punt - leave to the workqueue what has to sleep
  * @req: the request, not in the hands of anybody else
@@ -117,10 +126,21 @@ static void punted_work(struct work_struct *work)
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req))
 {
-	struct vhost_blk *blk = container_of(req->q->vq.dev, struct vhost_blk,
-					     dev);
+	vblk_queue_punted(queue_to_blk(req->q)->wq, req, fn);
+}
 
-	req->punted = fn;
-	INIT_WORK(&req->work, punted_work);
-	queue_work(blk->wq, &req->work);
+/**
+ * vhost_blk_punt_in_order - leave to one thread what may wait for a tag
+ * @req: the request, as for vhost_blk_punt()
+ * @fn: submits it; ends in vhost_blk_req_done()
+ *
+ * Many threads would get no more tags.  Those that wait behind the first are
+ * dropped if their queue dies; one that waits in the block layer can't be.
+ *
+ * Context: any.
+ */
+void vhost_blk_punt_in_order(struct vhost_blk_req *req,
+			     void (*fn)(struct vhost_blk_req *req))
+{
+	vblk_queue_punted(queue_to_blk(req->q)->submit_wq, req, fn);
 }
