@@ -437,18 +437,14 @@ vhost_blk_queue_state(const struct vhost_blk_queue *q)
  */
 static inline void vhost_blk_iotlb_lock(struct vhost_blk_queue *q)
 {
-	struct vhost_dev *dev = q->vq.dev;
-
 	if (q->vq.iotlb)
-		down_read(&container_of(dev, struct vhost_blk, dev)->iotlb_sem);
+		down_read(&queue_to_blk(q)->iotlb_sem);
 }
 
 static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 {
-	struct vhost_dev *dev = q->vq.dev;
-
 	if (q->vq.iotlb)
-		up_read(&container_of(dev, struct vhost_blk, dev)->iotlb_sem);
+		up_read(&queue_to_blk(q)->iotlb_sem);
 }
 
 /* Its requests end without an answer: what is left of them need not be done. */
@@ -467,6 +463,7 @@ bool vhost_blk_must_hurry(const struct vhost_blk_queue *q);
 
 /* queue.c APIs: */
 void vhost_blk_queue_init(struct vhost_blk_queue *q);
+struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index);
 void vhost_blk_queue_free(struct vhost_blk_queue *q);
 int vhost_blk_start(struct vhost_blk *blk);
 int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q);

@@ -5,7 +5,6 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -227,13 +226,6 @@ static long set_running(struct vhost_blk *blk, void __user *argp)
 	}
 }
 
-static struct vhost_blk_queue *vblk_queue_of(struct vhost_blk *blk, u32 index)
-{
-	if (index >= VHOST_BLK_MAX_QUEUES)
-		return NULL;
-	return &blk->queues[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
-}
-
 static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vring_state arg;
@@ -241,7 +233,7 @@ static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	q = vblk_queue_of(blk, arg.index);
+	q = vhost_blk_queue_at(blk, arg.index);
 	if (!q)
 		return -ENOBUFS;
 	switch (arg.num) {
@@ -299,7 +291,7 @@ static long vblk_may_set_addr(struct vhost_blk *blk, void __user *argp)
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	q = vblk_queue_of(blk, arg.index);
+	q = vhost_blk_queue_at(blk, arg.index);
 	if (!q || vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
 		return 0;
 	if (arg.desc_user_addr == (unsigned long)q->vq.desc &&
@@ -321,7 +313,7 @@ static long vblk_may_attach_worker(struct vhost_blk *blk, void __user *argp)
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	q = vblk_queue_of(blk, arg.index);
+	q = vhost_blk_queue_at(blk, arg.index);
 	if (q && vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_STOPPED)
 		return -EBUSY;
 	/* Who put the last request on the list may still be waking the worker. */

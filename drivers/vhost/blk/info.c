@@ -5,7 +5,6 @@
 #include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
-#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "blk.h"
@@ -67,9 +66,9 @@ long vhost_blk_get_vring_info(struct vhost_blk *blk, void __user *argp)
 
 	if (get_user(index, (u32 __user *)argp))
 		return -EFAULT;
-	if (index >= VHOST_BLK_MAX_QUEUES)
+	q = vhost_blk_queue_at(blk, index);
+	if (!q)
 		return -ENOBUFS;
-	q = &blk->queues[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
 	info = (struct vhost_blk_vring_info){
 		.index = index,
 		.state = vhost_blk_queue_state(q),

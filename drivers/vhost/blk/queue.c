@@ -9,6 +9,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "blk.h"
@@ -25,6 +26,20 @@ void vhost_blk_queue_init(struct vhost_blk_queue *q)
 	INIT_DELAYED_WORK(&q->orphan_work, vhost_blk_orphan_work);
 	init_waitqueue_head(&q->idle);
 	atomic_set(&q->state, VHOST_BLK_QUEUE_STOPPED);
+}
+
+/**
+ * vhost_blk_queue_at - find a queue by its index
+ * @blk: the device
+ * @index: as userspace gave it
+ *
+ * Return: the queue, or NULL if there is none of that index.
+ */
+struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index)
+{
+	if (index >= VHOST_BLK_MAX_QUEUES)
+		return NULL;
+	return &blk->queues[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
 }
 
 /**
