@@ -181,13 +181,15 @@ no_sets() {
 	! compgen -G '/sys/fs/bcache/*-*-*' >/dev/null
 }
 
-# It wants more than 512 buckets, and gets as slow as a disk where few are free.
+# It wants more than 512 buckets, and gets as slow as a disk where few are free.  One
+# of 128 is its journal: a smaller cache has one for some 100 flushes, and then each
+# waits, up to half a minute, until the keys that it has in memory are written.
 stack_bcache() {
 	local mode=() backing
 	[[ ${f[sectors]} == large ]] && mode=(--writeback)
 	members 1 6 && load bcache || return
 	backing=${devs[0]}
-	nullb 64 blocksize="${f[logical]}" discard="${f[discard]}" || return
+	nullb 1024 blocksize="${f[logical]}" discard="${f[discard]}" || return
 	make-bcache --block "${f[logical]}" --bucket 64k "${mode[@]}" -B "$backing" \
 		-C "$dev" >/dev/null || return
 	later stop_bcache
