@@ -133,7 +133,8 @@ static u8 settle_status(struct vhost_blk_req *req, u32 *replied)
 	u8 status = req->status;
 
 	if (req->error)
-		status = vhost_blk_status(req->error, req->disk->zone_sectors);
+		status = vhost_blk_status(req->error,
+					  req->q->ops & VHOST_BLK_ZONE_OPS);
 	if (status != VIRTIO_BLK_S_OK || !req->reply)
 		return status;
 	if (vhost_blk_reply_send(req))

@@ -73,20 +73,23 @@ static bool vblk_zone_crossed(const struct vhost_blk_req *req,
 	const struct vhost_blk_cmd *cmd = &req->cmd;
 	u64 zone = (u64)limits->zone_sectors * SECTOR_SIZE;
 
-	return zone && vhost_blk_op_moves_data(cmd->op) && cmd->len &&
+	return cmd->len &&
 	       ((cmd->pos ^ (cmd->pos + cmd->len - 1)) & ~(zone - 1));
 }
 
 /**
- * vhost_blk_zone_check - may it go from one zone into the next?
+ * vhost_blk_zone_check - are length and place of a request right for its zone?
  * @req: its cmd is set
  * @limits: of the backend
  *
- * A driver that knows of zones may not do that from a sequential one (5.2.6.2);
- * the block layer would split it.  It can split a write only at a multiple of
- * the write granularity from where it starts: a write that starts elsewhere and
- * goes on behind the end of a zone, a conventional one too, is a BUG() in Linux
- * 6.1, and is not split in 6.12.
+ * A driver that knows of zones may not go from a sequential one into the next
+ * (5.2.6.2); the block layer would split it.  It can split a write only at a
+ * multiple of the write granularity from where it starts: a write that starts
+ * elsewhere and goes on behind the end of a zone, a conventional one too, is a
+ * BUG() in Linux 6.1, and is not split in 6.12.
+ *
+ * What such a driver writes to a sequential zone ends at a multiple of the
+ * granularity (5.2.6).  Not each device sees to that.
  *
  * Return: VIRTIO_BLK_S_OK, or the status of the request.
  */
@@ -95,12 +98,19 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 {
 	const struct vhost_blk_cmd *cmd = &req->cmd;
 	bool zoned = limits->ops & VHOST_BLK_ZONE_OPS;
+	bool crossed, uneven;
 
-	if (likely(!vblk_zone_crossed(req, limits)))
+	if (likely(!limits->zone_sectors) || !vhost_blk_op_moves_data(cmd->op))
+		return VIRTIO_BLK_S_OK;
+	crossed = vblk_zone_crossed(req, limits);
+	uneven = cmd->op != VHOST_BLK_OP_READ &&
+		 (cmd->pos + cmd->len) & (req->disk->write_granularity - 1);
+	if (!crossed && !uneven)
 		return VIRTIO_BLK_S_OK;
 	if (zoned && bdev_zone_is_seq(req->disk->bdev, cmd->pos >> SECTOR_SHIFT))
-		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	if (cmd->op != VHOST_BLK_OP_READ &&
+		return crossed ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
+				 VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
+	if (crossed && cmd->op != VHOST_BLK_OP_READ &&
 	    cmd->pos & (req->disk->write_granularity - 1))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
@@ -185,13 +195,19 @@ static u8 reason(const struct vhost_blk_io *io, const struct blk_zone *zone)
 	bool write = io->op == VHOST_BLK_OP_WRITE;
 	u64 sector = io->pos >> SECTOR_SHIFT;
 
-	if (zone->cond == BLK_ZONE_COND_OFFLINE ||
-	    zone->cond == BLK_ZONE_COND_READONLY)
+	if (zone->cond == BLK_ZONE_COND_OFFLINE)
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	if (io->op == VHOST_BLK_OP_READ)
+		return VIRTIO_BLK_S_IOERR;
+	if (zone->cond == BLK_ZONE_COND_READONLY)
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
 	if (zone->type == BLK_ZONE_TYPE_CONVENTIONAL)
 		return write ? VIRTIO_BLK_S_IOERR :
 			       VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	/* What is not open can't be closed, and some devices say so. */
 	if (zone->cond == BLK_ZONE_COND_FULL ||
+	    (zone->cond == BLK_ZONE_COND_EMPTY &&
+	     io->op == VHOST_BLK_OP_ZONE_CLOSE) ||
 	    (io->len >> SECTOR_SHIFT) >
 	    zone->start + zone->capacity - (write ? sector : zone->wp))
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;

@@ -252,4 +252,27 @@ TEST_F_TIMEOUT(scsi, zone_border, 120)
 	ENDS(T_OUT, border - 8, 8192, S_OK);
 }
 
+/* What is written ends at a multiple of the granularity (5.2.6); scsi_debug takes it all. */
+TEST_F_TIMEOUT(scsi, zone_granularity, 120)
+{
+	const char *why;
+	uint64_t at;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=2 physblk_exp=3");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ENDS(T_OUT, ZONE(0), 512, S_UNALIGNED);
+	ASSERT_WELL(zone_append(self->r, ZONE(0), 512, PLACE_ALIGNED, NULL, S_UNALIGNED, &at));
+	IS(ZONE(0), ZS_EMPTY, 0);
+	ENDS(T_OUT, ZONE(0), 4096, S_OK);
+	ENDS(T_OUT, ZONE(0) + 8, 4096 + 512, S_UNALIGNED);
+	ENDS(T_IN, ZONE(0), 512, S_OK);
+	ASSERT_WELL(zone_append(self->r, ZONE(0), 4096, PLACE_ALIGNED, NULL, S_OK, &at));
+	EXPECT_EQ(ZONE(0) + 8, at);
+	IS(ZONE(0), ZS_IOPEN, 16);
+	/* conventional zones have no such thing */
+	ENDS(T_OUT, 8, 512, S_OK);
+}
+
 TEST_HARNESS_MAIN

@@ -24,6 +24,7 @@ TEST_F(zoned, offer)
 {
 	uint64_t f = guest_offered(&self->g);
 	struct blk_config c;
+	unsigned int i;
 
 	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_ZONED));
 	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_DISCARD));
@@ -42,6 +43,12 @@ TEST_F(zoned, offer)
 	EXPECT_NE(0, c.zoned.max_append_sectors);
 	EXPECT_GE(backend_sysfs(&self->b, "queue/zone_append_max_bytes"),
 		  le32toh(c.zoned.max_append_sectors) * 512LL);
+	EXPECT_EQ(0, le32toh(c.zoned.max_append_sectors) * 512LL %
+		     le32toh(c.zoned.write_granularity));
+	EXPECT_GE((uint64_t)le32toh(c.seg_max) * le32toh(c.size_max),
+		  le32toh(c.zoned.max_append_sectors) * 512ULL);
+	for (i = 0; i < sizeof(c.zoned.unused2); i++)
+		EXPECT_EQ(0, c.zoned.unused2[i]);
 }
 
 /* Every way from one state to another */
@@ -49,6 +56,8 @@ TEST_F(zoned, states)
 {
 	uint64_t z = ZONE(1);
 
+	IS(z, ZS_EMPTY, 0);
+	OP(T_CLOSE, z, S_INVALID);
 	IS(z, ZS_EMPTY, 0);
 	OP(T_OPEN, z, S_OK);
 	IS(z, ZS_EOPEN, 0);
@@ -249,7 +258,7 @@ TEST_F(zoned, failed)
 		IS(z[k].start, z[k].state, -1);
 	}
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(0), 8 * SECTOR, S_OK));
-	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(1), SECTOR, S_IOERR));
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(1), SECTOR, S_INVALID));
 	/* not even the whole is reset where one can't be */
 	OP(T_RESET_ALL, 0, S_OK);
 	IS(ZONE(0), ZS_RDONLY, -1);
@@ -346,6 +355,10 @@ TEST_F(zoned, not_negotiated)
 	WRITE(0, 8, S_OK);
 	WRITE(ZONE(0), 8, S_OK);
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(0), 4096, S_OK));
+	/* the statuses of zones mean nothing to it */
+	WRITE(ZONE(0) + 16, 8, S_IOERR);
+	WRITE(ZONE(1) + 8, 8, S_IOERR);
+	WRITE(ZONE(1) - 8, 16, S_IOERR);
 }
 
 FIXTURE(limited) {
@@ -438,6 +451,23 @@ TEST_F(limited, active)
 	OP(T_OPEN, ZONE(6), S_ACTIVE);
 	OP(T_RESET, ZONE(0), S_OK);
 	OP(T_OPEN, ZONE(6), S_OK);
+}
+
+/* Where both limits are reached, it is told of the second (5.2.6). */
+TEST_F(limited, both)
+{
+	uint64_t at;
+	unsigned int i;
+
+	for (i = 0; i < 5; i++) {
+		WRITE(ZONE(i), 8, S_OK);
+		if (i < 2)
+			OP(T_CLOSE, ZONE(i), S_OK);
+	}
+	OP(T_OPEN, ZONE(5), S_ACTIVE);
+	WRITE(ZONE(5), 8, S_ACTIVE);
+	ASSERT_WELL(zone_append(self->r, ZONE(5), 4096, PLACE_ALIGNED, NULL, S_ACTIVE, &at));
+	OP(T_OPEN, ZONE(0), S_OPEN);
 }
 
 TEST_HARNESS_MAIN
