@@ -144,6 +144,8 @@ void vhost_blk_owner_end(const struct vhost_blk_acting *acting);
 int vhost_blk_zone_open(struct vhost_blk_disk *disk);
 void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 			   union vhost_blk_config *config);
+bool vhost_blk_zone_may_replace(const struct vhost_blk_disk *disk,
+				const struct vhost_blk_disk *old);
 u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits);
 int vhost_blk_zone_control(struct vhost_blk_req *req);

@@ -77,6 +77,9 @@ bool vhost_blk_may_attach(const struct vhost_blk *blk,
 	/* A driver that knows of no zones would write where it likes. */
 	if (disk->features & ~known & FEATURE(VIRTIO_BLK_F_ZONED))
 		return false;
+	if (disk->zone_sectors && blk->disk && blk->disk->zone_sectors &&
+	    !vhost_blk_zone_may_replace(disk, blk->disk))
+		return false;
 	return !(known & vhost_blk_backend_features & ~ro & ~disk->features);
 }
 

@@ -67,6 +67,29 @@ void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 	z->model = VIRTIO_BLK_Z_HM;
 }
 
+/* Is a limit, 0 where there is none, at least what it was? */
+static bool vblk_zone_limit_kept(unsigned int limit, unsigned int old)
+{
+	return !limit || (old && limit >= old);
+}
+
+/**
+ * vhost_blk_zone_may_replace - is what the driver read of zones still true?
+ * @disk: the backend that is to be attached
+ * @old: the one that the guest has, zoned as well
+ */
+bool vhost_blk_zone_may_replace(const struct vhost_blk_disk *disk,
+				const struct vhost_blk_disk *old)
+{
+	return disk->zone_sectors == old->zone_sectors &&
+	       disk->append_sectors >= old->append_sectors &&
+	       disk->write_granularity <= old->write_granularity &&
+	       vblk_zone_limit_kept(bdev_max_open_zones(disk->bdev),
+				    bdev_max_open_zones(old->bdev)) &&
+	       vblk_zone_limit_kept(bdev_max_active_zones(disk->bdev),
+				    bdev_max_active_zones(old->bdev));
+}
+
 static bool vblk_zone_crossed(const struct vhost_blk_req *req,
 			      const struct vhost_blk_limits *limits)
 {
@@ -286,6 +309,12 @@ int vhost_blk_zone_open(struct vhost_blk_disk *disk)
 void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
 			   union vhost_blk_config *config)
 {
+}
+
+bool vhost_blk_zone_may_replace(const struct vhost_blk_disk *disk,
+				const struct vhost_blk_disk *old)
+{
+	return true;
 }
 
 u8 vhost_blk_zone_check(const struct vhost_blk_req *req,

@@ -13,14 +13,26 @@ static const struct nullb_attr with_discard[] = { { "discard", "1" }, { NULL, NU
 static const struct nullb_attr zones[] = {
 	{ "zoned", "1" }, { "zone_size", "1" }, { NULL, NULL },
 };
+static const struct nullb_attr large_zones[] = {
+	{ "zoned", "1" }, { "zone_size", "2" }, { NULL, NULL },
+};
+static const struct nullb_attr few_zones[] = {
+	{ "zoned", "1" }, { "zone_size", "1" }, { "zone_max_open", "3" }, { NULL, NULL },
+};
 
-enum { PLAIN, DISCARDS, BLOCKS, ZONES, A_FILE, ERASES, NR_DISKS };
+enum { PLAIN, DISCARDS, BLOCKS, A_FILE, ERASES, ZONES, LARGE_ZONES, FEW_ZONES, NR_DISKS };
 
 static const struct backend_opts disk[NR_DISKS] = {
 	[PLAIN] = { .kind = BACKEND_NULLB, .direct = true },
 	[DISCARDS] = { .kind = BACKEND_NULLB, .direct = true, .nullb = with_discard },
 	[BLOCKS] = { .kind = BACKEND_LOOP, .direct = true, .block_size = 4096 },
 	[ZONES] = { .kind = BACKEND_NULLB, .direct = true, .nullb = zones, .blank = true },
+	[LARGE_ZONES] = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = large_zones, .blank = true,
+	},
+	[FEW_ZONES] = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = few_zones, .blank = true,
+	},
 	[A_FILE] = { .kind = BACKEND_FILE },
 	[ERASES] = { .kind = BACKEND_ERASE, .direct = true },
 };
@@ -45,6 +57,10 @@ static const struct {
 	{ BLOCKS, BLOCKS, 0, true },
 	{ ZONES, PLAIN, 0, false },
 	{ PLAIN, ZONES, 0, false },	/* which has no WRITE_ZEROES */
+	{ ZONES, LARGE_ZONES, 0, false },
+	{ LARGE_ZONES, ZONES, 0, false },
+	{ ZONES, FEW_ZONES, 0, false },	/* open at a time */
+	{ FEW_ZONES, ZONES, 0, true },
 	{ ERASES, PLAIN, 0, false },
 	{ ERASES, PLAIN, ERASE, true },
 	{ PLAIN, ERASES, 0, true },
@@ -68,7 +84,7 @@ static const char *try_swap(unsigned int i, struct backend *from, struct backend
 			g.opts.backend = to;
 	}
 	/* the old one goes on where the new one was refused */
-	if (!why && swaps[i].from != ZONES && swaps[i].from != BLOCKS)
+	if (!why && swaps[i].from < ZONES && swaps[i].from != BLOCKS)
 		why = guest_prove(&g);
 	if (!why)
 		why = request_simple(&g.ring[0], VIRTIO_BLK_T_IN, 8, 8192, VIRTIO_BLK_S_OK);
@@ -94,7 +110,7 @@ TEST(promises)
 		missing[i] = backend_open_as(&b[i], &disk[i]);
 		if (missing[i])
 			TH_LOG("without disk %u: %s", i, missing[i]);
-		else if (i == ZONES)
+		else if (i >= ZONES)
 			ASSERT_WELL(backend_adopt(&b[i], 0, b[i].size));
 	}
 	for (i = 0; i < ARRAY_SIZE(swaps); i++) {
