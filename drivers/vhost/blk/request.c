@@ -128,11 +128,13 @@ static bool starts_zone(u64 sector, const struct vhost_blk_limits *limits)
 	       !(sector & (limits->zone_sectors - 1));
 }
 
-/* The device answers with where the data went (5.2.6.1). */
+/* The device answers with where the data went (5.2.6.2). */
 static u8 parse_append(const struct vhost_blk_header *hdr, u64 len, u64 room,
 		       const struct vhost_blk_limits *limits,
 		       struct vhost_blk_cmd *cmd)
 {
+	if (!limits->append_sectors)
+		return VIRTIO_BLK_S_UNSUPP;
 	if (room < sizeof(__le64))
 		return VIRTIO_BLK_S_IOERR;
 	if (!starts_zone(hdr->sector, limits) || !len ||

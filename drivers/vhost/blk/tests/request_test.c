@@ -50,6 +50,11 @@ static const struct vhost_blk_limits disk_zoned_ro = {
 	.zone_sectors = 128, .append_sectors = 64, .ro = true,
 };
 
+static const struct vhost_blk_limits disk_zoned_no_append = {
+	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.zone_sectors = 128,
+};
+
 static const struct vhost_blk_limits disk_basic = {
 	.capacity = 1000, .block_sectors = 1, .ops = VHOST_BLK_BASIC_OPS,
 };
@@ -160,6 +165,8 @@ static const struct parse_case parse_cases[] = {
 	ZONE_CASE("append, no answer", &disk_zoned, ZONE_APPEND, 0, 512, 7,
 		  IOERR),
 	ZONE_CASE("append, part", &disk_zoned, ZONE_APPEND, 0, 100, 8, IOERR),
+	ZONE_CASE("append, none possible", &disk_zoned_no_append, ZONE_APPEND,
+		  0, 512, 8, UNSUPP),
 	ZONE_CASE("append, read-only", &disk_zoned_ro, ZONE_APPEND, 0, 512, 8,
 		  IOERR),
 	ZONE_CASE("report", &disk_zoned, ZONE_REPORT, 0, 0, 128, OK),
