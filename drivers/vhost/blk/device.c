@@ -64,6 +64,17 @@ static long check_features(struct vhost_blk *blk, u64 features, bool running)
 }
 
 /*
+ * A driver that can't flush starts with writethrough (5.2.5.2); for a legacy one
+ * no feature changes the mode (5.2.5.3).
+ */
+static bool vblk_starts_writethrough(u64 features)
+{
+	return (features & (1ULL << VIRTIO_F_VERSION_1)) &&
+	       (features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE)) &&
+	       !(features & (1ULL << VIRTIO_BLK_F_FLUSH));
+}
+
+/*
  * Requests that were taken before the log was on don't know what they will
  * have written: they are waited for.
  */
@@ -85,9 +96,7 @@ static long set_features(struct vhost_blk *blk, void __user *argp)
 		ret = vhost_blk_iotlb_set(blk, features);
 	if (!ret)
 		ret = vhost_blk_ack_features(blk, features);
-	/* A driver that can't flush starts with writethrough (5.2.5.2). */
-	if (!ret && features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE) &&
-	    !(features & (1ULL << VIRTIO_BLK_F_FLUSH)))
+	if (!ret && !running && vblk_starts_writethrough(features))
 		WRITE_ONCE(blk->writeback, false);
 	vhost_blk_resume(blk);
 	return ret;

@@ -9,6 +9,7 @@
 #include "suite-disk.h"
 
 #define WCE	BIT64(VIRTIO_BLK_F_CONFIG_WCE)
+#define VERSION_1	BIT64(VIRTIO_F_VERSION_1)
 #define FLUSH	BIT64(VIRTIO_BLK_F_FLUSH)
 
 #define NO_CONFIG	"the model device has no config space"
@@ -99,6 +100,8 @@ TEST_F(disk, negotiation)
 	} t[] = {
 		{ 0, 1, 1 }, { 0, 0, 0 }, { FLUSH, 1, 0 }, { FLUSH, 0, 0 },
 		{ WCE, 1, 1 }, { WCE, 0, 0 }, { WCE | FLUSH, 1, 1 }, { WCE | FLUSH, 0, 0 },
+		/* a legacy driver's mode doesn't change with features (5.2.5.3) */
+		{ FLUSH | VERSION_1, 1, 1 }, { FLUSH | VERSION_1, 0, 0 },
 	};
 	struct guest_opts opts = { .backend = &self->b };
 	struct guest *g = &self->g;
@@ -123,6 +126,27 @@ TEST_F(disk, negotiation)
 		ASSERT_EQ(0, guest_set_running(g, 0));
 		g->stage = STAGE_BACKEND;
 	}
+}
+
+/* The dirty log of a migration has nothing to do with it. */
+TEST_F(disk, log_switched)
+{
+	const uint64_t log_all = BIT64(VHOST_F_LOG_ALL);
+	struct guest *g = &self->g;
+	static uint8_t bits[4096];
+	uint64_t base = (uintptr_t)bits;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	BOOT(.features_off = FLUSH);
+	EXPECT_EQ(0, writeback(g));
+	EXPECT_EQ(0, guest_set_writeback(g, 1));
+	ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_LOG_BASE, &base));
+	ASSERT_EQ(0, guest_set_features(g, g->features | log_all));
+	EXPECT_EQ(1, writeback(g));
+	ASSERT_EQ(0, guest_set_features(g, g->features & ~log_all));
+	EXPECT_EQ(1, writeback(g));
+	ASSERT_WELL(guest_prove(g));
 }
 
 /* A stop, a start and another backend leave it alone. */
