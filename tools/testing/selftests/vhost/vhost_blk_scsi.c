@@ -3,9 +3,7 @@
  * SCSI disks of scsi_debug with parameters of their own: integrity data that the
  * block layer makes (DIX) and the disk checks (DIF), and zones (ZBC).
  */
-#define _GNU_SOURCE
-#include <pthread.h>
-
+#include "flip.h"
 #include "scsi.h"
 #include "suite.h"
 #include "zones.h"
@@ -121,52 +119,6 @@ TEST_F_TIMEOUT(scsi, integrity_blocks, 120)
 	ASSERT_WELL(backend_compare_all(&self->b));
 }
 
-struct flipper {
-	uint8_t *data;
-	uint32_t len;
-	bool stop;
-};
-
-static void *flip(void *arg)
-{
-	struct flipper *f = arg;
-	uint32_t i;
-
-	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED))
-		for (i = 0; i < f->len; i += 64)
-			__atomic_fetch_xor(&f->data[i], 0x5a, __ATOMIC_RELAXED);
-	return NULL;
-}
-
-static const char *write_flipped(struct ring *r, uint64_t sector, uint32_t len)
-{
-	struct guest *g = r->guest;
-	uint64_t mark = g->bump;
-	struct request *q = request_new(g, T_OUT, sector, len);
-	struct flipper f = { .len = len };
-	pthread_t thread;
-	const char *why;
-	unsigned int i;
-
-	request_cut_usual(q);
-	request_place(q, PLACE_ALIGNED, NULL);
-	request_arm(q, sector);
-	f.data = guest_ptr(g, q->seg[1].gpa, len);
-	if (pthread_create(&thread, NULL, flip, &f))
-		return "no thread";
-	for (i = 0, why = NULL; !why && i < scaled(500, 100); i++) {
-		request_rearm(q);
-		why = request_run(r, q, 60000);
-		if (!why && request_status(q) != S_OK)
-			why = guest_say(g, "write %u: status %u", i, request_status(q));
-	}
-	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	request_free(q);
-	guest_release(g, mark);
-	return why;
-}
-
 /* A guest may change data that is being written: what is there then is this or that, no error. */
 TEST_F_TIMEOUT(scsi, stable, 300)
 {
@@ -180,7 +132,7 @@ TEST_F_TIMEOUT(scsi, stable, 300)
 	ASSERT_WELL(start(self, false));
 	EXPECT_EQ(1, backend_sysfs(&self->b, "queue/stable_writes"));
 	for (i = 0; i < ARRAY_SIZE(len); i++) {
-		ASSERT_WELL(write_flipped(self->r, 64, len[i]));
+		ASSERT_WELL(flip_writes(self->r, 64, len[i], scaled(500, 100)));
 		ASSERT_WELL(backend_adopt(&self->b, 64 * SECTOR, len[i]));
 		ASSERT_WELL(request_simple(self->r, T_IN, 64, len[i], S_OK));
 	}

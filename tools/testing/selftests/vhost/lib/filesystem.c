@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An ext4 of the test's own. */
+/* A file system of the test's own. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,26 +19,45 @@ static void reset(struct filesystem *f)
 	f->loop = -1;
 }
 
-static const char *make(struct filesystem *f, const char *mkfs, const char *options)
+/* How mkfs.TYPE makes a small one, without asking */
+static const char *mkfs_options(const char *type)
 {
+	if (!strcmp(type, "ext4"))
+		return "-q -F -b 4096";
+	/* of less than 109 MiB, where data and metadata have block groups of their own */
+	if (!strcmp(type, "btrfs"))
+		return "-q -f --mixed";
+	return "-q -f";
+}
+
+static const char *make(struct filesystem *f, const char *type, const char *mkfs,
+			const char *options)
+{
+	static char why[64];
 	char command[256];
 
 	setenv("PATH", "/usr/sbin:/sbin:/usr/bin:/bin", 0);
-	if (system("command -v mkfs.ext4 >/dev/null 2>&1"))
-		return "no mkfs.ext4";
-	snprintf(command, sizeof(command), "mkfs.ext4 -q -F -b 4096 %s %s >&2", mkfs, f->device);
+	snprintf(command, sizeof(command), "command -v mkfs.%s >/dev/null 2>&1", type);
+	snprintf(why, sizeof(why), "no mkfs.%s", type);
 	if (system(command))
-		return "mkfs.ext4 fails";
+		return why;
+	snprintf(command, sizeof(command), "mkfs.%s %s %s %s >&2", type, mkfs_options(type),
+		 mkfs, f->device);
+	snprintf(why, sizeof(why), "mkfs.%s fails", type);
+	if (system(command))
+		return why;
 	strcpy(f->dir, "/tmp/vhost-test-fs-XXXXXX");
 	if (!mkdtemp(f->dir)) {
 		f->dir[0] = '\0';
 		return "no directory can be made in /tmp";
 	}
-	if (!mount(f->device, f->dir, "ext4", 0, options))
+	if (!mount(f->device, f->dir, type, 0, options))
 		return NULL;
+	snprintf(why, sizeof(why), errno == ENODEV ? "no %s in this kernel" :
+						     "the %s can't be mounted", type);
 	rmdir(f->dir);
 	f->dir[0] = '\0';
-	return "the ext4 can't be mounted";
+	return why;
 }
 
 const char *fs_on_device(struct filesystem *f, const char *device, const char *mkfs,
@@ -45,11 +65,11 @@ const char *fs_on_device(struct filesystem *f, const char *device, const char *m
 {
 	reset(f);
 	snprintf(f->device, sizeof(f->device), "%s", device);
-	return make(f, mkfs, options);
+	return make(f, "ext4", mkfs, options);
 }
 
-const char *fs_on_loop(struct filesystem *f, uint64_t size, const char *mkfs,
-		       const char *options)
+const char *fs_of_type(struct filesystem *f, const char *type, uint64_t size,
+		       const char *mkfs, const char *options)
 {
 	char path[] = "/tmp/vhost-test-image-XXXXXX";
 
@@ -61,7 +81,13 @@ const char *fs_on_loop(struct filesystem *f, uint64_t size, const char *mkfs,
 	if (ftruncate(f->image, size))
 		return "no room in /tmp";
 	f->loop = loop_attach(f->image, 0, f->device, sizeof(f->device));
-	return f->loop < 0 ? "no loop device" : make(f, mkfs, options);
+	return f->loop < 0 ? "no loop device" : make(f, type, mkfs, options);
+}
+
+const char *fs_on_loop(struct filesystem *f, uint64_t size, const char *mkfs,
+		       const char *options)
+{
+	return fs_of_type(f, "ext4", size, mkfs, options);
 }
 
 void fs_close(struct filesystem *f)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* An ext4 of the test's own, for what must not happen to that of the run */
+/* A file system of the test's own, for what must not happen to that of the run */
 #ifndef VHOST_TEST_FILESYSTEM_H
 #define VHOST_TEST_FILESYSTEM_H
 
@@ -18,6 +18,9 @@ const char *fs_on_device(struct filesystem *f, const char *device, const char *m
 /* The same on a loop device of its own */
 const char *fs_on_loop(struct filesystem *f, uint64_t size, const char *mkfs,
 		       const char *options);
+/* Another type than ext4, "btrfs" or "xfs", on a loop device too */
+const char *fs_of_type(struct filesystem *f, const char *type, uint64_t size,
+		       const char *mkfs, const char *options);
 void fs_close(struct filesystem *f);
 
 #endif /* VHOST_TEST_FILESYSTEM_H */
