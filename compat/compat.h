@@ -175,6 +175,38 @@ static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
 #define bdev_zone_is_seq vhost_blk_zone_is_seq
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <linux/dcache.h>
+#include <linux/fileattr.h>
+#include <linux/magic.h>
+#include <linux/pagemap.h>
+
+/*
+ * btrfs has checksums of what it writes, but Linux 6.1 marks none of its
+ * mappings.  There are no checksums of a file that isn't copied on write, as
+ * images of disks should be.
+ */
+static inline bool vhost_blk_mapping_stable(struct address_space *mapping)
+{
+	struct fileattr fa = {};
+	struct dentry *dentry;
+	bool nocow = false;
+
+	if (mapping_stable_writes(mapping))
+		return true;
+	if (mapping->host->i_sb->s_magic != BTRFS_SUPER_MAGIC)
+		return false;
+	dentry = d_find_any_alias(mapping->host);
+	if (dentry)
+		nocow = !vfs_fileattr_get(dentry, &fa) &&
+			(fa.flags & FS_NOCOW_FL);
+	dput(dentry);
+	return !nocow;
+}
+
+#define mapping_stable_writes(mapping) vhost_blk_mapping_stable(mapping)
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #include <linux/cred.h>
 #include <linux/fs.h>

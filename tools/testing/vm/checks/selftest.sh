@@ -24,7 +24,7 @@ declare -A short=(
 	[uml-7.3-smp]='--short ioctl states data notify busyloop drain stop live racing log iotlb invalidate dying'
 	[uml-6.1]='--short'
 	[tcg]='--short ioctl states uapi config data iocontrol notify drain stop live racing regions hostile
-		dying limits blocks scsi'
+		dying limits blocks scsi fs'
 	[tcg-6.12]='--short ioctl states uapi config zoned iocontrol notify drain stop live racing
 		regions hostile dying limits'
 	[x86-7.3-debug]='--short ioctl states data layout drain stop log iotlb regions hostile hung
