@@ -210,6 +210,13 @@ static inline bool vhost_blk_mapping_stable(struct address_space *mapping)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/stat.h>
+
+/* No file needs another alignment for writes than for reads. */
+#ifndef STATX_DIO_READ_ALIGN
+#define STATX_DIO_READ_ALIGN		0
+#define dio_read_offset_align		dio_offset_align
+#endif
 
 /* No file says whether a fanotify listener may make its users wait. */
 #ifndef FMODE_FSNOTIFY_HSM

@@ -20,26 +20,42 @@
 
 static void file_retry(struct vhost_blk_req *req);
 
-/* Alignment that direct I/O on the file wants, for offsets and for memory. */
+/*
+ * Alignment that direct I/O on the file wants, for offsets and for memory.
+ *
+ * A block of a file on XFS may be shared with another file (reflink), and then
+ * only whole blocks can be written directly.  The offset alignment becomes the
+ * size of a block with the first copy that anybody makes of the image, but the
+ * partition table in it counts in blocks of the size it was made with.  So the
+ * logical block is what can be read.  XFS writes less than a block through the
+ * page cache, one write of that kind at a time, as it did before Linux 6.14,
+ * which told only of the alignment for reads.
+ */
 static int direct_limits(struct vhost_blk_disk *disk)
 {
 	struct super_block *sb = file_inode(disk->file)->i_sb;
 	struct kstat stat;
+	u32 align;
 	int ret;
 
 	disk->block_size = sb->s_bdev ? bdev_logical_block_size(sb->s_bdev) :
 					SECTOR_SIZE;
 	vhost_blk_disk_align(disk, 0, disk->block_size);
 
-	ret = vfs_getattr(&disk->file->f_path, &stat, STATX_DIOALIGN,
+	ret = vfs_getattr(&disk->file->f_path, &stat,
+			  STATX_DIOALIGN | STATX_DIO_READ_ALIGN,
 			  AT_STATX_SYNC_AS_STAT);
 	if (ret)
 		return ret;
 	if (!(stat.result_mask & STATX_DIOALIGN) || !stat.dio_offset_align)
 		return 0;
-	if (!is_power_of_2(stat.dio_offset_align))
+	align = stat.dio_offset_align;
+	if ((stat.result_mask & STATX_DIO_READ_ALIGN) &&
+	    stat.dio_read_offset_align)
+		align = stat.dio_read_offset_align;
+	if (!is_power_of_2(align))
 		return -EOPNOTSUPP;
-	disk->block_size = max_t(u32, stat.dio_offset_align, SECTOR_SIZE);
+	disk->block_size = max_t(u32, align, SECTOR_SIZE);
 	vhost_blk_disk_align(disk, max(stat.dio_mem_align, 1U) - 1,
 			     disk->block_size);
 	return 0;

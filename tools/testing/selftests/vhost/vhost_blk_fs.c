@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What single file systems do in their own way: btrfs has checksums of what is
- * written.
+ * written; XFS can't write part of a block that several files share.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 #include <linux/fs.h>
 
 #include "filesystem.h"
@@ -88,6 +91,108 @@ TEST_F_TIMEOUT(btrfs, stable, 300)
 		ASSERT_WELL(backend_adopt(&self->b, 64 * SECTOR, len[i]));
 	}
 	ASSERT_WELL(backend_compare_all(&self->b));
+}
+
+FIXTURE(xfs) {
+	struct filesystem fs;
+	struct backend b;
+	struct guest g;
+	struct rng rng;
+	int copy;
+};
+
+FIXTURE_VARIANT(xfs) {
+	bool shared;
+	bool writeback;
+};
+
+FIXTURE_VARIANT_ADD(xfs, own_blocks) {
+	.writeback = true,
+};
+
+FIXTURE_VARIANT_ADD(xfs, shared_blocks) {
+	.shared = true, .writeback = true,
+};
+
+FIXTURE_VARIANT_ADD(xfs, shared_blocks_sync) {
+	.shared = true,
+};
+
+/* Another file with the same blocks, until one of the two is written: cp --reflink */
+static const char *share_blocks(struct filesystem *fs, struct backend *b, int *copy)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/copy", fs->dir);
+	*copy = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*copy < 0 || ioctl(*copy, FICLONE, b->check_fd))
+		return "files of this xfs can't share blocks";
+	return NULL;
+}
+
+FIXTURE_SETUP(xfs)
+{
+	struct backend_opts file = { .kind = BACKEND_FILE, .direct = true, .dir = self->fs.dir };
+	const char *why = no_kernel("the model device has blocks of 512 bytes");
+
+	self->fs.image = -1;
+	self->fs.loop = -1;
+	self->copy = -1;
+	if (!why)
+		why = fs_of_type(&self->fs, "xfs", 64 << 20, "", "");
+	if (!why)
+		why = backend_open_as(&self->b, &file);
+	if (!why && variant->shared)
+		why = share_blocks(&self->fs, &self->b, &self->copy);
+	if (why)
+		SKIP(return, "%s", why);
+	self->rng.state = rng_seed_from_env();
+	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
+	BOOT(.queues = 2);
+	ASSERT_EQ(0, guest_set_writeback(&self->g, variant->writeback));
+}
+
+FIXTURE_TEARDOWN(xfs)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	if (self->copy >= 0)
+		close(self->copy);
+	fs_close(&self->fs);
+}
+
+/*
+ * The logical blocks are those of the disk below, whether somebody has made a copy
+ * of the image or not: its partition table counts in them.  A part of a block is
+ * written without harm to the rest of it, which may be in flight on another queue.
+ */
+TEST_F_TIMEOUT(xfs, parts_of_blocks, 120)
+{
+	struct batch_opts opts = { .max_sectors = 16 };
+	uint8_t *before = malloc(self->b.size), *after = malloc(self->b.size);
+	struct blk_config config;
+	unsigned int i;
+
+	ASSERT_NE(NULL, before);
+	ASSERT_NE(NULL, after);
+	memcpy(before, self->b.model, self->b.size);
+	ASSERT_EQ(0, guest_get_config(&self->g, &config));
+	EXPECT_EQ(512, le32toh(config.blk_size));
+	EXPECT_EQ(3, config.physical_block_exp);
+	ASSERT_WELL(request_simple(&self->g.ring[0], T_IN, 1, 512, S_OK));
+	ASSERT_WELL(request_simple(&self->g.ring[0], T_OUT, 1, 512, S_OK));
+	ASSERT_WELL(request_simple(&self->g.ring[1], T_OUT, 15, 4096, S_OK));
+	for (i = 0; i < scaled(30, 5); i++)
+		ASSERT_WELL(batch_round(&self->g, &opts, &self->rng));
+	ASSERT_WELL(request_ends(&self->g.ring[0], VIRTIO_BLK_T_FLUSH, 0, 0, S_OK));
+	ASSERT_WELL(backend_compare_all(&self->b));
+	/* nothing has been written to the copy */
+	if (variant->shared) {
+		ASSERT_EQ((ssize_t)self->b.size, pread(self->copy, after, self->b.size, 0));
+		EXPECT_EQ(0, memcmp(before, after, self->b.size));
+	}
+	free(before);
+	free(after);
 }
 
 TEST_HARNESS_MAIN
