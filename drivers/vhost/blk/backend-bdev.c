@@ -42,10 +42,12 @@ static void vblk_bdev_features(struct vhost_blk_disk *disk)
 /*
  * The worker holds the mutex of the queue while it submits, so it must not wait
  * for a tag, or for a queue that is frozen.  What REQ_NOWAIT can't do is left to
- * the workqueue.  So is what would have to be split, which REQ_NOWAIT refuses.
+ * the workqueue.  So is what would have to be split, which REQ_NOWAIT refuses, and
+ * everything if the driver doesn't support REQ_NOWAIT: the limits are 0 then.
  * These limits are a guess to save a vain try: they may change, and others count.
  *
- * Writes to zones must not overtake each other.
+ * Writes to zones must not overtake each other, as one that is tried again would
+ * be.
  */
 static void vhost_blk_bdev_nowait(struct vhost_blk_disk *disk)
 {
@@ -394,21 +396,17 @@ static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
 		vhost_blk_submit_bio(req, 0);
 }
 
-/*
- * Requests with data, and flushes.  A driver without REQ_NOWAIT may block here:
- * to leave all of its requests to the workqueue would cost more than it gains.
- */
+/* Requests with data, and flushes.  A driver without REQ_NOWAIT may block. */
 static void vhost_blk_submit_rw(struct vhost_blk_req *req)
 {
 	const struct vhost_blk_disk *disk = req->disk;
 	struct vhost_blk_io *io = &req->io;
 
-	if (io->len <= disk->nowait_len && io->nr_bvec <= disk->nowait_vecs)
-		vhost_blk_submit_bio(req, disk->nowait_len ? REQ_NOWAIT : 0);
-	else if (disk->nowait_len)
-		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
+	if (disk->nowait_len && io->len <= disk->nowait_len &&
+	    io->nr_bvec <= disk->nowait_vecs)
+		vhost_blk_submit_bio(req, REQ_NOWAIT);
 	else
-		vhost_blk_submit_blocking(req);
+		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
 }
 
 static void vhost_blk_submit_cached(struct vhost_blk_req *req)

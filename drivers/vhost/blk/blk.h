@@ -169,6 +169,7 @@ struct vhost_blk_track {
 /**
  * struct vhost_blk_req - a request, one for each descriptor head of a queue
  * @done_node: in vhost_blk_queue.done
+ * @submit_node: in vhost_blk_queue.to_submit, before that
  * @q: the queue
  * @disk: where @io goes to
  * @head: its descriptor head
@@ -196,7 +197,10 @@ struct vhost_blk_track {
  * @file: backend-file.c's
  */
 struct vhost_blk_req {
-	struct llist_node done_node;
+	union {
+		struct llist_node done_node;
+		struct llist_node submit_node;
+	};
 	struct vhost_blk_queue *q;
 	struct vhost_blk_disk *disk;
 	u16 head;
@@ -295,14 +299,17 @@ enum vhost_blk_event {
  * @poll_ns: how long an empty ring is looked at, see busyloop.c
  * @nr_used: entries in vq.heads that the used ring doesn't have yet
  * @bounce: NULL before the first start
+ * @to_submit: requests of vhost_blk_punt_in_order()
+ * @submit_work: empties it
  * @done: requests whose I/O is done, by the backend; emptied by the worker
  * @serving: the worker is about to look at @done by itself
  * @done_work: the worker's part of completion
  * @orphan_work: the same where the worker has been killed
  * @idle: woken when a request has ended, or the queue has stopped
  *
- * All but @state, @hurry_at, @done, @serving, @done_work, @orphan_work and @idle
- * is protected by vq.mutex; who waits for requests reads @inflight without it.
+ * All but @state, @hurry_at, @to_submit, @submit_work, @done, @serving,
+ * @done_work, @orphan_work and @idle is protected by vq.mutex; who waits for
+ * requests reads @inflight without it.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
@@ -328,6 +335,8 @@ struct vhost_blk_queue {
 	unsigned int nr_used;
 	struct vhost_blk_bounce *bounce;
 
+	struct llist_head to_submit;
+	struct work_struct submit_work;
 	struct llist_head done;
 	bool serving;
 	struct vhost_work done_work;
@@ -344,7 +353,8 @@ struct vhost_blk_queue {
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way.  NULL before the first
  *	backend is attached; protected by dev.mutex until then
- * @submit_wq: one thread, for what may wait for a tag of a block device; as @wq
+ * @submit_wq: one thread for each queue, for what may wait for a tag of a block
+ *	device; as @wq
  * @disk: what is attached, or NULL; protected by dev.mutex, and constant while
  *	a queue takes chains or has requests in flight
  * @disk_mutex: protects @disk too, for ioctls that do not wait for dev.mutex;
@@ -559,6 +569,7 @@ void vhost_blk_reply_set(struct vhost_blk_req *req, const void *from, u32 len);
 int vhost_blk_reply_send(struct vhost_blk_req *req);
 
 /* owner.c APIs: */
+void vhost_blk_submit_work(struct work_struct *work);
 void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_punt(struct vhost_blk_req *req,

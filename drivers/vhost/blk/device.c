@@ -147,9 +147,10 @@ static long set_backend_features(struct vhost_blk *blk, void __user *argp)
 static int vblk_have_workqueue(struct vhost_blk *blk)
 {
 	if (!blk->submit_wq)
-		blk->submit_wq = alloc_ordered_workqueue("vhost-blk-submit-%d",
-							 WQ_FREEZABLE,
-							 task_tgid_nr(current));
+		blk->submit_wq = alloc_workqueue("vhost-blk-submit-%d",
+						 WQ_UNBOUND | WQ_FREEZABLE,
+						 VHOST_BLK_MAX_QUEUES,
+						 task_tgid_nr(current));
 	if (!blk->wq)
 		blk->wq = alloc_workqueue("vhost-blk-%d",
 					  WQ_UNBOUND | WQ_FREEZABLE,

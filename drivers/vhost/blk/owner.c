@@ -15,10 +15,12 @@
  * of the owner's control groups already; its credentials are those of the
  * process at VHOST_SET_OWNER, and are replaced if they differ.
  */
+#include <linux/blkdev.h>
 #include <linux/cgroup.h>
 #include <linux/cred.h>
 #include <linux/ioprio.h>
 #include <linux/kthread.h>
+#include <linux/llist.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/workqueue.h>
@@ -85,18 +87,17 @@ void vhost_blk_owner_end(const struct vhost_blk_acting *acting)
 	put_cred(revert_creds(acting->cred));
 }
 
-static void punted_work(struct work_struct *work)
+static void vhost_blk_do_punted(struct vhost_blk_req *req)
 {
-	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
-						 work);
-	int ioprio = get_current_ioprio();
+	int ioprio = get_current_ioprio(), wanted = req->io.ioprio;
 	struct vhost_blk_acting acting;
 
 	/*
 	 * If set_task_ioprio() fails, the I/O is done with the wrong priority.
 	 * It needs the kernel thread's own credentials.
 	 */
-	set_task_ioprio(current, req->io.ioprio);
+	if (ioprio != wanted)
+		set_task_ioprio(current, wanted);
 	vhost_blk_owner_begin(&acting, &req->disk->owner);
 	/* Another VMM may have the disk by now. */
 	if (vhost_blk_dead(req->q))
@@ -104,16 +105,13 @@ static void punted_work(struct work_struct *work)
 	else
 		req->punted(req);
 	vhost_blk_owner_end(&acting);
-	set_task_ioprio(current, ioprio);
+	if (ioprio != wanted)
+		set_task_ioprio(current, ioprio);
 }
 
-static void vblk_queue_punted(struct workqueue_struct *wq,
-			      struct vhost_blk_req *req,
-			      void (*fn)(struct vhost_blk_req *req))
+static void punted_work(struct work_struct *work)
 {
-	req->punted = fn;
-	INIT_WORK(&req->work, punted_work);
-	queue_work(wq, &req->work);
+	vhost_blk_do_punted(container_of(work, struct vhost_blk_req, work));
 }
 
 /**
@@ -126,21 +124,52 @@ static void vblk_queue_punted(struct workqueue_struct *wq,
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req))
 {
-	vblk_queue_punted(queue_to_blk(req->q)->wq, req, fn);
+	req->punted = fn;
+	INIT_WORK(&req->work, punted_work);
+	queue_work(queue_to_blk(req->q)->wq, &req->work);
 }
 
 /**
- * vhost_blk_punt_in_order - leave to one thread what may wait for a tag
+ * vhost_blk_submit_work - submit what was left to the thread of a queue
+ * @work: vhost_blk_queue.submit_work
+ *
+ * With one plug, as the worker has it.  The queue may be freed once the last
+ * request is done, but for the workqueue, which is waited for.
+ */
+void vhost_blk_submit_work(struct work_struct *work)
+{
+	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
+						 submit_work);
+	struct vhost_blk_req *req, *next;
+	struct llist_node *list;
+	struct blk_plug plug;
+
+	list = llist_reverse_order(llist_del_all(&q->to_submit));
+	blk_start_plug(&plug);
+	llist_for_each_entry_safe(req, next, list, submit_node)
+		vhost_blk_do_punted(req);
+	blk_finish_plug(&plug);
+}
+
+/**
+ * vhost_blk_punt_in_order - leave to one thread of the queue what may wait for a
+ *	tag
  * @req: the request, as for vhost_blk_punt()
  * @fn: submits it; ends in vhost_blk_req_done()
  *
  * Many threads would get no more tags.  Those that wait behind the first are
- * dropped if their queue dies; one that waits in the block layer can't be.
+ * dropped if their queue dies; one that waits in the block layer can't be.  All
+ * that the thread finds is one batch: where each request is left to it, waking
+ * it is most of the cost.
  *
  * Context: any.
  */
 void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req))
 {
-	vblk_queue_punted(queue_to_blk(req->q)->submit_wq, req, fn);
+	struct vhost_blk_queue *q = req->q;
+
+	req->punted = fn;
+	if (llist_add(&req->submit_node, &q->to_submit))
+		queue_work(queue_to_blk(q)->submit_wq, &q->submit_work);
 }

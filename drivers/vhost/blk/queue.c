@@ -21,6 +21,8 @@
 void vhost_blk_queue_init(struct vhost_blk_queue *q)
 {
 	q->vq.handle_kick = vhost_blk_handle_kick;
+	init_llist_head(&q->to_submit);
+	INIT_WORK(&q->submit_work, vhost_blk_submit_work);
 	init_llist_head(&q->done);
 	vhost_work_init(&q->done_work, vhost_blk_done_work);
 	INIT_DELAYED_WORK(&q->orphan_work, vhost_blk_orphan_work);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A disk with fewer tags than the guest has requests: the worker must not wait for
- * one with the mutex of the queue held.
+ * one with the mutex of the queue held, whether the driver of the disk can tell that
+ * it would have to wait (REQ_NOWAIT) or not.
  */
 #define _GNU_SOURCE
 #include <time.h>
 
+#include "dm.h"
 #include "suite.h"
 
 #define T_IN	VIRTIO_BLK_T_IN
@@ -17,25 +19,74 @@
 #define NSEC		1000000000
 
 FIXTURE(nowait) {
+	struct backend disk;
+	struct dm dm;
 	struct backend b;
 	struct guest g;
 	struct request *q[REQUESTS];
 };
 
+FIXTURE_VARIANT(nowait) {
+	bool zoned;
+	bool dm;
+};
+
+FIXTURE_VARIANT_ADD(nowait, disk) {
+	.zoned = false,
+};
+
+/* Without REQ_NOWAIT: what is written to zones must stay in order. */
+FIXTURE_VARIANT_ADD(nowait, zoned) {
+	.zoned = true,
+};
+
+/* Without it before Linux 6.16 */
+FIXTURE_VARIANT_ADD(nowait, dm) {
+	.dm = true,
+};
+
+/* All that the tests use are conventional zones. */
+static const struct nullb_attr one_tag[] = {
+	{ "hw_queue_depth", "1" }, { "irqmode", "2" }, { "completion_nsec", "1000000000" },
+	{ NULL, NULL },
+};
+
+static const struct nullb_attr one_tag_zoned[] = {
+	{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "2" },
+	{ "hw_queue_depth", "1" }, { "irqmode", "2" }, { "completion_nsec", "1000000000" },
+	{ NULL, NULL },
+};
+
+/* Device mapper on the disk */
+static const char *put_dm_between(struct dm *dm, struct backend *disk, struct backend *b)
+{
+	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true, .blank = true };
+	char params[256];
+	const char *why;
+
+	snprintf(params, sizeof(params), "%s 0", disk->path);
+	why = dm_create(dm, disk->size / SECTOR, "linear", params);
+	opts.path = dm->path;
+	return why ? why : backend_open_as(b, &opts);
+}
+
 FIXTURE_SETUP(nowait)
 {
-	static const struct nullb_attr attr[] = {
-		{ "hw_queue_depth", "1" }, { "irqmode", "2" },
-		{ "completion_nsec", "1000000000" }, { NULL, NULL },
-	};
 	struct backend_opts opts = {
-		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .size = 1 << 20,
-		.blank = true,
+		.kind = BACKEND_NULLB, .direct = true, .size = 4 << 20, .blank = true,
+		.nullb = variant->zoned ? one_tag_zoned : one_tag,
 	};
 	const char *why = no_kernel("the model device never has requests in flight");
 
+	self->dm.control = -1;
+	self->disk.fd = -1;
+	self->disk.check_fd = -1;
+	self->disk.loop = -1;
+	self->disk.loop_file = -1;
 	if (!why)
-		why = backend_open_as(&self->b, &opts);
+		why = backend_open_as(variant->dm ? &self->disk : &self->b, &opts);
+	if (!why && variant->dm)
+		why = put_dm_between(&self->dm, &self->disk, &self->b);
 	if (why)
 		SKIP(return, "%s", why);
 	BOOT(.queues = 2);
@@ -45,6 +96,9 @@ FIXTURE_TEARDOWN(nowait)
 {
 	guest_destroy(&self->g);
 	backend_close(&self->b);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
+	backend_close(&self->disk);
 }
 
 static const char *submit(struct request **q, struct ring *r, bool large)
