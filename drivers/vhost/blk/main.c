@@ -24,7 +24,8 @@ static int __init vhost_blk_init(void)
 	int ret;
 
 	/* Guests may be what memory is being written back to: WQ_MEM_RECLAIM. */
-	vhost_blk_wq = alloc_workqueue("vhost_blk", WQ_UNBOUND | WQ_MEM_RECLAIM,
+	vhost_blk_wq = alloc_workqueue("vhost_blk",
+				       WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_SYSFS,
 				       0);
 	if (!vhost_blk_wq)
 		return -ENOMEM;
@@ -33,8 +34,8 @@ static int __init vhost_blk_init(void)
 	 * Not WQ_MEM_RECLAIM: it frees address spaces, which may wait for
 	 * anything.  What memory waits for is done before, elsewhere.
 	 */
-	vhost_blk_end_wq = alloc_workqueue("vhost_blk_end", WQ_UNBOUND,
-					   WQ_MAX_ACTIVE);
+	vhost_blk_end_wq = alloc_workqueue("vhost_blk_end",
+					   WQ_UNBOUND | WQ_SYSFS, WQ_MAX_ACTIVE);
 	if (!vhost_blk_end_wq) {
 		ret = -ENOMEM;
 		goto destroy_wq;
