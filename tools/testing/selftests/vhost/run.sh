@@ -33,7 +33,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 all='ioctl uapi states config data layout errors ranges offload cache pagecache
 	powerloss blocks readonly resize swap iocontrol zoned zonedata scsi nowait notify
 	busyloop trace drain stop live log iotlb invalidate regions hostile hung faults gone
-	dying malformed unmapped racing inject limits creds file fs giveup'
+	dying malformed unmapped racing inject limits creds file fs giveup tenants'
 suites='' list='' but=' '
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the VMM of one device does is no matter to others: one that is stopped, one
+ * that dies in the middle of an ioctl, one whose descriptors are left lying about.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "hang.h"
+#include "suite.h"
+
+#define STOPPED		4	/* devices of the owner that is stopped */
+#define AT_ONCE		1000	/* ms: less than an owner that exits waits */
+#define SOON		5000
+
+/* Workqueues of the driver, which have room for a thousand works: one is quicker to fill. */
+#define WORKQUEUE	"/sys/devices/virtual/workqueue/vhost_blk"
+
+static const char * const workqueue[] = { WORKQUEUE, WORKQUEUE "_end" };
+
+FIXTURE(tenants) {
+	char room[ARRAY_SIZE(workqueue)][16];
+	struct hang h;		/* a disk */
+	struct hang arg;	/* has the argument of an ioctl */
+	int fd;			/* for the lock of @h */
+};
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+/* How many works there may be at a time; @was: to put it back, or NULL */
+static bool set_room(const char *dir, const char *room, char *was, size_t len)
+{
+	char path[128];
+	bool read = true;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/max_active", dir);
+	f = was ? fopen(path, "re") : NULL;
+	if (was) {
+		read = f && fgets(was, len, f);
+		if (f)
+			fclose(f);
+	}
+	return read && !put_attr(dir, "max_active", room);
+}
+
+FIXTURE_SETUP(tenants)
+{
+	const char *why = no_kernel("the model device is of one process");
+	unsigned int i;
+
+	if (why)
+		SKIP(return, "%s", why);
+	why = hang_open(&self->h, false);
+	if (!why) {
+		why = hang_open(&self->arg, false);
+		if (why)
+			hang_close(&self->arg);
+	}
+	if (why) {
+		hang_close(&self->h);
+		SKIP(return, "%s", why);
+	}
+	self->fd = backend_reopen(&self->h.disk, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	for (i = 0; i < ARRAY_SIZE(workqueue); i++)
+		ASSERT_TRUE(set_room(workqueue[i], "1", self->room[i], sizeof(self->room[i])));
+}
+
+FIXTURE_TEARDOWN(tenants)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(workqueue); i++)
+		EXPECT_TRUE(set_room(workqueue[i], self->room[i], NULL, 0));
+	close(self->fd);
+	hang_close(&self->arg);
+	hang_close(&self->h);
+}
+
+static bool let_go(int fd)
+{
+	long long start = now_ms();
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (now_ms() - start > SOON)
+			return false;
+		usleep(10000);
+	}
+	flock(fd, LOCK_UN);
+	return true;
+}
+
+static const char *send_one(struct guest *g)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, 8, 4096);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 8);
+	if (ring_add(&g->ring[0], q))
+		return "no room for a request";
+	ring_kick_now(&g->ring[0]);
+	usleep(50000);
+	return NULL;
+}
+
+/*
+ * A process with the memory and the descriptors of the owner, which is the owner for the
+ * vhost core too.  It calls an ioctl when it is told to, and says when that has returned.
+ */
+struct twin {
+	struct vhost_vring_file *arg;
+	int fd;
+	int ask[2];
+	int answered[2];
+};
+
+static int be_twin(void *data)
+{
+	struct twin *t = data;
+	char byte;
+
+	if (read(t->ask[0], &byte, 1) != 1)
+		_exit(1);
+	ioctl(t->fd, VHOST_SET_VRING_CALL, t->arg);
+	_exit(write(t->answered[1], "", 1) != 1);
+}
+
+static void bear_twin(struct twin *t, int fd)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+
+	t->fd = fd;
+	close(t->ask[1]);
+	if (clone(be_twin, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD, t) < 0)
+		_exit(1);
+}
+
+/* Another process is the owner of devices that we have open too. */
+struct owner {
+	struct guest *g;
+	unsigned int n;
+	enum stage stage;	/* that it brings them to */
+	bool locks;		/* the disk, by a description of its own */
+	struct twin *twin;	/* that survives it, or NULL */
+	pid_t pid;
+	int said;
+	int go;
+};
+
+static void close_all(const struct owner *o)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->n; i++)
+		close(o->g[i].fd);
+}
+
+static void own(struct owner *o, struct backend *b, int said, int go)
+{
+	unsigned int i;
+	char byte;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	b->fd = backend_reopen(b, O_RDWR);
+	if (b->fd < 0 || (o->locks && flock(b->fd, LOCK_SH)))
+		_exit(1);
+	for (i = 0; i < o->n; i++)
+		if (guest_boot_to(&o->g[i], o->stage))
+			_exit(1);
+	close(b->fd);
+	if (o->stage < STAGE_RUNNING)
+		close_all(o);
+	if (o->twin)
+		bear_twin(o->twin, o->g[0].fd);
+	if (write(said, "", 1) != 1 || read(go, &byte, 1) != 1)
+		_exit(1);
+	for (i = 0; i < o->n; i++)
+		if (send_one(&o->g[i]))
+			_exit(1);
+	if (!o->twin)
+		close_all(o);
+	if (write(said, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static const char *owner_said(struct owner *o)
+{
+	char byte;
+
+	return read(o->said, &byte, 1) == 1 ? NULL : "the owner has ended";
+}
+
+static const char *owner_start(struct owner *o, struct backend *b)
+{
+	struct guest_opts opts = { .backend = b, .mem = 1 << 20 };
+	const char *why = NULL;
+	int said[2], go[2];
+	unsigned int i;
+
+	for (i = 0; i < o->n; i++) {
+		guest_init(&o->g[i], &opts);
+		why = why ? why : guest_boot_to(&o->g[i], STAGE_OPEN);
+	}
+	if (!why && (pipe2(said, O_CLOEXEC) || pipe2(go, O_CLOEXEC)))
+		why = "no pipe";
+	if (why)
+		return why;
+	o->pid = fork();
+	if (!o->pid) {
+		close(said[0]);
+		close(go[1]);
+		own(o, b, said[1], go[0]);
+	}
+	close(said[1]);
+	close(go[0]);
+	o->said = said[0];
+	o->go = go[1];
+	return owner_said(o);
+}
+
+/* Each device has a request in flight, and the owner no descriptor of it any more. */
+static const char *owner_send(struct owner *o)
+{
+	return write(o->go, "", 1) == 1 ? owner_said(o) : "the owner doesn't listen";
+}
+
+static const char *owner_kill(struct owner *o)
+{
+	if (kill(o->pid, SIGKILL) || waitpid(o->pid, NULL, 0) != o->pid)
+		return "the owner can't be killed";
+	close(o->said);
+	close(o->go);
+	return NULL;
+}
+
+static void destroy(struct owner *o)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->n; i++)
+		guest_destroy(&o->g[i]);
+}
+
+/*
+ * A worker that is a thread of a stopped process (from Linux 6.4 on) can't end.
+ * That holds up neither who closes its device nor the end of another's.
+ */
+TEST_F_TIMEOUT(tenants, stopped, 60)
+{
+	static struct guest many[STOPPED], one;
+	struct owner first = { .g = many, .n = STOPPED, .stage = STAGE_OWNED };
+	struct owner other = { .g = &one, .n = 1, .stage = STAGE_RUNNING, .locks = true };
+	long long start;
+	unsigned int i;
+	int status;
+
+	ASSERT_WELL(owner_start(&first, &self->h.disk));
+	ASSERT_EQ(0, kill(first.pid, SIGSTOP));
+	ASSERT_EQ(first.pid, waitpid(first.pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	start = now_ms();
+	for (i = 0; i < STOPPED; i++)
+		guest_close(&many[i]);
+	EXPECT_GT(AT_ONCE, now_ms() - start);
+	ASSERT_WELL(owner_start(&other, &self->h.disk));
+	ASSERT_WELL(owner_send(&other));
+	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	guest_close(&one);
+	EXPECT_TRUE(let_go(self->fd));
+	ASSERT_WELL(owner_kill(&first));
+	ASSERT_WELL(owner_kill(&other));
+	destroy(&first);
+	destroy(&other);
+}
+
+/*
+ * The index is there; the rest, for which the vhost core takes the mutex of that
+ * queue first, is in a page of a disk that will be suspended.
+ */
+static bool map_argument(struct twin *t, struct hang *h)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED ||
+	    mmap(page + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, h->disk.fd, 0) ==
+	    MAP_FAILED)
+		return false;
+	t->arg = (void *)(page + 4096 - offsetof(struct vhost_vring_file, fd));
+	t->arg->index = 0;
+	return !fsync(h->disk.fd) && !posix_fadvise(h->disk.fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+static void unmap_argument(struct twin *t)
+{
+	munmap((void *)((uintptr_t)t->arg & ~4095UL), 8192);
+}
+
+static bool answered(struct twin *t, int ms)
+{
+	struct pollfd p = { .fd = t->answered[0], .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+/*
+ * A device has lost its worker, and its queue's mutex is held by an ioctl for as
+ * long as a process likes.  Requests of this device end later, but those
+ * of another device that has lost its worker do not.
+ */
+TEST_F_TIMEOUT(tenants, orphans, 60)
+{
+	struct guest blocked, free;
+	struct twin t;
+	struct owner first = { .g = &blocked, .n = 1, .stage = STAGE_RUNNING, .twin = &t };
+	struct owner other = { .g = &free, .n = 1, .stage = STAGE_RUNNING, .locks = true };
+
+	ASSERT_EQ(0, pipe2(t.ask, O_CLOEXEC) || pipe2(t.answered, O_CLOEXEC));
+	ASSERT_TRUE(map_argument(&t, &self->arg));
+	ASSERT_WELL(owner_start(&first, &self->h.disk));
+	ASSERT_WELL(owner_start(&other, &self->h.disk));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(owner_send(&first));
+	ASSERT_WELL(owner_send(&other));
+	ASSERT_WELL(owner_kill(&first));
+	ASSERT_WELL(owner_kill(&other));
+	ASSERT_WELL(hang_on(&self->arg));
+	ASSERT_EQ(1, write(t.ask[1], "", 1));
+	ASSERT_FALSE(answered(&t, 200));
+	ASSERT_WELL(hang_off(&self->h));
+	usleep(100000);
+	guest_close(&free);
+	EXPECT_TRUE(let_go(self->fd));
+	/* else nothing was tried */
+	EXPECT_FALSE(answered(&t, 0));
+	ASSERT_WELL(hang_off(&self->arg));
+	EXPECT_TRUE(answered(&t, SOON));
+	unmap_argument(&t);
+	destroy(&first);
+	destroy(&other);
+}
+
+/* The last descriptor is in a process that exits and isn't the owner: it doesn't wait. */
+TEST_F_TIMEOUT(tenants, stranger_exits, 60)
+{
+	struct guest g;
+	struct owner o = { .g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true };
+	long long start;
+	pid_t pid;
+
+	ASSERT_WELL(owner_start(&o, &self->h.disk));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(owner_send(&o));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		pause();
+		_exit(1);
+	}
+	guest_close(&g);
+	start = now_ms();
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_GT(AT_ONCE, now_ms() - start);
+	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
+	ASSERT_WELL(owner_kill(&o));
+	destroy(&o);
+}
+
+TEST_HARNESS_MAIN
