@@ -150,6 +150,12 @@ static bool vblk_linger(struct vhost_blk *blk)
 				      max(left, 0L));
 }
 
+static bool vblk_owner_exits(const struct vhost_blk *blk)
+{
+	return (current->flags & PF_EXITING) &&
+	       task_tgid_nr(current) == blk->owner;
+}
+
 /*
  * Wait for requests on behalf of the owner only.  Another process that was sent
  * the descriptor, or a thread of the kernel, has nothing to do with them.
@@ -158,7 +164,8 @@ static bool vblk_linger(struct vhost_blk *blk)
  */
 static bool vblk_wait_for_requests(struct vhost_blk *blk)
 {
-	if (blk->linger_until)
+	/* Its last descriptor may have been in a socket's queue. */
+	if (blk->linger_until || vblk_owner_exits(blk))
 		return vblk_linger(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
@@ -184,8 +191,7 @@ int vhost_blk_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
 
-	if ((current->flags & PF_EXITING) && file_count(file) == 1 &&
-	    task_tgid_nr(current) == blk->owner) {
+	if (vblk_owner_exits(blk) && file_count(file) == 1) {
 		vhost_blk_abandon(blk);
 		blk->linger_until = jiffies + LINGER;
 	}

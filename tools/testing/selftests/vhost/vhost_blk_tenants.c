@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -159,6 +160,7 @@ struct owner {
 	enum stage stage;	/* that it brings them to */
 	bool locks;		/* the disk, by a description of its own */
 	struct twin *twin;	/* that survives it, or NULL */
+	bool posts;		/* the descriptors to itself, and doesn't fetch them */
 	pid_t pid;
 	int said;
 	int go;
@@ -170,6 +172,25 @@ static void close_all(const struct owner *o)
 
 	for (i = 0; i < o->n; i++)
 		close(o->g[i].fd);
+}
+
+/* Sends a descriptor to a socket of this process, which is never read */
+static bool post(int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "";
+	struct iovec iov = { .iov_base = &(char){ 0 }, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int pair[2];
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	return !socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && sendmsg(pair[0], &msg, 0) == 1;
 }
 
 static void own(struct owner *o, struct backend *b, int said, int go)
@@ -193,6 +214,9 @@ static void own(struct owner *o, struct backend *b, int said, int go)
 		_exit(1);
 	for (i = 0; i < o->n; i++)
 		if (send_one(&o->g[i]))
+			_exit(1);
+	for (i = 0; o->posts && i < o->n; i++)
+		if (!post(o->g[i].fd))
 			_exit(1);
 	if (!o->twin)
 		close_all(o);
@@ -384,6 +408,31 @@ TEST_F_TIMEOUT(tenants, stranger_exits, 60)
 	ASSERT_WELL(hang_off(&self->h));
 	EXPECT_TRUE(let_go(self->fd));
 	ASSERT_WELL(owner_kill(&o));
+	destroy(&o);
+}
+
+/*
+ * The last descriptor of an owner that is killed is in a socket of its own.  When it
+ * has been reaped its writes have ended, as if it had had it itself.
+ */
+TEST_F_TIMEOUT(tenants, posted, 60)
+{
+	struct guest g;
+	struct owner o = {
+		.g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true, .posts = true,
+	};
+
+	ASSERT_WELL(owner_start(&o, &self->h.disk));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(owner_send(&o));
+	guest_close(&g);
+	ASSERT_EQ(0, kill(o.pid, SIGKILL));
+	usleep(500000);
+	EXPECT_EQ(0, waitpid(o.pid, NULL, WNOHANG));
+	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_WELL(owner_kill(&o));
+	EXPECT_EQ(0, flock(self->fd, LOCK_EX | LOCK_NB));
 	destroy(&o);
 }
 
