@@ -107,7 +107,6 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
 		return 0;
-	vhost_blk_hurry(q, VHOST_BLK_PAUSE_PATIENCE);
 	/* Not wait_event(): the condition sleeps.  The end of a request wakes us. */
 	add_wait_queue(&q->idle, &wait);
 	while ((ret = vblk_may_write(q, first, last)) > 0) {
@@ -118,8 +117,27 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 		wait_woken(&wait, TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
 	}
 	remove_wait_queue(&q->idle, &wait);
-	vhost_blk_hurry(q, 0);
 	return ret;
+}
+
+/* All queues that have a writer, at once: then they are waited for in turn. */
+static int vblk_hurry_writers(struct vhost_blk *blk, u64 first, u64 last)
+{
+	struct vhost_blk_queue *q;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		q = &blk->queues[i];
+		if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
+			continue;
+		ret = vblk_may_write(q, first, last);
+		if (ret < 0)
+			return ret;
+		if (ret)
+			vhost_blk_hurry(q, VHOST_BLK_PAUSE_PATIENCE);
+	}
+	return 0;
 }
 
 /*
@@ -131,12 +149,15 @@ static int finish_invalidation(struct vhost_blk *blk,
 {
 	u64 last = msg->iova + msg->size - 1;
 	unsigned int i;
-	int ret = 0;
+	int ret;
 
 	if (last < msg->iova)
 		last = U64_MAX;
+	ret = vblk_hurry_writers(blk, msg->iova, last);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
 		ret = vblk_wait_for_writers(&blk->queues[i], msg->iova, last);
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		vhost_blk_hurry(&blk->queues[i], 0);
 	return ret;
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <linux/magic.h>
 
+#include "iommu.h"
 #include "ranges.h"
 #include "suite.h"
 
@@ -165,6 +166,50 @@ TEST_F_TIMEOUT(zeroes, broken, 120)
 	EXPECT_GT(PAUSE_MS, now_ms() - start);
 	ASSERT_WELL(all_ended(&self->g, &given_up));
 	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
+}
+
+/*
+ * Behind an IOMMU: what has the status of each of them is taken away, and comes back.
+ * Then the device is to stop.
+ */
+TEST_F_TIMEOUT(zeroes, invalidated, 120)
+{
+	struct guest_opts opts = {
+		.backend = &self->b, .queues = QUEUES, .num = 16, .mem = 4 << 20,
+		.features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES),
+	};
+	struct guest *g = &self->g;
+	unsigned int i, given_up;
+	uint64_t len;
+	struct iommu m;
+	struct rng rng = { 1 };
+	long long start;
+
+	guest_init(g, &opts);
+	len = g->region[0].len - g->data_start;
+	iommu_attach(g, &m, 4096, false, &rng);
+	ASSERT_WELL(iommu_boot(g, true));
+	ASSERT_WELL(submit_zeroes(g));
+	usleep(200000);
+	start = now_ms();
+	ASSERT_EQ(0, iommu_invalidate(g, g->data_start, len));
+	EXPECT_GT(PAUSE_MS, now_ms() - start);
+	ASSERT_WELL(all_ended(g, &given_up));
+	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
+	ASSERT_LT(0, given_up);
+	/* what is left begins: each queue has asked, and one answer has all that is missing */
+	m.chunk = m.npages;
+	for (i = 0; i < 40; i++) {
+		iommu_serve(g);
+		usleep(10000);
+	}
+	start = now_ms();
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	EXPECT_GT(STOP_MS, now_ms() - start);
+	ASSERT_WELL(all_ended(g, &given_up));
+	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
+	ASSERT_LT(0, given_up);
+	iommu_free(g, &m);
 }
 
 /* The VMM: its file is locked by the description that the device has. */
