@@ -248,4 +248,89 @@ TEST_F_TIMEOUT(zeroes, killed, 120)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 }
 
+FIXTURE(tables) {
+	struct backend b;
+	struct guest g;
+};
+
+FIXTURE_SETUP(tables)
+{
+	const char *why = no_kernel("the model device does one request at a time");
+
+	if (!why)
+		why = backend_open(&self->b, BACKEND_BDEV, true);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(tables)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+#define ENTRIES	65536	/* of a table: one more has no number */
+#define TABLES	8	/* of a chain */
+#define CHAINS	127
+
+/* The longest there is: its last entry is @last, the others have no length. */
+static uint64_t largest_table(struct guest *g, struct vring_desc last)
+{
+	uint64_t table = guest_alloc(g, ENTRIES * sizeof(last), 4096);
+	struct vring_desc *d = guest_ptr(g, table, ENTRIES * sizeof(last));
+	unsigned int i;
+
+	for (i = 0; i < ENTRIES - 1; i++)
+		d[i] = (struct vring_desc){
+			.addr = last.addr, .flags = htole16(VRING_DESC_F_NEXT),
+			.next = htole16(i + 1),
+		};
+	d[ENTRIES - 1] = last;
+	return table;
+}
+
+/* Chains of headers and a status, which take their time to be read */
+static void put_long_chains(struct ring *r)
+{
+	struct virtio_blk_outhdr h = { .type = htole32(VIRTIO_BLK_T_FLUSH) };
+	struct guest *g = r->guest;
+	uint64_t at = guest_alloc(g, sizeof(h) + 1, 16);
+	uint64_t first = largest_table(g, (struct vring_desc){
+		.addr = htole64(at), .len = htole32(sizeof(h)) });
+	uint64_t last = largest_table(g, (struct vring_desc){
+		.addr = htole64(at + sizeof(h)), .len = htole32(1),
+		.flags = htole16(VRING_DESC_F_WRITE) });
+	unsigned int i;
+
+	guest_write(g, at, &h, sizeof(h));
+	for (i = 0; i < CHAINS * TABLES; i++) {
+		bool ends = i % TABLES == TABLES - 1;
+
+		ring_put_desc(r, i, ends ? last : first, ENTRIES * sizeof(struct vring_desc),
+			      VRING_DESC_F_INDIRECT | (ends ? 0 : VRING_DESC_F_NEXT), i + 1);
+	}
+	for (i = 0; i < CHAINS; i++)
+		ring_add_raw(r, i * TABLES);
+}
+
+/* A ring full of them: the device stops between two. */
+TEST_F_TIMEOUT(tables, stop, 120)
+{
+	struct ring *r;
+	long long start;
+
+	BOOT(.num = 1024);
+	r = &self->g.ring[0];
+	put_long_chains(r);
+	ring_kick_now(r);
+	usleep(500000);
+	start = now_ms();
+	ASSERT_EQ(0, ring_set_running(r, 0));
+	TH_LOG("%u chains, then stopped in %lld ms", ring_device_idx(r), now_ms() - start);
+	EXPECT_GT(STOP_MS, now_ms() - start);
+	/* some were taken, and not all of them were */
+	EXPECT_LT(0, ring_device_idx(r));
+	EXPECT_GT(CHAINS, ring_device_idx(r));
+}
+
 TEST_HARNESS_MAIN
