@@ -274,6 +274,38 @@ TEST_F(iotlb, start_without_ring)
 	ASSERT_WELL(rounds(g, 1, &self->rng));
 }
 
+/* A guest that kicks again and again: the VMM has one miss to answer, not one for each kick. */
+TEST_F_TIMEOUT(iotlb, kicked_again, 60)
+{
+	struct guest *g = &self->g;
+	struct vhost_iotlb_msg msg;
+	struct request *q;
+	unsigned int i, n = 0;
+
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, false));
+	q = request_new(g, VIRTIO_BLK_T_IN, 8, 4096);
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_arm(q, 8);
+	guest_snapshot(g);
+	ASSERT_EQ(0, ring_add(&g->ring[0], q));
+	for (i = 0; i < 500; i++) {
+		ring_kick_now(&g->ring[0]);
+		usleep(500);
+	}
+	while (iommu_read(g, &msg))
+		n++;
+	EXPECT_LE(1, n);
+	/* the VMM may have read one while the queue tries again */
+	EXPECT_GE(2, n);
+	/* that was the miss of the last try */
+	ASSERT_EQ(0, iommu_update(g, g->data_start, data_len(g)));
+	ASSERT_WELL(ring_wait(&g->ring[0], 1, 20000));
+	ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
+	request_free(q);
+}
+
 /* The next driver may do without an IOMMU, and the one after it have one again. */
 TEST_F_TIMEOUT(iotlb, switched_off, 60)
 {
