@@ -4,6 +4,7 @@
  * and call what they may not call.  See vhost_blk_live.c for what they may.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -292,6 +293,64 @@ TEST_F_TIMEOUT(flight, ioctls, 120)
 	TH_LOG("%u and %u ioctls", s[0].times, s[1].times);
 	ASSERT_EQ(0, guest_set_writeback(g, 1));
 	ASSERT_WELL(guest_prove(g));
+}
+
+static long set_kick(struct ring *r, int fd)
+{
+	struct vhost_vring_file file = { .index = r->index, .fd = fd };
+
+	return guest_ioctl(r->guest, VHOST_SET_VRING_KICK, &file);
+}
+
+/*
+ * The first queue, stopped, gets another worker, and the one before is freed.  Without
+ * an eventfd to kick it the vhost core does so at once.
+ */
+static const char *replace_worker(struct ring *r, struct vhost_worker_state *worker)
+{
+	struct vhost_worker_state before = *worker;
+	struct vhost_vring_worker v = { .index = r->index };
+	struct guest *g = r->guest;
+
+	if (guest_ioctl(g, VHOST_NEW_WORKER, worker))
+		return "NEW_WORKER fails";
+	v.worker_id = worker->worker_id;
+	if (ring_set_running(r, 0) || set_kick(r, -1))
+		return "the queue can't be stopped";
+	if (guest_ioctl(g, VHOST_ATTACH_VRING_WORKER, &v))
+		return "ATTACH_VRING_WORKER fails";
+	if (before.worker_id != ~0U && guest_ioctl(g, VHOST_FREE_WORKER, &before))
+		return "FREE_WORKER fails";
+	if (set_kick(r, r->kick) || ring_set_running(r, 1))
+		return "the queue can't be started";
+	return NULL;
+}
+
+/*
+ * Who completed the last request may still be waking the worker that has done all that
+ * there was to do.
+ */
+TEST_F_TIMEOUT(flight, worker_replaced, 120)
+{
+	struct batch_opts opts = { .per_queue = 32 };
+	struct vhost_worker_state w = { .worker_id = ~0U };
+	struct vhost_vring_worker v = { .index = 0 };
+	struct guest *g = &self->g;
+	unsigned int i;
+
+	if (guest_ioctl(g, VHOST_GET_VRING_WORKER, &v) == -ENOTTY)
+		SKIP(return, "this kernel has no worker ioctls (Linux 6.5)");
+	if (guest_ioctl(g, VHOST_NEW_WORKER, &w) == -EFAULT)
+		SKIP(return, "vhost.fork_from_owner_default=0: one worker only");
+	for (i = 0; i < scaled(60, 12); i++) {
+		batch_build(&self->batch, g, &opts, &self->rng);
+		ASSERT_WELL(batch_submit(&self->batch));
+		usleep(rng_below(&self->rng, 3000));
+		ASSERT_WELL(replace_worker(&g->ring[0], &w));
+		ASSERT_WELL(batch_wait(&self->batch, 20000));
+		ASSERT_WELL(batch_check(&self->batch));
+		batch_free(&self->batch);
+	}
 }
 
 /* A reset of the owner while others call what the owner may call */
