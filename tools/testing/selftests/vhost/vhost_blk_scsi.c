@@ -4,6 +4,7 @@
  * block layer makes (DIX) and the disk checks (DIF), and zones (ZBC).
  */
 #include "flip.h"
+#include "ranges.h"
 #include "scsi.h"
 #include "suite.h"
 #include "zones.h"
@@ -137,6 +138,46 @@ TEST_F_TIMEOUT(scsi, stable, 300)
 		ASSERT_WELL(request_simple(self->r, T_IN, 64, len[i], S_OK));
 	}
 	ASSERT_WELL(backend_compare_all(&self->b));
+}
+
+/* Answered, whatever the disk makes of it */
+static const char *range_ends(struct ring *r, uint32_t type, uint32_t sectors)
+{
+	struct range range = { .sectors = sectors };
+	uint64_t mark = r->guest->bump;
+	struct request *q = ranges_new(r->guest, type, sizeof(range));
+	const char *why;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	ranges_arm(q, &range);
+	guest_snapshot(r->guest);
+	why = request_run(r, q, 10000);
+	if (!why)
+		why = request_outcome(q, S_OK);
+	request_free(q);
+	guest_release(r->guest, mark);
+	return why;
+}
+
+/*
+ * The largest granules that there are: their size in bytes has 32 bits.  A discard is
+ * done in steps of whole granules.
+ */
+TEST_F_TIMEOUT(scsi, discard_granule, 60)
+{
+	const char *why;
+
+	why = scsi_load("lbpu=1 unmap_granularity=8388607");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ASSERT_EQ(8388607LL * SECTOR, backend_sysfs(&self->b, "queue/discard_granularity"));
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
+	ASSERT_WELL(range_ends(self->r, VIRTIO_BLK_T_DISCARD, 8));
+	ASSERT_WELL(range_ends(self->r, VIRTIO_BLK_T_DISCARD, self->b.size / SECTOR));
+	ASSERT_WELL(request_ends(self->r, T_IN, 8, 4096, S_OK));
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 }
 
 #define CONV_ZONES	2
