@@ -146,21 +146,29 @@ TEST_F(blocks, alignment)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-static const char *in_segments(struct guest *g, uint32_t type, uint32_t segs, uint32_t step,
-			       enum place how, struct rng *rng)
+/* Runs a request that has been placed, frees it, and what was allocated since @mark. */
+static const char *verify(struct request *q, uint64_t mark, struct rng *rng)
 {
-	struct request *q = request_new(g, type, 16, segs * step);
-	uint64_t mark = g->bump;
+	struct guest *g = q->guest;
 	const char *why;
 
-	request_cut_every(q, step);
-	request_place(q, how, rng);
-	request_set_indirect(q, rng_next(rng) & 1);
 	request_arm(q, rng_next(rng));
 	why = request_verify(&g->ring[0], q, S_OK);
 	request_free(q);
 	guest_release(g, mark);
 	return why;
+}
+
+static const char *in_segments(struct guest *g, uint32_t type, uint32_t segs, uint32_t step,
+			       enum place how, struct rng *rng)
+{
+	struct request *q = request_new(g, type, 16, segs * step);
+	uint64_t mark = g->bump;
+
+	request_cut_every(q, step);
+	request_place(q, how, rng);
+	request_set_indirect(q, rng_next(rng) & 1);
+	return verify(q, mark, rng);
 }
 
 /* As many as the ring allows, which the device takes in several requests of its own */
@@ -226,7 +234,6 @@ static const char *in_pieces(struct guest *g, uint32_t type, const struct piece 
 	uint32_t cut[ARRAY_SIZE(layouts[0])], at = q->data_in ? 0 : HDR_LEN;
 	uint64_t mark = g->bump;
 	unsigned int i;
-	const char *why;
 
 	for (i = 0; i < n; i++) {
 		cut[i] = q->data_in ? at + p[i].len : at;
@@ -238,11 +245,7 @@ static const char *in_pieces(struct guest *g, uint32_t type, const struct piece 
 		q->seg[1 + i].gpa =
 			guest_alloc(g, p[i].offset + p[i].len, 4096) + p[i].offset;
 	request_set_indirect(q, rng_next(rng) & 1);
-	request_arm(q, rng_next(rng));
-	why = request_verify(&g->ring[0], q, S_OK);
-	request_free(q);
-	guest_release(g, mark);
-	return why;
+	return verify(q, mark, rng);
 }
 
 /* One piece, for which eight adjacent descriptors are used */
@@ -251,18 +254,13 @@ static const char *adjacent(struct guest *g, uint32_t type, uint32_t offset, str
 	struct request *q = request_new(g, type, 24, 4096);
 	uint64_t mark = g->bump, at;
 	unsigned int i;
-	const char *why;
 
 	request_cut_every(q, SECTOR);
 	request_place(q, PLACE_ALIGNED, rng);
 	at = guest_alloc(g, 2 * 4096, 4096) + offset;
 	for (i = 0; i < 8; i++, at += SECTOR)
 		q->seg[1 + i].gpa = at;
-	request_arm(q, rng_next(rng));
-	why = request_verify(&g->ring[0], q, S_OK);
-	request_free(q);
-	guest_release(g, mark);
-	return why;
+	return verify(q, mark, rng);
 }
 
 /*
