@@ -107,13 +107,38 @@ void vhost_blk_untrack(struct vhost_blk_req *req)
 	req->nr_spans = 0;
 }
 
-static int log_span(struct vhost_virtqueue *vq,
-		    const struct vhost_blk_span *span, u64 off, u64 len)
+/*
+ * Behind an IOMMU the core looks up which regions of the memory table have these
+ * addresses, and logs what each has of them; then it goes on behind the shortest
+ * of them, and does that again.  A region may have a single byte, so it is given a
+ * page at a time, and no more once the process has been killed.
+ */
+static int vblk_log_span(struct vhost_blk_queue *q,
+			 const struct vhost_blk_span *span, u64 off, u64 len)
 {
-	struct iovec iov = { .iov_base = span->base + off, .iov_len = len };
-	struct vhost_log log = { .addr = span->addr + off, .len = len };
+	struct vhost_virtqueue *vq = &q->vq;
+	struct vhost_log log;
+	struct iovec iov;
+	u64 part;
+	int ret = 0;
 
-	return vhost_log_write(vq, &log, 1, len, &iov, 1);
+	for (; len && !ret; len -= part, off += part) {
+		part = len;
+		if (vq->iotlb)
+			part = min_t(u64, len, PAGE_SIZE -
+				     offset_in_page(span->base + off));
+		iov = (struct iovec){
+			.iov_base = span->base + off, .iov_len = part,
+		};
+		log = (struct vhost_log){
+			.addr = span->addr + off, .len = part,
+		};
+		if (vhost_blk_dead(q) || fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+		ret = vhost_log_write(vq, &log, 1, part, &iov, 1);
+	}
+	return ret;
 }
 
 /**
@@ -141,7 +166,7 @@ int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len)
 			continue;
 		}
 		part = min(len, span->len - off);
-		ret = log_span(vq, span, off, part);
+		ret = vblk_log_span(req->q, span, off, part);
 		len -= part;
 		off = 0;
 	}
