@@ -49,7 +49,9 @@ static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
 		if (copy_from_user(&raw, q->iov->iov_base, sizeof(raw)))
 			return NULL;
 	} else {
-		iov_iter_init(&iter, ITER_SOURCE, q->iov, out, readable);
+		/* A count has 32 bits where size_t has. */
+		iov_iter_init(&iter, ITER_SOURCE, q->iov, out,
+			      min_t(u64, readable, sizeof(raw)));
 		if (!copy_from_iter_full(&raw, sizeof(raw), &iter))
 			return NULL;
 	}
@@ -182,10 +184,12 @@ static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
  * struct vhost_blk_turn - what the worker took from a queue in one go
  * @requests: chains taken
  * @bytes: their data
+ * @until: when it ends, in jiffies
  */
 struct vhost_blk_turn {
 	unsigned int requests;
 	u64 bytes;
+	unsigned long until;
 };
 
 /*
@@ -275,7 +279,10 @@ static int vhost_blk_get_chain(struct vhost_blk_queue *q,
 }
 
 /*
- * A queue's turn lasts until what it took exceeds the weight of the vhost core.
+ * A queue's turn lasts until what it took exceeds the weight of the vhost core, or
+ * until its time is over: a chain may have thousands of descriptors in each of a
+ * thousand tables, and ioctls of the VMM wait for the mutex.
+ *
  * Return: true if the ring is empty.
  */
 static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
@@ -296,7 +303,6 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		    fatal_signal_pending(current) ||
 		    !vhost_blk_vq_has_worker(vq))
 			break;
-		/* A chain may have thousands of descriptors in each of a thousand tables. */
 		cond_resched();
 		head = vhost_blk_get_chain(q, &chain);
 		/* The IOMMU has been asked; its answer is a kick. */
@@ -319,6 +325,10 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		}
 		if (ret)
 			break;
+		if (time_after(jiffies, turn->until)) {
+			vhost_poll_queue(&vq->poll);
+			break;
+		}
 	} while (!vhost_exceeds_weight(vq, turn->requests,
 				       min_t(u64, turn->bytes, INT_MAX)));
 	return false;
@@ -352,7 +362,7 @@ static bool take_plugged(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 
 static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
 {
-	struct vhost_blk_turn turn = {};
+	struct vhost_blk_turn turn = { .until = jiffies + 1 };
 	unsigned int rounds = 0;
 	bool empty;
 

@@ -313,6 +313,28 @@ static void put_long_chains(struct ring *r)
 		ring_add_raw(r, i * TABLES);
 }
 
+/* They are no reason for an ioctl to wait long for the mutex of the queue. */
+TEST_F_TIMEOUT(tables, turn, 120)
+{
+	struct vhost_vring_file call = {};
+	struct ring *r;
+	long long start;
+
+	BOOT(.num = 1024);
+	r = &self->g.ring[0];
+	call.fd = r->call;
+	put_long_chains(r);
+	ring_kick_now(r);
+	usleep(200000);
+	start = now_ms();
+	ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_CALL, &call));
+	TH_LOG("%u chains, and %lld ms", ring_device_idx(r), now_ms() - start);
+	EXPECT_GT(STOP_MS, now_ms() - start);
+	/* else there was nothing to wait for */
+	EXPECT_GT(CHAINS, ring_device_idx(r));
+	ASSERT_EQ(0, ring_set_running(r, 0));
+}
+
 /* A ring full of them: the device stops between two. */
 TEST_F_TIMEOUT(tables, stop, 120)
 {
