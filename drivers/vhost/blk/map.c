@@ -47,6 +47,22 @@ static void append_pages(struct vhost_blk_io *io, struct page **pages,
 	}
 }
 
+/*
+ * A small page counts each pin as 1024 references, of 2^31.  A guest could give
+ * the same one to millions of segments, of all its disks that hang.
+ */
+#define VBLK_MAX_REFS	(1 << 30)
+
+static bool vblk_pinned_too_often(struct page **pages, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (unlikely(page_count(pages[i]) > VBLK_MAX_REFS))
+			return true;
+	return false;
+}
+
 static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 {
 	unsigned int gup = req->io.op == VHOST_BLK_OP_READ ? FOLL_WRITE : 0;
@@ -66,6 +82,8 @@ static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 			return nr ? nr : -EFAULT;
 		len = min_t(size_t, left, nr * PAGE_SIZE - offset);
 		append_pages(&req->io, pages, nr, offset, len);
+		if (vblk_pinned_too_often(pages, nr))
+			return -EBUSY;
 		addr += len;
 		left -= len;
 	}

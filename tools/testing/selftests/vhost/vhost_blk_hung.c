@@ -452,6 +452,72 @@ static unsigned int ms_since(const struct timespec *begin)
  * The last descriptor is in a process that isn't the owner, and lives on: it
  * has nothing to do with the requests, and close() doesn't wait for them.
  */
+/*
+ * A page that is data of a million segments: the kernel's count of its references
+ * would overflow.  Those that are too many fail.
+ */
+TEST_F_TIMEOUT(hung, one_page, 90)
+{
+	const unsigned int queues = 18, chains = 64, segs = 1021;
+	struct guest_opts opts = {
+		.backend = &self->h.disk, .num = chains, .queues = queues, .mem = 4 << 20,
+	};
+	struct virtio_blk_outhdr h = { .type = htole32(VIRTIO_BLK_T_OUT) };
+	unsigned int i, k, ended = 0;
+	uint64_t table, hdr, page;
+	struct vring_desc *d;
+	struct guest g;
+	char *status;
+
+	if (variant->file)
+		SKIP(return, "a frozen file system lets no request get as far as that");
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot(&g));
+	hdr = guest_alloc(&g, sizeof(h) + 1, 16);
+	guest_write(&g, hdr, &h, sizeof(h));
+	status = guest_ptr(&g, hdr + sizeof(h), 1);
+	page = guest_alloc(&g, 4096, 4096);
+	memset(guest_ptr(&g, page, 4096), 1, 4096);
+	table = guest_alloc(&g, (segs + 2) * sizeof(*d), 16);
+	d = guest_ptr(&g, table, (segs + 2) * sizeof(*d));
+	for (i = 0; i < segs + 2; i++)
+		d[i] = (struct vring_desc){
+			.addr = htole64(page), .len = htole32(4096),
+			.flags = htole16(VRING_DESC_F_NEXT), .next = htole16(i + 1),
+		};
+	d[0].addr = htole64(hdr);
+	d[0].len = htole32(sizeof(h));
+	d[segs + 1] = (struct vring_desc){
+		.addr = htole64(hdr + sizeof(h)), .len = htole32(1),
+		.flags = htole16(VRING_DESC_F_WRITE),
+	};
+	ASSERT_WELL(hang_on(&self->h));
+	for (i = 0; i < queues; i++) {
+		for (k = 0; k < chains; k++) {
+			ring_put_desc(&g.ring[i], k, table, (segs + 2) * sizeof(*d),
+				      VRING_DESC_F_INDIRECT, 0);
+			ring_add_raw(&g.ring[i], k);
+		}
+		ring_kick_now(&g.ring[i]);
+	}
+	/* more than 2^20 are in flight, or would be */
+	for (k = 0; k < SOON / 10 && !ended; k++) {
+		usleep(10000);
+		for (i = 0; i < queues; i++)
+			ended += ring_device_idx(&g.ring[i]);
+	}
+	EXPECT_LT(0, ended);
+	EXPECT_EQ(VIRTIO_BLK_S_IOERR, *status);
+	ASSERT_WELL(hang_off(&self->h));
+	for (i = 0; i < queues; i++) {
+		for (k = 0; k < SOON / 10 && ring_device_idx(&g.ring[i]) < chains; k++)
+			usleep(10000);
+		EXPECT_EQ(chains, ring_device_idx(&g.ring[i]));
+	}
+	ASSERT_EQ(0, guest_set_running(&g, 0));
+	guest_destroy(&g);
+}
+
 TEST_F_TIMEOUT(hung, closed_by_stranger, 60)
 {
 	struct guest_opts opts = { .backend = &self->h.disk };
