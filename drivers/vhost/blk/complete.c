@@ -34,6 +34,16 @@ u8 vhost_blk_status(int error, bool zoned)
 	}
 }
 
+/*
+ * It may wait for the lock of a page that the owner holds by a file system of its
+ * own, so it must not be in the way of other devices.
+ */
+static void vblk_queue_orphan_work(struct vhost_blk_queue *q,
+				   unsigned long delay)
+{
+	queue_delayed_work(queue_to_blk(q)->submit_wq, &q->orphan_work, delay);
+}
+
 /**
  * vhost_blk_wake_worker - have the worker look at a queue, kicked or not
  * @q: the queue, not stopped or about to be
@@ -44,7 +54,7 @@ u8 vhost_blk_status(int error, bool zoned)
 void vhost_blk_wake_worker(struct vhost_blk_queue *q)
 {
 	if (!vhost_vq_work_queue(&q->vq, &q->done_work))
-		queue_delayed_work(vhost_blk_wq, &q->orphan_work, 0);
+		vblk_queue_orphan_work(q, 0);
 }
 
 /**
@@ -321,7 +331,10 @@ void vhost_blk_done_work(struct vhost_work *work)
  *
  * The owner's memory is out of reach here, but it is to be unpinned, and an
  * ioctl may be waiting.  The mutex may be held by an ioctl of the vhost core that
- * reads memory of a process and waits for it; the workqueue is every device's.
+ * reads memory of a process and waits for it, so there is no hurry to look again.
+ *
+ * By now the queue may have another worker: a request that was done tells the
+ * workqueue only after it is in the list that an ioctl or that worker empties.
  */
 void vhost_blk_orphan_work(struct work_struct *work)
 {
@@ -330,7 +343,11 @@ void vhost_blk_orphan_work(struct work_struct *work)
 						 orphan_work);
 
 	if (!mutex_trylock(&q->vq.mutex)) {
-		queue_delayed_work(vhost_blk_wq, &q->orphan_work, 1);
+		vblk_queue_orphan_work(q, HZ / 50);
+		return;
+	}
+	if (vhost_vq_work_queue(&q->vq, &q->done_work)) {
+		mutex_unlock(&q->vq.mutex);
 		return;
 	}
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_ABANDON);

@@ -5,7 +5,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -380,6 +382,104 @@ TEST_F_TIMEOUT(tenants, orphans, 60)
 	unmap_argument(&t);
 	destroy(&first);
 	destroy(&other);
+}
+
+/* A VMM part of whose guest memory is the page cache of a disk, for a read from another */
+static void read_into_pages(struct backend *disk, int memory, int said)
+{
+	struct guest_opts opts = { .backend = disk, .mem = 1 << 20 };
+	const uint64_t gpa = 0x10000000;
+	struct ring *r;
+	struct guest g;
+	uint64_t hdr;
+	uint8_t *page;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	guest_init(&g, &opts);
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	if (page == MAP_FAILED)
+		_exit(1);
+	g.region[g.nregions++] = (struct region){ .gpa = gpa, .len = 4096, .hva = page };
+	if (guest_boot(&g))
+		_exit(1);
+	page[0] = 1;
+	r = &g.ring[0];
+	hdr = guest_alloc(&g, sizeof(struct virtio_blk_outhdr) + 1, 16);
+	memset(guest_ptr(&g, hdr, sizeof(struct virtio_blk_outhdr)), 0,
+	       sizeof(struct virtio_blk_outhdr));
+	ring_put_desc(r, 0, hdr, sizeof(struct virtio_blk_outhdr), VRING_DESC_F_NEXT, 1);
+	ring_put_desc(r, 1, gpa, 4096, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2);
+	ring_put_desc(r, 2, hdr + sizeof(struct virtio_blk_outhdr), 1, VRING_DESC_F_WRITE, 0);
+	ring_add_raw(r, 0);
+	if (write(said, "", 1) != 1)
+		_exit(1);
+	usleep(200000);		/* the disk hangs by now */
+	ring_kick_now(r);
+	usleep(100000);
+	if (write(said, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* Takes the lock of the first page for as long as it is being written back */
+static void *zero_out(void *data)
+{
+	struct hang *h = data;
+	uint64_t range[2] = { 0, 65536 };
+	int fd = backend_reopen(&h->disk, O_RDWR);
+
+	ioctl(fd, BLKZEROOUT, range);
+	close(fd);
+	return NULL;
+}
+
+/*
+ * The pages of a read are unpinned, and marked dirty, with their locks held.  What a
+ * dead VMM's device waits for there, by a file system of the VMM's own making for
+ * instance, is no matter to another dead VMM's.
+ */
+TEST_F_TIMEOUT(tenants, page_locks, 60)
+{
+	struct guest free;
+	struct owner other = { .g = &free, .n = 1, .stage = STAGE_RUNNING, .locks = true };
+	pthread_t zeroer;
+	struct hang disk;
+	int said[2];
+	pid_t pid;
+	char byte;
+
+	ASSERT_WELL(hang_open(&disk, false));
+	ASSERT_EQ(0, pipe2(said, O_CLOEXEC));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		read_into_pages(&disk.disk, self->arg.disk.fd, said[1]);
+	ASSERT_EQ(1, read(said[0], &byte, 1));
+	ASSERT_WELL(owner_start(&other, &self->h.disk));
+	ASSERT_WELL(hang_on(&disk));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_EQ(1, read(said[0], &byte, 1));
+	ASSERT_WELL(owner_send(&other));
+	/* The page is pinned; now its writeback begins, doesn't end, and is waited for. */
+	ASSERT_WELL(hang_on(&self->arg));
+	ASSERT_EQ(0, sync_file_range(self->arg.disk.fd, 0, 4096, SYNC_FILE_RANGE_WRITE));
+	usleep(100000);
+	ASSERT_EQ(0, pthread_create(&zeroer, NULL, zero_out, &self->arg));
+	usleep(200000);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	ASSERT_WELL(hang_off(&disk));
+	usleep(300000);
+	ASSERT_WELL(owner_kill(&other));
+	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(hang_off(&self->h));
+	guest_close(&free);
+	EXPECT_TRUE(let_go(self->fd));
+	ASSERT_WELL(hang_off(&self->arg));
+	pthread_join(zeroer, NULL);
+	destroy(&other);
+	hang_close(&disk);
 }
 
 /* The last descriptor is in a process that exits and isn't the owner: it doesn't wait. */
