@@ -141,6 +141,8 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	vhost_vq_set_backend(vq, blk);
 	/* It is written to the ring, and with EVENT_IDX not again (2.7.10). */
 	vq->used_flags = 0;
+	/* Not all releases of the core forget where a ring was that has moved. */
+	memset(vq->meta_iotlb, 0, sizeof(vq->meta_iotlb));
 	ret = vhost_vq_init_access(vq);
 	if (ret) {
 		vhost_vq_set_backend(vq, NULL);

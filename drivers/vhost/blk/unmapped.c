@@ -167,6 +167,9 @@ int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
 
 	if (vq->iotlb || vq->avail_idx == vq->last_avail_idx)
 		return -EINVAL;
+	/* Not all releases of the core look at an index before they take it. */
+	if ((u16)(vq->avail_idx - vq->last_avail_idx) > vq->num)
+		return -EINVAL;
 	if (get_user(raw, &vq->avail->ring[vq->last_avail_idx & (vq->num - 1)]))
 		return -EINVAL;
 	head = vhost16_to_cpu(vq, raw);
