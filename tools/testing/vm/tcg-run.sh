@@ -65,8 +65,10 @@ host_prepare modules="$modules" load="$load" outtype=9p \
 	outdev=/dev/ttyS1 errdev=/dev/ttyS2 ${icount:+timeout="$((timeout * 1000))"}
 
 # cx16 made a stock kernel panic at boot under TCG; without hpet and with a
-# reliable tsc the clock does not depend on the load of this machine.
-cpu=max,-cx16
+# reliable tsc the clock does not depend on the load of this machine.  Without erms
+# the kernel copies by words: QEMU's "rep movsb" is a loop by bytes.  Without la57
+# page tables have a level less to be walked.
+cpu=max,-cx16,-erms,-fsrm,-la57
 [[ $accel == kvm ]] && cpu=host
 virtfs="local,security_model=none,multidevs=remap"
 machine="q35,accel=$accel,hpet=off"
@@ -75,6 +77,8 @@ if [[ -n $icount ]]; then
 	machine=q35,hpet=off
 	extra+=(-accel "tcg,thread=single" -icount "shift=0,sleep=off")
 	cpus=1
+	# Counts of instructions are compared with those of other days.
+	cpu=max,-cx16
 fi
 args=(-machine "$machine" "${extra[@]}" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
 	-nodefaults -display none -nic none -no-reboot
