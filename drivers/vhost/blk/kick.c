@@ -260,7 +260,7 @@ static int vhost_blk_get_chain(struct vhost_blk_queue *q,
 	struct vhost_log *log = q->tracking ? q->track->log : NULL;
 	struct eventfd_ctx *error_ctx = q->vq.error_ctx;
 	unsigned int nr_log;
-	int head;
+	int head, ret;
 
 	/*
 	 * The core signals every error.  Here not every one breaks the queue,
@@ -271,8 +271,12 @@ static int vhost_blk_get_chain(struct vhost_blk_queue *q,
 				 &chain->nr_out, &chain->nr_in, log, &nr_log);
 	q->vq.error_ctx = error_ctx;
 	chain->unmapped = 0;
-	if (unlikely(head < 0 && head != -EAGAIN))
-		head = vhost_blk_unmapped_chain(q, chain);
+	if (unlikely(head < 0 && head != -EAGAIN)) {
+		ret = vhost_blk_unmapped_chain(q, chain);
+		/* Otherwise the VMM gets the core's errno, which says more. */
+		if (ret >= 0)
+			head = ret;
+	}
 	chain->out = q->iov;
 	chain->in = q->iov + chain->nr_out;
 	return head;

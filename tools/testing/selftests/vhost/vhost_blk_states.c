@@ -733,6 +733,61 @@ TEST_F_TIMEOUT(states, break_reason, 60)
 	self->booted = false;
 }
 
+#define TABLE	2100	/* descriptors: more than a queue takes in one chain */
+
+/* Chains that can't be answered, each with the errno that the vhost core has for it */
+static const char *break_chain(struct guest *g, int error)
+{
+	struct ring *r = &g->ring[0];
+	uint64_t at = guest_alloc(g, 16 + TABLE * sizeof(struct vring_desc), 16);
+	uint64_t table = at + 16;
+	uint16_t head = 0;
+	unsigned int i;
+
+	switch (error) {
+	case -EINVAL:
+		head = r->num;
+		break;
+	case -EFAULT:
+		ring_put_desc(r, 0, at, 16, VRING_DESC_F_NEXT, 1);
+		ring_put_desc(r, 1, HOLE_GPA, 1, VRING_DESC_F_WRITE, 0);
+		break;
+	default:
+		for (i = 0; i < TABLE; i++) {
+			struct vring_desc d = {
+				.addr = htole64(at), .len = htole32(1),
+				.flags = htole16(VRING_DESC_F_NEXT),
+			};
+
+			guest_write(g, table + i * sizeof(d), &d, sizeof(d));
+		}
+		ring_put_desc(r, 0, table, TABLE * sizeof(struct vring_desc),
+			      VRING_DESC_F_INDIRECT, 0);
+	}
+	ring_add_raw(r, head);
+	ring_kick_now(r);
+	return comes_to(g, BROKEN) ? NULL : guest_say(g, "error %d: not broken", error);
+}
+
+TEST_F_TIMEOUT(states, break_error, 60)
+{
+	static const int errors[] = { -EINVAL, -EFAULT, -ENOBUFS };
+	struct vhost_blk_vring_info info;
+	unsigned int i;
+
+	self->booted = true;
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		ASSERT_WELL(make(&self->h, &self->g, &self->q, STOPPED));
+		ASSERT_EQ(0, start(&self->g));
+		ASSERT_WELL(break_chain(&self->g, errors[i]));
+		ASSERT_EQ(0, ring_info(&self->g.ring[0], &info));
+		EXPECT_EQ(VHOST_BLK_BREAK_CHAIN, info.break_reason);
+		EXPECT_EQ(errors[i], info.break_error);
+		guest_destroy(&self->g);
+	}
+	self->booted = false;
+}
+
 /* GET_INFO says what is attached. */
 TEST_F(states, info)
 {
