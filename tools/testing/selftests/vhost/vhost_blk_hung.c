@@ -707,7 +707,7 @@ static void write_large(struct guest *g)
 /* Of the halves of those writes, how many have been written to the disk? */
 static unsigned int halves_written(struct backend *b)
 {
-	static uint8_t sector[SECTOR] __attribute__((aligned(4096)));
+	static _Alignas(4096) uint8_t sector[SECTOR];
 	unsigned int i, n = 0;
 	uint64_t off;
 

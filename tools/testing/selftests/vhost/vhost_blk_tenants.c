@@ -147,7 +147,7 @@ static int be_twin(void *data)
 
 static void bear_twin(struct twin *t, int fd)
 {
-	static char stack[65536] __attribute__((aligned(16)));
+	static _Alignas(16) char stack[65536];
 
 	t->fd = fd;
 	close(t->ask[1]);
@@ -513,7 +513,7 @@ TEST_F_TIMEOUT(tenants, stranger_exits, 60)
 
 /*
  * The last descriptor of an owner that is killed is in a socket of its own.  When it
- * has been reaped its writes have ended, as if it had had it itself.
+ * has been reaped its writes have ended, as if the owner had it open.
  */
 TEST_F_TIMEOUT(tenants, posted, 60)
 {

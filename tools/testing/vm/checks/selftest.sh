@@ -21,7 +21,8 @@ host=${1:-}
 declare -A short=(
 	[full]='data layout notify'
 	[uml-7.3]='--short --but data --but layout --but notify'
-	[uml-7.3-smp]='--short ioctl states data notify busyloop drain stop live racing log iotlb invalidate dying tenants'
+	[uml-7.3-smp]='--short ioctl states data notify busyloop drain stop live racing log iotlb
+		invalidate dying tenants'
 	[uml-6.1]='--short'
 	[tcg]='--short ioctl states uapi config data iocontrol notify drain stop live racing regions hostile
 		dying limits blocks scsi fs'
