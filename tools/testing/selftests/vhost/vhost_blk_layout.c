@@ -192,4 +192,40 @@ TEST_F(disk, legacy)
 	}
 }
 
+static const char *long_table(struct guest *g, uint32_t type, uint32_t segs, struct rng *rng)
+{
+	struct request *q = request_new_blocks(g, type, 0, segs * SECTOR);
+	uint64_t mark = g->bump;
+	const char *why;
+
+	request_cut_every(q, SECTOR);
+	request_place(q, rng_next(rng) & 1 ? PLACE_SCATTER : PLACE_ALIGNED, rng);
+	request_set_indirect(q, true);
+	request_arm(q, rng_next(rng));
+	why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/*
+ * A table may be longer than its ring, though a driver should not make it so
+ * (2.7.5.3.1): up to 2048 segments are taken, with header and status.
+ */
+TEST_F_TIMEOUT(disk, long_table, 120)
+{
+	static const uint32_t segs[] = { 15, 515, 1022, 1023, 2046 };
+	unsigned int i;
+
+	if (model_wanted())
+		SKIP(return, "how much is taken is the driver's");
+	BOOT(.num = 16, .mem = 16 << 20);
+	for (i = 0; i < ARRAY_SIZE(segs); i++) {
+		uint32_t n = backend_down(&self->b, segs[i]);
+
+		ASSERT_WELL(long_table(&self->g, VIRTIO_BLK_T_OUT, n ? n : 8, &self->rng));
+		ASSERT_WELL(long_table(&self->g, VIRTIO_BLK_T_IN, n ? n : 8, &self->rng));
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -28,6 +28,52 @@ TEST_F(hostile, indirect_with_next)
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 }
 
+/* The read of one sector ends well. */
+static const char *expect_read(struct _test_data_hostile *self)
+{
+	uint8_t ok = VIRTIO_BLK_S_OK;
+	const char *why;
+
+	guest_snapshot(&self->g);
+	guest_expect(&self->g, self->data, self->b.model, SECTOR);
+	guest_expect(&self->g, self->status, &ok, 1);
+	why = completes_once(self, SECTOR + 1);
+	return why ? why : guest_compare(&self->g);
+}
+
+/* A descriptor with a table is neither to be read nor to be written (2.7.5.3.2). */
+TEST_F(hostile, indirect_with_write)
+{
+	put_good_table(self);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc),
+		      F_INDIRECT | F_WRITE, 0);
+	ASSERT_WELL(expect_read(self));
+}
+
+/* A chain may begin in the ring and end in a table (2.7.5.3.2). */
+TEST_F(hostile, indirect_behind_header)
+{
+	put_table(self, 0, self->data, SECTOR, F_NEXT | F_WRITE, 1);
+	put_table(self, 1, self->status, 1, F_WRITE, 0);
+	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	ring_put_desc(self->r, 1, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	ASSERT_WELL(expect_read(self));
+}
+
+/* One segment more than are taken (uapi.rst); layout.long_table has as many. */
+TEST_F(hostile, indirect_of_2049)
+{
+	unsigned int i, n = 2049;
+
+	self->table = guest_alloc(&self->g, n * sizeof(struct vring_desc), 16);
+	put_table(self, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+	for (i = 1; i < n - 1; i++)
+		put_table(self, i, self->data, SECTOR, F_NEXT | F_WRITE, i + 1);
+	put_table(self, n - 1, self->status, 1, F_WRITE, 0);
+	ring_put_desc(self->r, 0, self->table, n * sizeof(struct vring_desc), F_INDIRECT, 0);
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
 /* What lies behind a table may not be readable once something was writable. */
 TEST_F(hostile, indirect_then_out)
 {
