@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What single file systems do in their own way: btrfs has checksums of what is
- * written; XFS can't write part of a block that several files share.
+ * written; XFS can't write part of a block that several files share; a file may
+ * become one that nobody can write.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <linux/fs.h>
 
 #include "filesystem.h"
 #include "flip.h"
+#include "ranges.h"
 #include "suite.h"
 
 #define T_IN	VIRTIO_BLK_T_IN
 #define T_OUT	VIRTIO_BLK_T_OUT
 #define S_OK	VIRTIO_BLK_S_OK
+#define S_IOERR	VIRTIO_BLK_S_IOERR
 
 FIXTURE(btrfs) {
 	struct filesystem fs;
@@ -193,6 +197,91 @@ TEST_F_TIMEOUT(xfs, parts_of_blocks, 120)
 	}
 	free(before);
 	free(after);
+}
+
+FIXTURE(forbidden) {
+	struct backend b;
+	struct guest g;
+	int memfd;
+};
+
+FIXTURE_VARIANT(forbidden) {
+	bool sealed;
+};
+
+FIXTURE_VARIANT_ADD(forbidden, immutable) {
+	.sealed = false,
+};
+
+FIXTURE_VARIANT_ADD(forbidden, sealed) {
+	.sealed = true,
+};
+
+/* A file that can be sealed, with the same data, in the place of the one there is */
+static const char *use_memfd(struct backend *b, int *memfd)
+{
+	*memfd = memfd_create("vhost-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*memfd < 0)
+		return "no memfd_create()";
+	if (pwrite(*memfd, b->model, b->size, 0) != (ssize_t)b->size ||
+	    dup2(*memfd, b->fd) < 0 || dup2(*memfd, b->check_fd) < 0)
+		return "a file in memory can't be written";
+	return NULL;
+}
+
+FIXTURE_SETUP(forbidden)
+{
+	const char *why = no_kernel("the model device is no file system");
+
+	self->memfd = -1;
+	if (!why)
+		why = backend_open(&self->b, BACKEND_FILE, false);
+	if (!why && variant->sealed)
+		why = use_memfd(&self->b, &self->memfd);
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES) | BIT64(VIRTIO_BLK_F_DISCARD));
+}
+
+FIXTURE_TEARDOWN(forbidden)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	if (self->memfd >= 0)
+		close(self->memfd);
+}
+
+/* chattr +i, or a seal against writes */
+static int forbid(struct backend *b, bool sealed, bool on)
+{
+	int flags;
+
+	if (sealed)
+		return on ? fcntl(b->check_fd, F_ADD_SEALS, F_SEAL_WRITE) : 0;
+	if (ioctl(b->check_fd, FS_IOC_GETFLAGS, &flags))
+		return -1;
+	flags = on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+	return ioctl(b->check_fd, FS_IOC_SETFLAGS, &flags);
+}
+
+/* What may not be written any more (EPERM) ends in IOERR, and the rest goes on. */
+TEST_F_TIMEOUT(forbidden, later, 60)
+{
+	struct ring *r = &self->g.ring[0];
+	unsigned int i;
+
+	ASSERT_WELL(request_simple(r, T_OUT, 8, 4096, S_OK));
+	if (forbid(&self->b, variant->sealed, true))
+		SKIP(return, "a file can't be made one that nobody writes here");
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(NULL, request_ends(r, T_OUT, 16 * i, 4096, S_IOERR));
+		EXPECT_EQ(NULL, range_run(r, VIRTIO_BLK_T_WRITE_ZEROES, 64, 64, 0, S_IOERR));
+		EXPECT_EQ(NULL, range_run(r, VIRTIO_BLK_T_DISCARD, 64, 64, 0, S_IOERR));
+		EXPECT_EQ(NULL, request_simple(r, T_IN, 16 * i, 8192, S_OK));
+	}
+	EXPECT_EQ(NULL, backend_compare_all(&self->b));
+	/* or it can't be removed */
+	ASSERT_EQ(0, forbid(&self->b, variant->sealed, false));
 }
 
 TEST_HARNESS_MAIN
