@@ -13,6 +13,7 @@ struct layout {
 	unsigned int nin;
 	enum place place;
 	bool indirect;
+	unsigned int direct;
 };
 
 static const char *run_layout(struct guest *g, uint32_t type, uint32_t len,
@@ -25,14 +26,15 @@ static const char *run_layout(struct guest *g, uint32_t type, uint32_t len,
 
 	request_cut(q, l->out, l->nout, l->in, l->nin);
 	request_place(q, l->place, rng);
+	q->direct = l->direct;
 	request_set_indirect(q, l->indirect);
 	request_arm(q, rng_next(rng));
 	why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
 	if (why)
 		snprintf(text, sizeof(text),
-			 "type %u len %u, out %u pieces at %u, in %u pieces at %u%s: %s",
+			 "type %u len %u, out %u pieces at %u, in %u pieces at %u%s, %u direct: %s",
 			 type, len, l->nout + 1, l->nout ? l->out[0] : 0, l->nin + 1,
-			 l->nin ? l->in[0] : 0, l->indirect ? ", indirect" : "", why);
+			 l->nin ? l->in[0] : 0, l->indirect ? ", indirect" : "", l->direct, why);
 	request_free(q);
 	guest_release(g, mark);
 	return why ? text : NULL;
@@ -150,6 +152,42 @@ TEST_F(disk, empty_pieces)
 	l.in = in;
 	l.nin = 5;
 	ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 1024, &self->rng));
+}
+
+/* Each number of direct descriptors in front of a table that has the rest */
+static const char *ends_in_table(struct guest *g, const struct layout *base, uint32_t type,
+				 struct rng *rng)
+{
+	unsigned int n = base->nout + 1 + base->nin + 1;
+	struct layout l = *base;
+	const char *why = NULL;
+
+	l.indirect = true;
+	l.place = PLACE_SCATTER;
+	for (l.direct = 1; !why && l.direct < n; l.direct++)
+		why = run_layout(g, type, 1024, &l, rng);
+	return why;
+}
+
+/* A chain may be a table behind direct descriptors (2.7.5.3.2). */
+TEST_F(disk, chain_ends_in_table)
+{
+	/* header and half of the data; at odd places; right behind and before an end */
+	static const uint32_t out[][2] = {
+		{ HDR_LEN, HDR_LEN + 512 }, { 7, HDR_LEN + 300 }, { HDR_LEN + 1, HDR_LEN + 1023 },
+	};
+	static const uint32_t in[][2] = { { 512, 1024 }, { 7, 300 }, { 1, 1023 } };
+	static const uint32_t half = HDR_LEN / 2;
+	unsigned int i;
+
+	BOOT(.num = 16);
+	for (i = 0; i < ARRAY_SIZE(out); i++) {
+		struct layout w = { .out = out[i], .nout = 2 };
+		struct layout r = { .out = &half, .nout = i & 1, .in = in[i], .nin = 2 };
+
+		ASSERT_WELL(ends_in_table(&self->g, &w, VIRTIO_BLK_T_OUT, &self->rng));
+		ASSERT_WELL(ends_in_table(&self->g, &r, VIRTIO_BLK_T_IN, &self->rng));
+	}
 }
 
 TEST_F_TIMEOUT(disk, random_cuts, 300)

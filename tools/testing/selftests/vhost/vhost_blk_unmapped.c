@@ -114,6 +114,38 @@ TEST_F(hostile, indirect_header)
 	FAILS;
 }
 
+/* Direct descriptors, and a table with the rest behind them (2.7.5.3.2) */
+TEST_F(hostile, chain_ends_in_table)
+{
+	put_table(self, 0, HOLE_GPA, SECTOR, F_NEXT | F_WRITE, 1);
+	put_table(self, 1, self->status, 1, F_WRITE, 0);
+	put_good(self);
+	ring_put_desc(self->r, 1, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	FAILS;
+	/* half of the data in front of the table, the other half in it */
+	put_good(self);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 2, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	FAILS;
+	/* and the hole among the direct ones */
+	put_good(self);
+	ring_put_desc(self->r, 2, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	put_table(self, 0, self->data, SECTOR, F_NEXT | F_WRITE, 1);
+	ring_put_desc(self->r, 1, HOLE_GPA, SECTOR, F_NEXT | F_WRITE, 2);
+	FAILS;
+}
+
+TEST_F(hostile, write_ends_in_table)
+{
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_OUT, 3);
+	put_table(self, 0, HOLE_GPA, SECTOR, F_NEXT, 1);
+	put_table(self, 1, self->status, 1, F_WRITE, 0);
+	put_good(self);
+	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT, 2);
+	ring_put_desc(self->r, 2, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	ASSERT_WELL(expect_ioerr(self, self->status, 1));
+}
+
 /* The status is the last byte of what is data else, in memory or not. */
 TEST_F(hostile, status_in_data)
 {

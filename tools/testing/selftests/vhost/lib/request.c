@@ -202,13 +202,14 @@ uint16_t request_seg_flags(const struct request *q, unsigned int i)
 
 static void write_table(struct request *q)
 {
-	unsigned int i, n = q->nout + q->nin;
+	unsigned int i, n = q->nout + q->nin - q->direct;
 
 	for (i = 0; i < n; i++) {
+		const struct seg *s = &q->seg[q->direct + i];
 		struct vring_desc d = {
-			.addr = htole64(q->seg[i].gpa),
-			.len = htole32(q->seg[i].len),
-			.flags = htole16(request_seg_flags(q, i)),
+			.addr = htole64(s->gpa),
+			.len = htole32(s->len),
+			.flags = htole16(request_seg_flags(q, q->direct + i)),
 			.next = htole16(i + 1 < n ? i + 1 : 0),
 		};
 

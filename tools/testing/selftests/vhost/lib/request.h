@@ -29,6 +29,7 @@ struct request {
 	unsigned int nin;
 	unsigned int cap;
 	bool indirect;
+	unsigned int direct;	/* if indirect: segments in front of the table */
 	uint64_t table;		/* of descriptors, if indirect */
 	unsigned int table_cap;
 	uint8_t *data;		/* of an OUT, len bytes */

@@ -178,15 +178,32 @@ void ring_put_desc(struct ring *r, uint16_t i, uint64_t gpa, uint32_t len,
 	r->desc[i].next = htole16(next);
 }
 
+/* Descriptors of the ring that a request takes */
+static unsigned int chain_len(const struct request *q)
+{
+	return q->indirect ? q->direct + 1 : q->nout + q->nin;
+}
+
+static void put_table(struct ring *r, uint16_t at, const struct request *q)
+{
+	uint32_t len = (q->nout + q->nin - q->direct) * sizeof(struct vring_desc);
+
+	ring_put_desc(r, at, q->table, len, VRING_DESC_F_INDIRECT, 0);
+}
+
 static void put_chain(struct ring *r, uint16_t head, struct request *q)
 {
-	unsigned int i, n = q->nout + q->nin;
+	unsigned int i, n = chain_len(q);
 	uint16_t at = head;
 
 	for (i = 0; i < n; i++) {
 		uint16_t next = i + 1 < n ? r->free[--r->nfree] : 0;
 
-		ring_put_desc(r, at, q->seg[i].gpa, q->seg[i].len, request_seg_flags(q, i), next);
+		if (q->indirect && i == q->direct)
+			put_table(r, at, q);
+		else
+			ring_put_desc(r, at, q->seg[i].gpa, q->seg[i].len,
+				      request_seg_flags(q, i), next);
 		r->next[at] = next;
 		at = next;
 	}
@@ -206,17 +223,12 @@ int ring_add_raw(struct ring *r, uint16_t head)
 /* Make the request available. -ENOSPC: the ring is full, nothing changed. */
 int ring_add(struct ring *r, struct request *q)
 {
-	uint32_t table_len = (q->nout + q->nin) * sizeof(struct vring_desc);
-	unsigned int need = q->indirect ? 1 : q->nout + q->nin;
 	uint16_t head;
 
-	if (need > r->nfree)
+	if (chain_len(q) > r->nfree)
 		return -ENOSPC;
 	head = r->free[--r->nfree];
-	if (q->indirect)
-		ring_put_desc(r, head, q->table, table_len, VRING_DESC_F_INDIRECT, 0);
-	else
-		put_chain(r, head, q);
+	put_chain(r, head, q);
 	q->head = head;
 	q->done = 0;
 	r->inflight[head] = q;
@@ -225,7 +237,7 @@ int ring_add(struct ring *r, struct request *q)
 
 static void put_back(struct ring *r, struct request *q)
 {
-	unsigned int i, n = q->indirect ? 1 : q->nout + q->nin;
+	unsigned int i, n = chain_len(q);
 	uint16_t at = q->head;
 
 	for (i = 0; i < n; i++) {
