@@ -198,6 +198,50 @@ TEST_F_TIMEOUT(iotlb, permissions, 60)
 	ASSERT_WELL(rounds(g, 1, &self->rng));
 }
 
+/*
+ * A table is only read, though its descriptor is marked as writable (2.7.5.3.2):
+ * the permission to write it is not needed.
+ */
+static const char *read_only_table(struct guest *g, uint32_t type)
+{
+	struct request *q = request_new_blocks(g, type, 8, 4096);
+	struct iommu *m = g->iommu;
+	uint64_t mark = g->bump;
+	const char *why = NULL;
+	uint32_t page;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	/* in a page of its own */
+	q->table = guest_alloc(g, 4096, 4096);
+	q->table_cap = 4096 / sizeof(struct vring_desc);
+	q->table_flags = VRING_DESC_F_WRITE;
+	request_set_indirect(q, true);
+	request_arm(q, 1);
+	page = (q->table - m->base) / m->page_size;
+	m->perm[page] = VHOST_ACCESS_RO;
+	if (iommu_invalidate(g, g->data_start, data_len(g)))
+		why = "no invalidation";
+	if (!why)
+		why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
+	m->perm[page] = VHOST_ACCESS_RW;
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+TEST_F_TIMEOUT(iotlb, table_marked_writable, 60)
+{
+	struct guest *g = &self->g;
+
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, false));
+	ASSERT_WELL(read_only_table(g, VIRTIO_BLK_T_IN));
+	ASSERT_WELL(read_only_table(g, VIRTIO_BLK_T_OUT));
+	ASSERT_EQ(0, iommu_invalidate(g, g->data_start, data_len(g)));
+	ASSERT_WELL(rounds(g, 1, &self->rng));
+}
+
 static void nothing(int sig)
 {
 	(void)sig;

@@ -14,6 +14,7 @@ struct layout {
 	enum place place;
 	bool indirect;
 	unsigned int direct;
+	uint16_t table_flags;
 };
 
 static const char *run_layout(struct guest *g, uint32_t type, uint32_t len,
@@ -27,6 +28,7 @@ static const char *run_layout(struct guest *g, uint32_t type, uint32_t len,
 	request_cut(q, l->out, l->nout, l->in, l->nin);
 	request_place(q, l->place, rng);
 	q->direct = l->direct;
+	q->table_flags = l->table_flags;
 	request_set_indirect(q, l->indirect);
 	request_arm(q, rng_next(rng));
 	why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
@@ -187,6 +189,26 @@ TEST_F(disk, chain_ends_in_table)
 
 		ASSERT_WELL(ends_in_table(&self->g, &w, VIRTIO_BLK_T_OUT, &self->rng));
 		ASSERT_WELL(ends_in_table(&self->g, &r, VIRTIO_BLK_T_IN, &self->rng));
+	}
+}
+
+/* The device ignores that a table's descriptor is marked as writable (2.7.5.3.2). */
+TEST_F(disk, table_marked_writable)
+{
+	static const uint32_t out = HDR_LEN, in = 1024;
+	struct layout l = {
+		.out = &out, .in = &in, .nin = 1, .place = PLACE_SCATTER, .indirect = true,
+		.table_flags = VRING_DESC_F_WRITE,
+	};
+
+	BOOT(.num = 16);
+	for (l.direct = 0; l.direct < 2; l.direct++) {
+		l.nout = 0;
+		l.nin = 1;
+		ASSERT_WELL(run_layout(&self->g, VIRTIO_BLK_T_IN, 1024, &l, &self->rng));
+		l.nout = 1;
+		l.nin = 0;
+		ASSERT_WELL(run_layout(&self->g, VIRTIO_BLK_T_OUT, 1024, &l, &self->rng));
 	}
 }
 

@@ -146,6 +146,21 @@ TEST_F(hostile, write_ends_in_table)
 	ASSERT_WELL(expect_ioerr(self, self->status, 1));
 }
 
+/* That its descriptor is marked as writable is ignored (2.7.5.3.2). */
+TEST_F(hostile, table_marked_writable)
+{
+	put_good_table(self);
+	put_table(self, 1, HOLE_GPA, SECTOR, F_NEXT | F_WRITE, 2);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc),
+		      F_INDIRECT | F_WRITE, 0);
+	FAILS;
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_OUT, 3);
+	put_table(self, 1, HOLE_GPA, SECTOR, F_NEXT, 2);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc),
+		      F_INDIRECT | F_WRITE, 0);
+	ASSERT_WELL(expect_ioerr(self, self->status, 1));
+}
+
 /* The status is the last byte of what is data else, in memory or not. */
 TEST_F(hostile, status_in_data)
 {

@@ -30,6 +30,7 @@ struct request {
 	unsigned int cap;
 	bool indirect;
 	unsigned int direct;	/* if indirect: segments in front of the table */
+	uint16_t table_flags;	/* of its descriptor, beside F_INDIRECT */
 	uint64_t table;		/* of descriptors, if indirect */
 	unsigned int table_cap;
 	uint8_t *data;		/* of an OUT, len bytes */

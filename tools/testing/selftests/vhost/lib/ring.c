@@ -188,7 +188,7 @@ static void put_table(struct ring *r, uint16_t at, const struct request *q)
 {
 	uint32_t len = (q->nout + q->nin - q->direct) * sizeof(struct vring_desc);
 
-	ring_put_desc(r, at, q->table, len, VRING_DESC_F_INDIRECT, 0);
+	ring_put_desc(r, at, q->table, len, VRING_DESC_F_INDIRECT | q->table_flags, 0);
 }
 
 static void put_chain(struct ring *r, uint16_t head, struct request *q)
