@@ -307,6 +307,23 @@ TEST_F(hostile, avail_idx_jumps)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
+/*
+ * A queue breaks while it wants no notifications.  After a restart its flags must be
+ * 0: an idle queue wants them, and with EVENT_IDX the flags are always 0 (2.7.10).
+ */
+TEST_F(hostile, flags_after_restart)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		put_good(self);
+		ASSERT_WELL(expect_broken(self, self->r->num));
+		ASSERT_WELL(check_repaired(&self->g));
+		ASSERT_WELL(check_kick_wanted(self->r));
+		ASSERT_EQ(0, load16(&self->r->used->flags));
+	}
+}
+
 /* Far from what the other queue uses, so that its memory can be compared */
 #define NOISE	(4 << 20)
 

@@ -137,6 +137,96 @@ TEST_F_TIMEOUT(notify, kick_spurious, 60)
 	ASSERT_WELL(check_kick_spurious(&self->g.ring[0], 1000));
 }
 
+/* The one flag that is defined, and none under EVENT_IDX (2.7.10.1) */
+static const char *used_flags(struct ring *r)
+{
+	uint16_t may = guest_has(r->guest, VIRTIO_RING_F_EVENT_IDX) ? 0 : VRING_USED_F_NO_NOTIFY;
+	uint16_t flags = load16(&r->used->flags);
+
+	if (!(flags & ~may))
+		return NULL;
+	return guest_say(r->guest, "queue %u: used.flags 0x%x, may be 0x%x", r->index, flags, may);
+}
+
+/* A stop while the device is at work, and a start; then all complete. */
+static const char *restart_loaded(struct ring *r, struct request **q, unsigned int n)
+{
+	const char *why;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		request_rearm(q[i]);
+		if (ring_add(r, q[i]))
+			return "the ring is full";
+	}
+	ring_kick_now(r);
+	usleep(SLOW_NSEC / 1000 / 4);
+	why = used_flags(r);
+	if (!why && ring_set_running(r, 0))
+		why = "no stop";
+	if (!why)
+		why = used_flags(r);
+	if (!why && ring_set_running(r, 1))
+		why = "no start";
+	if (!why)
+		why = used_flags(r);
+	if (!why)
+		why = ring_wait(r, n, 20000);
+	return why ? why : used_flags(r);
+}
+
+/*
+ * Into unaligned memory, which is the same for all: the pages for that are used up
+ * by the first of them, so that the device wants no kicks until they are done.
+ */
+static const char *flags_under_load(struct guest *g)
+{
+	uint64_t hdr = guest_alloc(g, HDR_LEN, 16), data = guest_alloc(g, 4096 + (128 << 10), 4096);
+	struct ring *r = &g->ring[0];
+	struct request *q[6];
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(q); i++) {
+		q[i] = request_new(g, VIRTIO_BLK_T_IN, 0, 128 << 10);
+		request_cut_usual(q[i]);
+		request_place_at(q[i], hdr, data + 1);
+		request_arm(q[i], i);
+	}
+	for (i = 0; !why && i < 2; i++)
+		why = restart_loaded(r, q, ARRAY_SIZE(q));
+	for (i = 0; i < ARRAY_SIZE(q); i++)
+		request_free(q[i]);
+	if (!why)
+		why = check_kick_wanted(r);
+	if (!why && load16(&r->used->flags))
+		why = guest_say(g, "idle, used.flags 0x%x", load16(&r->used->flags));
+	return why;
+}
+
+TEST_F(notify, used_flags)
+{
+	struct guest_opts opts = self->g.opts;
+	struct backend slow;
+	struct guest g;
+	const char *why;
+
+	if (model_wanted())
+		SKIP(return, "the model device never has requests in flight");
+	why = backend_open(&slow, BACKEND_SLOW, true);
+	if (why)
+		SKIP(return, "%s", why);
+	opts.backend = &slow;
+	guest_init(&g, &opts);
+	why = guest_boot(&g);
+	if (!why)
+		why = flags_under_load(&g);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("%s", why);
+	guest_destroy(&g);
+	backend_close(&slow);
+}
+
 /* No call eventfd: the device works, and says nothing. */
 TEST_F(notify, call_unbound)
 {
