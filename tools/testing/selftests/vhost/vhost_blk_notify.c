@@ -137,6 +137,20 @@ TEST_F_TIMEOUT(notify, kick_spurious, 60)
 	ASSERT_WELL(check_kick_spurious(&self->g.ring[0], 1000));
 }
 
+/* The driver's flags mean nothing under EVENT_IDX (2.7.7.2), only used_event does. */
+TEST_F(notify, flags_mean_nothing)
+{
+	struct ring *r = &self->g.ring[0];
+
+	if (!variant->event_idx)
+		SKIP(return, "without EVENT_IDX the flags are all there is");
+	ring_no_interrupt(r, true);
+	ASSERT_WELL(check_call_each(r, 20));
+	ASSERT_WELL(check_call_none(r, 20));
+	ASSERT_WELL(check_call_once(r, 6, 3));
+	ring_no_interrupt(r, false);
+}
+
 /* The one flag that is defined, and none under EVENT_IDX (2.7.10.1) */
 static const char *used_flags(struct ring *r)
 {
