@@ -241,6 +241,37 @@ TEST_F(notify, used_flags)
 	backend_close(&slow);
 }
 
+static const char *restart_at(struct ring *r, uint16_t base)
+{
+	if (ring_set_running(r, 0))
+		return "no stop";
+	ring_reset(r, base);
+	if (ring_setup(r) || ring_set_running(r, 1))
+		return "no start";
+	return NULL;
+}
+
+/*
+ * Indices wrap at 65535: there is an interrupt for each, and the device asks for
+ * each kick that it needs.
+ */
+TEST_F_TIMEOUT(notify, wrap, 60)
+{
+	struct ring *r = &self->g.ring[0];
+	unsigned int at;
+
+	ASSERT_WELL(restart_at(r, 65530));
+	ASSERT_WELL(check_call_each(r, 12));
+	ASSERT_EQ((uint16_t)(65530 + 13), r->used_idx);
+	ASSERT_WELL(restart_at(r, 65530));
+	ASSERT_WELL(check_call_none(r, 12));
+	/* used_event is 65534, 65535 and 0 */
+	for (at = 3; variant->event_idx && at <= 5; at++) {
+		ASSERT_WELL(restart_at(r, 65530));
+		ASSERT_WELL(check_call_once(r, at + 2, at));
+	}
+}
+
 /* No call eventfd: the device works, and says nothing. */
 TEST_F(notify, call_unbound)
 {
