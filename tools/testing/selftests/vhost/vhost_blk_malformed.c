@@ -108,6 +108,48 @@ TEST_F(hostile, data_of_2_32)
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 }
 
+#define PIECE	(16U << 20)
+#define PIECES	256
+
+/* A guest with room for a piece of data and descriptors for 2^32 bytes of it */
+static const char *boot_large(struct _test_data_hostile *self)
+{
+	struct guest_opts opts = self->g.opts;
+	struct guest *g = &self->g;
+	const char *why;
+
+	opts.num = 1024;
+	opts.mem = PIECE + (8 << 20);
+	guest_destroy(g);
+	guest_init(g, &opts);
+	why = guest_boot(g);
+	self->r = &g->ring[0];
+	self->hdr = guest_alloc(g, HDR_LEN, 16);
+	self->data = guest_alloc(g, PIECE, 4096);
+	self->status = guest_alloc(g, 1, 1);
+	return why;
+}
+
+/* A sum of 32 bits would take this for one sector. */
+TEST_F(hostile, data_of_2_32_and_a_sector)
+{
+	unsigned int i, out;
+
+	ASSERT_WELL(boot_large(self));
+	for (out = 0; out < 2; out++) {
+		uint16_t flags = F_NEXT | (out ? 0 : F_WRITE);
+
+		put_header(&self->g, self->hdr, out ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN, 3);
+		ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
+		for (i = 1; i <= PIECES; i++)
+			ring_put_desc(self->r, i, self->data, PIECE, flags, i + 1);
+		ring_put_desc(self->r, i, self->data, SECTOR, flags, i + 1);
+		ring_put_desc(self->r, i + 1, self->status, 1, F_WRITE, 0);
+		ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, out));
+		ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, 8, 4096, VIRTIO_BLK_S_OK));
+	}
+}
+
 /* A second region, with a page between it and the first one that is nowhere */
 static const char *add_far_region(struct _test_data_hostile *self)
 {
