@@ -354,6 +354,27 @@ static const char *restart(struct guest *g)
 	return guest_boot(g);
 }
 
+/* A table that the driver must not use (2.7.5.3.1) is taken for what it is. */
+TEST_F(hostile, indirect_not_negotiated)
+{
+	const uint8_t ok = VIRTIO_BLK_S_OK;
+	struct guest *g = &self->g;
+
+	g->opts.features_off |= BIT64(VIRTIO_RING_F_INDIRECT_DESC);
+	ASSERT_WELL(restart(g));
+	ASSERT_FALSE(guest_has(g, VIRTIO_RING_F_INDIRECT_DESC));
+	put_header(g, self->hdr, VIRTIO_BLK_T_IN, 0);
+	put_good_table(self);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	guest_snapshot(g);
+	guest_expect(g, self->data, self->b.model, SECTOR);
+	guest_expect(g, self->status, &ok, 1);
+	ASSERT_WELL(completes_once(self, SECTOR + 1));
+	ASSERT_EQ(0, eventfd_drain(self->r->err));
+	ASSERT_WELL(guest_compare(g));
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, 8, 4096, VIRTIO_BLK_S_OK));
+}
+
 /* Noise in every descriptor and avail entry, over and over: only this queue suffers. */
 TEST_F_TIMEOUT(hostile, noise, 120)
 {
