@@ -175,6 +175,53 @@ TEST_F(ranges, lengths)
 }
 
 /* unmap is for WRITE_ZEROES alone, everything else for none; flags are looked at first. */
+/* One good segment, in the part of the request that the device writes */
+static const char *segment_to_write(struct ring *r, uint32_t type, const struct range *range,
+				    uint8_t expect)
+{
+	struct guest *g = r->guest;
+	uint64_t mark = g->bump;
+	struct request *q = ranges_new(g, type, 0);
+	const char *why;
+
+	q->in_len += sizeof(*range);
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 0);
+	guest_write(g, q->seg[q->nout].gpa, range, sizeof(*range));
+	guest_snapshot(g);
+	guest_expect(g, q->seg[q->nout + 1].gpa, &expect, 1);
+	why = request_run(r, q, 20000);
+	if (!why && (q->done != 1 || q->used_len))
+		why = guest_say(g, "type %u completed %u times, used.len %u", type, q->done,
+				q->used_len);
+	if (!why && request_status(q) != expect)
+		why = guest_say(g, "type %u: status %u, must be %u", type, request_status(q),
+				expect);
+	if (!why)
+		why = guest_compare(g);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+/* A device does not read what it is to write (2.7.5.1), so it finds no segment. */
+TEST_F(ranges, data_where_to_write)
+{
+	struct range r = { 64, 64, 0 };
+	unsigned int t;
+
+	BOOT();
+	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
+		uint32_t type = range_type[t];
+
+		ASSERT_WELL(segment_to_write(&self->g.ring[0], type, &r,
+					     either(&self->g, type, S_IOERR)));
+		ASSERT_WELL(backend_compare_all(&self->b));
+	}
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
 TEST_F_TIMEOUT(ranges, flags, 60)
 {
 	unsigned int t, bit;
