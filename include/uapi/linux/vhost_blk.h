@@ -20,7 +20,7 @@
 /* Virtqueues of one device; virtio_blk_config.num_queues is this many. */
 #define VHOST_BLK_MAX_QUEUES	64
 
-/* Descriptors in one virtqueue, at most (a power of two, 5.2 and 2.7). */
+/* Descriptors in one virtqueue, at most (a power of two, 2.7). */
 #define VHOST_BLK_MAX_QUEUE_SIZE	1024
 
 /* Bytes of the string that VIRTIO_BLK_T_GET_ID returns (5.2.6). */
