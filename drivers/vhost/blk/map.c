@@ -51,7 +51,7 @@ static void append_pages(struct vhost_blk_io *io, struct page **pages,
  * A small page counts each pin as 1024 references, of 2^31.  A guest could give
  * the same one to millions of segments, of all its disks that hang.
  */
-#define VBLK_MAX_REFS	(1 << 30)
+#define VBLK_MAX_REFS	((int)BIT(30))
 
 static bool vblk_pinned_too_often(struct page **pages, unsigned int nr)
 {

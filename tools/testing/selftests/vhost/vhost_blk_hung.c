@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -707,7 +708,7 @@ static void write_large(struct guest *g)
 /* Of the halves of those writes, how many have been written to the disk? */
 static unsigned int halves_written(struct backend *b)
 {
-	static _Alignas(4096) uint8_t sector[SECTOR];
+	static alignas(4096) uint8_t sector[SECTOR];
 	unsigned int i, n = 0;
 	uint64_t off;
 

@@ -10,12 +10,15 @@
 #define ZONED	BIT64(VIRTIO_BLK_F_ZONED)
 
 static const struct nullb_attr with_discard[] = { { "discard", "1" }, { NULL, NULL } };
+
 static const struct nullb_attr zones[] = {
 	{ "zoned", "1" }, { "zone_size", "1" }, { NULL, NULL },
 };
+
 static const struct nullb_attr large_zones[] = {
 	{ "zoned", "1" }, { "zone_size", "2" }, { NULL, NULL },
 };
+
 static const struct nullb_attr few_zones[] = {
 	{ "zoned", "1" }, { "zone_size", "1" }, { "zone_max_open", "3" }, { NULL, NULL },
 };

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -147,7 +148,7 @@ static int be_twin(void *data)
 
 static void bear_twin(struct twin *t, int fd)
 {
-	static _Alignas(16) char stack[65536];
+	static alignas(16) char stack[65536];
 
 	t->fd = fd;
 	close(t->ask[1]);
