@@ -344,6 +344,13 @@ struct vhost_blk_queue {
 	wait_queue_head_t idle;
 };
 
+/* Whose a device is, see end.c. */
+enum vhost_blk_life {
+	VHOST_BLK_OPEN,		/* the file's, and its owner's if it has one */
+	VHOST_BLK_OWNER_ENDED,	/* nobody's until it is reset; the file is open */
+	VHOST_BLK_CLOSED,	/* nobody's until it is freed */
+};
+
 /**
  * struct vhost_blk - a device: one open of /dev/vhost-blk
  * @dev: the vhost core's part
@@ -367,10 +374,14 @@ struct vhost_blk_queue {
  * @watched: @resize looks again; set by a start with dev.mutex held
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
- * @refs: one for the file and one for each queue that isn't stopped; the last
- *	one frees the device
+ * @refs: one for each queue that isn't stopped, and one until the file is closed
+ *	or the owner has ended; the last one resets or frees the device
  * @end: does that, if the process that closed the file did not wait
+ * @life: enum vhost_blk_life
  * @owner: process that called VHOST_SET_OWNER last
+ * @owner_pid: its thread group, or NULL; changed with dev.mutex held
+ * @owner_watch: tells when that has ended
+ * @owner_end: gives up the requests then
  * @linger_until: how long the owner waits for its requests when it exits, in
  *	jiffies; 0 until it has begun to
  * @queues: all that there may be; only those with addresses are started
@@ -393,7 +404,11 @@ struct vhost_blk {
 	struct eventfd_ctx *config_call;
 	refcount_t refs;
 	struct work_struct end;
+	atomic_t life;
 	pid_t owner;
+	struct pid *owner_pid;
+	struct wait_queue_entry owner_watch;
+	struct work_struct owner_end;
 	unsigned long linger_until;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
 };
@@ -457,6 +472,12 @@ static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 		up_read(&queue_to_blk(q)->iotlb_sem);
 }
 
+/* The owner has ended, and the device has not been reset yet. */
+static inline bool vhost_blk_owner_ended(const struct vhost_blk *blk)
+{
+	return atomic_read(&blk->life) == VHOST_BLK_OWNER_ENDED;
+}
+
 /* Its requests end without an answer: what is left of them need not be done. */
 static inline bool vhost_blk_dead(const struct vhost_blk_queue *q)
 {
@@ -508,6 +529,8 @@ void vhost_blk_resize_end(struct vhost_blk *blk);
 
 /* end.c APIs: */
 void vhost_blk_end_init(struct vhost_blk *blk);
+void vhost_blk_watch_owner(struct vhost_blk *blk);
+void vhost_blk_unwatch_owner(struct vhost_blk *blk);
 void vhost_blk_shut_down(struct vhost_blk *blk);
 void vhost_blk_put(struct vhost_blk *blk);
 int vhost_blk_flush(struct file *file, fl_owner_t id);

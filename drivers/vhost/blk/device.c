@@ -270,6 +270,7 @@ static long reset_owner(struct vhost_blk *blk)
 	}
 	vhost_blk_shut_down(blk);
 	vhost_dev_reset_owner(&blk->dev, umem);
+	vhost_blk_unwatch_owner(blk);
 	return 0;
 }
 
@@ -337,6 +338,9 @@ static long vblk_core_may(struct vhost_blk *blk, unsigned int cmd,
 			  void __user *argp)
 {
 	switch (cmd) {
+	case VHOST_SET_OWNER:
+		/* The next one's must not be reset with the last one's. */
+		return vhost_blk_owner_ended(blk) ? -EBUSY : 0;
 	case VHOST_SET_VRING_ADDR:
 		return vblk_may_set_addr(blk, argp);
 	case VHOST_ATTACH_VRING_WORKER:
@@ -358,7 +362,7 @@ static long core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 		return ret;
 	ret = vhost_dev_ioctl(&blk->dev, cmd, argp);
 	if (!ret && cmd == VHOST_SET_OWNER)
-		blk->owner = task_tgid_nr(current);
+		vhost_blk_watch_owner(blk);
 	if (ret == -ENOIOCTLCMD)
 		ret = vhost_worker_ioctl(&blk->dev, cmd, argp);
 	if (ret == -ENOIOCTLCMD)

@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of a device: its last close, or a reset of its owner.
+ * The end of a device: its last close, a reset of its owner, or the owner's end.
  *
  * The file holds a reference, and so does each queue until its last request
  * has ended.  No thread waits for requests on behalf of a device whose owner
  * is gone: the worker drops the last reference, and then a work frees what is
  * left.  Until then the memory that requests have pinned, the owner's address
  * space, the backend's file with its locks, and this module stay.
+ *
+ * The file may stay open when its owner has ended, in another process or where
+ * nobody can close it: in an io_uring that is mapped in the owner's memory, which
+ * the device keeps.  So the end of the owner takes the reference of the file, and
+ * the last one resets the device.  It gives the reference back to the file, or
+ * frees the device if that has been closed in the meantime.
  */
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 #include <linux/wait_bit.h>
 
 #include "blk.h"
@@ -81,9 +91,35 @@ static void vblk_destroy(struct vhost_blk *blk)
 	kvfree(blk);
 }
 
+/*
+ * As VHOST_RESET_OWNER does.  Another process may be in an ioctl, for as long as it
+ * likes: what waits for the mutex must not look like a task that hangs.  Nothing
+ * interrupts a kernel thread.
+ *
+ * Return: true if the device is the file's again, and not to be touched.
+ */
+static bool vblk_disown(struct vhost_blk *blk)
+{
+	while (mutex_lock_interruptible(&blk->dev.mutex))
+		;
+	vblk_quiesce(blk);
+	vhost_dev_cleanup(&blk->dev);
+	vblk_give_back(blk);
+	refcount_set(&blk->refs, 1);
+	mutex_unlock(&blk->dev.mutex);
+	return atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_ENDED,
+			      VHOST_BLK_OPEN) == VHOST_BLK_OWNER_ENDED;
+}
+
+static void vblk_end(struct vhost_blk *blk)
+{
+	if (!vhost_blk_owner_ended(blk) || !vblk_disown(blk))
+		vblk_destroy(blk);
+}
+
 static int vblk_end_thread(void *blk)
 {
-	vblk_destroy(blk);
+	vblk_end(blk);
 	module_put_and_kthread_exit(0);
 	return 0;
 }
@@ -101,15 +137,9 @@ static void vblk_end_work(struct work_struct *work)
 	thread = kthread_run(vblk_end_thread, blk, "vhost-blk-end");
 	if (!IS_ERR(thread))
 		return;
-	vblk_destroy(blk);
+	vblk_end(blk);
 	/* Removal of the module waits for the workqueue, so for our return. */
 	module_put(THIS_MODULE);
-}
-
-void vhost_blk_end_init(struct vhost_blk *blk)
-{
-	INIT_WORK(&blk->end, vblk_end_work);
-	refcount_set(&blk->refs, 1);
 }
 
 /**
@@ -131,6 +161,84 @@ void vhost_blk_put(struct vhost_blk *blk)
 	/* Pairs with set_current_state() in wait_var_event(). */
 	smp_mb();
 	wake_up_var(refs);
+}
+
+/* All of its threads are dead: nobody is left to close its descriptors. */
+static bool vblk_group_has_ended(struct pid *pid)
+{
+	struct task_struct *leader;
+	bool ended;
+
+	rcu_read_lock();
+	leader = pid_task(pid, PIDTYPE_TGID);
+	ended = !leader || (READ_ONCE(leader->exit_state) && thread_group_empty(leader));
+	rcu_read_unlock();
+	return ended;
+}
+
+/* The kernel tells those who poll a pidfd of the owner.  Interrupts are off. */
+static int vblk_owner_event(struct wait_queue_entry *entry, unsigned int mode,
+			    int flags, void *key)
+{
+	struct vhost_blk *blk = container_of(entry, struct vhost_blk, owner_watch);
+
+	if (vblk_group_has_ended(blk->owner_pid)) {
+		list_del_init(&entry->entry);
+		queue_work(vhost_blk_end_wq, &blk->owner_end);
+	}
+	return 0;
+}
+
+/* Must not wait for dev.mutex: who has it may be waiting for this. */
+static void vblk_owner_end_work(struct work_struct *work)
+{
+	struct vhost_blk *blk = container_of(work, struct vhost_blk, owner_end);
+
+	/* Full barrier: pairs with the start of a queue, see vblk_check_owner(). */
+	atomic_xchg(&blk->life, VHOST_BLK_OWNER_ENDED);
+	/* For the end; the file has one, and its last close waits for us. */
+	__module_get(THIS_MODULE);
+	vhost_blk_abandon(blk);
+	vhost_blk_put(blk);
+}
+
+void vhost_blk_end_init(struct vhost_blk *blk)
+{
+	INIT_WORK(&blk->end, vblk_end_work);
+	INIT_WORK(&blk->owner_end, vblk_owner_end_work);
+	init_waitqueue_func_entry(&blk->owner_watch, vblk_owner_event);
+	INIT_LIST_HEAD(&blk->owner_watch.entry);
+	atomic_set(&blk->life, VHOST_BLK_OPEN);
+	refcount_set(&blk->refs, 1);
+}
+
+/**
+ * vhost_blk_watch_owner - the caller is the owner from now on
+ * @blk: the device, its mutex held; the last owner's end is over, if it had one
+ */
+void vhost_blk_watch_owner(struct vhost_blk *blk)
+{
+	vhost_blk_unwatch_owner(blk);
+	blk->owner = task_tgid_nr(current);
+	blk->linger_until = 0;
+	blk->owner_pid = get_task_pid(current, PIDTYPE_TGID);
+	add_wait_queue(&blk->owner_pid->wait_pidfd, &blk->owner_watch);
+}
+
+/**
+ * vhost_blk_unwatch_owner - the end of the last owner is of no interest any more
+ * @blk: the device, its mutex held, or its file closed
+ *
+ * If the owner has ended already its end goes on.
+ */
+void vhost_blk_unwatch_owner(struct vhost_blk *blk)
+{
+	if (!blk->owner_pid)
+		return;
+	remove_wait_queue(&blk->owner_pid->wait_pidfd, &blk->owner_watch);
+	cancel_work_sync(&blk->owner_end);
+	put_pid(blk->owner_pid);
+	blk->owner_pid = NULL;
 }
 
 static bool vblk_all_stopped(const struct vhost_blk *blk)
@@ -202,10 +310,16 @@ int vhost_blk_release(struct inode *inode, struct file *file)
 {
 	struct vhost_blk *blk = file->private_data;
 
+	vhost_blk_unwatch_owner(blk);
+	/* The end of the owner has the reference, and one to the module. */
+	if (atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_ENDED,
+			   VHOST_BLK_CLOSED) == VHOST_BLK_OWNER_ENDED)
+		return 0;
 	if (vblk_wait_for_requests(blk)) {
 		vblk_destroy(blk);
 		return 0;
 	}
+	atomic_set(&blk->life, VHOST_BLK_CLOSED);
 	/* For the work; the file's reference to the module is dropped on return. */
 	__module_get(THIS_MODULE);
 	vhost_blk_put(blk);

@@ -125,7 +125,7 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	}
 	if (!has_addresses(vq))
 		return 0;
-	if (!vhost_blk_vq_has_worker(vq))
+	if (!vhost_blk_vq_has_worker(vq) || vhost_blk_owner_ended(blk))
 		return -EOWNERDEAD;
 	if (vq->num > VHOST_BLK_MAX_QUEUE_SIZE)
 		return -EINVAL;
@@ -138,6 +138,9 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	if (ret)
 		return ret;
 
+	/* The last one may be gone with the owner. */
+	if (!refcount_inc_not_zero(&blk->refs))
+		return -EOWNERDEAD;
 	vhost_vq_set_backend(vq, blk);
 	/* It is written to the ring, and with EVENT_IDX not again (2.7.10). */
 	vq->used_flags = 0;
@@ -146,6 +149,7 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	ret = vhost_vq_init_access(vq);
 	if (ret) {
 		vhost_vq_set_backend(vq, NULL);
+		vhost_blk_put(blk);
 		return ret;
 	}
 	WRITE_ONCE(q->break_reason, VHOST_BLK_BREAK_NONE);
@@ -156,7 +160,6 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	q->poll_ns = 0;
 	q->sync = vhost_blk_must_sync(blk);
 	q->ops = vhost_blk_ops_of(blk->features);
-	refcount_inc(&blk->refs);
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_START);
 	return 1;
 }
@@ -266,6 +269,17 @@ void vhost_blk_queue_drained(struct vhost_blk_queue *q)
 	vhost_blk_put(queue_to_blk(q));
 }
 
+/*
+ * The owner's memory may be another process' too, which starts a queue when the
+ * owner has just ended.  Pairs with vblk_owner_end_work(): what that did not
+ * find started is given up here.
+ */
+static void vblk_check_owner(struct vhost_blk *blk)
+{
+	if (vhost_blk_owner_ended(blk))
+		vhost_blk_abandon(blk);
+}
+
 /**
  * vhost_blk_start_queue - start one queue
  * @blk: the device, with a backend, its mutex held
@@ -282,6 +296,7 @@ int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 		vhost_poll_queue(&q->vq.poll);
 	if (ret >= 0)
 		vhost_blk_resize_watch(blk);
+	vblk_check_owner(blk);
 	return min(ret, 0);
 }
 
@@ -307,6 +322,7 @@ int vhost_blk_start(struct vhost_blk *blk)
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		vhost_poll_queue(&blk->queues[i].vq.poll);
 	vhost_blk_resize_watch(blk);
+	vblk_check_owner(blk);
 	return 0;
 
 stop_started:

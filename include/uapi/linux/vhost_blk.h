@@ -86,7 +86,8 @@ struct vhost_blk_backend {
  * caller is being killed; the queues that have not stopped are
  * VHOST_BLK_QUEUE_DEAD.  EINVAL: neither 0 nor 1, or a ring larger than
  * VHOST_BLK_MAX_QUEUE_SIZE.  ENODEV: no backend.  EFAULT: a ring or the log is
- * not in accessible memory.  ENOMEM.  EOWNERDEAD: the worker was killed.
+ * not in accessible memory.  ENOMEM.  EOWNERDEAD: the worker was killed,
+ * or the owner has ended.
  * EPERM: not the owner.
  */
 #define VHOST_BLK_SET_RUNNING	_IOW(VHOST_VIRTIO, 0x51, int)

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -164,6 +166,7 @@ struct owner {
 	bool locks;		/* the disk, by a description of its own */
 	struct twin *twin;	/* that survives it, or NULL */
 	bool posts;		/* the descriptors to itself, and doesn't fetch them */
+	bool rings;		/* has them in an io_uring that is mapped */
 	pid_t pid;
 	int said;
 	int go;
@@ -196,6 +199,37 @@ static bool post(int fd)
 	return !socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && sendmsg(pair[0], &msg, 0) == 1;
 }
 
+static int new_ring(void)
+{
+	struct io_uring_params p = {};
+
+	return syscall(__NR_io_uring_setup, 4, &p);
+}
+
+/*
+ * The file has the memory of its owner, that has a mapping of the ring, and the ring
+ * has the file.
+ */
+static bool make_cycle(int fd)
+{
+	int ring = new_ring();
+
+	return ring >= 0 &&
+	       mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING) !=
+	       MAP_FAILED &&
+	       !syscall(__NR_io_uring_register, ring, IORING_REGISTER_FILES, &fd, 1);
+}
+
+static const char *no_rings(void)
+{
+	int fd = new_ring();
+
+	if (fd < 0)
+		return "no io_uring";
+	close(fd);
+	return NULL;
+}
+
 static void own(struct owner *o, struct backend *b, int said, int go)
 {
 	unsigned int i;
@@ -209,6 +243,9 @@ static void own(struct owner *o, struct backend *b, int said, int go)
 		if (guest_boot_to(&o->g[i], o->stage))
 			_exit(1);
 	close(b->fd);
+	for (i = 0; o->rings && i < o->n; i++)
+		if (!make_cycle(o->g[i].fd))
+			_exit(1);
 	if (o->stage < STAGE_RUNNING)
 		close_all(o);
 	if (o->twin)
@@ -534,6 +571,100 @@ TEST_F_TIMEOUT(tenants, posted, 60)
 	ASSERT_WELL(hang_off(&self->h));
 	ASSERT_WELL(owner_kill(&o));
 	EXPECT_EQ(0, flock(self->fd, LOCK_EX | LOCK_NB));
+	destroy(&o);
+}
+
+/* An owner has ended whose device can't be closed by anybody: the disk is let go. */
+TEST_F_TIMEOUT(tenants, cycle, 60)
+{
+	const char *why = no_rings();
+	struct guest g;
+	struct owner o = {
+		.g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true, .rings = true,
+	};
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(owner_start(&o, &self->h.disk));
+	guest_close(&g);
+	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(owner_kill(&o));
+	EXPECT_TRUE(let_go(self->fd));
+	destroy(&o);
+}
+
+/* The same with a request in flight, which is waited for */
+TEST_F_TIMEOUT(tenants, cycle_hangs, 60)
+{
+	const char *why = no_rings();
+	struct guest g;
+	struct owner o = {
+		.g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true, .rings = true,
+	};
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(owner_start(&o, &self->h.disk));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(owner_send(&o));
+	guest_close(&g);
+	ASSERT_WELL(owner_kill(&o));
+	usleep(500000);
+	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
+	destroy(&o);
+}
+
+/* A device that is left behind in another process has no owner, and may have a new one. */
+TEST_F_TIMEOUT(tenants, left_behind, 60)
+{
+	struct vhost_blk_info info;
+	struct guest g;
+	struct owner o = { .g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true };
+	unsigned int turn;
+
+	for (turn = 0; turn < 2; turn++) {
+		ASSERT_WELL(owner_start(&o, &self->h.disk));
+		ASSERT_WELL(hang_on(&self->h));
+		ASSERT_WELL(owner_send(&o));
+		ASSERT_WELL(owner_kill(&o));
+		/* its memory and its disk are in use */
+		EXPECT_EQ(-1, ioctl(g.fd, VHOST_SET_OWNER, NULL));
+		EXPECT_EQ(EBUSY, errno);
+		ASSERT_WELL(hang_off(&self->h));
+		EXPECT_TRUE(let_go(self->fd));
+		ASSERT_EQ(0, ioctl(g.fd, VHOST_BLK_GET_INFO, &info));
+		EXPECT_EQ(0, info.flags);
+		EXPECT_EQ(0, info.running);
+		EXPECT_EQ(0, info.features);
+		usleep(100000);
+		EXPECT_EQ(0, ioctl(g.fd, VHOST_SET_OWNER, NULL));
+		if (turn)
+			EXPECT_EQ(0, ioctl(g.fd, VHOST_RESET_OWNER, NULL));
+		destroy(&o);
+	}
+}
+
+/* Another process has the owner's memory: it doesn't keep the device when the owner ends. */
+TEST_F_TIMEOUT(tenants, survived, 60)
+{
+	struct vhost_vring_file arg = { .fd = -1 };
+	struct guest g;
+	struct twin t = { .arg = &arg };
+	struct owner o = {
+		.g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true, .twin = &t,
+	};
+
+	ASSERT_EQ(0, pipe2(t.ask, O_CLOEXEC) || pipe2(t.answered, O_CLOEXEC));
+	ASSERT_WELL(owner_start(&o, &self->h.disk));
+	ASSERT_WELL(owner_send(&o));
+	guest_close(&g);
+	ASSERT_WELL(owner_kill(&o));
+	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_FALSE(answered(&t, 0));
+	ASSERT_EQ(1, write(t.ask[1], "", 1));
+	EXPECT_TRUE(answered(&t, SOON));
 	destroy(&o);
 }
 
