@@ -305,11 +305,13 @@ enum vhost_blk_event {
  * @serving: the worker is about to look at @done by itself
  * @done_work: the worker's part of completion
  * @orphan_work: the same where the worker has been killed
- * @idle: woken when a request has ended, or the queue has stopped
+ * @idle: woken when a request has ended, or the queue has stopped, or @passed
+ * @pass_work: tells that the worker has done all that was queued before
+ * @passed: it has
  *
  * All but @state, @hurry_at, @to_submit, @submit_work, @done, @serving,
- * @done_work, @orphan_work and @idle is protected by vq.mutex; who waits for
- * requests reads @inflight without it.
+ * @done_work, @orphan_work, @idle, @pass_work and @passed is protected by
+ * vq.mutex; who waits for requests reads @inflight without it.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
@@ -342,6 +344,8 @@ struct vhost_blk_queue {
 	struct vhost_work done_work;
 	struct delayed_work orphan_work;
 	wait_queue_head_t idle;
+	struct vhost_work pass_work;
+	bool passed;
 };
 
 /* Whose a device is, see end.c. */

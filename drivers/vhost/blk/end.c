@@ -37,6 +37,41 @@
 
 struct workqueue_struct *vhost_blk_end_wq;
 
+static void vblk_pass_work(struct vhost_work *work)
+{
+	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
+						 pass_work);
+
+	WRITE_ONCE(q->passed, true);
+	/* The queue stays until the worker has ended. */
+	wake_up_all(&q->idle);
+}
+
+/*
+ * A worker that is a thread of a process that is stopped does nothing until the
+ * process goes on.  The vhost core waits for it as one waits for a disk: for more
+ * than two minutes it is reported as a task that hangs, which may be a panic.  So a
+ * kernel thread waits here first, idle.  A process that is stopped between this and
+ * the core's wait has the thread wait there.
+ */
+static void vblk_wait_for_workers(struct vhost_blk *blk)
+{
+	struct vhost_blk_queue *q;
+	unsigned int i;
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		q = &blk->queues[i];
+		vhost_work_init(&q->pass_work, vblk_pass_work);
+		q->passed = false;
+		if (!vhost_vq_work_queue(&q->vq, &q->pass_work))
+			q->passed = true;
+	}
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		q = &blk->queues[i];
+		wait_event_idle(q->idle, READ_ONCE(q->passed));
+	}
+}
+
 /* All queues are stopped: wait for those who are about to leave them. */
 static void vblk_quiesce(struct vhost_blk *blk)
 {
@@ -47,6 +82,8 @@ static void vblk_quiesce(struct vhost_blk *blk)
 	synchronize_rcu();
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		cancel_delayed_work_sync(&blk->queues[i].orphan_work);
+	if (current->flags & PF_KTHREAD)
+		vblk_wait_for_workers(blk);
 	vhost_dev_stop(&blk->dev);
 }
 

@@ -4,6 +4,7 @@
  * that dies in the middle of an ioctl, one whose descriptors are left lying about.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/io_uring.h>
@@ -324,6 +325,49 @@ static void destroy(struct owner *o)
 		guest_destroy(&o->g[i]);
 }
 
+/* Does the kernel thread wait as a task that the kernel reports if it does so for long? */
+static bool waits_badly(const char *pid)
+{
+	char path[64], line[128] = "", *end;
+	bool read;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
+	f = fopen(path, "re");
+	read = f && fgets(line, sizeof(line), f);
+	if (f)
+		fclose(f);
+	end = strrchr(line, ')');
+	return read && end && strstr(line, "(vhost-blk-end") && end[1] && end[2] == 'D';
+}
+
+static unsigned int bad_waits(void)
+{
+	unsigned int n = 0;
+	struct dirent *e;
+	DIR *dir = opendir("/proc");
+
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] > '0' && e->d_name[0] <= '9' && waits_badly(e->d_name))
+			n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* A thread may wait so for a moment. */
+static bool none_hangs(void)
+{
+	long long start = now_ms();
+
+	while (bad_waits()) {
+		if (now_ms() - start > SOON)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
 /*
  * A worker that is a thread of a stopped process (from Linux 6.4 on) can't end.
  * That holds up neither who closes its device nor the end of another's.
@@ -350,6 +394,7 @@ TEST_F_TIMEOUT(tenants, stopped, 60)
 	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
 	guest_close(&one);
 	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(none_hangs());
 	ASSERT_WELL(owner_kill(&first));
 	ASSERT_WELL(owner_kill(&other));
 	destroy(&first);
