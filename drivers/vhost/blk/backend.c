@@ -66,13 +66,21 @@ free_disk:
 /**
  * vhost_blk_disk_close - detach a backend that nothing uses any more
  * @disk: may be NULL
+ *
+ * What fput() drops in a kernel thread is closed by one work for the whole host.
+ * Closing may wait for the file system, a FUSE server that has to give up a lock
+ * for example: then no kernel thread's file is closed any more.  So a kernel
+ * thread closes the file itself; no mutex that others wait for may be held.
  */
 void vhost_blk_disk_close(struct vhost_blk_disk *disk)
 {
 	if (!disk)
 		return;
 	vhost_blk_owner_put(&disk->owner);
-	fput(disk->file);
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(disk->file);
+	else
+		fput(disk->file);
 	kfree(disk);
 }
 

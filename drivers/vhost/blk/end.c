@@ -87,8 +87,11 @@ static void vblk_quiesce(struct vhost_blk *blk)
 	vhost_dev_stop(&blk->dev);
 }
 
-/* Give back all but what the vhost core has. */
-static void vblk_give_back(struct vhost_blk *blk)
+/*
+ * Give back all but what the vhost core has, and the disk, which is the caller's
+ * to close: that may wait for its file system, so nothing should wait for it.
+ */
+static struct vhost_blk_disk *vblk_give_back(struct vhost_blk *blk)
 {
 	struct vhost_blk_disk *disk = NULL;
 	unsigned int i;
@@ -98,12 +101,12 @@ static void vblk_give_back(struct vhost_blk *blk)
 	mutex_lock(&blk->disk_mutex);
 	swap(blk->disk, disk);
 	mutex_unlock(&blk->disk_mutex);
-	vhost_blk_disk_close(disk);
 	if (blk->config_call)
 		eventfd_ctx_put(blk->config_call);
 	blk->config_call = NULL;
 	WRITE_ONCE(blk->features, 0);
 	WRITE_ONCE(blk->writeback, true);
+	return disk;
 }
 
 /**
@@ -113,19 +116,22 @@ static void vblk_give_back(struct vhost_blk *blk)
 void vhost_blk_shut_down(struct vhost_blk *blk)
 {
 	vblk_quiesce(blk);
-	vblk_give_back(blk);
+	vhost_blk_disk_close(vblk_give_back(blk));
 }
 
 static void vblk_destroy(struct vhost_blk *blk)
 {
+	struct vhost_blk_disk *disk;
+
 	vblk_quiesce(blk);
 	vhost_dev_cleanup(&blk->dev);
-	vblk_give_back(blk);
+	disk = vblk_give_back(blk);
 	if (blk->submit_wq)
 		destroy_workqueue(blk->submit_wq);
 	if (blk->wq)
 		destroy_workqueue(blk->wq);
 	kvfree(blk);
+	vhost_blk_disk_close(disk);
 }
 
 /*
@@ -137,15 +143,20 @@ static void vblk_destroy(struct vhost_blk *blk)
  */
 static bool vblk_disown(struct vhost_blk *blk)
 {
+	struct vhost_blk_disk *disk;
+	bool open;
+
 	while (mutex_lock_interruptible(&blk->dev.mutex))
 		;
 	vblk_quiesce(blk);
 	vhost_dev_cleanup(&blk->dev);
-	vblk_give_back(blk);
+	disk = vblk_give_back(blk);
 	refcount_set(&blk->refs, 1);
 	mutex_unlock(&blk->dev.mutex);
-	return atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_ENDED,
+	open = atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_ENDED,
 			      VHOST_BLK_OPEN) == VHOST_BLK_OWNER_ENDED;
+	vhost_blk_disk_close(disk);
+	return open;
 }
 
 static void vblk_end(struct vhost_blk *blk)
