@@ -401,9 +401,15 @@ int vhost_blk_pause(struct vhost_blk *blk)
 	return 0;
 }
 
+/*
+ * A queue that is stopped is acknowledged whatever happens: translations have been
+ * switched already, and nobody has the mutex for long who hasn't dev.mutex too.
+ */
 static int vblk_ack_features(struct vhost_blk_queue *q, u64 features)
 {
-	if (mutex_lock_killable(&q->vq.mutex))
+	if (vblk_stopped(q))
+		mutex_lock(&q->vq.mutex);
+	else if (mutex_lock_killable(&q->vq.mutex))
 		return -EINTR;
 	q->vq.acked_features = features;
 	mutex_unlock(&q->vq.mutex);
@@ -429,8 +435,8 @@ static int vblk_track_features(struct vhost_blk_queue *q, u64 features)
  * @features: checked
  *
  * Return: 0; -ENOMEM, with nothing changed that is seen outside; or -EINTR if
- * the caller is being killed: then some queues may log what they write and
- * others not, until features are set again.
+ * the caller is being killed and the device runs: then some queues may log what
+ * they write and others not, until features are set again.
  */
 int vhost_blk_ack_features(struct vhost_blk *blk, u64 features)
 {
