@@ -151,7 +151,10 @@ static void file_config(const struct vhost_blk_disk *disk,
 	vhost_blk_disk_range_config(disk, v);
 }
 
-/* Take in what one try brought; from any context. */
+/*
+ * Take in what one try brought; from any context, once nobody uses the iocb any
+ * more.
+ */
 static void file_result(struct vhost_blk_req *req, long ret)
 {
 	const struct kiocb *iocb = &req->file.iocb;
@@ -180,6 +183,18 @@ static void file_result(struct vhost_blk_req *req, long ret)
 		vhost_blk_req_done(req, ret ? ret : -EIO);
 }
 
+/*
+ * A try that was queued may complete before its submitter has returned from the
+ * file system, which still needs the iocb and the file then, to update the
+ * access time and to unlock the inode.  A thread of the workqueue holds nothing
+ * that would keep either.  So the later one of both goes on.
+ */
+static void vblk_file_put(struct vhost_blk_req *req)
+{
+	if (atomic_dec_and_test(&req->file.users))
+		file_result(req, req->file.ret);
+}
+
 /* Completion of what was queued (-EIOCBQUEUED); from any context. */
 static void file_complete(struct kiocb *iocb, long ret)
 {
@@ -188,7 +203,8 @@ static void file_complete(struct kiocb *iocb, long ret)
 
 	if (req->io.op == VHOST_BLK_OP_WRITE)
 		kiocb_end_write(iocb);
-	file_result(req, ret);
+	req->file.ret = ret;
+	vblk_file_put(req);
 }
 
 /* Freeze protection; false where that would have to wait but must not. */
@@ -255,11 +271,14 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 			    (write && io->sync ? IOCB_DSYNC : 0),
 		.ki_ioprio = io->ioprio,
 	};
+	atomic_set(&req->file.users, 2);
 	if (write)
 		ret = vblk_file_write(iocb, &iter);
 	else
 		ret = vfs_iocb_iter_read(disk->file, iocb, &iter);
-	if (ret != -EIOCBQUEUED)
+	if (ret == -EIOCBQUEUED)
+		vblk_file_put(req);
+	else
 		file_result(req, ret);
 }
 

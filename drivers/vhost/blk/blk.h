@@ -123,10 +123,14 @@ struct vhost_blk_io {
 /**
  * struct vhost_blk_file_io - what backend-file.c keeps for a request
  * @iocb: of the current try
+ * @ret: what that try brought, if it was queued
+ * @users: of @iocb: its submitter and its completion
  * @done: bytes done by earlier tries
  */
 struct vhost_blk_file_io {
 	struct kiocb iocb;
+	long ret;
+	atomic_t users;
 	u32 done;
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What single file systems do in their own way: btrfs has checksums of what is
- * written; XFS can't write part of a block that several files share; a file may
- * become one that nobody can write.
+ * written; XFS can't write part of a block that several files share; ext4 notes the
+ * time of a direct read after it has been queued; a file may become one that nobody
+ * can write.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 #include <linux/fs.h>
 
@@ -282,6 +284,117 @@ TEST_F_TIMEOUT(forbidden, later, 60)
 	EXPECT_EQ(NULL, backend_compare_all(&self->b));
 	/* or it can't be removed */
 	ASSERT_EQ(0, forbid(&self->b, variant->sealed, false));
+}
+
+/* A read of which the workqueue does a part after the other */
+#define LONG_BYTES	(16U << 20)
+#define LONG_SECTORS	(LONG_BYTES / SECTOR)
+#define LONG_READS	2
+
+FIXTURE(ext4) {
+	struct filesystem fs;
+	struct backend b;
+	struct guest g;
+};
+
+FIXTURE_SETUP(ext4)
+{
+	struct backend_opts file = {
+		.kind = BACKEND_FILE, .direct = true, .dir = self->fs.dir,
+		.size = LONG_READS * LONG_BYTES,
+	};
+	const char *why = no_kernel("the model device never has requests in flight");
+
+	self->fs.image = -1;
+	self->fs.loop = -1;
+	if (!why)
+		why = fs_on_loop(&self->fs, 64 << 20, "", "");
+	if (!why && mount(NULL, self->fs.dir, NULL, MS_REMOUNT | MS_BIND | MS_STRICTATIME, NULL))
+		why = "no strictatime";
+	if (!why)
+		why = backend_open_as(&self->b, &file);
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 1, .mem = 48 << 20);
+}
+
+FIXTURE_TEARDOWN(ext4)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	fs_close(&self->fs);
+}
+
+/* The image, by a file that nobody but the device has open */
+static const char *attach_again(struct guest *g)
+{
+	int fd = open(g->opts.backend->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	long ret = guest_set_backend(g, fd, 0);
+
+	close(fd);
+	return ret ? guest_say(g, "SET_BACKEND: %s", strerror(-ret)) : NULL;
+}
+
+static const char *long_reads(struct ring *r, struct request **q)
+{
+	unsigned int i;
+
+	for (i = 0; i < LONG_READS; i++) {
+		q[i] = request_new(r->guest, T_IN, (uint64_t)i * LONG_SECTORS, LONG_BYTES);
+		request_cut_every(q[i], 1 << 20);
+		request_place(q[i], PLACE_ALIGNED, NULL);
+		request_arm(q[i], i + 1);
+		if (ring_add(r, q[i]))
+			return "the ring is full";
+	}
+	ring_kick(r);
+	return NULL;
+}
+
+/* One of what has the device close the file, once nothing is in flight */
+static const char *take_file(struct guest *g, unsigned int how)
+{
+	long ret = 0;
+
+	if (how == 0)
+		return attach_again(g);
+	if (how == 1)
+		ret = guest_ioctl(g, VHOST_RESET_OWNER, NULL);
+	else
+		guest_close(g);
+	g->stage = how == 1 ? STAGE_OPEN : STAGE_NONE;
+	return ret ? guest_say(g, "RESET_OWNER: %s", strerror(-ret)) : NULL;
+}
+
+/*
+ * Who submits a direct read still needs the file when the read is done.  The device
+ * doesn't close it before.
+ */
+TEST_F_TIMEOUT(ext4, closed_after_reads, 240)
+{
+	struct guest *g = &self->g;
+	struct ring *r = &g->ring[0];
+	struct request *q[LONG_READS];
+	uint64_t mark = g->bump;
+	unsigned int i, k;
+
+	for (i = 0; i < scaled(30, 9); i++) {
+		ASSERT_WELL(guest_boot(g));
+		ASSERT_WELL(attach_again(g));
+		ASSERT_WELL(long_reads(r, q));
+		/* there is one in flight, or the next one is about to be */
+		if (i & 1)
+			ASSERT_WELL(ring_wait(r, 1, 20000));
+		ASSERT_WELL(take_file(g, i % 3));
+		if (g->stage == STAGE_RUNNING)
+			ASSERT_WELL(ring_wait(r, ring_inflight(r), 20000));
+		for (k = 0; k < LONG_READS; k++)
+			request_free(q[k]);
+		if (g->stage != STAGE_RUNNING)
+			ring_reset(r, 0);
+		guest_release(g, mark);
+	}
+	ASSERT_WELL(guest_prove(g));
 }
 
 TEST_HARNESS_MAIN
