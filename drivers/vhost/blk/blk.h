@@ -605,6 +605,7 @@ void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req));
+void vhost_blk_works_flush(struct vhost_blk *blk);
 
 /* bounce.c APIs: */
 struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);

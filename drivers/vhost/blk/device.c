@@ -162,6 +162,7 @@ static int vblk_have_workqueue(struct vhost_blk *blk)
 /* No queue takes chains, and nothing is in flight. */
 static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 {
+	vhost_blk_works_flush(blk);
 	mutex_lock(&blk->disk_mutex);
 	swap(blk->disk, new);
 	mutex_unlock(&blk->disk_mutex);

@@ -85,6 +85,7 @@ static void vblk_quiesce(struct vhost_blk *blk)
 	if (current->flags & PF_KTHREAD)
 		vblk_wait_for_workers(blk);
 	vhost_dev_stop(&blk->dev);
+	vhost_blk_works_flush(blk);
 }
 
 /*

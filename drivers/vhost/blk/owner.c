@@ -173,3 +173,20 @@ void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 	if (llist_add(&req->submit_node, &q->to_submit))
 		queue_work(queue_to_blk(q)->submit_wq, &q->submit_work);
 }
+
+/**
+ * vhost_blk_works_flush - wait for what threads do after the last request
+ * @blk: the device, nothing in flight
+ *
+ * A plug is finished once all the requests below it were submitted, so perhaps
+ * after the last of them is done, and stacked devices (md) have callbacks there
+ * that look at the device.  So before the backend is closed.  There is nothing
+ * else that the threads have left to do: this does not wait for the backend.
+ */
+void vhost_blk_works_flush(struct vhost_blk *blk)
+{
+	if (blk->submit_wq)
+		flush_workqueue(blk->submit_wq);
+	if (blk->wq)
+		flush_workqueue(blk->wq);
+}
