@@ -6,6 +6,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
+#include <linux/stat.h>
 #include <linux/string.h>
 
 #include "blk.h"
@@ -23,6 +24,28 @@ static int pick_ops(struct vhost_blk_disk *disk)
 	if (!(disk->file->f_mode & FMODE_READ))
 		return -EACCES;
 	return disk->ops->open(disk);
+}
+
+/*
+ * What userspace finds the backend by.  The number of the file system is not that
+ * of stat() with subvolumes of btrfs, and overlayfs has inodes of its own.
+ */
+static int vblk_identify(struct vhost_blk_disk *disk)
+{
+	struct kstat stat;
+	int ret;
+
+	if (disk->bdev) {
+		disk->dev = disk->bdev->bd_dev;
+		return 0;
+	}
+	ret = vfs_getattr_nosec(&disk->file->f_path, &stat, STATX_INO,
+				AT_STATX_SYNC_AS_STAT);
+	if (ret)
+		return ret;
+	disk->dev = stat.dev;
+	disk->ino = stat.ino;
+	return 0;
 }
 
 /**
@@ -50,7 +73,7 @@ struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg)
 	memcpy(disk->serial, arg->serial, sizeof(disk->serial));
 	vhost_blk_owner_get(&disk->owner);
 
-	ret = pick_ops(disk);
+	ret = pick_ops(disk) ?: vblk_identify(disk);
 	if (ret)
 		goto put_file;
 	return disk;

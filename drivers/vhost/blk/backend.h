@@ -73,6 +73,8 @@ struct vhost_blk_acting {
  * @file: our own reference
  * @bdev: of a block device, and then as long as @file lives
  * @owner: in whose name the I/O is done
+ * @dev: number of the block device, or of the file system as stat() has it
+ * @ino: of a regular file, as stat() has it, else 0
  * @mapping: page cache of the block device, or that holds the data of a
  *	regular file
  * @wb_err: errors of @mapping before the backend was attached
@@ -107,6 +109,8 @@ struct vhost_blk_disk {
 	struct block_device *bdev;
 	struct address_space *mapping;
 	struct vhost_blk_owner owner;
+	dev_t dev;
+	u64 ino;
 	errseq_t wb_err;
 	int iocb_flags;
 	bool nowait;

@@ -12,9 +12,7 @@
 static void vblk_disk_info(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_info *info)
 {
-	struct inode *inode = file_inode(disk->file);
 	struct vhost_blk_limits limits = {};
-	dev_t dev = disk->bdev ? disk->bdev->bd_dev : inode->i_sb->s_dev;
 
 	vhost_blk_disk_limits(disk, &limits);
 	info->flags = VHOST_BLK_INFO_F_BACKEND;
@@ -24,9 +22,9 @@ static void vblk_disk_info(const struct vhost_blk_disk *disk,
 		info->flags |= VHOST_BLK_INFO_F_BLOCK_DEVICE;
 	if (disk->bdev || (disk->iocb_flags & IOCB_DIRECT))
 		info->flags |= VHOST_BLK_INFO_F_DIRECT;
-	info->dev_major = MAJOR(dev);
-	info->dev_minor = MINOR(dev);
-	info->ino = disk->bdev ? 0 : inode->i_ino;
+	info->dev_major = MAJOR(disk->dev);
+	info->dev_minor = MINOR(disk->dev);
+	info->ino = disk->ino;
 	info->capacity = limits.capacity;
 	info->block_size = disk->block_size;
 }

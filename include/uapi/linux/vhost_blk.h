@@ -150,8 +150,9 @@ struct vhost_blk_backend {
  * @running: 1 if any queue is not VHOST_BLK_QUEUE_STOPPED, else 0
  * @features: acknowledged by VHOST_SET_FEATURES
  * @capacity: of the backend now, in sectors of 512 bytes
- * @ino: inode number of a regular file, else 0
- * @dev_major: of the block device, or of the file system that has the file
+ * @ino: inode number of a regular file, as stat() had it at the attach, else 0
+ * @dev_major: of the block device, or of the file system that has the file, as
+ *	stat() had it
  * @dev_minor: of the same
  * @block_size: logical block in bytes
  * @reserved: zero

@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <linux/fs.h>
 
@@ -97,6 +99,19 @@ TEST_F_TIMEOUT(btrfs, stable, 300)
 		ASSERT_WELL(backend_adopt(&self->b, 64 * SECTOR, len[i]));
 	}
 	ASSERT_WELL(backend_compare_all(&self->b));
+}
+
+/* Each subvolume has a number of its own, which the file system's is not. */
+TEST_F(btrfs, named_as_by_stat)
+{
+	struct vhost_blk_info info;
+	struct stat st;
+
+	ASSERT_EQ(0, fstat(self->b.fd, &st));
+	ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_BLK_GET_INFO, &info));
+	EXPECT_EQ(st.st_ino, info.ino);
+	EXPECT_EQ(major(st.st_dev), info.dev_major);
+	EXPECT_EQ(minor(st.st_dev), info.dev_minor);
 }
 
 FIXTURE(xfs) {
