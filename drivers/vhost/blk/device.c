@@ -170,6 +170,17 @@ static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 	vhost_blk_resize_look(blk);
 }
 
+/*
+ * Not the errno of the flush: it would look like an error of the new backend, and
+ * no flush or open ends in this one.
+ */
+static int vblk_last_flush(struct vhost_blk_disk *old)
+{
+	int ret = vhost_blk_disk_flush(old);
+
+	return !ret || ret == -EINTR || ret == -ERESTARTSYS ? ret : -ENOTRECOVERABLE;
+}
+
 /* Flushes go to the new one from here on, so the old one has its last. */
 static long replace_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 {
@@ -178,7 +189,7 @@ static long replace_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
 	if (ret)
 		return ret;
 	if (vhost_blk_running(blk))
-		ret = vhost_blk_disk_flush(blk->disk);
+		ret = vblk_last_flush(blk->disk);
 	if (!ret && blk->disk && new && blk->features)
 		vhost_blk_disk_keep_limits(new, blk->disk);
 	if (!ret)

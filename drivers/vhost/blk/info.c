@@ -27,6 +27,7 @@ static void vblk_disk_info(const struct vhost_blk_disk *disk,
 	info->ino = disk->ino;
 	info->capacity = limits.capacity;
 	info->block_size = disk->block_size;
+	info->flush_error = READ_ONCE(disk->flush_error);
 }
 
 /**
@@ -42,6 +43,7 @@ long vhost_blk_get_info(struct vhost_blk *blk, void __user *argp)
 	struct vhost_blk_info info = {
 		.running = vhost_blk_running(blk),
 		.features = READ_ONCE(blk->features),
+		.trace_dev = blk->id,
 	};
 
 	mutex_lock(&blk->disk_mutex);

@@ -59,9 +59,9 @@ struct vhost_blk_backend {
  *
  * EBADF: no such fd.  EACCES: open for writing alone.  EINVAL: unknown flag,
  * nonzero @reserved, neither a block device nor a regular file, or a file open
- * with O_APPEND.  ENODEV: the block device is gone.  EIO, ENOSPC and the like:
- * the device runs, and the old backend could not be flushed, and stays.  EOPNOTSUPP: the file can't
- * do asynchronous I/O by iterator; or, while features are negotiated, the new
+ * with O_APPEND that is not to be read-only.  ENODEV: the block device is gone.
+ * ENOMEM.  ENOTRECOVERABLE: the device runs, and a flush of the old backend has
+ * failed, now or before; it stays.  EOPNOTSUPP: the file can't do asynchronous I/O by iterator; or, while features are negotiated, the new
  * backend lacks one of them (a read-only one where VIRTIO_BLK_F_RO was not
  * acknowledged) or has larger logical blocks; or its zones are not a power of
  * two of sectors.
@@ -147,7 +147,8 @@ struct vhost_blk_backend {
 /**
  * struct vhost_blk_info - what VHOST_BLK_GET_INFO returns
  * @flags: VHOST_BLK_INFO_F_*
- * @running: 1 if any queue is not VHOST_BLK_QUEUE_STOPPED, else 0
+ * @running: 1 if any queue is not VHOST_BLK_QUEUE_STOPPED, else 0; a queue that is
+ *	broken or dead counts too
  * @features: acknowledged by VHOST_SET_FEATURES
  * @capacity: of the backend now, in sectors of 512 bytes
  * @ino: inode number of a regular file, as stat() had it at the attach, else 0
@@ -155,6 +156,9 @@ struct vhost_blk_backend {
  *	stat() had it
  * @dev_minor: of the same
  * @block_size: logical block in bytes
+ * @flush_error: a negative errno of the first flush of the backend that failed, or
+ *	0; it stays until a backend is attached anew
+ * @trace_dev: the number that tracepoints have as `dev`; with a backend or without
  * @reserved: zero
  *
  * Without a backend all that describes it is zero.
@@ -168,7 +172,9 @@ struct vhost_blk_info {
 	__u32 dev_major;
 	__u32 dev_minor;
 	__u32 block_size;
-	__u32 reserved[13];
+	__s32 flush_error;
+	__u32 trace_dev;
+	__u32 reserved[11];
 };
 
 /* Never waits for requests.  EFAULT. */

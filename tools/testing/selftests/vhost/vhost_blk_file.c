@@ -145,7 +145,7 @@ static void meet(struct __test_metadata *_metadata, struct guest *g, struct back
 		ASSERT_WELL(request_ends(&g->ring[0], T_FLUSH, 0, 0, S_IOERR));
 		break;
 	case BY_SWAP:
-		ASSERT_EQ(-EIO, guest_set_backend(g, other->fd, 0));
+		ASSERT_EQ(-ENOTRECOVERABLE, guest_set_backend(g, other->fd, 0));
 		break;
 	case BY_SAME_FILE:
 		ASSERT_EQ(-1, fsync(b->fd));
@@ -162,6 +162,14 @@ static void meet(struct __test_metadata *_metadata, struct guest *g, struct back
 		ASSERT_WELL(zeroes_fail(&g->ring[0]));
 		break;
 	}
+}
+
+static void info_says(struct __test_metadata *_metadata, struct guest *g, int error)
+{
+	struct vhost_blk_info info;
+
+	ASSERT_EQ(0, guest_ioctl(g, VHOST_BLK_GET_INFO, &info));
+	EXPECT_EQ(error, info.flush_error);
 }
 
 static void attach(struct __test_metadata *_metadata, struct guest *g, struct backend *b)
@@ -195,9 +203,12 @@ TEST_F_TIMEOUT(wberror, stays, 60)
 	if (variant->first != BY_ZEROES)
 		ENDS(T_OUT, 64, S_OK);
 	ENDS(T_FLUSH, 0, S_IOERR);
-	ASSERT_EQ(-EIO, guest_set_backend(&self->g, self->other.fd, 0));
+	/* no error of the new one's */
+	ASSERT_EQ(-ENOTRECOVERABLE, guest_set_backend(&self->g, self->other.fd, 0));
+	info_says(_metadata, &self->g, -EIO);
 	/* until another is attached, or the same one anew */
 	attach(_metadata, &self->g, &self->other);
+	info_says(_metadata, &self->g, 0);
 	ENDS(T_OUT, 8, S_OK);
 	ENDS(T_FLUSH, 0, S_OK);
 	attach(_metadata, &self->g, &self->b);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The device's own ioctls: right use, wrong order, wrong values, each with its errno. */
 #define _GNU_SOURCE
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include "suite-ioctl.h"
 
 #define BAD_PTR		((void *)8)
@@ -120,6 +123,35 @@ TEST_F(ioctl, backend_detach)
 	EXPECT_EQ(0, set_fd(self, -1));
 	EXPECT_EQ(0, set_fd(self, self->b.fd));
 	EXPECT_EQ(0, -guest_set_running(&self->g, 1));
+}
+
+/* A backend is named as stat() names it. */
+TEST_F(ioctl, backend_named)
+{
+	const enum backend_kind kinds[] = { BACKEND_FILE, BACKEND_BDEV };
+	struct vhost_blk_info info;
+	struct backend b;
+	struct stat st;
+	unsigned int i;
+	bool file;
+
+	UP_TO(STAGE_OWNED);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		ASSERT_WELL(backend_open(&b, kinds[i], false));
+		ASSERT_EQ(0, fstat(b.fd, &st));
+		file = S_ISREG(st.st_mode);
+		ASSERT_EQ(0, set_fd(self, b.fd));
+		ASSERT_EQ(0, IOCTL(VHOST_BLK_GET_INFO, &info));
+		EXPECT_EQ(file ? st.st_ino : 0, info.ino);
+		EXPECT_EQ(major(file ? st.st_dev : st.st_rdev), info.dev_major);
+		EXPECT_EQ(minor(file ? st.st_dev : st.st_rdev), info.dev_minor);
+		EXPECT_EQ(0, info.flush_error);
+		EXPECT_NE(0, info.trace_dev);
+		for (size_t k = 0; k < ARRAY_SIZE(info.reserved); k++)
+			EXPECT_EQ(0, info.reserved[k]);
+		ASSERT_EQ(0, set_fd(self, -1));
+		backend_close(&b);
+	}
 }
 
 /* The kernel has a reference of its own. */
