@@ -27,7 +27,7 @@
 void vhost_blk_break(struct vhost_blk_queue *q,
 		     enum vhost_blk_break_reason reason, int error)
 {
-	trace_vhost_blk_break(q);
+	trace_vhost_blk_break(q, reason, error);
 	if (q->break_reason == VHOST_BLK_BREAK_NONE) {
 		WRITE_ONCE(q->break_reason, reason);
 		WRITE_ONCE(q->break_error, error);

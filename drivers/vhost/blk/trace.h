@@ -16,21 +16,24 @@
 
 /*
  * Which queue: every event begins with the number of the device, which no other
- * one has had since the module was loaded, the process that opened it, and the
- * index of the queue.
+ * one has had since the module was loaded, the process that called VHOST_SET_OWNER,
+ * the one that opened it, and the index of the queue.
  */
 #ifndef VHOST_BLK_TRACE_QUEUE
 #define VHOST_BLK_TRACE_QUEUE						\
 	__field(u32, dev)						\
 	__field(pid_t, owner)						\
+	__field(pid_t, opener)						\
 	__field(u16, queue)
 #define VHOST_BLK_TRACE_ASSIGN(q) do {					\
 	__entry->dev = queue_to_blk(q)->id;				\
-	__entry->owner = queue_to_blk(q)->opener;			\
+	__entry->owner = queue_to_blk(q)->owner;			\
+	__entry->opener = queue_to_blk(q)->opener;			\
 	__entry->queue = (q) - queue_to_blk(q)->queues;			\
 } while (0)
-#define VHOST_BLK_TRACE_FORMAT	"dev=%u owner=%d queue=%u"
-#define VHOST_BLK_TRACE_ARGS	__entry->dev, __entry->owner, __entry->queue
+#define VHOST_BLK_TRACE_FORMAT	"dev=%u owner=%d opener=%d queue=%u"
+#define VHOST_BLK_TRACE_ARGS	__entry->dev, __entry->owner, __entry->opener,	\
+				__entry->queue
 #endif
 
 TRACE_EVENT(vhost_blk_kick,
@@ -138,11 +141,20 @@ TRACE_EVENT(vhost_blk_complete,
 );
 
 TRACE_EVENT(vhost_blk_break,
-	TP_PROTO(const struct vhost_blk_queue *q),
-	TP_ARGS(q),
-	TP_STRUCT__entry(VHOST_BLK_TRACE_QUEUE),
-	TP_fast_assign(VHOST_BLK_TRACE_ASSIGN(q);),
-	TP_printk(VHOST_BLK_TRACE_FORMAT, VHOST_BLK_TRACE_ARGS)
+	TP_PROTO(const struct vhost_blk_queue *q, unsigned int reason, int error),
+	TP_ARGS(q, reason, error),
+	TP_STRUCT__entry(
+		VHOST_BLK_TRACE_QUEUE
+		__field(unsigned int, reason)
+		__field(int, error)
+	),
+	TP_fast_assign(
+		VHOST_BLK_TRACE_ASSIGN(q);
+		__entry->reason = reason;
+		__entry->error = error;
+	),
+	TP_printk(VHOST_BLK_TRACE_FORMAT " reason=%u error=%d", VHOST_BLK_TRACE_ARGS,
+		  __entry->reason, __entry->error)
 );
 
 #endif

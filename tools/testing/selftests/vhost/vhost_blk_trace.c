@@ -2,6 +2,7 @@
 /* What the tracepoints say of requests is what the guest has asked for. */
 #define USEC	1000000
 #define _GNU_SOURCE
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "suite.h"
@@ -116,6 +117,7 @@ static const char *events_name(struct guest *g, unsigned int index, uint64_t *de
 			*dev = trace_field(&e, "dev");
 		wrong += trace_field(&e, "dev") != *dev ||
 			 trace_field(&e, "owner") != (uint64_t)getpid() ||
+			 trace_field(&e, "opener") != (uint64_t)getpid() ||
 			 trace_field(&e, "queue") != index;
 	}
 	fclose(f);
@@ -124,6 +126,13 @@ static const char *events_name(struct guest *g, unsigned int index, uint64_t *de
 	if (n < 5 || wrong)
 		return guest_say(g, "%u of %u events name another queue", wrong, n);
 	return NULL;
+}
+
+static uint64_t dev_of(struct guest *g)
+{
+	struct vhost_blk_info info;
+
+	return guest_ioctl(g, VHOST_BLK_GET_INFO, &info) ? 0 : info.trace_dev;
 }
 
 /* Two devices of this process, with two queues each */
@@ -139,10 +148,57 @@ TEST_F(trace, names_the_queue)
 	ASSERT_WELL(guest_boot(&other));
 	for (i = 0; i < 4; i++)
 		ASSERT_WELL(events_name(i < 2 ? &self->g : &other, i & 1, &dev[i]));
+	EXPECT_EQ(dev[0], dev_of(&self->g));
+	EXPECT_EQ(dev[2], dev_of(&other));
 	guest_destroy(&other);
 	EXPECT_EQ(dev[0], dev[1]);
 	EXPECT_EQ(dev[2], dev[3]);
 	EXPECT_NE(dev[0], dev[2]);
+}
+
+/* A queue breaks that has no room for a status, in a device that another process opened. */
+static const char *break_one(struct guest *g)
+{
+	struct ring *r = &g->ring[0];
+	const char *why = guest_boot(g);
+
+	if (why)
+		return why;
+	ring_put_desc(r, 0, g->region[0].gpa, 16, 0, 0);
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	return eventfd_wait(r->err, 10000) ? NULL : "the queue doesn't break";
+}
+
+TEST_F(trace, says_why)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	struct trace_event e;
+	unsigned int n = 0;
+	int status;
+	pid_t pid;
+	FILE *f;
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot_to(&self->g, STAGE_OPEN));
+	ASSERT_EQ(NULL, trace_begin("break"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(break_one(&self->g) ? 1 : 0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	f = trace_end();
+	ASSERT_NE(NULL, f);
+	while (trace_next(f, &e)) {
+		n++;
+		EXPECT_EQ(VHOST_BLK_BREAK_NO_STATUS, trace_field(&e, "reason"));
+		EXPECT_EQ(0, trace_field(&e, "error"));
+		EXPECT_EQ(pid, trace_field(&e, "owner"));
+		EXPECT_EQ(getpid(), trace_field(&e, "opener"));
+	}
+	fclose(f);
+	EXPECT_EQ(1, n);
 }
 
 /* What the disk took, and what the guest waited for, in a request of several windows */
