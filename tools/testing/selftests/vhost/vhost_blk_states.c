@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "hang.h"
 #include "suite.h"
 #include "traffic.h"
@@ -195,6 +196,29 @@ static long other_features(struct guest *g)
 	return guest_ioctl(g, VHOST_SET_FEATURES, &features);
 }
 
+/* On and off, in turn */
+static long switch_log(struct guest *g)
+{
+	static uint8_t log[1 << 20];
+	uint64_t base = (uintptr_t)log;
+	struct vhost_blk_info info;
+	long ret = guest_ioctl(g, VHOST_BLK_GET_INFO, &info);
+
+	ret = ret ?: guest_ioctl(g, VHOST_SET_LOG_BASE, &base);
+	info.features ^= BIT64(VHOST_F_LOG_ALL);
+	return ret ?: guest_ioctl(g, VHOST_SET_FEATURES, &info.features);
+}
+
+/* To the one that it has; before Linux 6.5 there is no other, and no such call. */
+static long attach_worker(struct guest *g)
+{
+	struct vhost_vring_worker w = { .index = 0 };
+	long found = guest_ioctl(g, VHOST_GET_VRING_WORKER, &w);
+	long ret = guest_ioctl(g, VHOST_ATTACH_VRING_WORKER, &w);
+
+	return found == -ENOTTY && ret == -ENOTTY ? 0 : ret;
+}
+
 static long get_features(struct guest *g)
 {
 	uint64_t features;
@@ -290,6 +314,7 @@ static const struct call calls[] = {
 	{ "SET_VRING_KICK", set_kick, SAME },
 	{ "SET_VRING_CALL", set_call, SAME },
 	{ "SET_VRING_ERR", set_err, SAME },
+	{ "ATTACH_VRING_WORKER", attach_worker, BUSY_UNLESS_STOPPED },
 	{ "SET_RUNNING 1", start, STARTS },
 	{ "SET_VRING_RUNNING 1", start_one, STARTS },
 	{ "SET_RUNNING 0", stop, STOPS },
@@ -299,6 +324,7 @@ static const struct call calls[] = {
 	{ "SET_BACKEND, another", swap, PAUSES },
 	{ "SET_BACKEND -1", detach, BUSY_UNLESS_STOPPED },
 	{ "SET_CONFIG", write_through, PAUSES },
+	{ "SET_FEATURES, log on or off", switch_log, PAUSES },
 	{ "SET_FEATURES, others", other_features, BUSY_UNLESS_STOPPED },
 	/* while stopped they may be set for another driver, so they are */
 	{ "SET_FEATURES, the same", same_features, SAME },
