@@ -315,7 +315,8 @@ enum vhost_blk_event {
  *
  * All but @state, @hurry_at, @to_submit, @submit_work, @done, @serving,
  * @done_work, @orphan_work, @idle, @pass_work and @passed is protected by
- * vq.mutex; who waits for requests reads @inflight without it.
+ * vq.mutex; who waits for requests reads @inflight without it, and
+ * VHOST_BLK_GET_VRING_INFO that, @break_reason and @break_error.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;

@@ -454,7 +454,7 @@ int vhost_blk_ack_features(struct vhost_blk *blk, u64 features)
 
 /**
  * vhost_blk_running - is any queue not stopped?
- * @blk: the device, its mutex held
+ * @blk: the device; without its mutex a queue may start or stop meanwhile
  */
 bool vhost_blk_running(const struct vhost_blk *blk)
 {
