@@ -388,9 +388,12 @@ static void vhost_blk_submit_bio(struct vhost_blk_req *req, blk_opf_t flags)
 	submit_bio(bio);
 }
 
+/* The request may have been checked long ago. */
 static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
 {
-	if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
+	if (req->io.nr_bvec && vhost_blk_disk_outgrown(req->disk))
+		vhost_blk_req_done(req, -EIO);
+	else if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
 		vhost_blk_submit_bios(req);
 	else
 		vhost_blk_submit_bio(req, 0);

@@ -284,10 +284,27 @@ void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask, u32 unit)
 }
 
 /**
+ * vhost_blk_disk_outgrown - do requests not fit the device any more?
+ * @disk: the backend
+ *
+ * The limits of a block device may change while it is attached: another table
+ * of device mapper, a namespace that was formatted, LOOP_SET_BLOCK_SIZE.  The
+ * guest was told of the blocks of the attach, and the alignment of its segments
+ * is checked against those.  Pieces of larger blocks must not reach the device,
+ * see vhost_blk_disk_align().
+ */
+bool vhost_blk_disk_outgrown(const struct vhost_blk_disk *disk)
+{
+	return unlikely(disk->bdev &&
+			bdev_logical_block_size(disk->bdev) > disk->block_size);
+}
+
+/**
  * vhost_blk_disk_limits - what requests are to be checked against
  * @disk: the backend
  * @limits: filled in, but for its ops, as of now: size and write protection
  *	may change.  A block device in use as swap must not be written, either.
+ *	The size is 0 for as long as its blocks are larger than the guest knows.
  */
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits)
@@ -295,6 +312,8 @@ void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 	limits->block_sectors = disk->block_size / SECTOR_SIZE;
 	limits->capacity = round_down(disk->ops->capacity(disk),
 				      limits->block_sectors);
+	if (vhost_blk_disk_outgrown(disk))
+		limits->capacity = 0;
 	limits->zone_sectors = disk->zone_sectors;
 	limits->append_sectors = disk->append_sectors;
 	limits->ro = disk->ro ||

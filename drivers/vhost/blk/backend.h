@@ -170,6 +170,7 @@ void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
 				 struct virtio_blk_config *config);
 void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask,
 			  u32 unit);
+bool vhost_blk_disk_outgrown(const struct vhost_blk_disk *disk);
 void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
 			   struct vhost_blk_limits *limits);
 

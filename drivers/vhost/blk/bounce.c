@@ -304,7 +304,8 @@ bool vhost_blk_bounce_next(struct vhost_blk_req *req)
 	if (req->error || !iov_iter_count(&req->window->iter))
 		return false;
 	io->pos += io->len;
-	req->error = vhost_blk_next_window(req);
+	req->error = vhost_blk_disk_outgrown(req->disk) ?
+		     -EIO : vhost_blk_next_window(req);
 	if (req->error)
 		return false;
 	trace_vhost_blk_submit(req->q, req->head, io->pos, io->len, io->nr_bvec,

@@ -3,6 +3,7 @@
  * Devices with blocks of 4096 bytes, and devices that take little at a time:
  * what the guest is told of them, and its data in any shape.
  */
+#include "dm.h"
 #include "ranges.h"
 #include "suite.h"
 
@@ -147,13 +148,13 @@ TEST_F(blocks, alignment)
 }
 
 /* Runs a request that has been placed, frees it, and what was allocated since @mark. */
-static const char *verify(struct request *q, uint64_t mark, struct rng *rng)
+static const char *verify(struct request *q, uint64_t mark, struct rng *rng, uint8_t status)
 {
 	struct guest *g = q->guest;
 	const char *why;
 
 	request_arm(q, rng_next(rng));
-	why = request_verify(&g->ring[0], q, S_OK);
+	why = request_verify(&g->ring[0], q, status);
 	request_free(q);
 	guest_release(g, mark);
 	return why;
@@ -168,7 +169,7 @@ static const char *in_segments(struct guest *g, uint32_t type, uint32_t segs, ui
 	request_cut_every(q, step);
 	request_place(q, how, rng);
 	request_set_indirect(q, rng_next(rng) & 1);
-	return verify(q, mark, rng);
+	return verify(q, mark, rng, S_OK);
 }
 
 /* As many as the ring allows, which the device takes in several requests of its own */
@@ -228,7 +229,7 @@ static unsigned int count_pieces(const struct piece *p, uint32_t *len)
 }
 
 static const char *in_pieces(struct guest *g, uint32_t type, const struct piece *p,
-			     unsigned int n, uint32_t len, struct rng *rng)
+			     unsigned int n, uint32_t len, struct rng *rng, uint8_t status)
 {
 	struct request *q = request_new(g, type, 16, len);
 	uint32_t cut[ARRAY_SIZE(layouts[0])], at = q->data_in ? 0 : HDR_LEN;
@@ -245,7 +246,7 @@ static const char *in_pieces(struct guest *g, uint32_t type, const struct piece 
 		q->seg[1 + i].gpa =
 			guest_alloc(g, p[i].offset + p[i].len, 4096) + p[i].offset;
 	request_set_indirect(q, rng_next(rng) & 1);
-	return verify(q, mark, rng);
+	return verify(q, mark, rng, status);
 }
 
 /* One piece, for which eight adjacent descriptors are used */
@@ -260,7 +261,7 @@ static const char *adjacent(struct guest *g, uint32_t type, uint32_t offset, str
 	at = guest_alloc(g, 2 * 4096, 4096) + offset;
 	for (i = 0; i < 8; i++, at += SECTOR)
 		q->seg[1 + i].gpa = at;
-	return verify(q, mark, rng);
+	return verify(q, mark, rng, S_OK);
 }
 
 /*
@@ -275,8 +276,10 @@ TEST_F(blocks, pieces)
 
 	for (i = 0; i < ARRAY_SIZE(layouts); i++) {
 		n = count_pieces(layouts[i], &len);
-		ASSERT_WELL(in_pieces(&self->g, T_OUT, layouts[i], n, len, &self->rng));
-		ASSERT_WELL(in_pieces(&self->g, T_IN, layouts[i], n, len, &self->rng));
+		ASSERT_WELL(in_pieces(&self->g, T_OUT, layouts[i], n, len, &self->rng,
+				      S_OK));
+		ASSERT_WELL(in_pieces(&self->g, T_IN, layouts[i], n, len, &self->rng,
+				      S_OK));
 	}
 	for (i = 0; i < ARRAY_SIZE(offset); i++) {
 		ASSERT_WELL(adjacent(&self->g, T_OUT, offset[i], &self->rng));
@@ -297,6 +300,96 @@ TEST_F_TIMEOUT(blocks, mix, 120)
 
 		ASSERT_WELL(batch_round(&self->g, &round, &self->rng));
 	}
+}
+
+/* A disk of device mapper, whose table is replaced while it is attached */
+FIXTURE(table) {
+	struct backend small;
+	struct backend large;
+	struct dm dm;
+	struct backend b;
+	struct guest g;
+	struct rng rng;
+};
+
+static const char *linear(struct dm *dm, struct backend *on, bool create)
+{
+	char params[256];
+
+	snprintf(params, sizeof(params), "%s 0", on->path);
+	return create ? dm_create(dm, on->size / SECTOR, "linear", params) :
+			dm_replace(dm, on->size / SECTOR, "linear", params);
+}
+
+FIXTURE_SETUP(table)
+{
+	struct backend_opts named = { .kind = BACKEND_NAMED, .direct = true };
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
+	const char *why = no_kernel("the model device knows sectors only");
+
+	self->dm.control = -1;
+	if (!why)
+		why = backend_open_as(&self->small, &disk);
+	disk.nullb = large_boundary;
+	if (!why)
+		why = backend_open_as(&self->large, &disk);
+	if (!why)
+		why = linear(&self->dm, &self->small, true);
+	named.path = self->dm.path;
+	if (!why)
+		why = backend_open_as(&self->b, &named);
+	if (why)
+		SKIP(return, "%s", why);
+	self->rng.state = rng_seed_from_env();
+	BOOT(.queues = 1);
+}
+
+FIXTURE_TEARDOWN(table)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
+	backend_close(&self->large);
+	backend_close(&self->small);
+}
+
+static uint64_t capacity(struct guest *g)
+{
+	struct blk_config c = { 0 };
+
+	guest_get_config(g, &c);
+	return le64toh(c.capacity);
+}
+
+/*
+ * Blocks become larger than those that the guest was told of: nothing is read or
+ * written until they are as before.  On Linux 6.1 it would be a BUG().
+ */
+TEST_F(table, larger_blocks)
+{
+	const struct piece *p = layouts[0];
+	struct ring *r = &self->g.ring[0];
+	uint64_t sectors = capacity(&self->g);
+	uint32_t len;
+	unsigned int n = count_pieces(p, &len);
+
+	ASSERT_WELL(in_pieces(&self->g, T_OUT, p, n, len, &self->rng, S_OK));
+	ASSERT_WELL(in_pieces(&self->g, T_IN, p, n, len, &self->rng, S_OK));
+	ASSERT_WELL(linear(&self->dm, &self->large, false));
+	ASSERT_EQ(4096, backend_sysfs(&self->b, "queue/logical_block_size"));
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	ASSERT_WELL(in_pieces(&self->g, T_OUT, p, n, len, &self->rng, S_IOERR));
+	ASSERT_WELL(in_pieces(&self->g, T_IN, p, n, len, &self->rng, S_IOERR));
+	ASSERT_WELL(request_ends(r, T_IN, 0, 512, S_IOERR));
+	ASSERT_WELL(request_ends(r, T_OUT, 16, 4096, S_IOERR));
+	ASSERT_WELL(request_ends(r, VIRTIO_BLK_T_FLUSH, 0, 0, S_OK));
+	EXPECT_EQ(0, capacity(&self->g));
+	ASSERT_WELL(linear(&self->dm, &self->small, false));
+	EXPECT_EQ(sectors, capacity(&self->g));
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	ASSERT_WELL(in_pieces(&self->g, T_IN, p, n, len, &self->rng, S_OK));
+	ASSERT_WELL(in_pieces(&self->g, T_OUT, p, n, len, &self->rng, S_OK));
 }
 
 TEST_HARNESS_MAIN
