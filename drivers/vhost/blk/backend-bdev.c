@@ -21,6 +21,8 @@ static void vblk_bdev_features(struct vhost_blk_disk *disk)
 	u32 erase = bdev_max_secure_erase_sectors(bdev);
 
 	disk->range_align = max(granularity, disk->block_size) / SECTOR_SIZE;
+	/* Granules begin where the whole disk does, as in blkdev_issue_discard(). */
+	div_u64_rem(bdev->bd_start_sect, disk->range_align, &disk->range_offset);
 	/* There, it is zones that are reset, and written one after the other. */
 	if (bdev_is_zoned(bdev))
 		return;

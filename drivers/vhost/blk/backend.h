@@ -86,6 +86,8 @@ struct vhost_blk_acting {
  * @max_zeroes_sectors: likewise, of one range to zero
  * @max_erase_sectors: likewise, of one range to erase securely
  * @range_align: sectors that discards should be aligned to, not 0
+ * @range_offset: sectors of a granule of @range_align that lie in front of the
+ *	start of a partition
  * @zeroes_unmap: zeroes may deallocate
  * @flush_error: errno of the first flush that failed, or 0
  * @ro: nothing may be changed
@@ -118,6 +120,7 @@ struct vhost_blk_disk {
 	u32 max_zeroes_sectors;
 	u32 max_erase_sectors;
 	u32 range_align;
+	u32 range_offset;
 	bool zeroes_unmap;
 	int flush_error;
 	bool ro;

@@ -84,8 +84,8 @@ free_raw:
 }
 
 /*
- * A step ends at a multiple of its size, so that blocks of the backend stay
- * whole.  A discard is a hint, and needn't be done to the end.
+ * A step ends at a multiple of its size, counted from the start of the disk that
+ * a partition is on, so that granules of the backend stay whole.  A discard is a hint, and needn't be done to the end.
  */
 static int vblk_do_range(struct vhost_blk_req *req,
 			 const struct vhost_blk_range *range,
@@ -93,6 +93,7 @@ static int vblk_do_range(struct vhost_blk_req *req,
 					 const struct vhost_blk_range *range),
 			 u64 step)
 {
+	u64 before = (u64)req->disk->range_offset * SECTOR_SIZE;
 	struct vhost_blk_range part = *range;
 	u64 offset, left;
 	int ret = 0;
@@ -101,7 +102,7 @@ static int vblk_do_range(struct vhost_blk_req *req,
 		if (vhost_blk_must_hurry(req->q))
 			return req->io.op == VHOST_BLK_OP_DISCARD ?
 			       0 : -ECANCELED;
-		div64_u64_rem(part.pos, step, &offset);
+		div64_u64_rem(part.pos + before, step, &offset);
 		part.len = min(left, step - offset);
 		ret = do_range(req, &part);
 		part.pos += part.len;
