@@ -232,7 +232,7 @@ static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
 {
 	if (req->io.op != VHOST_BLK_OP_READ && vhost_blk_bdev_cached(req)) {
 		req->error = error;
-		vhost_blk_punt(req, vhost_blk_bdev_uncache);
+		vhost_blk_punt_last(req, vhost_blk_bdev_uncache);
 		return;
 	}
 	vhost_blk_bdev_finish(req, error);

@@ -606,6 +606,8 @@ void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req));
+void vhost_blk_punt_last(struct vhost_blk_req *req,
+			 void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_works_flush(struct vhost_blk *blk);
 
 /* bounce.c APIs: */

@@ -87,7 +87,7 @@ void vhost_blk_owner_end(const struct vhost_blk_acting *acting)
 	put_cred(revert_creds(acting->cred));
 }
 
-static void vhost_blk_do_punted(struct vhost_blk_req *req)
+static void vhost_blk_do_punted(struct vhost_blk_req *req, bool drop)
 {
 	int ioprio = get_current_ioprio(), wanted = req->io.ioprio;
 	struct vhost_blk_acting acting;
@@ -99,8 +99,7 @@ static void vhost_blk_do_punted(struct vhost_blk_req *req)
 	if (ioprio != wanted)
 		set_task_ioprio(current, wanted);
 	vhost_blk_owner_begin(&acting, &req->disk->owner);
-	/* Another VMM may have the disk by now. */
-	if (vhost_blk_dead(req->q))
+	if (drop)
 		vhost_blk_req_done(req, -ECANCELED);
 	else
 		req->punted(req);
@@ -109,9 +108,19 @@ static void vhost_blk_do_punted(struct vhost_blk_req *req)
 		set_task_ioprio(current, ioprio);
 }
 
+/* Once the owner is dead another VMM may have the disk. */
 static void punted_work(struct work_struct *work)
 {
-	vhost_blk_do_punted(container_of(work, struct vhost_blk_req, work));
+	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
+						 work);
+
+	vhost_blk_do_punted(req, vhost_blk_dead(req->q));
+}
+
+static void vhost_blk_last_work(struct work_struct *work)
+{
+	vhost_blk_do_punted(container_of(work, struct vhost_blk_req, work),
+			    false);
 }
 
 /**
@@ -126,6 +135,24 @@ void vhost_blk_punt(struct vhost_blk_req *req,
 {
 	req->punted = fn;
 	INIT_WORK(&req->work, punted_work);
+	queue_work(queue_to_blk(req->q)->wq, &req->work);
+}
+
+/**
+ * vhost_blk_punt_last - leave to the workqueue what remains to be done for I/O
+ *	that has ended
+ * @req: the request, as for vhost_blk_punt()
+ * @fn: changes nothing on the disk; ends in vhost_blk_req_done()
+ *
+ * It is done even if the queue is dead: the host has to see what was written.
+ *
+ * Context: any.
+ */
+void vhost_blk_punt_last(struct vhost_blk_req *req,
+			 void (*fn)(struct vhost_blk_req *req))
+{
+	req->punted = fn;
+	INIT_WORK(&req->work, vhost_blk_last_work);
 	queue_work(queue_to_blk(req->q)->wq, &req->work);
 }
 
@@ -147,7 +174,7 @@ void vhost_blk_submit_work(struct work_struct *work)
 	list = llist_reverse_order(llist_del_all(&q->to_submit));
 	blk_start_plug(&plug);
 	llist_for_each_entry_safe(req, next, list, submit_node)
-		vhost_blk_do_punted(req);
+		vhost_blk_do_punted(req, vhost_blk_dead(q));
 	blk_finish_plug(&plug);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dm.h"
 #include "module.h"
 #include "suite.h"
 #include "vmm.h"
@@ -416,6 +417,92 @@ TEST_F_TIMEOUT(dying, module, 240)
 		ASSERT_EQ(0, module_load());
 		ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_kill));
 	}
+}
+
+/* Writes reach the disk after a second. */
+FIXTURE(delayed) {
+	struct backend below;
+	struct dm dm;
+	struct backend b;
+	int host;		/* buffered */
+};
+
+FIXTURE_SETUP(delayed)
+{
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true, .blank = true };
+	struct backend_opts named = { .kind = BACKEND_NAMED, .direct = true, .blank = true };
+	const char *why = no_kernel("the model device dies with this process");
+	char params[512];
+
+	self->dm.control = -1;
+	self->host = -1;
+	if (!why)
+		why = backend_open_as(&self->below, &disk);
+	snprintf(params, sizeof(params), "%s 0 0 %s 0 1000", self->below.path,
+		 self->below.path);
+	if (!why)
+		why = dm_create(&self->dm, self->below.size / SECTOR, "delay", params);
+	named.path = self->dm.path;
+	if (!why)
+		why = backend_open_as(&self->b, &named);
+	if (why)
+		SKIP(return, "%s", why);
+	self->host = open(self->dm.path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->host);
+}
+
+FIXTURE_TEARDOWN(delayed)
+{
+	if (self->host >= 0)
+		close(self->host);
+	backend_close(&self->b);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
+	backend_close(&self->below);
+}
+
+#define LATE_SECTOR	4096
+
+static void write_late(struct guest *g)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, LATE_SECTOR, 4096);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	memset(guest_ptr(g, q->seg[1].gpa, 4096), 0xa5, 4096);
+	if (ring_add(&g->ring[0], q))
+		_exit(1);
+	ring_kick_now(&g->ring[0]);
+	usleep(200000);
+}
+
+/*
+ * The host reads, through its page cache, what a VMM is overwriting when it is killed.
+ * Once that has been written it is what the host reads.
+ */
+TEST_F_TIMEOUT(delayed, host_reads, 60)
+{
+	struct vmm_opts opts = { .backend = &self->b, .per_queue = 1, .then = write_late };
+	static uint8_t on_disk[4096] __attribute__((aligned(4096))), cached[4096];
+	int lock = backend_reopen(&self->b, O_RDWR);
+	const off_t at = LATE_SECTOR * SECTOR;
+	struct vmm v;
+
+	ASSERT_WELL(vmm_start(&v, &opts));
+	ASSERT_WELL(vmm_load(&v));
+	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_EQ(4096, pread(self->host, cached, 4096, at));
+	EXPECT_EQ(0, cached[0]);
+	ASSERT_EQ(0, kill(v.pid, SIGKILL));
+	ASSERT_WELL(vmm_gone(&v, SOON));
+	ASSERT_TRUE(let_go(lock));
+	ASSERT_EQ(4096, pread(self->b.check_fd, on_disk, 4096, at));
+	EXPECT_EQ(0xa5, on_disk[0]);
+	ASSERT_EQ(4096, pread(self->host, cached, 4096, at));
+	EXPECT_EQ(0, memcmp(cached, on_disk, 4096));
+	close(lock);
+	vmm_forget(&v);
 }
 
 TEST_HARNESS_MAIN
