@@ -238,7 +238,7 @@ static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
 	vhost_blk_bdev_finish(req, error);
 }
 
-static void vhost_blk_submit_blocking(struct vhost_blk_req *req);
+static void vhost_blk_submit_again(struct vhost_blk_req *req);
 
 /*
  * Would the bio have had to wait?  A stacked device may have lost its REQ_NOWAIT
@@ -260,7 +260,7 @@ static void bdev_end_io(struct bio *bio)
 
 	bio_uninit(bio);
 	if (again) {
-		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
+		vhost_blk_punt_in_order(req, vhost_blk_submit_again);
 		return;
 	}
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
@@ -375,13 +375,15 @@ static void vhost_blk_submit_bios(struct vhost_blk_req *req)
 	vhost_blk_one_bio_done(req, 0);
 }
 
-static void vhost_blk_submit_bio(struct vhost_blk_req *req, blk_opf_t flags)
+static void vhost_blk_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
+				 unsigned short bio_flags)
 {
 	struct vhost_blk_io *io = &req->io;
 	struct bio *bio = &req->bio;
 
 	vhost_blk_bio_init(bio, req, bdev_end_io);
 	bio->bi_opf |= flags;
+	bio->bi_flags |= bio_flags;
 	if (io->nr_bvec) {
 		bio->bi_vcnt = io->nr_bvec;
 		bio->bi_iter.bi_size = io->len;
@@ -398,7 +400,23 @@ static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
 	else if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
 		vhost_blk_submit_bios(req);
 	else
-		vhost_blk_submit_bio(req, 0);
+		vhost_blk_submit_bio(req, 0, 0);
+}
+
+/*
+ * After REQ_NOWAIT.  The bytes were charged against io.max, and counted in io.stat,
+ * before it turned out that there is no tag.  So are those of a bio that was split,
+ * which has the same flags.
+ */
+static void vhost_blk_submit_again(struct vhost_blk_req *req)
+{
+	unsigned short counted = req->bio.bi_flags &
+				 (1U << BIO_BPS_THROTTLED | 1U << BIO_CGROUP_ACCT);
+
+	if (req->io.nr_bvec && vhost_blk_disk_outgrown(req->disk))
+		vhost_blk_req_done(req, -EIO);
+	else
+		vhost_blk_submit_bio(req, 0, counted);
 }
 
 /* Requests with data, and flushes.  A driver without REQ_NOWAIT may block. */
@@ -409,7 +427,7 @@ static void vhost_blk_submit_rw(struct vhost_blk_req *req)
 
 	if (disk->nowait_len && io->len <= disk->nowait_len &&
 	    io->nr_bvec <= disk->nowait_vecs)
-		vhost_blk_submit_bio(req, REQ_NOWAIT);
+		vhost_blk_submit_bio(req, REQ_NOWAIT, 0);
 	else
 		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
 }

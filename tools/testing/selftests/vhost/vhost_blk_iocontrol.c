@@ -197,6 +197,73 @@ TEST_F_TIMEOUT(charged, account, 60)
 	EXPECT_LE(before.dbytes + 256 * SECTOR, after.dbytes);
 }
 
+/* Fewer tags than requests: most of them are submitted a second time. */
+FIXTURE(few_tags) {
+	struct backend b;
+	struct guest g;
+	struct cgroup c;
+	dev_t dev;
+};
+
+FIXTURE_SETUP(few_tags)
+{
+	static const struct nullb_attr attr[] = {
+		{ "irqmode", "2" }, { "completion_nsec", "20000000" },
+		{ "hw_queue_depth", "4" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .blank = true,
+	};
+	const char *why = no_kernel("the model device is in this process anyway");
+	struct stat st;
+
+	if (!why)
+		why = cgroup_enter(&self->c);
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
+	if (!why && stat(self->b.path, &st))
+		why = "stat fails";
+	if (why)
+		SKIP(return, "%s", why);
+	self->dev = st.st_rdev;
+	BOOT(.queues = 1);
+}
+
+FIXTURE_TEARDOWN(few_tags)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	cgroup_leave(&self->c);
+}
+
+#define MANY	32
+
+/* Each byte is counted once. */
+TEST_F_TIMEOUT(few_tags, account, 60)
+{
+	struct ring *r = &self->g.ring[0];
+	struct io_stat before, after;
+	struct request *q[MANY];
+	unsigned int i;
+
+	before = cgroup_io_stat(&self->c, self->dev);
+	for (i = 0; i < MANY; i++) {
+		q[i] = request_new(&self->g, T_OUT, 64 * i, BYTES);
+		request_cut_usual(q[i]);
+		request_place(q[i], PLACE_ALIGNED, NULL);
+		request_arm(q[i], i);
+		ASSERT_EQ(0, ring_add(r, q[i]));
+	}
+	ring_kick(r);
+	ASSERT_WELL(ring_wait(r, MANY, 20000));
+	for (i = 0; i < MANY; i++) {
+		EXPECT_EQ(S_OK, request_status(q[i]));
+		request_free(q[i]);
+	}
+	after = cgroup_io_stat(&self->c, self->dev);
+	EXPECT_EQ(before.wbytes + MANY * BYTES, after.wbytes);
+}
+
 FIXTURE(priority) {
 	struct backend b;
 	struct guest g;
