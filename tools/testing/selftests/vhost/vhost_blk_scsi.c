@@ -300,6 +300,7 @@ TEST_F_TIMEOUT(scsi, zone_granularity, 120)
 	ENDS(T_OUT, ZONE(0), 4096, S_OK);
 	ENDS(T_OUT, ZONE(0) + 8, 4096 + 512, S_UNALIGNED);
 	ENDS(T_IN, ZONE(0), 512, S_OK);
+	ASSERT_WELL(backend_adopt(&self->b, ZONE(0) * SECTOR, 4096));
 	ASSERT_WELL(zone_append(self->r, ZONE(0), 4096, PLACE_ALIGNED, NULL, S_OK, &at));
 	EXPECT_EQ(ZONE(0) + 8, at);
 	IS(ZONE(0), ZS_IOPEN, 16);
