@@ -85,7 +85,8 @@ free_raw:
 
 /*
  * A step ends at a multiple of its size, counted from the start of the disk that
- * a partition is on, so that granules of the backend stay whole.  A discard is a hint, and needn't be done to the end.
+ * a partition is on, so that granules of the backend stay whole.  A discard is a
+ * hint, and needn't be done to the end.
  */
 static int vblk_do_range(struct vhost_blk_req *req,
 			 const struct vhost_blk_range *range,

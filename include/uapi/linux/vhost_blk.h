@@ -61,11 +61,11 @@ struct vhost_blk_backend {
  * nonzero @reserved, neither a block device nor a regular file, or a file open
  * with O_APPEND that is not to be read-only.  ENODEV: the block device is gone.
  * ENOMEM.  ENOTRECOVERABLE: the device runs, and a flush of the old backend has
- * failed, now or before; it stays.  EOPNOTSUPP: the file can't do asynchronous I/O by iterator; or, while features are negotiated, the new
- * backend lacks one of them (a read-only one where VIRTIO_BLK_F_RO was not
- * acknowledged) or has larger logical blocks; or its zones are not a power of
- * two of sectors.
- * EPERM: the caller is not the owner.
+ * failed, now or before; it stays.  EOPNOTSUPP: the file can't do asynchronous
+ * I/O by iterator; or, while features are negotiated, the new backend lacks one
+ * of them (a read-only one where VIRTIO_BLK_F_RO was not acknowledged), or has
+ * larger logical blocks, or other zones or fewer of them open or active; or its
+ * zones are not a power of two of sectors.  EPERM: the caller is not the owner.
  *
  * An error of a flush, whoever asked for it, fails every later flush until a
  * backend is attached anew.  The flags of the file (O_DIRECT) are those of now.

@@ -8,6 +8,7 @@
 #include <glob.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -477,6 +478,8 @@ static void write_late(struct guest *g)
 	usleep(200000);
 }
 
+static alignas(4096) uint8_t on_disk[4096];
+
 /*
  * The host reads, through its page cache, what a VMM is overwriting when it is killed.
  * Once that has been written it is what the host reads.
@@ -484,7 +487,7 @@ static void write_late(struct guest *g)
 TEST_F_TIMEOUT(delayed, host_reads, 60)
 {
 	struct vmm_opts opts = { .backend = &self->b, .per_queue = 1, .then = write_late };
-	static uint8_t on_disk[4096] __attribute__((aligned(4096))), cached[4096];
+	static uint8_t cached[4096];
 	int lock = backend_reopen(&self->b, O_RDWR);
 	const off_t at = LATE_SECTOR * SECTOR;
 	struct vmm v;
