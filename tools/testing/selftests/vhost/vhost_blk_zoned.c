@@ -358,7 +358,6 @@ TEST_F(zoned, not_negotiated)
 	/* the statuses of zones mean nothing to it */
 	WRITE(ZONE(0) + 16, 8, S_IOERR);
 	WRITE(ZONE(1) + 8, 8, S_IOERR);
-	WRITE(ZONE(1) - 8, 16, S_IOERR);
 }
 
 FIXTURE(limited) {
