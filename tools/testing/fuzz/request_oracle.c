@@ -83,6 +83,8 @@ static bool zone_start(u64 sector, const struct vhost_blk_limits *l)
 
 static u8 append_status(u64 sector, u64 data, u64 room, const struct vhost_blk_limits *l)
 {
+	if (!l->append_sectors)
+		return S_UNSUPP;
 	if (room < 8)
 		return S_IOERR;
 	if (!zone_start(sector, l) || !data || data > (u64)l->append_sectors * SECTOR ||

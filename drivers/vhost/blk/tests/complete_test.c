@@ -130,13 +130,15 @@ static void make_busy(struct vhost_blk_queue *q, struct vhost_blk_req *req,
 static void orphan_test(struct kunit *test)
 {
 	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
-	struct vhost_dev *dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+	struct vhost_blk *blk = kunit_kzalloc(test, sizeof(*blk), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, f);
-	KUNIT_ASSERT_NOT_NULL(test, dev);
+	KUNIT_ASSERT_NOT_NULL(test, blk);
+	blk->submit_wq = alloc_workqueue("vhost-blk-kunit", WQ_UNBOUND, 0);
+	KUNIT_ASSERT_NOT_NULL(test, blk->submit_wq);
 	vhost_blk_queue_init(&f->q);
 	mutex_init(&f->q.vq.mutex);
-	f->q.vq.dev = dev;
+	f->q.vq.dev = &blk->dev;
 	make_busy(&f->q, &f->reqs[0], 4096);
 	make_busy(&f->q, &f->reqs[1], 512);
 
@@ -154,6 +156,7 @@ static void orphan_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->q.inflight_bytes, 0ULL);
 	KUNIT_EXPECT_TRUE(test, llist_empty(&f->q.done));
 	mutex_destroy(&f->q.vq.mutex);
+	destroy_workqueue(blk->submit_wq);
 }
 
 static struct kunit_case complete_cases[] = {
