@@ -96,17 +96,12 @@ int vhost_blk_validate_features(VirtIODevice *vdev)
 
 /*
  * What a driver finds when it has negotiated its features; a reset negotiates
- * none.  Without FLUSH it starts in writethrough mode (virtio 5.2.5.2).  For a
- * legacy driver, features don't change what it may have set before (5.2.5.3).
+ * none.  Without FLUSH it starts in writethrough mode (virtio 5.2.5.2).
  */
 void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
 {
     VHostBlk *s = VHOST_BLK(vdev);
 
-    if (virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE) &&
-        !virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
-        return;
-    }
     s->writeback = s->write_cache != ON_OFF_AUTO_OFF &&
                    (!virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE) ||
                     virtio_has_feature(features, VIRTIO_BLK_F_FLUSH));

@@ -19,8 +19,6 @@
 #define F_FLUSH (1ull << VIRTIO_BLK_F_FLUSH)
 #define F_CONFIG_WCE (1ull << VIRTIO_BLK_F_CONFIG_WCE)
 
-#define F_VERSION_1 (1ull << VIRTIO_F_VERSION_1)
-
 /* Of virtio 1.3's struct virtio_blk_config. */
 #define WRITEBACK 32
 #define ZONED_MODEL 92
@@ -56,17 +54,6 @@ static void writeback(void *obj, void *data, QGuestAllocator *alloc)
     g_assert_true(negotiate(dev, features & ~F_FLUSH));
     g_assert_cmpint(qvirtio_config_readb(dev, WRITEBACK), ==, 0);
     g_assert_true(negotiate(dev, features));
-    g_assert_cmpint(qvirtio_config_readb(dev, WRITEBACK), ==, 1);
-}
-
-/* A legacy driver's mode doesn't change with features (5.2.5.3). */
-static void legacy_writeback(void *obj, void *data, QGuestAllocator *alloc)
-{
-    QVirtioDevice *dev = device_of(obj);
-    uint64_t features = qvirtio_get_features(dev) & ~F_VERSION_1;
-
-    qvirtio_start_device(dev);
-    dev->bus->set_features(dev, features & ~F_FLUSH);
     g_assert_cmpint(qvirtio_config_readb(dev, WRITEBACK), ==, 1);
 }
 
@@ -112,7 +99,6 @@ static void register_vhost_blk_test(void)
     };
 
     qos_add_test("writeback", "vhost-blk-pci", writeback, &image);
-    qos_add_test("legacy-writeback", "vhost-blk-pci", legacy_writeback, &image);
     qos_add_test("config-size", "vhost-blk-pci", config_size, &image);
     qos_add_test("zoned", "vhost-blk-pci", zoned, &zoned_disk);
 }
