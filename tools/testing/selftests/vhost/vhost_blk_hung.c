@@ -648,12 +648,12 @@ FIXTURE_TEARDOWN(tags)
 }
 
 /* More than there are tags; aligned, since what isn't is done one after the other */
-static void write_much(struct guest *g)
+static void write_each(struct guest *g, uint64_t step, uint32_t len)
 {
 	unsigned int i;
 
 	for (i = 0; i < 16; i++) {
-		struct request *q = request_new(g, VIRTIO_BLK_T_OUT, 64 * i, 4096);
+		struct request *q = request_new(g, VIRTIO_BLK_T_OUT, step * i, len);
 
 		request_cut_usual(q);
 		request_place(q, PLACE_ALIGNED, NULL);
@@ -663,6 +663,11 @@ static void write_much(struct guest *g)
 	}
 	ring_kick_now(&g->ring[0]);
 	usleep(300000);
+}
+
+static void write_much(struct guest *g)
+{
+	write_each(g, 64, 4096);
 }
 
 /*
@@ -690,19 +695,7 @@ TEST_F_TIMEOUT(tags, kill, 120)
 /* More than the disk takes in one request, so they are left to a workqueue */
 static void write_large(struct guest *g)
 {
-	unsigned int i;
-
-	for (i = 0; i < 16; i++) {
-		struct request *q = request_new(g, VIRTIO_BLK_T_OUT, LARGE / SECTOR * i, LARGE);
-
-		request_cut_usual(q);
-		request_place(q, PLACE_ALIGNED, NULL);
-		request_arm(q, i);
-		if (ring_add(&g->ring[0], q))
-			_exit(1);
-	}
-	ring_kick_now(&g->ring[0]);
-	usleep(300000);
+	write_each(g, LARGE / SECTOR, LARGE);
 }
 
 /* Of the halves of those writes, how many have been written to the disk? */
