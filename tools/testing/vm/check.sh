@@ -15,8 +15,9 @@
 #   model             the selftests themselves, on a model of the device
 #   selftest          the selftests in all hosts; one alone: selftest-uml-7.3,
 #                     selftest-uml-6.1, selftest-uml-7.3-smp, selftest-tcg (Debian's
-#                     stock 6.1), selftest-tcg-6.12; and selftest-full, the long
-#                     loops of some of them; selftest-x86-7.3-debug by name only
+#                     stock 6.1), selftest-tcg-6.12, selftest-x86-7.3-debug (KASAN
+#                     and lockdep on two CPUs); and selftest-full, the long loops
+#                     of some of them
 #   geometry          some of the selftests on block devices of all geometries, in pairs
 #   soak              many guests that verify, stop, swap, resize and are killed
 #   e2e               QEMU and a guest that runs fio
@@ -48,6 +49,7 @@ all=(
 	geometry
 	selftest-full
 	selftest-uml-7.3
+	selftest-x86-7.3-debug
 	e2e-fs
 	e2e-live
 	memory
@@ -68,15 +70,13 @@ all=(
 	kunit
 	qemu-10.0
 )
-# By name only: it has not been shown yet how long it takes on a free machine.
-named=(selftest-x86-7.3-debug)
 (($#)) || set -- "${all[@]}"
 groups=()
 for group; do
 	case $group in
-	selftest) groups+=(selftest-{full,uml-7.3,uml-6.1,uml-7.3-smp,tcg,tcg-6.12}) ;;
+	selftest) groups+=(selftest-{full,uml-7.3,x86-7.3-debug,uml-6.1,uml-7.3-smp,tcg,tcg-6.12}) ;;
 	*)
-		[[ " ${all[*]} ${named[*]} " == *" $group "* ]] || { usage >&2; die "no such group: $group"; }
+		[[ " ${all[*]} " == *" $group "* ]] || { usage >&2; die "no such group: $group"; }
 		groups+=("$group")
 		;;
 	esac
@@ -237,6 +237,12 @@ for group in "${groups[@]}"; do
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 
+# Once more, at the end, where somebody looks who has only that
+for group in "${groups[@]}"; do
+	if [[ -s $results/$group.report ]]; then
+		sed -n "s/^FAIL: /failed: $group: /p" "$results/$group.report" >&2
+	fi
+done
 summary="$passed passed, $failed failed"
 ((skipped)) && summary+=", $skipped skipped"
 echo "$summary"
