@@ -81,6 +81,13 @@
 #define VHOST_BLK_PAUSE_PATIENCE	(5 * HZ)
 
 /*
+ * Bytes of ranges of one queue that are done even then.  A guest with a few
+ * small requests should not see an error because its host is busy, or its disk
+ * slow, at that moment; and a guest with many gains no time worth mentioning.
+ */
+#define VHOST_BLK_GRACE_BYTES		(1024 * 1024)
+
+/*
  * What a VMM makes the kernel allocate is charged to it.  Where it gets none,
  * by its own limit or for want of memory, that is an error of its ioctl, no
  * case for the OOM killer or the kernel log.
@@ -285,6 +292,8 @@ enum vhost_blk_event {
  * @state: enum vhost_blk_queue_state, changed by vhost_blk_queue_event() only
  * @hurry_at: when requests that take long give up, in jiffies, or 0; see
  *	vhost_blk_must_hurry()
+ * @grace: bytes of ranges that are done all the same, see
+ *	vhost_blk_gives_up()
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
@@ -313,7 +322,7 @@ enum vhost_blk_event {
  * @pass_work: tells that the worker has done all that was queued before
  * @passed: it has
  *
- * All but @state, @hurry_at, @to_submit, @submit_work, @done, @serving,
+ * All but @state, @hurry_at, @grace, @to_submit, @submit_work, @done, @serving,
  * @done_work, @orphan_work, @idle, @pass_work and @passed is protected by
  * vq.mutex; who waits for requests reads @inflight without it, and
  * VHOST_BLK_GET_VRING_INFO that, @break_reason and @break_error.
@@ -323,6 +332,7 @@ struct vhost_blk_queue {
 
 	atomic_t state;
 	unsigned long hurry_at;
+	atomic_t grace;
 	struct iovec *iov;
 	struct page *pages[VHOST_BLK_PIN_BATCH];
 	struct vhost_blk_req *reqs;
@@ -500,6 +510,7 @@ extern const struct file_operations vhost_blk_fops;
 bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
 void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience);
 bool vhost_blk_must_hurry(const struct vhost_blk_queue *q);
+bool vhost_blk_gives_up(struct vhost_blk_queue *q, u64 len);
 
 /* queue.c APIs: */
 void vhost_blk_queue_init(struct vhost_blk_queue *q);

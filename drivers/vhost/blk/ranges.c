@@ -100,11 +100,11 @@ static int vblk_do_range(struct vhost_blk_req *req,
 	int ret = 0;
 
 	for (left = range->len; left && !ret; left -= part.len) {
-		if (vhost_blk_must_hurry(req->q))
-			return req->io.op == VHOST_BLK_OP_DISCARD ?
-			       0 : -ECANCELED;
 		div64_u64_rem(part.pos + before, step, &offset);
 		part.len = min(left, step - offset);
+		if (vhost_blk_gives_up(req->q, part.len))
+			return req->io.op == VHOST_BLK_OP_DISCARD ?
+			       0 : -ECANCELED;
 		ret = do_range(req, &part);
 		part.pos += part.len;
 	}

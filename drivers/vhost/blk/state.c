@@ -62,6 +62,7 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
  */
 void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience)
 {
+	atomic_set(&q->grace, VHOST_BLK_GRACE_BYTES);
 	WRITE_ONCE(q->hurry_at, patience ? (jiffies + patience) ?: 1 : 0);
 }
 
@@ -80,4 +81,30 @@ bool vhost_blk_must_hurry(const struct vhost_blk_queue *q)
 	unsigned long at = READ_ONCE(q->hurry_at);
 
 	return (at && time_after_eq(jiffies, at)) || vhost_blk_dead(q);
+}
+
+/**
+ * vhost_blk_gives_up - should a request give up before its next step?
+ * @q: the queue of the request
+ * @len: bytes of the step
+ *
+ * As vhost_blk_must_hurry(), but small steps are done until they add up to
+ * VHOST_BLK_GRACE_BYTES, unless the queue is dead.
+ *
+ * Context: any.
+ */
+bool vhost_blk_gives_up(struct vhost_blk_queue *q, u64 len)
+{
+	int left;
+
+	if (!vhost_blk_must_hurry(q))
+		return false;
+	if (vhost_blk_dead(q))
+		return true;
+	left = atomic_read(&q->grace);
+	do {
+		if (len > left)
+			return true;
+	} while (!atomic_try_cmpxchg(&q->grace, &left, left - (int)len));
+	return false;
 }

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 #include <linux/magic.h>
 
+#include "hang.h"
 #include "iommu.h"
 #include "ranges.h"
 #include "suite.h"
@@ -246,6 +248,105 @@ TEST_F_TIMEOUT(zeroes, killed, 120)
 	EXPECT_GT(LOCK_MS, now_ms() - start);
 	TH_LOG("the lock is free after %lld ms", now_ms() - start);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+}
+
+FIXTURE(small) {
+	struct hang h;
+	struct guest g;
+};
+
+FIXTURE_VARIANT(small) {
+	bool file;
+};
+
+FIXTURE_VARIANT_ADD(small, bdev) {
+	.file = false,
+};
+
+FIXTURE_VARIANT_ADD(small, file) {
+	.file = true,
+};
+
+FIXTURE_SETUP(small)
+{
+	const char *why = no_kernel("the model device never has requests in flight");
+
+	if (why)
+		SKIP(return, "%s", why);
+	why = hang_open(&self->h, variant->file);
+	if (why) {
+		hang_close(&self->h);
+		SKIP(return, "%s", why);
+	}
+}
+
+FIXTURE_TEARDOWN(small)
+{
+	guest_destroy(&self->g);
+	hang_close(&self->h);
+}
+
+struct stopper {
+	struct guest *g;
+	int ret;
+};
+
+static void *stop_it(void *arg)
+{
+	struct stopper *s = arg;
+
+	s->ret = guest_set_running(s->g, 0);
+	return NULL;
+}
+
+/* A few ranges of a few sectors, the first of which waits for the backend: @n of them */
+static struct request *submit_ranges(struct ring *r, unsigned int n, uint32_t sectors)
+{
+	struct range range[SEGS];
+	struct request *q = ranges_new(r->guest, T_ZEROES, n * sizeof(range[0]));
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		range[i] = (struct range){ i * sectors, sectors, 0 };
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	ranges_arm(q, range);
+	if (ring_add(r, q) < 0)
+		return NULL;
+	ring_kick(r);
+	return q;
+}
+
+/*
+ * The backend is slow while the device is to stop: what is left of a small request is
+ * done, what is left of a large one isn't.
+ */
+TEST_F_TIMEOUT(small, stop, 60)
+{
+	struct guest_opts opts = { .backend = &self->h.disk, .queues = 2,
+				   .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES) };
+	struct stopper s = { .g = &self->g };
+	struct request *little, *much;
+	pthread_t thread;
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(guest_boot(&self->g));
+	ASSERT_WELL(hang_on(&self->h));
+	little = submit_ranges(&self->g.ring[0], 8, 8);
+	much = submit_ranges(&self->g.ring[1], 4, (1U << 20) / SECTOR + 8);
+	ASSERT_TRUE(little && much);
+	usleep(200000);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, stop_it, &s));
+	usleep(1500000);
+	ASSERT_WELL(hang_off(&self->h));
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, s.ret);
+	ASSERT_EQ(little, ring_take(&self->g.ring[0]));
+	ASSERT_EQ(much, ring_take(&self->g.ring[1]));
+	EXPECT_EQ(S_OK, request_status(little));
+	EXPECT_EQ(S_IOERR, request_status(much));
+	request_free(little);
+	request_free(much);
 }
 
 FIXTURE(tables) {
