@@ -104,13 +104,12 @@ static void fill_topology(const struct vhost_blk_disk *disk,
 	struct block_device *bdev = disk->bdev;
 	u32 block = disk->block_size;
 	int misaligned = bdev_alignment_offset(bdev);
-	u32 min_io = min_t(u32, bdev_io_min(bdev) / block, U16_MAX);
 
 	config->physical_block_exp =
 		ilog2(bdev_physical_block_size(bdev) / block);
 	config->alignment_offset =
 		misaligned < 0 ? 0 : min(misaligned / block, 255u);
-	config->min_io_size = __cpu_to_virtio16(true, min_io);
+	config->min_io_size = vhost_blk_min_io(bdev_io_min(bdev) / block);
 	config->opt_io_size = __cpu_to_virtio32(true, bdev_io_opt(bdev) / block);
 }
 

@@ -147,7 +147,7 @@ static void file_config(const struct vhost_blk_disk *disk,
 
 	if (preferred > disk->block_size)
 		v->physical_block_exp = ilog2(preferred / disk->block_size);
-	v->min_io_size = __cpu_to_virtio16(true, 1 << v->physical_block_exp);
+	v->min_io_size = vhost_blk_min_io(1U << v->physical_block_exp);
 	vhost_blk_disk_range_config(disk, v);
 }
 

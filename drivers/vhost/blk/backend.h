@@ -164,6 +164,7 @@ void vhost_blk_disk_close(struct vhost_blk_disk *disk);
 int vhost_blk_disk_flush(struct vhost_blk_disk *disk);
 int vhost_blk_disk_flushed(struct vhost_blk_disk *disk, int error);
 u32 vhost_blk_cap_range(const struct vhost_blk_disk *disk, u32 sectors);
+__virtio16 vhost_blk_min_io(u32 blocks);
 void vhost_blk_disk_keep_limits(struct vhost_blk_disk *disk,
 				const struct vhost_blk_disk *old);
 u32 vhost_blk_disk_max_range(const struct vhost_blk_disk *disk,

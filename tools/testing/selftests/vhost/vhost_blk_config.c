@@ -3,8 +3,10 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <linux/fs.h>
 
+#include "dm.h"
 #include "suite-disk.h"
 
 #define ALWAYS	(BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) |		\
@@ -205,6 +207,101 @@ TEST(odd_sizes)
 		guest_destroy(&g);
 		backend_close(&b);
 	}
+}
+
+#define STRIPE	(32 << 20)
+
+/* The minimum has 16 bits: a larger one becomes a power of two that fits. */
+TEST(large_stripes)
+{
+	struct backend_opts below_opts = {
+		.kind = BACKEND_NULLB, .direct = true, .size = STRIPE, .blank = true,
+	};
+	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true, .blank = true };
+	struct backend below, b;
+	struct guest_opts guest = { .backend = &b };
+	struct blk_config c;
+	char params[256];
+	const char *why;
+	struct guest g;
+	struct dm dm;
+
+	if (!guest_has_device() || model_wanted())
+		SKIP(return, NO_DEVICE);
+	why = backend_open_as(&below, &below_opts);
+	if (why)
+		SKIP(return, "%s", why);
+	snprintf(params, sizeof(params), "1 %u %s 0", STRIPE / SECTOR, below.path);
+	why = dm_create(&dm, STRIPE / SECTOR, "striped", params);
+	if (why) {
+		backend_close(&below);
+		SKIP(return, "%s", why);
+	}
+	opts.path = dm.path;
+	ASSERT_WELL(backend_open_as(&b, &opts));
+	EXPECT_EQ(STRIPE, backend_sysfs(&b, "queue/minimum_io_size"));
+	guest_init(&g, &guest);
+	ASSERT_WELL(guest_boot(&g));
+	ASSERT_EQ(0, guest_get_config(&g, &c));
+	EXPECT_EQ(32768, le16toh(c.min_io_size));
+	EXPECT_EQ(STRIPE / SECTOR, le32toh(c.opt_io_size));
+	guest_destroy(&g);
+	backend_close(&b);
+	dm_remove(&dm);
+	backend_close(&below);
+}
+
+/* A file of pages of that size, open for reading; -1: there are none here */
+static int huge_file(unsigned int shift)
+{
+	int ro = -1, fd = memfd_create("vhost-test", MFD_CLOEXEC | MFD_HUGETLB |
+				       shift << MAP_HUGE_SHIFT);
+	char path[64];
+
+	if (fd < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!ftruncate(fd, 1 << shift))
+		ro = open(path, O_RDONLY | O_CLOEXEC);
+	close(fd);
+	return ro;
+}
+
+/* hugetlbfs has the largest blocks of all file systems, and no memory for it is needed. */
+TEST(huge_blocks)
+{
+	static const unsigned int shift[] = { 21, 30 };
+	unsigned int i, n = 0;
+
+	if (!guest_has_device() || model_wanted())
+		SKIP(return, NO_DEVICE);
+	for (i = 0; i < ARRAY_SIZE(shift); i++) {
+		struct backend b = { .kind = BACKEND_FILE, .fd = huge_file(shift[i]) };
+		struct guest_opts opts = {
+			.backend = &b, .backend_flags = VHOST_BLK_BACKEND_F_RO,
+		};
+		unsigned int blocks = 1 << (shift[i] - 9);
+		struct blk_config c;
+		struct guest g;
+
+		if (b.fd < 0)
+			continue;
+		n++;
+		guest_init(&g, &opts);
+		ASSERT_WELL(guest_boot(&g));
+		ASSERT_EQ(0, guest_get_config(&g, &c));
+		EXPECT_EQ(512, le32toh(c.blk_size));
+		EXPECT_EQ(shift[i] - 9, c.physical_block_exp);
+		/* the largest power of two that fits into the field */
+		EXPECT_EQ(blocks < 32768 ? blocks : 32768, le16toh(c.min_io_size));
+		EXPECT_EQ(0, le32toh(c.opt_io_size));
+		EXPECT_EQ(NULL, request_ends(&g.ring[0], VIRTIO_BLK_T_IN, 8, 4096,
+					     VIRTIO_BLK_S_OK));
+		guest_destroy(&g);
+		close(b.fd);
+	}
+	if (!n)
+		SKIP(return, "no huge pages here");
 }
 
 TEST_HARNESS_MAIN

@@ -18,6 +18,9 @@
 #define S_INVALID	VIRTIO_BLK_S_ZONE_INVALID_CMD
 #define S_UNALIGNED	VIRTIO_BLK_S_ZONE_UNALIGNED_WP
 
+#define ENDS(type, sector, len, status)					\
+	ASSERT_WELL(request_ends(self->r, type, sector, len, status))
+
 FIXTURE(scsi) {
 	struct scsi s;
 	struct backend b;
@@ -145,6 +148,50 @@ TEST_F_TIMEOUT(scsi, stable, 300)
 	ASSERT_WELL(backend_compare_all(&self->b));
 }
 
+/*
+ * Physical blocks of 16 KiB and more, up to what the parameter of scsi_debug can say, and
+ * the offset of the first one: the driver passes on what the disk says.  The kernel
+ * drops an optimal size that is no whole number of them.
+ */
+TEST_F_TIMEOUT(scsi, physical_blocks, 120)
+{
+	static const struct {
+		const char *params;
+		unsigned int logical, exponent, offset, min_io, opt_io;
+	} disks[] = {
+		{ "physblk_exp=5 lowest_aligned=8", 512, 5, 8, 32, 1024 },
+		{ "sector_size=4096 physblk_exp=4", 4096, 4, 0, 16, 1024 },
+		{ "physblk_exp=15", 512, 15, 0, 32768, 0 },
+	};
+	struct blk_config c;
+	unsigned int i;
+	const char *why;
+
+	for (i = 0; i < ARRAY_SIZE(disks); i++) {
+		why = scsi_load(disks[i].params);
+		if (why)
+			SKIP(return, "%s", why);
+		ASSERT_WELL(start(self, false));
+		ASSERT_EQ(disks[i].logical << disks[i].exponent,
+			  backend_sysfs(&self->b, "queue/physical_block_size"));
+		ASSERT_EQ(0, guest_get_config(&self->g, &c));
+		EXPECT_EQ(disks[i].logical, le32toh(c.blk_size));
+		EXPECT_EQ(disks[i].exponent, c.physical_block_exp);
+		EXPECT_EQ(disks[i].offset, c.alignment_offset);
+		EXPECT_EQ(disks[i].min_io, le16toh(c.min_io_size));
+		EXPECT_EQ(disks[i].opt_io, le32toh(c.opt_io_size));
+		/* it is a hint: logical blocks are written */
+		ENDS(T_OUT, disks[i].logical / SECTOR, disks[i].logical, S_OK);
+		ENDS(T_IN, disks[i].logical / SECTOR, disks[i].logical, S_OK);
+		guest_destroy(&self->g);
+		memset(&self->g, 0, sizeof(self->g));
+		backend_close(&self->b);
+		scsi_close(&self->s);
+		self->loaded = false;
+	}
+	EXPECT_EQ(NULL, scsi_load(""));
+}
+
 /* Answered, whatever the disk makes of it */
 static const char *range_ends(struct ring *r, uint32_t type, uint32_t sectors)
 {
@@ -223,8 +270,6 @@ TEST_F_TIMEOUT(scsi, discard_partition, 120)
 #define ZONE_SECTORS	2048
 /* The start of sequential zone number @i */
 #define ZONE(i)		((CONV_ZONES + (uint64_t)(i)) * ZONE_SECTORS)
-#define ENDS(type, sector, len, status)					\
-	ASSERT_WELL(request_ends(self->r, type, sector, len, status))
 #define IS(start, state, written)					\
 	ASSERT_WELL(zone_is(self->r, start, state, written))
 
