@@ -69,6 +69,25 @@ static const struct {
 	{ PLAIN, ERASES, 0, true },
 };
 
+/* A feature that is offered or acknowledged has all its limits in the configuration space. */
+static const char *limits_there(struct guest *g)
+{
+	uint64_t f = guest_offered(g) | g->features;
+	struct blk_config c;
+
+	if (guest_get_config(g, &c))
+		return "no configuration space";
+	if ((f & DISCARD) && !(c.max_discard_sectors && c.max_discard_seg &&
+			       c.discard_sector_alignment))
+		return "DISCARD has a limit of 0";
+	if ((f & ZEROES) && !(c.max_write_zeroes_sectors && c.max_write_zeroes_seg))
+		return "WRITE_ZEROES has a limit of 0";
+	if ((f & ERASE) && !(c.max_secure_erase_sectors && c.max_secure_erase_seg &&
+			     c.secure_erase_sector_alignment))
+		return "SECURE_ERASE has a limit of 0";
+	return NULL;
+}
+
 static const char *try_swap(unsigned int i, struct backend *from, struct backend *to)
 {
 	struct guest_opts opts = { .backend = from, .features_off = swaps[i].off };
@@ -79,6 +98,8 @@ static const char *try_swap(unsigned int i, struct backend *from, struct backend
 
 	guest_init(&g, &opts);
 	why = guest_boot(&g);
+	if (!why)
+		why = limits_there(&g);
 	if (!why) {
 		ret = guest_set_backend(&g, to->fd, 0);
 		if (ret != (swaps[i].ok ? 0 : -EOPNOTSUPP))
@@ -86,6 +107,8 @@ static const char *try_swap(unsigned int i, struct backend *from, struct backend
 		else if (!ret)
 			g.opts.backend = to;
 	}
+	if (!why)
+		why = limits_there(&g);
 	/* the old one goes on where the new one was refused */
 	if (!why && swaps[i].from < ZONES && swaps[i].from != BLOCKS)
 		why = guest_prove(&g);
@@ -135,6 +158,102 @@ TEST(promises)
 	for (i = 0; i < NR_DISKS; i++)
 		if (!missing[i])
 			backend_close(&b[i]);
+}
+
+/* The administrator takes discards away from a disk. */
+static int withdraw(struct backend *b)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(b->path, '/') + 1);
+	return put_attr(dir, "discard_max_bytes", "0");
+}
+
+/*
+ * A guest that may discard keeps a disk that could discard when it was attached.  A disk
+ * that has lost its discards can't replace another one, nor be attached again.
+ */
+static const char *swap_withdrawn(struct guest *g, struct backend *now, struct backend *other,
+				  struct backend *file)
+{
+	const struct range range = { .sector = 64, .sectors = 64 };
+	const char *why = guest_boot(g);
+
+	if (!why && !guest_has(g, VIRTIO_BLK_F_DISCARD))
+		why = "DISCARD is not offered";
+	if (!why && guest_set_backend(g, other->fd, 0) != -EOPNOTSUPP)
+		why = "a disk without discards takes the place of one with them";
+	if (!why)
+		why = limits_there(g);
+	if (!why && withdraw(now))
+		why = "discard_max_bytes can't be set";
+	if (!why)
+		why = limits_there(g);
+	if (!why && guest_set_backend(g, now->fd, 0) != -EOPNOTSUPP)
+		why = "a disk that has lost its discards can be attached again";
+	if (!why)
+		why = limits_there(g);
+	if (!why)
+		why = guest_prove(g);
+	if (!why && guest_set_backend(g, file->fd, 0))
+		why = "a file can't take its place";
+	g->opts.backend = file;
+	if (!why)
+		why = limits_there(g);
+	return why ? why : range_run(&g->ring[0], VIRTIO_BLK_T_DISCARD, range.sector,
+				     range.sectors, 0, VIRTIO_BLK_S_OK);
+}
+
+/* A driver that has not acknowledged DISCARD can have such a disk. */
+static const char *swap_unaware(struct guest *g, struct backend *withdrawn)
+{
+	const char *why;
+
+	g->opts.features_off = DISCARD;
+	why = guest_boot(g);
+	if (!why)
+		why = limits_there(g);
+	if (!why && guest_set_backend(g, withdrawn->fd, 0))
+		why = "a disk without discards is refused to a driver without them";
+	g->opts.backend = withdrawn;
+	if (!why && (guest_offered(g) & DISCARD))
+		why = "DISCARD is offered for a disk that has lost it";
+	if (!why)
+		why = limits_there(g);
+	return why ? why : guest_prove(g);
+}
+
+TEST(withdrawn)
+{
+	struct backend first, second, third, file;
+	struct guest_opts opts = { .backend = &first };
+	const char *why;
+	struct guest g;
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device takes every backend");
+	why = backend_open_as(&first, &disk[DISCARDS]);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(backend_open_as(&second, &disk[DISCARDS]));
+	ASSERT_WELL(backend_open_as(&third, &disk[DISCARDS]));
+	ASSERT_WELL(backend_open_as(&file, &disk[A_FILE]));
+	ASSERT_EQ(0, withdraw(&second));
+	guest_init(&g, &opts);
+	EXPECT_EQ(NULL, (why = swap_withdrawn(&g, &first, &second, &file)))
+		TH_LOG("%s", why);
+	guest_destroy(&g);
+	opts.backend = &third;
+	guest_init(&g, &opts);
+	EXPECT_EQ(NULL, (why = swap_unaware(&g, &second)))
+		TH_LOG("%s", why);
+	guest_destroy(&g);
+	backend_close(&first);
+	backend_close(&second);
+	backend_close(&third);
+	backend_close(&file);
 }
 
 TEST_HARNESS_MAIN
