@@ -204,6 +204,60 @@ TEST_F(faults, bad_blocks)
 	backend_close(&self->b);
 }
 
+#define WINDOW	(128U << 10)	/* that is copied at a time for one request: 32 pages */
+
+/*
+ * A read that lies so that it is copied, in three steps of which the second fails.  What
+ * the guest has of the first doesn't count: it was told that nothing was read.
+ */
+static const char *fails_half_way(struct guest *g, bool status_apart)
+{
+	const uint32_t len = 3 * WINDOW;
+	struct request *q = request_new(g, T_IN, 0, len);
+	uint8_t *got = malloc(len), untouched = STATUS_POISON;
+	uint64_t mark = g->bump, at = guest_alloc(g, HDR_LEN, 16);
+	const char *why;
+	uint32_t i;
+
+	request_cut(q, NULL, 0, &len, status_apart);
+	request_place_at(q, at, guest_alloc(g, q->in_len + 1, 4096) + 1);
+	request_arm(q, 1);
+	why = request_run(&g->ring[0], q, 60000);
+	request_read_in(q, got);
+	if (!why && request_status(q) != S_IOERR)
+		why = guest_say(g, "status %u", request_status(q));
+	if (!why && q->used_len)
+		why = guest_say(g, "used.len %u, must be 0", q->used_len);
+	if (!why && memcmp(got, g->opts.backend->model, WINDOW))
+		why = "the first step has not reached the guest: it isn't one of three";
+	for (i = WINDOW; !why && i < len; i++)
+		if (got[i] != untouched)
+			why = guest_say(g, "byte %u was written", i);
+	free(got);
+	request_free(q);
+	guest_release(g, mark);
+	return why;
+}
+
+TEST_F(faults, half_way)
+{
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
+	const char *why = backend_open_as(&self->b, &disk);
+
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 2);
+	ASSERT_EQ(0, nullb_put(&self->b, "badblocks", "+384-391"));
+	EXPECT_EQ(NULL, fails_half_way(&self->g, true))
+		TH_LOG("%s", self->g.why);
+	EXPECT_EQ(NULL, fails_half_way(&self->g, false))
+		TH_LOG("%s", self->g.why);
+	ASSERT_EQ(0, nullb_put(&self->b, "badblocks", "-384-391"));
+	GOOD();
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
 /* Settings of one of a null_blk's faults; -errno: it has none here */
 static int inject(struct backend *b, const char *fault, const char *times)
 {
