@@ -150,25 +150,11 @@ TEST_F(hostile, data_of_2_32_and_a_sector)
 	}
 }
 
-/* A second region, with a page between it and the first one that is nowhere */
-static const char *add_far_region(struct _test_data_hostile *self)
-{
-	struct guest *g = &self->g;
-	const struct region *m = &g->region[0];
-
-	guest_close(g);
-	ring_reset(&g->ring[0], 0);
-	ring_reset(&g->ring[1], 0);
-	if (!guest_add_region(g, m->gpa + m->len + 4096, 65536))
-		return "no memory";
-	return guest_boot(g);
-}
-
 TEST_F(hostile, data_over_a_hole)
 {
 	struct region *m = &self->g.region[0];
 
-	ASSERT_WELL(add_far_region(self));
+	ASSERT_WELL(add_region(self, 4096));
 	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
 	put_good(self);
 	ring_put_desc(self->r, 1, m->gpa + m->len - SECTOR, 4096 + 2 * SECTOR, F_NEXT | F_WRITE,
@@ -180,7 +166,7 @@ TEST_F(hostile, data_in_a_hole)
 {
 	struct region *m = &self->g.region[0];
 
-	ASSERT_WELL(add_far_region(self));
+	ASSERT_WELL(add_region(self, 4096));
 	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
 	put_good(self);
 	ring_put_desc(self->r, 1, m->gpa + m->len, SECTOR, F_NEXT | F_WRITE, 2);
@@ -191,7 +177,7 @@ TEST_F(hostile, table_over_a_hole)
 {
 	struct region *m = &self->g.region[0];
 
-	ASSERT_WELL(add_far_region(self));
+	ASSERT_WELL(add_region(self, 4096));
 	ring_put_desc(self->r, 0, m->gpa + m->len - 32, 4096 + 64, F_INDIRECT, 0);
 	ASSERT_WELL(expect_broken(self, 0));
 }
@@ -422,7 +408,7 @@ static const char *slow_header(struct _test_data_hostile *self, struct backend *
 	struct guest *g = &self->g;
 	int fd = open(slow->path, O_RDWR | O_CLOEXEC);
 	const uint64_t sector = 0;
-	const char *why = add_far_region(self);
+	const char *why = add_region(self, 4096);
 	struct region *far = &g->region[1];
 
 	if (fd < 0 || !region_back(far, fd))

@@ -94,6 +94,44 @@ TEST_F_TIMEOUT(disk, many, 120)
 }
 
 /*
+ * An indirect table that is one piece for the guest and lies in three regions, of which
+ * the middle one has half a descriptor
+ */
+TEST_F_TIMEOUT(disk, table_in_pieces, 60)
+{
+	static const uint32_t len[] = { 4096 - 8, 8, 4096 };
+	struct guest_opts opts = { .backend = &self->b, .mem = MEM };
+	struct guest *g = &self->g;
+	uint64_t at = FIRST_GPA;
+	unsigned int i, k;
+
+	if (model_wanted())
+		SKIP(return, "the model device takes no such table");
+	guest_init(g, &opts);
+	for (i = 0; i < ARRAY_SIZE(len); at += len[i++])
+		ASSERT_NE(NULL, guest_add_region(g, at, len[i]));
+	ASSERT_WELL(guest_boot(g));
+	/* cut in each descriptor, and at an address that no table of a driver's has */
+	for (k = 8; k < 6 * sizeof(struct vring_desc); k += 8) {
+		for (i = 0; i < 2; i++) {
+			uint64_t mark = g->bump;
+			struct request *q;
+
+			q = request_new_blocks(g, i ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT, 8, 8192);
+			request_cut_every(q, 2048);
+			request_place(q, PLACE_ALIGNED, NULL);
+			q->table = FIRST_GPA + 4096 - k;
+			q->table_cap = q->nout + q->nin;
+			request_set_indirect(q, true);
+			request_arm(q, k);
+			ASSERT_WELL(request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK));
+			request_free(q);
+			guest_release(g, mark);
+		}
+	}
+}
+
+/*
  * What an io_uring has for its entries: pages that are one piece for the kernel, as
  * huge pages are, and that need no set-up.  NULL: there are none here.
  */

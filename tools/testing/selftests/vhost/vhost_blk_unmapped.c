@@ -282,6 +282,47 @@ TEST_F(hostile, table_leaves_memory)
 	BREAKS;
 }
 
+/* The table is in two regions, which are one piece for the guest. */
+TEST_F(hostile, table_in_two_regions)
+{
+	struct region *m = &self->g.region[0];
+	unsigned int k;
+
+	if (model_wanted())
+		SKIP(return, "the model device takes no such table");
+	ASSERT_WELL(add_region(self, 0));
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
+	for (k = 8; k < 3 * sizeof(struct vring_desc); k += 8) {
+		self->table = m->gpa + m->len - k;
+		put_good_table(self);
+		put_table(self, 1, HOLE_GPA, SECTOR, F_NEXT | F_WRITE, 2);
+		ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc),
+			      F_INDIRECT, 0);
+		FAILS;
+	}
+}
+
+/*
+ * With a hole between them: if the chain ends in front of the hole its status is known,
+ * and if it goes on in the hole the queue breaks.
+ */
+TEST_F(hostile, table_ends_before_hole)
+{
+	struct region *m = &self->g.region[0];
+
+	if (model_wanted())
+		SKIP(return, "the model device takes no such table");
+	ASSERT_WELL(add_region(self, 4096));
+	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
+	self->table = m->gpa + m->len - 3 * sizeof(struct vring_desc);
+	put_good_table(self);
+	ring_put_desc(self->r, 0, self->table, 4096 + 64, F_INDIRECT, 0);
+	FAILS;
+	put_table(self, 2, self->data, SECTOR, F_NEXT | F_WRITE, 3);
+	ring_put_desc(self->r, 0, self->table, 4096 + 64, F_INDIRECT, 0);
+	BREAKS;
+}
+
 /* What is logged of it is the page of the status, which is what was written. */
 TEST_F(hostile, logged)
 {

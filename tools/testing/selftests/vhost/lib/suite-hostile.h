@@ -76,6 +76,20 @@ FIXTURE_TEARDOWN(hostile)
 	backend_close(&self->b);
 }
 
+/* A second region, @gap bytes behind the first one, which is elsewhere in this process */
+static inline const char *add_region(struct _test_data_hostile *self, uint64_t gap)
+{
+	struct guest *g = &self->g;
+	const struct region *m = &g->region[0];
+
+	guest_close(g);
+	ring_reset(&g->ring[0], 0);
+	ring_reset(&g->ring[1], 0);
+	if (!guest_add_region(g, m->gpa + m->len + gap, 65536))
+		return "no memory";
+	return guest_boot(g);
+}
+
 /* Descriptors 0, 1, 2: a good read */
 static inline void put_good(struct _test_data_hostile *self)
 {
