@@ -308,6 +308,78 @@ TEST_F_TIMEOUT(iotlb, messages, 60)
 	ASSERT_WELL(rounds(g, 1, &self->rng));
 }
 
+/*
+ * One message about all addresses that there are.  None can map them, since the
+ * process has fewer; one can say that nothing is mapped any more.
+ */
+TEST_F_TIMEOUT(iotlb, whole_space, 60)
+{
+	struct guest *g = &self->g;
+	struct iommu *m = &self->m;
+	uint8_t *mem = g->region[0].hva;
+	uint64_t end = (uintptr_t)mem + g->region[0].len;
+	unsigned int i;
+
+	ATTACH(4096);
+	/* an address of the device's is one of ours */
+	m->base = (uintptr_t)mem;
+	for (i = 0; i < m->npages; i++)
+		m->page[i] = i;
+	ASSERT_WELL(iommu_boot(g, false));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(-EFAULT, iommu_message(g, VHOST_IOTLB_UPDATE, 0, ~0ULL, NULL,
+						 VHOST_ACCESS_RW));
+		EXPECT_EQ(-EFAULT, iommu_message(g, VHOST_IOTLB_UPDATE, 0, ~0ULL, mem,
+						 VHOST_ACCESS_RW));
+		EXPECT_EQ(-EFAULT, iommu_message(g, VHOST_IOTLB_UPDATE, 1, ~0ULL, NULL,
+						 VHOST_ACCESS_RW));
+		/* and what was known before is still known */
+		ASSERT_WELL(rounds(g, 1, &self->rng));
+		/* from 0 to the end of what the process has for the guest */
+		ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_INVALIDATE, 0, ~0ULL, NULL, 0));
+		ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_UPDATE, 0, end, NULL,
+					   VHOST_ACCESS_RW));
+		m->misses = 0;
+		ASSERT_WELL(mix_round(g, &(struct mix_opts){ .max_sectors = 64 }, &self->rng));
+		EXPECT_EQ(0, m->misses);
+		EXPECT_FALSE(iommu_wait_miss(g, 0));
+		/* nothing at all: it asks for its rings, too */
+		ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_INVALIDATE, i, ~0ULL, NULL, 0));
+		memset(m->known, 0, m->npages * sizeof(*m->known));
+		ASSERT_WELL(rounds(g, 1, &self->rng));
+		EXPECT_LT(2, m->misses);
+	}
+}
+
+/* The last page that an address can have: behind it there is none, and not the first. */
+TEST_F_TIMEOUT(iotlb, end_of_space, 60)
+{
+	const uint64_t page = ~0ULL - 4095;
+	struct guest *g = &self->g;
+	struct ring *r = &g->ring[0];
+	uint8_t *mem = g->region[0].hva;
+	uint64_t hdr;
+
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, false));
+	hdr = g->data_start;
+	ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_UPDATE, self->m.base + hdr, 4096, mem + hdr,
+				   VHOST_ACCESS_RW));
+	ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_UPDATE, page, 4096, mem + hdr + 4096,
+				   VHOST_ACCESS_RW));
+	memset(mem + hdr, 0, sizeof(struct virtio_blk_outhdr));
+	ring_put_desc(r, 0, self->m.base + hdr, sizeof(struct virtio_blk_outhdr),
+		      VRING_DESC_F_NEXT, 1);
+	ring_put_desc(r, 1, page, 4096, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2);
+	ring_put_desc(r, 2, self->m.base + hdr + 64, 1, VRING_DESC_F_WRITE, 0);
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	EXPECT_TRUE(comes_to(r, 1, 5000));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, mem[hdr + 64]);
+	EXPECT_EQ(0, memcmp(mem + hdr + 4096, self->b.model, 4096));
+	ASSERT_EQ(0, guest_set_running(g, 0));
+}
+
 /* The used ring is written at a start. */
 TEST_F(iotlb, start_without_ring)
 {
