@@ -4,6 +4,8 @@
  * errno; vhost_blk_uapi.c has the device's own.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
+
 #include "suite-ioctl.h"
 
 #define BAD_PTR		((void *)8)
@@ -436,6 +438,51 @@ TEST_F(ioctl, workers)
 	v.index = QUEUES;
 	EXPECT_EQ(ENOBUFS, IOCTL(VHOST_GET_VRING_WORKER, &v));
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_FREE_WORKER, BAD_PTR));
+}
+
+/* Threads of this process: the worker is one of them, or a thread of the kernel. */
+static unsigned int threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned int n = 0;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* The VMM chooses a kernel thread or one of its own as the worker; a reset undoes that. */
+TEST_F(ioctl, fork_from_owner)
+{
+	uint8_t usual, kind, bad = 2;
+	struct vhost_worker_state w = { 0 };
+	unsigned int before = threads();
+	int err = IOCTL(VHOST_GET_FORK_FROM_OWNER, &usual);
+
+	if (err == EPERM)
+		SKIP(return, "this kernel has no choice of workers (Linux 6.17)");
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(EINVAL, IOCTL(VHOST_SET_FORK_FROM_OWNER, &bad));
+	EXPECT_EQ(EFAULT, IOCTL(VHOST_SET_FORK_FROM_OWNER, BAD_PTR));
+	for (kind = 0; kind < 2; kind++) {
+		ASSERT_EQ(0, IOCTL(VHOST_SET_FORK_FROM_OWNER, &kind));
+		UP_TO(STAGE_OWNED);
+		EXPECT_EQ(EBUSY, IOCTL(VHOST_SET_FORK_FROM_OWNER, &kind));
+		EXPECT_EQ(before + kind, threads());
+		UP_TO(STAGE_RUNNING);
+		ASSERT_WELL(guest_prove(&self->g));
+		EXPECT_EQ(kind ? 0 : EFAULT, IOCTL(VHOST_NEW_WORKER, &w));
+		ASSERT_EQ(0, IOCTL(VHOST_RESET_OWNER, NULL));
+		EXPECT_EQ(before, threads());
+		self->g.stage = STAGE_OPEN;
+		ring_reset(&self->g.ring[0], 0);
+		ring_reset(&self->g.ring[1], 0);
+		ASSERT_EQ(0, IOCTL(VHOST_GET_FORK_FROM_OWNER, &bad));
+		EXPECT_EQ(usual, bad);
+	}
 }
 
 TEST_F(ioctl, unknown)

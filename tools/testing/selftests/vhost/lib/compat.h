@@ -24,6 +24,11 @@ struct vhost_vring_worker {
 #define VHOST_GET_VRING_WORKER	_IOWR(VHOST_VIRTIO, 0x16, struct vhost_vring_worker)
 #endif
 
+#ifndef VHOST_SET_FORK_FROM_OWNER	/* Linux 6.17 */
+#define VHOST_SET_FORK_FROM_OWNER	_IOW(VHOST_VIRTIO, 0x84, uint8_t)
+#define VHOST_GET_FORK_FROM_OWNER	_IOR(VHOST_VIRTIO, 0x85, uint8_t)
+#endif
+
 #ifndef VIRTIO_BLK_T_SECURE_ERASE	/* Linux 5.19 */
 #define VIRTIO_BLK_F_SECURE_ERASE	16
 #define VIRTIO_BLK_T_SECURE_ERASE	14
