@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* VMMs as processes. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -116,6 +117,47 @@ const char *vmm_load(struct vmm *v)
 	if (write(v->go, "", 1) != 1 || !vmm_said(v, 60000))
 		return "the VMM has nothing in flight";
 	return NULL;
+}
+
+/* Does this process sleep uninterruptibly in a request of @v? */
+static bool sleeps_for(const struct vmm *v, const char *pid)
+{
+	char path[300], stat[160] = "", name[48];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	snprintf(name, sizeof(name), "+vhost-blk-%d) D ", v->pid);
+	f = fopen(path, "re");
+	if (f && !fgets(stat, sizeof(stat), f))
+		stat[0] = '\0';
+	if (f)
+		fclose(f);
+	return strstr(stat, name);
+}
+
+static bool has_sleeper(const struct vmm *v)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+	bool found = false;
+
+	while (dir && !found && (e = readdir(dir)))
+		found = *e->d_name >= '1' && *e->d_name <= '9' && sleeps_for(v, e->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+const char *vmm_sleeps(struct vmm *v, int ms)
+{
+	int i;
+
+	for (i = 0; i < ms / 10; i++) {
+		if (has_sleeper(v))
+			return NULL;
+		usleep(10000);
+	}
+	return "no request of the VMM sleeps in the backend";
 }
 
 const char *vmm_gone(struct vmm *v, int ms)

@@ -33,6 +33,12 @@ struct vmm {
 const char *vmm_start(struct vmm *v, const struct vmm_opts *opts);
 /* Its requests go to the device; opts->then() is called. */
 const char *vmm_load(struct vmm *v);
+/*
+ * A request left to the workqueue must sleep in the backend within @ms.  One that no
+ * thread of the workqueue has begun is dropped when the VMM is killed, and with many
+ * VMMs the kernel needs time to make the threads.
+ */
+const char *vmm_sleeps(struct vmm *v, int ms);
 /* Has opts->then() returned, within @ms? */
 bool vmm_said(struct vmm *v, int ms);
 /* It must be gone within @ms. */
