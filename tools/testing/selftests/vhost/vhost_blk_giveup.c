@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest whose every queue is full of zeroes that have to be written: whoever
- * needs its device to stop, or its disk after its end, doesn't wait for them.
+ * A guest whose every queue is full of zeroes that have to be written, or which
+ * has all zones reset: a stop of its device doesn't wait for them, and its disk is
+ * free soon after its end.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,10 +15,12 @@
 #include <time.h>
 #include <linux/magic.h>
 
+#include "dm.h"
 #include "hang.h"
 #include "iommu.h"
 #include "ranges.h"
 #include "suite.h"
+#include "zones.h"
 
 #define T_ZEROES	VIRTIO_BLK_T_WRITE_ZEROES
 #define S_OK		VIRTIO_BLK_S_OK
@@ -215,39 +218,184 @@ TEST_F_TIMEOUT(zeroes, invalidated, 120)
 }
 
 /* The VMM: its file is locked by the description that the device has. */
-static void run_vmm(struct guest *g, struct backend *b)
+static void run_vmm(struct guest *g, struct backend *b, const char *(*load)(struct guest *g))
 {
+	const char *why = NULL;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	b->fd = backend_reopen(b, O_RDWR | (b->direct ? O_DIRECT : 0));
-	if (b->fd < 0 || flock(b->fd, LOCK_SH) || guest_boot(g) || submit_zeroes(g))
+	if (b->fd < 0 || flock(b->fd, LOCK_SH))
+		why = "the backend can't be opened or locked";
+	if (!why)
+		why = guest_boot(g);
+	if (!why)
+		why = load(g);
+	if (why) {
+		fprintf(stderr, "# VMM: %s\n", why);
 		_exit(1);
+	}
 	usleep(200000);
 	raise(SIGSTOP);
 	_exit(1);
+}
+
+/* A VMM does @load and is killed.  Its file is free after *@ms. */
+static const char *kill_loaded(struct guest *g, const char *(*load)(struct guest *g),
+			       long long *ms)
+{
+	struct backend *b = g->opts.backend;
+	pid_t pid = fork();
+	long long start;
+	int status;
+
+	if (!pid)
+		run_vmm(g, b, load);
+	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+		return "the VMM has failed";
+	if (!flock(b->check_fd, LOCK_EX | LOCK_NB))
+		return "the file isn't locked";
+	start = now_ms();
+	kill(pid, SIGKILL);
+	while (flock(b->check_fd, LOCK_EX | LOCK_NB) && now_ms() - start < 60000)
+		usleep(10000);
+	*ms = now_ms() - start;
+	return waitpid(pid, &status, 0) == pid ? NULL : "the VMM isn't gone";
 }
 
 TEST_F_TIMEOUT(zeroes, killed, 120)
 {
 	struct guest_opts opts = { .backend = &self->b, .queues = QUEUES, .num = 16,
 				   .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES) };
-	long long start;
-	int status;
-	pid_t pid;
+	long long ms;
 
 	guest_init(&self->g, &opts);
-	pid = fork();
-	if (!pid)
-		run_vmm(&self->g, &self->b);
-	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
-	ASSERT_TRUE(WIFSTOPPED(status));
-	ASSERT_EQ(-1, flock(self->b.check_fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(kill_loaded(&self->g, submit_zeroes, &ms));
+	EXPECT_GT(LOCK_MS, ms);
+	TH_LOG("the lock is free after %lld ms", ms);
+}
+
+/*
+ * A part of a zoned disk, by device mapper, so that no kernel can have all of its
+ * zones reset by one request.  The disk takes one request at a time, 60 ms for each.
+ */
+#define ZONE_MIB	1
+#define ZONE_SECTORS	(ZONE_MIB * 2048ULL)
+#define ZONES		160	/* the first one is conventional */
+#define SOME_ZONES	80	/* more than a stop can wait for */
+#define T_RESET_ALL	VIRTIO_BLK_T_ZONE_RESET_ALL
+
+FIXTURE(zones) {
+	struct backend below;
+	struct backend b;
+	struct dm dm;
+	struct guest g;
+};
+
+FIXTURE_SETUP(zones)
+{
+	static const struct nullb_attr slow[] = {
+		{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "1" },
+		{ "irqmode", "2" }, { "completion_nsec", "60000000" },
+		{ "hw_queue_depth", "1" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = slow, .blank = true,
+		.size = (ZONES + 4ULL) * ZONE_MIB << 20,
+	};
+	const char *why = no_kernel("the model device has no zones");
+	char params[256];
+
+	self->dm.control = -1;
+	if (!why)
+		why = backend_open_as(&self->below, &opts);
+	if (why)
+		SKIP(return, "%s", why);
+	snprintf(params, sizeof(params), "%s 0", self->below.path);
+	why = dm_create(&self->dm, ZONES * ZONE_SECTORS, "linear", params);
+	if (why)
+		SKIP(return, "%s", why);
+	opts = (struct backend_opts){
+		.kind = BACKEND_NAMED, .path = self->dm.path, .direct = true, .blank = true,
+	};
+	ASSERT_WELL(backend_open_as(&self->b, &opts));
+}
+
+FIXTURE_TEARDOWN(zones)
+{
+	guest_destroy(&self->g);
+	if (self->b.path[0])
+		backend_close(&self->b);
+	if (self->dm.control >= 0)
+		EXPECT_EQ(NULL, dm_remove(&self->dm));
+	if (self->below.nullb[0])
+		backend_close(&self->below);
+}
+
+/* A zone that is open has to be reset. */
+static const char *open_zones(struct guest *g, unsigned int n)
+{
+	const char *why = NULL;
+	unsigned int i;
+
+	for (i = 1; !why && i < n; i++)
+		why = request_ends(&g->ring[0], VIRTIO_BLK_T_ZONE_OPEN, i * ZONE_SECTORS, 0, S_OK);
+	return why;
+}
+
+static const char *submit_reset_all(struct guest *g)
+{
+	struct request *q = request_new(g, T_RESET_ALL, 0, 0);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_arm(q, 1);
+	if (ring_add(&g->ring[0], q) < 0)
+		return "a ring is full";
+	ring_kick(&g->ring[0]);
+	return NULL;
+}
+
+static const char *open_and_reset(struct guest *g)
+{
+	const char *why = open_zones(g, ZONES);
+
+	return why ? why : submit_reset_all(g);
+}
+
+TEST_F_TIMEOUT(zones, stop, 120)
+{
+	unsigned int given_up;
+	long long start, took;
+
+	BOOT();
+	ASSERT_WELL(open_zones(&self->g, SOME_ZONES));
+	ASSERT_WELL(submit_reset_all(&self->g));
+	usleep(200000);
 	start = now_ms();
-	kill(pid, SIGKILL);
-	while (flock(self->b.check_fd, LOCK_EX | LOCK_NB) && now_ms() - start < 60000)
-		usleep(10000);
-	EXPECT_GT(LOCK_MS, now_ms() - start);
-	TH_LOG("the lock is free after %lld ms", now_ms() - start);
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	took = now_ms() - start;
+	TH_LOG("stopped in %lld ms", took);
+	EXPECT_GT(STOP_MS, took);
+	ASSERT_WELL(all_ended(&self->g, &given_up));
+	EXPECT_EQ(1, given_up);
+	/* some of them are reset, and by the next all are */
+	ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	ASSERT_WELL(zone_is(&self->g.ring[0], ZONE_SECTORS, ZS_EMPTY, 0));
+	ASSERT_WELL(zone_is(&self->g.ring[0], (SOME_ZONES - 1) * ZONE_SECTORS, ZS_EOPEN, 0));
+	ASSERT_WELL(request_ends(&self->g.ring[0], T_RESET_ALL, 0, 0, S_OK));
+	ASSERT_WELL(zone_is(&self->g.ring[0], (SOME_ZONES - 1) * ZONE_SECTORS, ZS_EMPTY, 0));
+	ASSERT_WELL(zone_is(&self->g.ring[0], 0, ZS_NOT_WP, -1));
+}
+
+TEST_F_TIMEOUT(zones, killed, 120)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	long long ms;
+
+	guest_init(&self->g, &opts);
+	ASSERT_WELL(kill_loaded(&self->g, open_and_reset, &ms));
+	EXPECT_GT(LOCK_MS, ms);
+	TH_LOG("the lock is free after %lld ms", ms);
 }
 
 FIXTURE(small) {
