@@ -5,6 +5,7 @@
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
+#include <linux/bitmap.h>
 #include <linux/blkdev.h>
 #include <linux/blkzoned.h>
 #include <linux/log2.h>
@@ -255,6 +256,85 @@ void vhost_blk_zone_explain(struct vhost_blk_req *req)
 	vhost_blk_req_done(req, 0);
 }
 
+/* Zones that are reported at a time, to be reset one after the other */
+#define VBLK_ZONE_STEP	64
+
+/* Note a zone that a reset of all zones has to reset. */
+static int vblk_zone_needs_reset(struct blk_zone *zone, unsigned int idx,
+				 void *data)
+{
+	switch (zone->cond) {
+	case BLK_ZONE_COND_NOT_WP:
+	case BLK_ZONE_COND_EMPTY:
+	case BLK_ZONE_COND_READONLY:
+	case BLK_ZONE_COND_OFFLINE:
+		return 0;
+	default:
+		if (idx >= VBLK_ZONE_STEP)
+			return -EIO;
+		__set_bit(idx, data);
+		return 0;
+	}
+}
+
+/* Returns how many zones from @sector on were reported, or a negative errno. */
+static int vblk_zone_reset_step(struct vhost_blk_req *req, sector_t sector)
+{
+	struct block_device *bdev = req->disk->bdev;
+	sector_t size = req->disk->zone_sectors;
+	DECLARE_BITMAP(todo, VBLK_ZONE_STEP) = {};
+	unsigned int i;
+	int nr, ret;
+
+	nr = blkdev_report_zones(bdev, sector, VBLK_ZONE_STEP,
+				 vblk_zone_needs_reset, todo);
+	if (nr <= 0)
+		return nr ? nr : -EIO;
+	for_each_set_bit(i, todo, VBLK_ZONE_STEP) {
+		sector_t start = sector + i * size;
+
+		if (vhost_blk_must_hurry(req->q))
+			return -ECANCELED;
+		ret = blkdev_zone_mgmt(bdev, REQ_OP_ZONE_RESET, start,
+				       min(size, bdev_nr_sectors(bdev) -
+						 start));
+		if (ret)
+			return ret;
+	}
+	return nr;
+}
+
+/*
+ * Device mapper has only a part of a disk's zones, for example.  A reset of all
+ * zones becomes one request per zone there, on Linux 6.1 in any case, and can't
+ * be given up once it has begun.  So it is done zone by zone here.
+ */
+static int vblk_zone_reset_each(struct vhost_blk_req *req)
+{
+	sector_t end = bdev_nr_sectors(req->disk->bdev), sector = 0;
+	int nr;
+
+	while (sector < end) {
+		if (vhost_blk_must_hurry(req->q))
+			return -ECANCELED;
+		nr = vblk_zone_reset_step(req, sector);
+		if (nr < 0)
+			return nr;
+		sector += (sector_t)nr * req->disk->zone_sectors;
+	}
+	return 0;
+}
+
+static int vblk_zone_reset_all(struct vhost_blk_req *req)
+{
+	struct block_device *bdev = req->disk->bdev;
+
+	if (!queue_is_mq(bdev_get_queue(bdev)))
+		return vblk_zone_reset_each(req);
+	return blkdev_zone_mgmt(bdev, REQ_OP_ZONE_RESET, 0,
+				bdev_nr_sectors(bdev));
+}
+
 /**
  * vhost_blk_zone_control - report, or change the state of zones; sleeps
  * @req: the request
@@ -285,9 +365,10 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 		op = REQ_OP_ZONE_RESET;
 		break;
 	case VHOST_BLK_OP_ZONE_RESET_ALL:
-		op = REQ_OP_ZONE_RESET;
-		nr = bdev_nr_sectors(bdev);
-		break;
+		ret = vblk_zone_reset_all(req);
+		vhost_blk_cache_after(req->disk, 0,
+				      bdev_nr_sectors(bdev) << SECTOR_SHIFT);
+		return ret;
 	default:
 		return -EOPNOTSUPP;
 	}
