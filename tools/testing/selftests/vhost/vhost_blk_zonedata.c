@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ZONED: reports in buffers of any size and shape, and appends by many at once */
+/*
+ * ZONED: reports in buffers of any size and shape, appends by many at once, and
+ * appends that are stable when they complete
+ */
+#include <sys/stat.h>
+
 #include "suite-zoned.h"
+#include "trace.h"
 
 static const struct nullb_attr usual[] = {
 	{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "2" }, { NULL, NULL },
@@ -232,6 +238,118 @@ TEST_F_TIMEOUT(zoned, append_many, 120)
 	for (k = 0; k < 3; k++)
 		IS(ZONE(k), ZS_IOPEN, sum[k]);
 	free(taken);
+}
+
+/* A zoned disk with a write cache */
+FIXTURE(stable) {
+	struct backend b;
+	struct guest g;
+	struct rng rng;
+	dev_t dev;
+};
+
+FIXTURE_SETUP(stable)
+{
+	static const struct nullb_attr cached[] = {
+		{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "2" },
+		{ "cache_size", "1" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = cached, .size = 4 << 20,
+		.blank = true,
+	};
+	const char *why = no_kernel("the model device has no zones");
+	struct stat st;
+
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
+	if (!why)
+		why = trace_bios_begin(fstat(self->b.fd, &st) ? 0 : st.st_rdev);
+	if (why)
+		SKIP(return, "%s", why);
+	self->dev = st.st_rdev;
+	self->rng.state = rng_seed_from_env();
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+}
+
+FIXTURE_TEARDOWN(stable)
+{
+	FILE *f = trace_bios_end();
+
+	if (f)
+		fclose(f);
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/*
+ * Appends to zone 2 and a write to zone 3, of pages and of what has to be bounced:
+ * does each bio of theirs have FUA, or none?
+ */
+static const char *check_fua(struct guest *g, dev_t dev, struct rng *rng, bool fua)
+{
+	const uint64_t zone = 2048;
+	unsigned int appends = 0, writes = 0, i;
+	struct trace_bio bio;
+	const char *why = trace_bios_begin(dev);
+	uint64_t at;
+	FILE *f;
+
+	for (i = 0; !why && i < 4; i++)
+		why = zone_append(&g->ring[0], 2 * zone, 8 * SECTOR,
+				  i & 1 ? PLACE_SCATTER : PLACE_ALIGNED, i & 2 ? rng : NULL,
+				  S_OK, &at);
+	if (!why)
+		why = request_simple(&g->ring[0], VIRTIO_BLK_T_OUT, 3 * zone, 8 * SECTOR, S_OK);
+	f = trace_bios_end();
+	if (why || !f)
+		return why ? why : "the trace can't be read";
+	while (trace_next_bio(f, &bio)) {
+		/* the test reads what was written */
+		if (bio.rwbs[0] == 'R' || !bio.sectors)
+			continue;
+		/* an append names the zone, not the place where it lands */
+		appends += bio.sector == 2 * zone;
+		writes += bio.sector == 3 * zone;
+		if (bio.fua != fua)
+			why = guest_say(g, "bio %s of %u sectors at %llu", bio.rwbs, bio.sectors,
+					(unsigned long long)bio.sector);
+	}
+	fclose(f);
+	if (!why && (appends != 4 || writes != 1))
+		why = guest_say(g, "%u appends, %u writes", appends, writes);
+	return why;
+}
+
+/* Without FLUSH, or with writeback 0, an append is stable when it completes (5.2.6.2). */
+TEST_F(stable, append)
+{
+	static const struct {
+		uint64_t off;
+		int writeback;		/* -1: as it is */
+		bool fua;
+	} t[] = {
+		{ 0, 1, false },
+		{ 0, 0, true },
+		{ BIT64(VIRTIO_BLK_F_FLUSH), -1, true },
+		{ BIT64(VIRTIO_BLK_F_CONFIG_WCE), -1, false },
+		{ BIT64(VIRTIO_BLK_F_FLUSH) | BIT64(VIRTIO_BLK_F_CONFIG_WCE), -1, true },
+	};
+	struct guest *g = &self->g;
+	const char *why;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		BOOT(.features_off = t[i].off);
+		if (t[i].writeback >= 0)
+			ASSERT_EQ(0, guest_set_writeback(g, t[i].writeback));
+		ASSERT_WELL(request_ends(&g->ring[0], T_RESET_ALL, 0, 0, S_OK));
+		ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+		why = check_fua(g, self->dev, &self->rng, t[i].fua);
+		ASSERT_EQ(NULL, why)
+			TH_LOG("entry %u: %s", i, why);
+		guest_destroy(g);
+	}
 }
 
 TEST_HARNESS_MAIN

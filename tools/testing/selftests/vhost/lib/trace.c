@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "backend.h"
@@ -12,6 +13,7 @@
 
 #define TRACEFS	"/sys/kernel/tracing"
 #define EVENTS	TRACEFS "/events/vhost_blk"
+#define BIO_EVENT	TRACEFS "/events/block/block_bio_queue"
 
 /* Everything off, and nothing recorded */
 static bool trace_reset(void)
@@ -84,4 +86,45 @@ uint64_t trace_field(const struct trace_event *e, const char *key)
 		at = at ? at + 1 : NULL;
 	}
 	return UINT64_MAX;
+}
+
+const char *trace_bios_begin(dev_t dev)
+{
+	char filter[48];
+	const char *why = trace_begin("");
+
+	if (why)
+		return why;
+	/* as the kernel has it: MKDEV() */
+	snprintf(filter, sizeof(filter), "dev == %u", major(dev) << 20 | minor(dev));
+	if (put_attr(BIO_EVENT, "filter", filter) || put_attr(BIO_EVENT, "enable", "1"))
+		return "no block_bio_queue tracepoint in this kernel";
+	return NULL;
+}
+
+FILE *trace_bios_end(void)
+{
+	put_attr(BIO_EVENT, "enable", "0");
+	put_attr(BIO_EVENT, "filter", "0");
+	return fopen(TRACEFS "/trace", "r");
+}
+
+/* "  task-pid [cpu] flags time: block_bio_queue: 252,0 WFS 8 + 8 [comm]" */
+bool trace_next_bio(FILE *f, struct trace_bio *b)
+{
+	const char *name = ": block_bio_queue: ";
+	unsigned long long sector;
+	char line[512], *at;
+
+	while (fgets(line, sizeof(line), f)) {
+		at = strstr(line, name);
+		if (line[0] == '#' || !at ||
+		    sscanf(at + strlen(name), "%*s %15s %llu + %u", b->rwbs, &sector,
+			   &b->sectors) != 3)
+			continue;
+		b->sector = sector;
+		b->fua = strchr(b->rwbs + 1, 'F');
+		return true;
+	}
+	return false;
 }
