@@ -1,5 +1,6 @@
 /*
- * QTest of what virtio 5.2.5.2 asks of vhost-blk-pci and no Linux guest tries
+ * QTest of what virtio 5.2.5.2 and 2.5.3 ask of vhost-blk-pci and no Linux guest
+ * tries
  *
  * The environment names an image (VHOST_QTEST_SECOND) and a host-managed zoned
  * block device (VHOST_QTEST_ZONED).
@@ -12,6 +13,7 @@
 #include "qemu/module.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
+#include "standard-headers/linux/virtio_pci.h"
 #include "libqos/qgraph.h"
 #include "libqos/virtio-blk.h"
 
@@ -23,6 +25,10 @@
 #define WRITEBACK 32
 #define ZONED_MODEL 92
 #define CONFIG_SIZE 96
+
+#define SMALL (16ull << 20)
+/* Of as many sectors in the low half. */
+#define LARGE (SMALL + (512ull << 32))
 
 static QVirtioDevice *device_of(void *obj)
 {
@@ -79,6 +85,53 @@ static void zoned(void *obj, void *data, QGuestAllocator *alloc)
     g_assert_cmpint(qvirtio_config_readb(dev, ZONED_MODEL), ==, 1);
 }
 
+static uint8_t generation_of(void *obj)
+{
+    QVirtioPCIDevice *pci = &((QVirtioBlkPCI *)obj)->pci_vdev;
+
+    return qpci_io_readb(pci->pdev, pci->bar, pci->common_cfg_offset +
+                         offsetof(struct virtio_pci_common_cfg,
+                                  config_generation));
+}
+
+static void resize(uint64_t size)
+{
+    g_assert_cmpint(truncate(getenv("VHOST_QTEST_SECOND"), size), ==, 0);
+}
+
+/* The capacity is read in two halves, and the size changes between them. */
+static void read_torn(void *obj, uint64_t from, uint64_t to, bool high_first)
+{
+    QVirtioDevice *dev = device_of(obj);
+    uint8_t before, after;
+
+    resize(from);
+    qvirtio_config_readl(dev, 0);
+    before = generation_of(obj);
+    qvirtio_config_readl(dev, high_first ? 4 : 0);
+    resize(to);
+    qvirtio_config_readl(dev, high_first ? 0 : 4);
+    after = generation_of(obj);
+    g_assert_cmpint(after, !=, before);
+
+    /* The driver reads again, and now it is whole. */
+    g_assert_cmphex(qvirtio_config_readl(dev, 0), ==, (uint32_t)(to / 512));
+    g_assert_cmphex(qvirtio_config_readl(dev, 4), ==, to / 512 >> 32);
+    g_assert_cmpint(generation_of(obj), ==, after);
+}
+
+static void generation(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = device_of(obj);
+    int i;
+
+    g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
+    for (i = 0; i < 4; i++) {
+        read_torn(obj, SMALL, LARGE, i & 1);
+        read_torn(obj, LARGE, SMALL, i & 1);
+    }
+}
+
 /* Instead of the image that QEMU's tests make and remove. */
 static void *with_disk(GString *cmd_line, void *variable)
 {
@@ -99,6 +152,7 @@ static void register_vhost_blk_test(void)
     };
 
     qos_add_test("writeback", "vhost-blk-pci", writeback, &image);
+    qos_add_test("generation", "vhost-blk-pci", generation, &image);
     qos_add_test("config-size", "vhost-blk-pci", config_size, &image);
     qos_add_test("zoned", "vhost-blk-pci", zoned, &zoned_disk);
 }

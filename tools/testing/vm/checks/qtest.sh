@@ -13,7 +13,7 @@ set -euo pipefail
 
 # Eight are all that virtio-blk-test.c of QEMU 7.2 has for a PCI device.
 cases=(basic config hotplug idx indirect msix nxvirtq resize
-	config-size writeback zoned)
+	config-size generation writeback zoned)
 
 if [[ ${1:-} != --inside ]]; then
 	[[ ${1:-} == --help ]] && { usage; exit; }
