@@ -135,6 +135,102 @@ TEST_F_TIMEOUT(disk, long_chains, 120)
 	dirty_free(&self->g);
 }
 
+#define WIDE_SEG	(4U << 20)
+#define WIDE_SEGS	1024	/* 2^32 bytes */
+#define WIDE_TAIL	4096
+
+/* Its data is 2^32 + 4096 bytes, in descriptors of the same 4 MiB; a table of all. */
+static uint64_t wide_table(struct guest *g, uint64_t hdr, uint64_t data, uint64_t status,
+			   uint16_t data_flags)
+{
+	const unsigned int n = WIDE_SEGS + 3;
+	uint64_t table = guest_alloc(g, n * sizeof(struct vring_desc), 16);
+	struct vring_desc *d = guest_ptr(g, table, n * sizeof(*d));
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		d[i] = (struct vring_desc){
+			.addr = htole64(data), .len = htole32(WIDE_SEG),
+			.flags = htole16(VRING_DESC_F_NEXT | data_flags),
+			.next = htole16(i + 1),
+		};
+	d[0] = (struct vring_desc){
+		.addr = htole64(hdr), .len = htole32(sizeof(struct virtio_blk_outhdr)),
+		.flags = htole16(VRING_DESC_F_NEXT), .next = htole16(1),
+	};
+	d[n - 2].len = htole32(WIDE_TAIL);
+	d[n - 1] = (struct vring_desc){
+		.addr = htole64(status), .len = htole32(1),
+		.flags = htole16(VRING_DESC_F_WRITE),
+	};
+	return table;
+}
+
+/* The device writes @written bytes at the start of the data, and the status. */
+static const char *run_wide(struct guest *g, uint32_t type, uint8_t expect, uint32_t written)
+{
+	bool out = type == VIRTIO_BLK_T_OUT;
+	struct virtio_blk_outhdr h = { .type = htole32(type), .sector = htole64(8) };
+	struct ring *r = &g->ring[0];
+	struct vring_used_elem *e = &r->used->ring[r->used_idx % r->num];
+	uint64_t mark = g->bump, hdr, data, status, table;
+	const char *why;
+	unsigned int i;
+
+	hdr = guest_alloc(g, sizeof(h), 4096);
+	data = guest_alloc(g, WIDE_SEG, 4096);
+	status = guest_alloc(g, 4096, 4096);
+	table = wide_table(g, hdr, data, status, out ? 0 : VRING_DESC_F_WRITE);
+	guest_write(g, hdr, &h, sizeof(h));
+	*(uint8_t *)guest_ptr(g, status, 1) = STATUS_POISON;
+	memset(guest_ptr(g, data, WIDE_SEG), STATUS_POISON, WIDE_SEG);
+	dirty_begin(g);
+	dirty_may(g, data, written);
+	dirty_may(g, status, 1);
+	ring_put_desc(r, 0, table, (WIDE_SEGS + 3) * sizeof(struct vring_desc),
+		      VRING_DESC_F_INDIRECT, 0);
+	ring_add_raw(r, 0);
+	ring_kick_now(r);
+	for (i = 0; i < 1000 && ring_device_idx(r) == r->used_idx; i++)
+		usleep(10000);
+	if (ring_device_idx(r) != (uint16_t)(r->used_idx + 1))
+		return guest_say(g, "type %u isn't answered", type);
+	r->used_idx++;
+	why = dirty_check(g);
+	if (!why && *(uint8_t *)guest_ptr(g, status, 1) != expect)
+		why = guest_say(g, "type %u: status %u", type,
+				*(uint8_t *)guest_ptr(g, status, 1));
+	/* the status counts where nothing is in front of it */
+	if (!why && le32toh(e->len) != (out ? 1 : written))
+		why = guest_say(g, "type %u: %u bytes written", type, le32toh(e->len));
+	guest_release(g, mark);
+	return why;
+}
+
+/*
+ * Data of more bytes than 32 bits can count.  What is left of their number in 32 bits
+ * would be right for a read, and the status would be in the second page of the data.
+ */
+TEST_F(disk, wide)
+{
+	struct guest_opts opts = {
+		.backend = &self->b, .mem = 8 << 20, .features_on = LOG_ALL,
+	};
+	struct mix_opts mix = { 0 };
+	struct dirty d;
+
+	if (model_wanted())
+		SKIP(return, "the model device takes shorter chains only");
+	ASSERT_WELL(boot_logged(&self->g, &opts, 0, &mix, &d));
+	ASSERT_WELL(run_wide(&self->g, VIRTIO_BLK_T_IN, VIRTIO_BLK_S_IOERR, 0));
+	ASSERT_WELL(run_wide(&self->g, VIRTIO_BLK_T_OUT, VIRTIO_BLK_S_IOERR, 0));
+	ASSERT_WELL(run_wide(&self->g, VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_S_OK, 0));
+	ASSERT_WELL(run_wide(&self->g, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_S_OK,
+			     VHOST_BLK_SERIAL_LEN));
+	ASSERT_WELL(run_wide(&self->g, 0x7fffffff, VIRTIO_BLK_S_UNSUPP, 0));
+	dirty_free(&self->g);
+}
+
 /* Reads in flight, or a quick backing has done some already */
 static const char *reads_in_flight(struct guest *g, struct batch *b, struct rng *rng)
 {
