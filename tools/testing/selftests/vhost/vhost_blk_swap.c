@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which backend may take the place of which while the guest runs: what it was promised stays */
 #define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
 #include "ranges.h"
 #include "suite.h"
 
@@ -254,6 +258,85 @@ TEST(withdrawn)
 	backend_close(&second);
 	backend_close(&third);
 	backend_close(&file);
+}
+
+static const char *detach_by_swap(struct guest *g, struct backend *other)
+{
+	return guest_set_backend(g, other->fd, 0) ? "a swap fails" : NULL;
+}
+
+static const char *detach_by_unbind(struct guest *g, struct backend *other)
+{
+	(void)other;
+	if (guest_set_running(g, 0))
+		return "SET_RUNNING fails";
+	return guest_set_backend(g, -1, 0) ? "SET_BACKEND -1 fails" : NULL;
+}
+
+static const char *detach_by_reset(struct guest *g, struct backend *other)
+{
+	(void)other;
+	return guest_ioctl(g, VHOST_RESET_OWNER, NULL) ? "RESET_OWNER fails" : NULL;
+}
+
+static const char *detach_by_close(struct guest *g, struct backend *other)
+{
+	(void)other;
+	guest_close(g);
+	return NULL;
+}
+
+/* A file on a file system of its own; only the device has it open in the end. */
+static const char *attach_only(struct guest *g, struct backend *b, const char *dir)
+{
+	struct backend_opts opts = { .kind = BACKEND_FILE, .dir = dir };
+	struct guest_opts guest = { .backend = b };
+	const char *why = backend_open_as(b, &opts);
+
+	if (why)
+		return why;
+	guest_init(g, &guest);
+	why = guest_boot(g);
+	if (!why)
+		why = guest_prove(g);
+	backend_close(b);
+	return why;
+}
+
+/* The file is closed when the call returns, not a moment later: its file system is free. */
+TEST(closed_at_once)
+{
+	static const char *(*const detach[])(struct guest *g, struct backend *other) = {
+		detach_by_swap, detach_by_unbind, detach_by_reset, detach_by_close,
+	};
+	char dir[] = "/tmp/vhost-test-swap-XXXXXX";
+	struct backend b, other;
+	struct guest g;
+	unsigned int i;
+	const char *why = no_kernel("the model device is in this process");
+
+	if (!why)
+		why = backend_open(&other, BACKEND_FILE, false);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_NE(NULL, mkdtemp(dir));
+	for (i = 0; i < scaled(10, 3) * ARRAY_SIZE(detach); i++) {
+		ASSERT_EQ(0, mount("tmpfs", dir, "tmpfs", 0, NULL));
+		why = attach_only(&g, &b, dir);
+		/* else this would prove nothing */
+		EXPECT_EQ(-1, umount(dir));
+		if (!why)
+			why = detach[i % ARRAY_SIZE(detach)](&g, &other);
+		EXPECT_EQ(NULL, why)
+			TH_LOG("%u: %s", i, why);
+		EXPECT_EQ(0, umount(dir)) {
+			TH_LOG("way %u: busy", i);
+			umount2(dir, MNT_DETACH);
+		}
+		guest_destroy(&g);
+	}
+	rmdir(dir);
+	backend_close(&other);
 }
 
 TEST_HARNESS_MAIN
