@@ -30,7 +30,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # What changes a disk's elevator or tags (iocontrol, hung) comes before what uses
 # NBD (faults, gone): in Linux 7.3 lockdep finds a circle through NBD's socket.
-all='ioctl uapi states config data layout errors ranges offload cache pagecache
+all='example ioctl uapi states config data layout errors ranges offload cache pagecache
 	powerloss blocks readonly resize swap iocontrol zoned zonedata scsi nowait notify
 	busyloop trace drain stop live log iotlb invalidate regions hostile hung faults gone
 	dying malformed unmapped racing inject limits creds file fs giveup tenants'
