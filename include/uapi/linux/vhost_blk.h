@@ -2,14 +2,20 @@
 /*
  * Userspace interface of /dev/vhost-blk, the in-kernel virtio-blk device.
  *
- * A file descriptor of /dev/vhost-blk is one virtio block device.  It takes
- * every generic vhost ioctl of <linux/vhost.h> and the ones below.  The order
- * of a start is: VHOST_SET_OWNER, VHOST_BLK_SET_BACKEND, VHOST_SET_FEATURES,
- * VHOST_SET_MEM_TABLE, VHOST_SET_VRING_* for each queue,
+ * An open file of /dev/vhost-blk is one virtio block device.  It accepts the
+ * generic vhost ioctls of <linux/vhost.h> and the ioctls below.  A device is
+ * started in this order: VHOST_SET_OWNER, VHOST_BLK_SET_BACKEND,
+ * VHOST_SET_FEATURES, VHOST_SET_MEM_TABLE, VHOST_SET_VRING_* for each queue,
  * VHOST_BLK_SET_RUNNING(1).
  *
- * Section numbers are those of the Virtual I/O Device (VIRTIO) specification,
- * version 1.3.
+ * Errors of every ioctl below: EFAULT if the argument cannot be read or
+ * written; EPERM if the caller's memory is not that of the process that called
+ * VHOST_SET_OWNER, except for the VHOST_BLK_GET_* ioctls, which any process
+ * may call; EINTR if the caller is being killed while it waits.
+ *
+ * Documentation/virt/vhost-blk/uapi.rst has more; states.rst has a table of
+ * what each ioctl does in each state of a queue.  Section numbers are those of
+ * the Virtual I/O Device (VIRTIO) specification, version 1.3.
  */
 #ifndef _UAPI_LINUX_VHOST_BLK_H
 #define _UAPI_LINUX_VHOST_BLK_H
@@ -17,29 +23,29 @@
 #include <linux/types.h>
 #include <linux/vhost.h>
 
-/* Virtqueues of one device; virtio_blk_config.num_queues is this many. */
+/* Virtqueues of a device; virtio_blk_config.num_queues has this value */
 #define VHOST_BLK_MAX_QUEUES	64
 
-/* Descriptors in one virtqueue, at most (a power of two, 2.7). */
+/* Maximum number of descriptors in one virtqueue, a power of two (2.7) */
 #define VHOST_BLK_MAX_QUEUE_SIZE	1024
 
-/* Bytes of the string that VIRTIO_BLK_T_GET_ID returns (5.2.6). */
+/* Length of the string that VIRTIO_BLK_T_GET_ID returns, in bytes (5.2.6) */
 #define VHOST_BLK_SERIAL_LEN	20
 
 /*
- * Refuse what would change the backend, whatever the mode of its fd:
- * VIRTIO_BLK_F_RO is offered and such requests end in VIRTIO_BLK_S_IOERR
+ * Make the disk read-only, whatever the mode of the fd: VIRTIO_BLK_F_RO is
+ * offered, and requests that would change the disk end in VIRTIO_BLK_S_IOERR
  * (5.2.6.2).
  */
 #define VHOST_BLK_BACKEND_F_RO	(1U << 0)
 
 /**
- * struct vhost_blk_backend - what holds the data of the device
- * @fd: an open block device or regular file, -1 for none
+ * struct vhost_blk_backend - argument of VHOST_BLK_SET_BACKEND
+ * @fd: open block device or regular file that holds the data; -1 detaches
  * @flags: VHOST_BLK_BACKEND_F_*; any other bit is EINVAL
- * @serial: answer to VIRTIO_BLK_T_GET_ID, zero padded; no NUL is needed where
- *	it fills all of its bytes
- * @reserved: zero, else EINVAL
+ * @serial: reply to VIRTIO_BLK_T_GET_ID, padded with zeroes; a serial number of
+ *	20 bytes has no terminating NUL
+ * @reserved: must be zero, otherwise EINVAL
  */
 struct vhost_blk_backend {
 	__s32 fd;
@@ -49,46 +55,67 @@ struct vhost_blk_backend {
 };
 
 /*
- * Attach, replace or (fd -1) detach the backend.  The kernel keeps its own
- * reference; the caller may close the fd.  While the device runs this is a
- * swap: requests in flight finish on the old backend, which is then flushed,
- * and all later ones go to the new one.  Detaching while the device runs: EBUSY.
+ * Attach, replace or (fd -1) detach the backend.  The kernel takes its own
+ * reference; the caller may close the fd.
  *
- * A backend that is open for reading alone, or whose block device is
- * read-only, is attached as with VHOST_BLK_BACKEND_F_RO.
+ * While the device runs this is a swap: requests in flight complete on the old
+ * backend, which is then flushed, and later requests go to the new one.
  *
- * EBADF: no such fd.  EACCES: open for writing alone.  EINVAL: unknown flag,
- * nonzero @reserved, neither a block device nor a regular file, or a file open
- * with O_APPEND that is not to be read-only.  ENODEV: the block device is gone.
- * ENOMEM.  ENOTRECOVERABLE: the device runs, and a flush of the old backend has
- * failed, now or before; it stays.  EOPNOTSUPP: the file can't do asynchronous
- * I/O by iterator; or, while features are negotiated, the new backend lacks one
- * of them (a read-only one where VIRTIO_BLK_F_RO was not acknowledged), or has
- * larger logical blocks, or other zones or fewer of them open or active; or its
- * zones are not a power of two of sectors.  EPERM: the caller is not the owner.
+ * A backend that is open for reading only, or whose block device is read-only,
+ * is attached as with VHOST_BLK_BACKEND_F_RO.
  *
- * An error of a flush, whoever asked for it, fails every later flush until a
- * backend is attached anew.  The flags of the file (O_DIRECT) are those of now.
- * I/O is done with the credentials that the caller has now, whoever opened the
- * file.  What kernel threads do for the backend is charged to the control groups
- * that the caller is in now.
+ * The flags of the file (O_DIRECT) count as they are at the time of the call.
+ * I/O is done with the credentials that the caller has at that time, not with
+ * those of the process that opened the file.  The work of kernel threads for
+ * the backend is charged to the control groups that the caller is in.
+ *
+ * An error of a flush is permanent: all later flushes fail until a backend is
+ * attached again.
+ *
+ * Errors:
+ *   EACCES		the fd is not open for reading
+ *   EBADF		no such fd, or opened with O_PATH
+ *   EBUSY		@fd is -1 and the device is not stopped
+ *   EINVAL		unknown flag, nonzero @reserved, neither a block device
+ *			nor a regular file, or a writable file opened with
+ *			O_APPEND
+ *   ENODEV		the block device has been removed
+ *   ENOMEM		no memory for the backend or its workqueues
+ *   ENOTRECOVERABLE	the device runs, and a flush of the old backend has
+ *			failed, now or earlier; the old backend stays
+ *   EOPNOTSUPP		the file cannot do asynchronous I/O; the alignment of
+ *			its direct I/O or the size of the device's zones is not
+ *			a power of two; or features are negotiated and the new
+ *			backend lacks one of them, is read-only although the old
+ *			one is not and VIRTIO_BLK_F_RO was not acknowledged, has
+ *			larger logical blocks, is zoned although
+ *			VIRTIO_BLK_F_ZONED was not acknowledged, or has other
+ *			zones or lower limits on them
+ *   others		the attributes of the file cannot be read, or dirty
+ *			pages of the block device cannot be written
  */
 #define VHOST_BLK_SET_BACKEND	_IOW(VHOST_VIRTIO, 0x50, \
 				     struct vhost_blk_backend)
 
 /*
- * 1: check the rings of every queue that has addresses, start them and serve
- * what is already available; queues without addresses are skipped.  A second
- * 1 starts the queues that were given addresses since.  0: stop; returns when
- * no request is in flight and everything completed is in the used rings.
+ * 1: start every stopped queue that has addresses, and serve the chains that
+ * are already available.  Queues without addresses are skipped; a second call
+ * starts those that were given addresses since.  If one queue cannot be
+ * started, none is.
  *
- * EBUSY: requests of an interrupted stop are still in flight.  EINTR: the
- * caller is being killed; the queues that have not stopped are
- * VHOST_BLK_QUEUE_DEAD.  EINVAL: neither 0 nor 1, or a ring larger than
- * VHOST_BLK_MAX_QUEUE_SIZE.  ENODEV: no backend.  EFAULT: a ring or the log is
- * not in accessible memory.  ENOMEM.  EOWNERDEAD: the worker was killed,
- * or the owner has ended.
- * EPERM: not the owner.
+ * 0: stop all queues.  Returns when no request is in flight and everything
+ * completed is in the used rings.
+ *
+ * Errors:
+ *   EBUSY	requests of an interrupted stop are still in flight
+ *   EFAULT	a ring or the log is not in accessible memory, or there is no
+ *		memory table
+ *   EINTR	the caller is being killed; queues that have not stopped are
+ *		VHOST_BLK_QUEUE_DEAD
+ *   EINVAL	neither 0 nor 1, or a ring larger than VHOST_BLK_MAX_QUEUE_SIZE
+ *   ENODEV	no backend is attached
+ *   ENOMEM	no memory for the requests of a queue
+ *   EOWNERDEAD	the worker was killed, or the owner has exited
  */
 #define VHOST_BLK_SET_RUNNING	_IOW(VHOST_VIRTIO, 0x51, int)
 
@@ -96,21 +123,23 @@ struct vhost_blk_backend {
  * Read or write the struct virtio_blk_config (5.2.4) of the device, in the
  * layout of struct vhost_vdpa_config: .off and .len in bytes, both inside the
  * 96 bytes up to the end of the field `zoned`, on every kernel.  All fields are
- * little endian.  Before a backend is attached it reads as zero but for
+ * little endian.  Before a backend is attached all of them are zero, except
  * num_queues and writeback.
  *
- * SET_CONFIG takes only .off and .len that name the field `writeback`, with
- * the value 0 or 1, at any time.  It is 1 until it is set, and 0 from a
- * VHOST_SET_FEATURES on that has VIRTIO_BLK_F_CONFIG_WCE but not
- * VIRTIO_BLK_F_FLUSH (5.2.5.2).  It counts where VIRTIO_BLK_F_CONFIG_WCE was
- * acknowledged; without that, writes are stable when they complete unless
- * VIRTIO_BLK_F_FLUSH was (5.2.6.2).  When a change to 0 returns, every write
- * that had completed before is stable.
+ * SET_CONFIG accepts only the field `writeback`, with the value 0 or 1, at any
+ * time.  It is 1 until it is set.  It becomes 0 when VHOST_SET_FEATURES
+ * acknowledges VIRTIO_F_VERSION_1 and VIRTIO_BLK_F_CONFIG_WCE, but not
+ * VIRTIO_BLK_F_FLUSH (5.2.5.2).  It takes effect if VIRTIO_BLK_F_CONFIG_WCE was
+ * acknowledged.  Without that feature, writes are stable when they complete
+ * unless VIRTIO_BLK_F_FLUSH was acknowledged (5.2.6.2).  When a change to 0
+ * returns, all writes that had completed before are stable.
  *
- * EINVAL: outside the config space, a field that can't be set, or a value that
- * is neither 0 nor 1.  EIO, ENOSPC and the like: what was written before could
- * not be made stable; `writeback` is as it was.  EPERM: SET_CONFIG, and the
- * caller is not the owner.
+ * Errors:
+ *   EINVAL	.off and .len are outside the configuration space or .len is 0;
+ *		or SET_CONFIG of another field, or of a value other than 0 and 1
+ *   EIO, ENOSPC and others
+ *		SET_CONFIG: earlier writes could not be made stable; `writeback`
+ *		is unchanged
  */
 #define VHOST_BLK_GET_CONFIG	_IOR(VHOST_VIRTIO, 0x52, \
 				     struct vhost_vdpa_config)
@@ -118,50 +147,56 @@ struct vhost_blk_backend {
 				     struct vhost_vdpa_config)
 
 /*
- * Signal this eventfd whenever the capacity has changed, so that the VMM can
- * raise a configuration change notification (4.1.5.4).  -1 takes it away.
+ * Set the eventfd that is signalled when the capacity changes, so that the VMM
+ * can send a configuration change notification (4.1.5.4).  -1 removes it.
  *
  * The capacity changes by VHOST_BLK_SET_BACKEND, or because the file or block
- * device grew or shrank, which is seen within about a second while the device
- * runs, and at its start.  Requests are always checked against the size of the
- * moment.
+ * device has grown or shrunk.  The device notices the latter at its start, and
+ * within about a second while it runs.  Requests are always checked against
+ * the current size.
  *
- * EBADF: no such fd.  EINVAL: not an eventfd.
+ * Errors:
+ *   EBADF	no such fd
+ *   EINVAL	not an eventfd
  */
 #define VHOST_BLK_SET_CONFIG_CALL	_IOW(VHOST_VIRTIO, 0x54, int)
 
 /*
- * The same as VHOST_BLK_SET_RUNNING for one queue: .index names it, .num is 0
- * or 1.  A queue without addresses stays as it is.
+ * Start (.num is 1) or stop (0) the one queue .index, as VHOST_BLK_SET_RUNNING
+ * does for all.  A queue without addresses is left as it is.
  *
- * ENOBUFS: no such queue; and the errors of VHOST_BLK_SET_RUNNING.
+ * Errors: those of VHOST_BLK_SET_RUNNING, and
+ *   ENOBUFS	no such queue
  */
 #define VHOST_BLK_SET_VRING_RUNNING	_IOW(VHOST_VIRTIO, 0x55, \
 					     struct vhost_vring_state)
 
+/* vhost_blk_info.flags: */
 #define VHOST_BLK_INFO_F_BACKEND	(1U << 0)	/* one is attached */
-#define VHOST_BLK_INFO_F_RO		(1U << 1)	/* which can't be changed */
+#define VHOST_BLK_INFO_F_RO		(1U << 1)	/* not writable */
 #define VHOST_BLK_INFO_F_BLOCK_DEVICE	(1U << 2)	/* not a regular file */
-#define VHOST_BLK_INFO_F_DIRECT		(1U << 3)	/* past the page cache */
+#define VHOST_BLK_INFO_F_DIRECT		(1U << 3)	/* no page cache */
 
 /**
- * struct vhost_blk_info - what VHOST_BLK_GET_INFO returns
+ * struct vhost_blk_info - result of VHOST_BLK_GET_INFO
  * @flags: VHOST_BLK_INFO_F_*
- * @running: 1 if any queue is not VHOST_BLK_QUEUE_STOPPED, else 0; a queue that is
- *	broken or dead counts too
- * @features: acknowledged by VHOST_SET_FEATURES
- * @capacity: of the backend now, in sectors of 512 bytes
- * @ino: inode number of a regular file, as stat() had it at the attach, else 0
- * @dev_major: of the block device, or of the file system that has the file, as
- *	stat() had it
- * @dev_minor: of the same
- * @block_size: logical block in bytes
- * @flush_error: a negative errno of the first flush of the backend that failed, or
- *	0; it stays until a backend is attached anew
- * @trace_dev: the number that tracepoints have as `dev`; with a backend or without
+ * @running: 1 if any queue is not VHOST_BLK_QUEUE_STOPPED, including broken and
+ *	dead queues; otherwise 0
+ * @features: features acknowledged by VHOST_SET_FEATURES
+ * @capacity: current size of the backend, in sectors of 512 bytes
+ * @ino: inode number of a regular file, as stat() returned it when it was
+ *	attached; 0 for a block device
+ * @dev_major: major number of the block device, or of the file system that the
+ *	file is on, as stat() returned it
+ * @dev_minor: minor number of that device
+ * @block_size: size of a logical block, in bytes
+ * @flush_error: negative errno of the first flush of the backend that failed,
+ *	or 0; kept until a backend is attached again
+ * @trace_dev: value of the field `dev` of the tracepoints; valid without a
+ *	backend too
  * @reserved: zero
  *
- * Without a backend all that describes it is zero.
+ * Without a backend, all fields that describe it are zero.
  */
 struct vhost_blk_info {
 	__u32 flags;
@@ -177,22 +212,25 @@ struct vhost_blk_info {
 	__u32 reserved[11];
 };
 
-/* Never waits for requests.  EFAULT. */
+/*
+ * Read what is attached, and whether the device runs.  Never waits for
+ * requests, nor for an ioctl that does.
+ */
 #define VHOST_BLK_GET_INFO	_IOR(VHOST_VIRTIO, 0x56, struct vhost_blk_info)
 
 /**
  * enum vhost_blk_queue_state - states of a queue
- * @VHOST_BLK_QUEUE_STOPPED: nothing is in flight; addresses, size, base and
+ * @VHOST_BLK_QUEUE_STOPPED: no request is in flight; addresses, size, base and
  *	worker can be changed
  * @VHOST_BLK_QUEUE_RUNNING: takes chains and completes requests
  * @VHOST_BLK_QUEUE_PAUSED: completes requests while an ioctl waits for them,
- *	then runs again
+ *	and will run again
  * @VHOST_BLK_QUEUE_DRAINING: completes requests, then stops
- * @VHOST_BLK_QUEUE_BROKEN: completes requests, takes no more until it has been
- *	stopped and started
- * @VHOST_BLK_QUEUE_DEAD: requests in flight end without an answer, then the
+ * @VHOST_BLK_QUEUE_BROKEN: completes requests, but takes no chains until it has
+ *	been stopped and started
+ * @VHOST_BLK_QUEUE_DEAD: requests in flight end without a completion, then the
  *	queue stops
- * @VHOST_BLK_NR_QUEUE_STATES: how many there are
+ * @VHOST_BLK_NR_QUEUE_STATES: number of states
  */
 enum vhost_blk_queue_state {
 	VHOST_BLK_QUEUE_STOPPED,
@@ -206,14 +244,16 @@ enum vhost_blk_queue_state {
 
 /**
  * enum vhost_blk_break_reason - why a queue is VHOST_BLK_QUEUE_BROKEN
- * @VHOST_BLK_BREAK_NONE: it is not, and has not been since its last start
- * @VHOST_BLK_BREAK_CHAIN: a descriptor that points nowhere, a loop, an index
- *	past the end of the ring
- * @VHOST_BLK_BREAK_NO_STATUS: a chain without a writable byte
- * @VHOST_BLK_BREAK_HEAD_BUSY: a head was made available while in flight
- * @VHOST_BLK_BREAK_STATUS: a status byte can't be written
- * @VHOST_BLK_BREAK_LOG: the dirty log can't be written
- * @VHOST_BLK_BREAK_USED: the used ring can't be written
+ * @VHOST_BLK_BREAK_NONE: the queue has not been broken since its last start
+ * @VHOST_BLK_BREAK_CHAIN: a chain cannot be read: a descriptor outside the
+ *	memory table whose status byte is out of reach, a loop, too many
+ *	segments, or an index past the end of the ring
+ * @VHOST_BLK_BREAK_NO_STATUS: a chain has no writable byte
+ * @VHOST_BLK_BREAK_HEAD_BUSY: a descriptor head was made available while it was
+ *	in flight
+ * @VHOST_BLK_BREAK_STATUS: a status byte cannot be written
+ * @VHOST_BLK_BREAK_LOG: the dirty log cannot be written
+ * @VHOST_BLK_BREAK_USED: the used ring cannot be written
  */
 enum vhost_blk_break_reason {
 	VHOST_BLK_BREAK_NONE,
@@ -226,13 +266,13 @@ enum vhost_blk_break_reason {
 };
 
 /**
- * struct vhost_blk_vring_info - what VHOST_BLK_GET_VRING_INFO returns
- * @index: in: the queue
+ * struct vhost_blk_vring_info - argument of VHOST_BLK_GET_VRING_INFO
+ * @index: in: number of the queue
  * @state: out: enum vhost_blk_queue_state
- * @break_reason: out: enum vhost_blk_break_reason, the first since the last
- *	start; it can be read after the queue has been stopped too
- * @break_error: out: a negative errno that goes with @break_reason, or 0
- * @inflight: out: requests in flight
+ * @break_reason: out: enum vhost_blk_break_reason; the first reason since the
+ *	last start, also after the queue has been stopped
+ * @break_error: out: negative errno that goes with @break_reason, or 0
+ * @inflight: out: number of requests in flight
  * @reserved: out: zero
  */
 struct vhost_blk_vring_info {
@@ -244,7 +284,13 @@ struct vhost_blk_vring_info {
 	__u32 reserved[11];
 };
 
-/* Never waits for requests.  ENOBUFS: no such queue.  EFAULT. */
+/*
+ * Read the state of a queue.  Never waits for requests, nor for an ioctl that
+ * does.
+ *
+ * Errors:
+ *   ENOBUFS	no such queue
+ */
 #define VHOST_BLK_GET_VRING_INFO	_IOWR(VHOST_VIRTIO, 0x57, \
 					      struct vhost_blk_vring_info)
 
