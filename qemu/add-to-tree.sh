@@ -50,6 +50,9 @@ add_after() {
 	exit 1
 }
 
+# The name of vhost-blk-backend.c in earlier versions.
+rm -f "$tree/hw/block/vhost-blk-backing.c"
+
 while IFS= read -r file; do
 	copy "$here/$file" "$tree/$file"
 done < <(cd "$here" && find hw include -type f)
@@ -57,7 +60,7 @@ copy "$here/../include/uapi/linux/vhost_blk.h" "$tree/linux-headers/linux/vhost_
 
 add_after hw/block/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "specific_ss.add(when: 'CONFIG_VHOST_BLK',
-                if_true: files('vhost-blk.c', 'vhost-blk-backing.c',
+                if_true: files('vhost-blk.c', 'vhost-blk-backend.c',
                                'vhost-blk-config.c', 'vhost-blk-kernel.c'))"
 add_after hw/virtio/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "virtio_pci_ss.add(when: 'CONFIG_VHOST_BLK', if_true: files('vhost-blk-pci.c'))"

@@ -112,7 +112,8 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
  */
 
 /* What the properties change. */
-static void vhost_blk_override(VHostBlk *s, struct virtio_blk_config *cfg)
+static void vhost_blk_override_config(VHostBlk *s,
+                                      struct virtio_blk_config *cfg)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
     uint32_t sectors;
@@ -156,16 +157,16 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
     virtio_stl_p(vdev, &cfg->seg_max, seg_max);
     cfg->wce = s->writeback;
-    vhost_blk_override(s, cfg);
+    vhost_blk_override_config(s, cfg);
 }
 
 /* Without CONFIG_WCE the kernel goes by FLUSH alone. */
-int vhost_blk_tell_writeback(VHostBlk *s)
+int vhost_blk_sync_writeback(VHostBlk *s)
 {
     if (!virtio_vdev_has_feature(VIRTIO_DEVICE(s), VIRTIO_BLK_F_CONFIG_WCE)) {
         return 0;
     }
-    return vhost_blk_push_writeback(s, s->writeback);
+    return vhost_blk_set_writeback(s, s->writeback);
 }
 
 void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
@@ -185,7 +186,7 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
     if (!vhost_dev_is_started(&s->dev)) {
         return;
     }
-    ret = vhost_blk_tell_writeback(s);
+    ret = vhost_blk_sync_writeback(s);
     if (ret < 0) {
         /* The driver reads back what holds. */
         error_report("vhost-blk: switching the cache mode failed: %s",
@@ -204,17 +205,17 @@ void vhost_blk_config_changed(EventNotifier *n)
 }
 
 /*
- * A new backing has all that the driver has negotiated, or the kernel would
+ * A new backend has all that the driver has negotiated, or the kernel would
  * not have taken it.  What else it lacks is not offered to the next driver.
  */
-void vhost_blk_backing_changed(VHostBlk *s)
+void vhost_blk_backend_changed(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
     uint8_t before[VHOST_BLK_CONFIG_SIZE];
     int ret;
 
     memcpy(before, s->config, sizeof(before));
-    ret = vhost_blk_follow_backing(s);
+    ret = vhost_blk_refresh_config(s);
     if (ret < 0) {
         error_report("vhost-blk: reading the features and configuration "
                      "failed: %s", strerror(-ret));

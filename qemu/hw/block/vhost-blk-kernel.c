@@ -37,7 +37,7 @@ static int vhost_blk_ioctl(VHostBlk *s, unsigned long request, void *arg)
 }
 
 /* As if the queue had never been given addresses. */
-int vhost_blk_forget_queue(VHostBlk *s, unsigned int index)
+int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index)
 {
     struct vhost_vring_addr none = { .index = index };
 
@@ -63,7 +63,7 @@ int vhost_blk_fetch_config(VHostBlk *s)
     return ret;
 }
 
-int vhost_blk_push_writeback(VHostBlk *s, bool writeback)
+int vhost_blk_set_writeback(VHostBlk *s, bool writeback)
 {
     g_autofree struct vhost_vdpa_config *cfg = g_malloc0(sizeof(*cfg) + 1);
 
@@ -78,7 +78,7 @@ bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
     int ret;
 
     if (s->vhostfd_name) {
-        s->vhostfd = vhost_blk_take_fd("vhostfd", s->vhostfd_name, errp);
+        s->vhostfd = vhost_blk_get_fd_param("vhostfd", s->vhostfd_name, errp);
         if (s->vhostfd < 0) {
             return false;
         }
@@ -113,7 +113,7 @@ close_vhost:
 }
 
 /* One more worker, number @w of @workers: queue i is served by i % workers. */
-static int vhost_blk_make_worker(VHostBlk *s, int w, int workers)
+static int vhost_blk_create_worker(VHostBlk *s, int w, int workers)
 {
     struct vhost_worker_state worker = {};
     int i, ret;
@@ -131,14 +131,14 @@ static int vhost_blk_make_worker(VHostBlk *s, int w, int workers)
 }
 
 /* The first came with the owner, and has the queues that get no other. */
-bool vhost_blk_make_workers(VHostBlk *s, Error **errp)
+bool vhost_blk_create_workers(VHostBlk *s, Error **errp)
 {
     bool wanted = s->workers != VHOST_BLK_AUTO_WORKERS;
     int workers = wanted ? s->workers : s->num_queues;
     int w, ret;
 
     for (w = 1; w < workers; w++) {
-        ret = vhost_blk_make_worker(s, w, workers);
+        ret = vhost_blk_create_worker(s, w, workers);
         if (!ret) {
             continue;
         }
@@ -174,8 +174,9 @@ bool vhost_blk_set_polling(VHostBlk *s, Error **errp)
     return true;
 }
 
-bool vhost_blk_watch_config(VHostBlk *s, EventNotifierHandler *changed,
-                            Error **errp)
+bool vhost_blk_init_config_notifier(VHostBlk *s,
+                                    EventNotifierHandler *changed,
+                                    Error **errp)
 {
     int fd, ret;
 
@@ -195,7 +196,7 @@ bool vhost_blk_watch_config(VHostBlk *s, EventNotifierHandler *changed,
     return true;
 }
 
-void vhost_blk_unwatch_config(VHostBlk *s)
+void vhost_blk_cleanup_config_notifier(VHostBlk *s)
 {
     int none = -1;
 
@@ -204,37 +205,37 @@ void vhost_blk_unwatch_config(VHostBlk *s)
     event_notifier_cleanup(&s->config_notifier);
 }
 
-bool vhost_blk_attach(VHostBlk *s, const VHostBlkBacking *backing,
+bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
                       Error **errp)
 {
-    struct vhost_blk_backend backend = {
-        .fd = backing->fd,
+    struct vhost_blk_backend arg = {
+        .fd = backend->fd,
         .flags = s->readonly ? VHOST_BLK_BACKEND_F_RO : 0,
     };
     uint64_t features = VIRTIO_DEVICE(s)->guest_features;
     int ret = 0;
 
     if (s->serial) {
-        memcpy(backend.serial, s->serial, strlen(s->serial));
+        memcpy(arg.serial, s->serial, strlen(s->serial));
     }
     /* The kernel judges by these; before a start it has those of the last. */
     if (!vhost_dev_is_started(&s->dev)) {
         ret = vhost_blk_ioctl(s, VHOST_SET_FEATURES, &features);
     }
     if (!ret) {
-        ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &backend);
+        ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &arg);
     }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "%s: the kernel refuses '%s'%s",
-                         backing->prop, backing->name,
+                         backend->prop, backend->name,
                          ret == -EOPNOTSUPP && features ?
                          " (it lacks what the guest uses)" : "");
     }
     return ret == 0;
 }
 
-/* Features and configuration are those of the backing. */
-int vhost_blk_follow_backing(VHostBlk *s)
+/* Features and configuration are those of the backend. */
+int vhost_blk_refresh_config(VHostBlk *s)
 {
     int ret = vhost_blk_ioctl(s, VHOST_GET_FEATURES, &s->dev.features);
 

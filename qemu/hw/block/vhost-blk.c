@@ -1,7 +1,7 @@
 /*
  * vhost-blk: virtio-blk served by the host kernel's /dev/vhost-blk
  *
- * QEMU opens the backing file, negotiates features and sets up the rings; the
+ * QEMU opens the backend file, negotiates features and sets up the rings; the
  * kernel does the I/O.  Requests never pass through QEMU's block layer, which
  * is why this takes a path or a descriptor and not a drive: image formats,
  * block jobs and throttling would silently not apply.
@@ -52,7 +52,7 @@
  * A queue that the driver of now does not use (SeaBIOS uses the first alone)
  * may still have, in the kernel, the addresses that the driver before it gave.
  */
-static int vhost_blk_forget_unused_queues(VHostBlk *s)
+static int vhost_blk_clear_unused_vrings(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
     int i, ret;
@@ -61,7 +61,7 @@ static int vhost_blk_forget_unused_queues(VHostBlk *s)
         if (virtio_queue_get_desc_addr(vdev, i)) {
             continue;
         }
-        ret = vhost_blk_forget_queue(s, i);
+        ret = vhost_blk_clear_vring_addr(s, i);
         if (ret < 0) {
             return ret;
         }
@@ -93,12 +93,12 @@ static int vhost_blk_run(VHostBlk *s, Error **errp)
     int ret;
 
     vhost_blk_unmask_queues(s);
-    ret = vhost_blk_forget_unused_queues(s);
+    ret = vhost_blk_clear_unused_vrings(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "resetting unused queues failed");
         return ret;
     }
-    ret = vhost_blk_tell_writeback(s);
+    ret = vhost_blk_sync_writeback(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "setting the cache mode failed");
         return ret;
@@ -127,8 +127,8 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
         error_setg(errp, "the driver can't handle a zoned disk");
         return -EINVAL;
     }
-    if (s->backing_lost) {
-        error_setg(errp, "'%s' is in use by somebody else", s->backing.name);
+    if (s->claim_failed) {
+        error_setg(errp, "'%s' is in use by somebody else", s->backend.name);
         return -EBUSY;
     }
 
@@ -166,8 +166,8 @@ disable_notifiers:
     return ret;
 }
 
-static void vhost_blk_map_ring(VHostBlk *s, hwaddr addr, hwaddr size,
-                               bool write)
+static void vhost_blk_preload_ring(VHostBlk *s, hwaddr addr, hwaddr size,
+                                   bool write)
 {
     hwaddr page = QEMU_ALIGN_DOWN(addr, VHOST_BLK_IOMMU_PAGE);
 
@@ -183,7 +183,7 @@ static void vhost_blk_map_ring(VHostBlk *s, hwaddr addr, hwaddr size,
  * guest resets the device: it wants no answers, and may have taken the rings
  * away already.
  */
-static void vhost_blk_map_rings(VHostBlk *s)
+static void vhost_blk_preload_rings(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
     int i;
@@ -196,9 +196,9 @@ static void vhost_blk_map_rings(VHostBlk *s)
         struct vhost_virtqueue *vq = &s->vhost_vqs[i];
 
         if (virtio_queue_get_desc_addr(vdev, i)) {
-            vhost_blk_map_ring(s, vq->desc_phys, vq->desc_size, false);
-            vhost_blk_map_ring(s, vq->avail_phys, vq->avail_size, false);
-            vhost_blk_map_ring(s, vq->used_phys, vq->used_size, true);
+            vhost_blk_preload_ring(s, vq->desc_phys, vq->desc_size, false);
+            vhost_blk_preload_ring(s, vq->avail_phys, vq->avail_size, false);
+            vhost_blk_preload_ring(s, vq->used_phys, vq->used_size, true);
         }
     }
 }
@@ -210,7 +210,7 @@ static void vhost_blk_stop(VHostBlk *s)
     VirtioBusClass *k = VIRTIO_BUS_GET_CLASS(bus);
     int ret;
 
-    vhost_blk_map_rings(s);
+    vhost_blk_preload_rings(s);
     /* Returns when nothing is in flight. */
     ret = vhost_blk_set_running(s, 0);
     if (ret < 0) {
@@ -300,25 +300,25 @@ static void vhost_blk_vm_state_changed(void *opaque, bool running,
     Error *err = NULL;
 
     if (running) {
-        s->backing_lost = !vhost_blk_claim_backing(s, &s->backing, &err);
-        if (s->backing_lost) {
+        s->claim_failed = !vhost_blk_claim_backend(s, &s->backend, &err);
+        if (s->claim_failed) {
             error_reportf_err(err, "vhost-blk: ");
         }
-    } else if (!s->readonly && qemu_fdatasync(s->backing.fd) < 0) {
-        error_report("vhost-blk: flushing '%s' failed: %s", s->backing.name,
+    } else if (!s->readonly && qemu_fdatasync(s->backend.fd) < 0) {
+        error_report("vhost-blk: flushing '%s' failed: %s", s->backend.name,
                      strerror(errno));
     }
 }
 
 /*
- * The state is what starts the machine elsewhere, so the backing is given up
+ * The state is what starts the machine elsewhere, so the backend is given up
  * before it is sent.  Should it go on here after all, it is claimed again.
  */
 static int vhost_blk_pre_save(void *opaque)
 {
     VHostBlk *s = opaque;
 
-    vhost_blk_unclaim_backing(&s->backing);
+    vhost_blk_unclaim_backend(&s->backend);
     return 0;
 }
 
@@ -382,7 +382,7 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
     return false;
 }
 
-static void vhost_blk_make_queues(VHostBlk *s)
+static void vhost_blk_create_queues(VHostBlk *s)
 {
     int i;
 
@@ -419,17 +419,17 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     if (!vhost_blk_check_properties(s, errp)) {
         return;
     }
-    s->backing.prop = s->path ? "path" : "fd";
-    s->backing.name = s->path ?: s->fd_name;
-    if (!vhost_blk_open_backing(s, &s->backing, errp)) {
+    s->backend.prop = s->path ? "path" : "fd";
+    s->backend.name = s->path ?: s->fd_name;
+    if (!vhost_blk_open_backend(s, &s->backend, errp)) {
         return;
     }
     if (!vhost_blk_open_vhost(s, errp)) {
-        goto close_backing;
+        goto close_backend;
     }
 
     virtio_init(vdev, VIRTIO_ID_BLOCK, VHOST_BLK_CONFIG_SIZE);
-    vhost_blk_make_queues(s);
+    vhost_blk_create_queues(s);
     vhost_blk_set_features(vdev, 0);
 
     /* Takes over the descriptor: closes it when it fails. */
@@ -439,17 +439,17 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
         error_prepend(errp, "vhostfd: ");
         goto delete_queues;
     }
-    if (!vhost_blk_make_workers(s, errp) || !vhost_blk_set_polling(s, errp) ||
-        !vhost_blk_attach(s, &s->backing, errp)) {
+    if (!vhost_blk_create_workers(s, errp) || !vhost_blk_set_polling(s, errp) ||
+        !vhost_blk_attach(s, &s->backend, errp)) {
         goto cleanup_dev;
     }
-    ret = vhost_blk_follow_backing(s);
+    ret = vhost_blk_refresh_config(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "vhostfd: reading the features and "
                          "configuration failed");
         goto cleanup_dev;
     }
-    if (!vhost_blk_watch_config(s, vhost_blk_config_changed, errp)) {
+    if (!vhost_blk_init_config_notifier(s, vhost_blk_config_changed, errp)) {
         goto cleanup_dev;
     }
     add_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX, s->boot_geometry.cyls,
@@ -464,8 +464,8 @@ delete_queues:
     s->vhostfd = -1;
     vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
-close_backing:
-    vhost_blk_close_backing(&s->backing);
+close_backend:
+    vhost_blk_close_backend(&s->backend);
 }
 
 static void vhost_blk_unrealize(DeviceState *dev)
@@ -477,12 +477,12 @@ static void vhost_blk_unrealize(DeviceState *dev)
     virtio_set_status(vdev, 0);
     qemu_del_vm_change_state_handler(s->vm_state_handler);
     del_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX);
-    vhost_blk_unwatch_config(s);
+    vhost_blk_cleanup_config_notifier(s);
     vhost_dev_cleanup(&s->dev);
     s->vhostfd = -1;
     vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
-    vhost_blk_close_backing(&s->backing);
+    vhost_blk_close_backend(&s->backend);
 }
 
 static void vhost_blk_instance_init(Object *obj)

@@ -80,14 +80,14 @@ OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
 #define VHOST_BLK_CONFIG_SIZE 96
 
 /* What holds the data, and the property that says so, for messages. */
-typedef struct VHostBlkBacking {
+typedef struct VHostBlkBackend {
     const char *prop;
     const char *name;
     int fd;
     int claim_fd;
     bool is_bdev;
     bool claimed;
-} VHostBlkBacking;
+} VHostBlkBackend;
 
 /* All of it, or nothing. */
 typedef struct VHostBlkGeometry {
@@ -119,9 +119,9 @@ struct VHostBlk {
     VHostBlkGeometry geometry;
     VHostBlkGeometry boot_geometry;
 
-    VHostBlkBacking backing;
+    VHostBlkBackend backend;
     /* While the machine was stopped somebody else has taken it. */
-    bool backing_lost;
+    bool claim_failed;
     int vhostfd;
     VMChangeStateEntry *vm_state_handler;
 
@@ -132,7 +132,7 @@ struct VHostBlk {
 
     /* What VHOST_BLK_GET_CONFIG said last, little endian. */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
-    /* What the first backing had to offer. */
+    /* What the first backend had to offer. */
     uint64_t offered_features;
 
     /*
@@ -148,35 +148,36 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp);
 int vhost_blk_validate_features(VirtIODevice *vdev);
 void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features);
-int vhost_blk_tell_writeback(VHostBlk *s);
+int vhost_blk_sync_writeback(VHostBlk *s);
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config);
 void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config);
 void vhost_blk_config_changed(EventNotifier *n);
-void vhost_blk_backing_changed(VHostBlk *s);
+void vhost_blk_backend_changed(VHostBlk *s);
 
-/* vhost-blk-backing.c */
-int vhost_blk_take_fd(const char *prop, const char *name, Error **errp);
-bool vhost_blk_open_backing(VHostBlk *s, VHostBlkBacking *backing,
+/* vhost-blk-backend.c */
+int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp);
+bool vhost_blk_open_backend(VHostBlk *s, VHostBlkBackend *backend,
                             Error **errp);
-void vhost_blk_close_backing(VHostBlkBacking *backing);
-bool vhost_blk_claim_backing(VHostBlk *s, VHostBlkBacking *backing,
+void vhost_blk_close_backend(VHostBlkBackend *backend);
+bool vhost_blk_claim_backend(VHostBlk *s, VHostBlkBackend *backend,
                              Error **errp);
-void vhost_blk_unclaim_backing(VHostBlkBacking *backing);
+void vhost_blk_unclaim_backend(VHostBlkBackend *backend);
 extern const PropertyInfo vhost_blk_prop_path;
 
 /* vhost-blk-kernel.c; an int is 0 or a negative errno */
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp);
-bool vhost_blk_make_workers(VHostBlk *s, Error **errp);
+bool vhost_blk_create_workers(VHostBlk *s, Error **errp);
 bool vhost_blk_set_polling(VHostBlk *s, Error **errp);
-bool vhost_blk_attach(VHostBlk *s, const VHostBlkBacking *backing,
+bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
                       Error **errp);
-int vhost_blk_follow_backing(VHostBlk *s);
-bool vhost_blk_watch_config(VHostBlk *s, EventNotifierHandler *changed,
-                            Error **errp);
-void vhost_blk_unwatch_config(VHostBlk *s);
+int vhost_blk_refresh_config(VHostBlk *s);
+bool vhost_blk_init_config_notifier(VHostBlk *s,
+                                    EventNotifierHandler *changed,
+                                    Error **errp);
+void vhost_blk_cleanup_config_notifier(VHostBlk *s);
 int vhost_blk_fetch_config(VHostBlk *s);
-int vhost_blk_push_writeback(VHostBlk *s, bool writeback);
-int vhost_blk_forget_queue(VHostBlk *s, unsigned int index);
+int vhost_blk_set_writeback(VHostBlk *s, bool writeback);
+int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index);
 int vhost_blk_set_running(VHostBlk *s, int running);
 
 #endif

@@ -29,9 +29,9 @@
  * hundred for each thing that it lets nobody else do.  Speaking the same
  * protocol keeps this device and QEMU's own block layer apart.
  */
-enum { USE_READ, USE_WRITE };
-#define LOCK_DOES(use) (100 + (use))
-#define LOCK_FORBIDS(use) (200 + (use))
+enum { PERM_READ, PERM_WRITE };
+#define LOCK_PERM(perm) (100 + (perm))
+#define LOCK_UNSHARED(perm) (200 + (perm))
 #define LOCK_END 300
 
 /* Call with the mode of something that exists. */
@@ -108,7 +108,7 @@ opened:
     return fd;
 }
 
-int vhost_blk_take_fd(const char *prop, const char *name, Error **errp)
+int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp)
 {
     int fd = monitor_fd_param(monitor_cur(), name, errp);
 
@@ -123,24 +123,24 @@ int vhost_blk_take_fd(const char *prop, const char *name, Error **errp)
     return fd;
 }
 
-static bool vhost_blk_check_access(VHostBlk *s, const VHostBlkBacking *backing,
+static bool vhost_blk_check_access(VHostBlk *s, const VHostBlkBackend *backend,
                                    Error **errp)
 {
-    int access = fcntl(backing->fd, F_GETFL) & O_ACCMODE;
+    int access = fcntl(backend->fd, F_GETFL) & O_ACCMODE;
     int protected = access == O_RDONLY;
 
     if (access == O_WRONLY) {
-        error_setg(errp, "%s: open for writing alone", backing->prop);
+        error_setg(errp, "%s: open for writing alone", backend->prop);
         return false;
     }
-    if (backing->is_bdev && !protected &&
-        ioctl(backing->fd, BLKROGET, &protected) < 0) {
-        error_setg_errno(errp, errno, "%s: BLKROGET", backing->prop);
+    if (backend->is_bdev && !protected &&
+        ioctl(backend->fd, BLKROGET, &protected) < 0) {
+        error_setg_errno(errp, errno, "%s: BLKROGET", backend->prop);
         return false;
     }
     if (protected && !s->readonly) {
         error_setg(errp, "%s: '%s' is %s; readonly=on is needed",
-                   backing->prop, backing->name, access == O_RDONLY ?
+                   backend->prop, backend->name, access == O_RDONLY ?
                    "open for reading alone" : "read-only");
         return false;
     }
@@ -153,31 +153,31 @@ static int vhost_blk_lock_file(int fd, bool readonly)
     int ret;
 
     if (!readonly) {
-        return qemu_lock_fd(fd, LOCK_DOES(0), LOCK_END - LOCK_DOES(0), true);
+        return qemu_lock_fd(fd, LOCK_PERM(0), LOCK_END - LOCK_PERM(0), true);
     }
-    ret = qemu_lock_fd(fd, LOCK_DOES(USE_READ), 1, false);
+    ret = qemu_lock_fd(fd, LOCK_PERM(PERM_READ), 1, false);
     if (!ret) {
-        ret = qemu_lock_fd(fd, LOCK_FORBIDS(USE_WRITE), 1, false);
-    }
-    if (!ret) {
-        ret = qemu_lock_fd_test(fd, LOCK_DOES(USE_WRITE), 1, true);
+        ret = qemu_lock_fd(fd, LOCK_UNSHARED(PERM_WRITE), 1, false);
     }
     if (!ret) {
-        ret = qemu_lock_fd_test(fd, LOCK_FORBIDS(USE_READ), 1, true);
+        ret = qemu_lock_fd_test(fd, LOCK_PERM(PERM_WRITE), 1, true);
+    }
+    if (!ret) {
+        ret = qemu_lock_fd_test(fd, LOCK_UNSHARED(PERM_READ), 1, true);
     }
     return ret;
 }
 
 /* O_EXCL is for one opener alone: a second descriptor holds it. */
-static int vhost_blk_claim_bdev(VHostBlkBacking *backing)
+static int vhost_blk_claim_bdev(VHostBlkBackend *backend)
 {
-    g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", backing->fd);
+    g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", backend->fd);
 
-    backing->claim_fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
-    return backing->claim_fd < 0 ? -errno : 0;
+    backend->claim_fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
+    return backend->claim_fd < 0 ? -errno : 0;
 }
 
-static bool vhost_blk_wants_claim(VHostBlk *s, const VHostBlkBacking *backing)
+static bool vhost_blk_should_claim(VHostBlk *s, const VHostBlkBackend *backend)
 {
     if (s->exclusive != ON_OFF_AUTO_AUTO) {
         return s->exclusive == ON_OFF_AUTO_ON;
@@ -187,84 +187,84 @@ static bool vhost_blk_wants_claim(VHostBlk *s, const VHostBlkBacking *backing)
      * number of readers may share a block device.
      */
     return !runstate_check(RUN_STATE_INMIGRATE) &&
-           !(backing->is_bdev && s->readonly);
+           !(backend->is_bdev && s->readonly);
 }
 
 /* Keep others away, where that is wanted and not so already. */
-bool vhost_blk_claim_backing(VHostBlk *s, VHostBlkBacking *backing,
+bool vhost_blk_claim_backend(VHostBlk *s, VHostBlkBackend *backend,
                              Error **errp)
 {
     int ret;
 
-    if (backing->claimed || !vhost_blk_wants_claim(s, backing)) {
+    if (backend->claimed || !vhost_blk_should_claim(s, backend)) {
         return true;
     }
-    ret = backing->is_bdev ? vhost_blk_claim_bdev(backing)
-                           : vhost_blk_lock_file(backing->fd, s->readonly);
-    backing->claimed = ret == 0;
-    if (ret < 0 && !backing->is_bdev) {
-        qemu_unlock_fd(backing->fd, LOCK_DOES(0), LOCK_END - LOCK_DOES(0));
+    ret = backend->is_bdev ? vhost_blk_claim_bdev(backend)
+                           : vhost_blk_lock_file(backend->fd, s->readonly);
+    backend->claimed = ret == 0;
+    if (ret < 0 && !backend->is_bdev) {
+        qemu_unlock_fd(backend->fd, LOCK_PERM(0), LOCK_END - LOCK_PERM(0));
     }
     if (ret == -EBUSY || ret == -EAGAIN || ret == -EACCES) {
         error_setg(errp, "exclusive: '%s' is in use already%s "
-                   "(exclusive=off shares it)", backing->name,
-                   backing->is_bdev ?
+                   "(exclusive=off shares it)", backend->name,
+                   backend->is_bdev ?
                    ", mounted, or part of another device" : "");
     } else if (ret < 0) {
         error_setg_errno(errp, -ret, "exclusive: '%s' can't be locked",
-                         backing->name);
+                         backend->name);
     }
     return ret == 0;
 }
 
 /* Whoever takes over the machine may claim it now. */
-void vhost_blk_unclaim_backing(VHostBlkBacking *backing)
+void vhost_blk_unclaim_backend(VHostBlkBackend *backend)
 {
-    if (backing->claim_fd >= 0) {
-        close(backing->claim_fd);
-        backing->claim_fd = -1;
-    } else if (backing->claimed) {
-        qemu_unlock_fd(backing->fd, LOCK_DOES(0), LOCK_END - LOCK_DOES(0));
+    if (backend->claim_fd >= 0) {
+        close(backend->claim_fd);
+        backend->claim_fd = -1;
+    } else if (backend->claimed) {
+        qemu_unlock_fd(backend->fd, LOCK_PERM(0), LOCK_END - LOCK_PERM(0));
     }
-    backing->claimed = false;
+    backend->claimed = false;
 }
 
-/* Opens what backing->name stands for; on failure nothing stays open. */
-bool vhost_blk_open_backing(VHostBlk *s, VHostBlkBacking *backing,
+/* Opens what backend->name stands for; on failure nothing stays open. */
+bool vhost_blk_open_backend(VHostBlk *s, VHostBlkBackend *backend,
                             Error **errp)
 {
-    bool is_path = !strcmp(backing->prop, "path");
+    bool is_path = !strcmp(backend->prop, "path");
     struct stat st;
 
-    backing->claim_fd = -1;
-    backing->claimed = false;
-    backing->fd = is_path ? vhost_blk_open_path(s, backing->name, errp)
-                          : vhost_blk_take_fd("fd", backing->name, errp);
-    if (backing->fd < 0) {
+    backend->claim_fd = -1;
+    backend->claimed = false;
+    backend->fd = is_path ? vhost_blk_open_path(s, backend->name, errp)
+                          : vhost_blk_get_fd_param("fd", backend->name, errp);
+    if (backend->fd < 0) {
         return false;
     }
-    if (fstat(backing->fd, &st) < 0) {
-        error_setg_errno(errp, errno, "%s: fstat", backing->prop);
-        goto close_backing;
+    if (fstat(backend->fd, &st) < 0) {
+        error_setg_errno(errp, errno, "%s: fstat", backend->prop);
+        goto close_backend;
     }
-    backing->is_bdev = S_ISBLK(st.st_mode);
-    if (vhost_blk_check_type(backing->prop, st.st_mode, errp) &&
-        vhost_blk_check_access(s, backing, errp) &&
-        vhost_blk_claim_backing(s, backing, errp)) {
+    backend->is_bdev = S_ISBLK(st.st_mode);
+    if (vhost_blk_check_type(backend->prop, st.st_mode, errp) &&
+        vhost_blk_check_access(s, backend, errp) &&
+        vhost_blk_claim_backend(s, backend, errp)) {
         return true;
     }
-close_backing:
-    vhost_blk_close_backing(backing);
+close_backend:
+    vhost_blk_close_backend(backend);
     return false;
 }
 
-void vhost_blk_close_backing(VHostBlkBacking *backing)
+void vhost_blk_close_backend(VHostBlkBackend *backend)
 {
-    vhost_blk_unclaim_backing(backing);
-    if (backing->fd >= 0) {
-        qemu_close(backing->fd);
+    vhost_blk_unclaim_backend(backend);
+    if (backend->fd >= 0) {
+        qemu_close(backend->fd);
     }
-    backing->fd = -1;
+    backend->fd = -1;
 }
 
 /*
@@ -275,36 +275,37 @@ void vhost_blk_close_backing(VHostBlkBacking *backing)
  * A driver that was not offered zones would write where it likes.  What says
  * that there are some is their size.
  */
-static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBacking *backing,
+static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBackend *backend,
                                   Error **errp)
 {
     uint32_t sectors = 0;
 
-    if (ioctl(backing->fd, BLKGETZONESZ, &sectors) < 0 || !sectors ||
+    if (ioctl(backend->fd, BLKGETZONESZ, &sectors) < 0 || !sectors ||
         virtio_has_feature(s->offered_features, VIRTIO_BLK_F_ZONED)) {
         return true;
     }
     error_setg(errp, "%s: '%s' is zoned, and the disk was not when it was "
-               "added", backing->prop, backing->name);
+               "added", backend->prop, backend->name);
     return false;
 }
 
 /* The kernel drains and replaces; until it has agreed the old one stays. */
-static bool vhost_blk_swap(VHostBlk *s, const char *path, Error **errp)
+static bool vhost_blk_replace_backend(VHostBlk *s, const char *path,
+                                      Error **errp)
 {
-    VHostBlkBacking new = { .prop = "path", .name = path };
+    VHostBlkBackend new = { .prop = "path", .name = path };
 
-    if (!vhost_blk_open_backing(s, &new, errp)) {
+    if (!vhost_blk_open_backend(s, &new, errp)) {
         return false;
     }
     if (!vhost_blk_check_zones(s, &new, errp) ||
         !vhost_blk_attach(s, &new, errp)) {
-        vhost_blk_close_backing(&new);
+        vhost_blk_close_backend(&new);
         return false;
     }
-    vhost_blk_close_backing(&s->backing);
-    s->backing = new;
-    vhost_blk_backing_changed(s);
+    vhost_blk_close_backend(&s->backend);
+    s->backend = new;
+    vhost_blk_backend_changed(s);
     return true;
 }
 
@@ -327,7 +328,7 @@ static void vhost_blk_set_path(Object *obj, Visitor *v, const char *name,
         return;
     }
     if (DEVICE(obj)->realized) {
-        if (!vhost_blk_swap(s, path, errp)) {
+        if (!vhost_blk_replace_backend(s, path, errp)) {
             g_free(path);
             return;
         }
