@@ -35,7 +35,8 @@ enum { PERM_READ, PERM_WRITE };
 #define LOCK_END 300
 
 /* Call with the mode of something that exists. */
-static bool vhost_blk_check_type(const char *prop, mode_t mode, Error **errp)
+static bool vhost_blk_check_type(const char *prop, const char *name,
+                                 mode_t mode, Error **errp)
 {
     const char *what;
 
@@ -59,8 +60,8 @@ static bool vhost_blk_check_type(const char *prop, mode_t mode, Error **errp)
         what = "special file";
         break;
     }
-    error_setg(errp, "%s: a %s; a block device or regular file is needed",
-               prop, what);
+    error_setg(errp, "%s: '%s' is a %s, not a block device or regular file",
+               prop, name, what);
     return false;
 }
 
@@ -77,7 +78,7 @@ static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
             error_prepend(errp, "path: ");
             return -1;
         }
-        if (!vhost_blk_check_type("path", st.st_mode, errp)) {
+        if (!vhost_blk_check_type("path", path, st.st_mode, errp)) {
             return -1;
         }
         /* Block devices bypass the page cache in any case. */
@@ -87,23 +88,29 @@ static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
                 goto opened;
             }
             if (s->direct == ON_OFF_AUTO_ON) {
-                error_setg(errp, "direct: the filesystem of '%s' has no "
-                           "O_DIRECT", path);
+                error_setg(errp, "direct: the file system of '%s' does not "
+                           "support O_DIRECT; use direct=off", path);
                 return -1;
             }
-            warn_report("vhost-blk: the filesystem of '%s' has no O_DIRECT: "
-                        "I/O is buffered (direct=off says so)", path);
+            warn_report("vhost-blk: the file system of '%s' does not support "
+                        "O_DIRECT, so I/O is buffered; use direct=off to "
+                        "request this explicitly", path);
         }
     }
     fd = qemu_open(path, flags, NULL);
 
 opened:
     if (fd < 0) {
-        bool ro_helps = (errno == EROFS || errno == EACCES) && !s->readonly &&
-                        access(path, R_OK) == 0;
+        int err = errno;
 
-        error_setg_errno(errp, errno, "path: Could not open '%s'%s", path,
-                         ro_helps ? " for writing (readonly=on?)" : "");
+        if ((err == EROFS || err == EACCES) && !s->readonly &&
+            access(path, R_OK) == 0) {
+            error_setg(errp, "path: Could not open '%s' for writing: %s; use "
+                       "readonly=on for a read-only disk", path,
+                       strerror(err));
+        } else {
+            error_setg_errno(errp, err, "path: Could not open '%s'", path);
+        }
     }
     return fd;
 }
@@ -117,7 +124,8 @@ int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp)
         return -1;
     }
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
-        error_setg_errno(errp, errno, "%s: '%s'", prop, name);
+        error_setg_errno(errp, errno, "%s: could not set FD_CLOEXEC on '%s'",
+                         prop, name);
         return -1;
     }
     return fd;
@@ -130,18 +138,20 @@ static bool vhost_blk_check_access(VHostBlk *s, const VHostBlkBackend *backend,
     int protected = access == O_RDONLY;
 
     if (access == O_WRONLY) {
-        error_setg(errp, "%s: open for writing alone", backend->prop);
+        error_setg(errp, "%s: '%s' is open write-only, but the device must "
+                   "read from it", backend->prop, backend->name);
         return false;
     }
     if (backend->is_bdev && !protected &&
         ioctl(backend->fd, BLKROGET, &protected) < 0) {
-        error_setg_errno(errp, errno, "%s: BLKROGET", backend->prop);
+        error_setg_errno(errp, errno, "%s: could not determine whether '%s' "
+                         "is read-only", backend->prop, backend->name);
         return false;
     }
     if (protected && !s->readonly) {
-        error_setg(errp, "%s: '%s' is %s; readonly=on is needed",
-                   backend->prop, backend->name, access == O_RDONLY ?
-                   "open for reading alone" : "read-only");
+        error_setg(errp, "%s: '%s' is %s; use readonly=on",
+                   backend->prop, backend->name,
+                   access == O_RDONLY ? "open read-only" : "read-only");
         return false;
     }
     return true;
@@ -206,12 +216,12 @@ bool vhost_blk_claim_backend(VHostBlk *s, VHostBlkBackend *backend,
         qemu_unlock_fd(backend->fd, LOCK_PERM(0), LOCK_END - LOCK_PERM(0));
     }
     if (ret == -EBUSY || ret == -EAGAIN || ret == -EACCES) {
-        error_setg(errp, "exclusive: '%s' is in use already%s "
-                   "(exclusive=off shares it)", backend->name,
+        error_setg(errp, "exclusive: '%s' is already in use%s; use "
+                   "exclusive=off to share it", backend->name,
                    backend->is_bdev ?
                    ", mounted, or part of another device" : "");
     } else if (ret < 0) {
-        error_setg_errno(errp, -ret, "exclusive: '%s' can't be locked",
+        error_setg_errno(errp, -ret, "exclusive: could not lock '%s'",
                          backend->name);
     }
     return ret == 0;
@@ -244,11 +254,13 @@ bool vhost_blk_open_backend(VHostBlk *s, VHostBlkBackend *backend,
         return false;
     }
     if (fstat(backend->fd, &st) < 0) {
-        error_setg_errno(errp, errno, "%s: fstat", backend->prop);
+        error_setg_errno(errp, errno, "%s: could not stat '%s'",
+                         backend->prop, backend->name);
         goto close_backend;
     }
     backend->is_bdev = S_ISBLK(st.st_mode);
-    if (vhost_blk_check_type(backend->prop, st.st_mode, errp) &&
+    if (vhost_blk_check_type(backend->prop, backend->name, st.st_mode,
+                             errp) &&
         vhost_blk_check_access(s, backend, errp) &&
         vhost_blk_claim_backend(s, backend, errp)) {
         return true;
@@ -284,8 +296,8 @@ static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBackend *backend,
         virtio_has_feature(s->offered_features, VIRTIO_BLK_F_ZONED)) {
         return true;
     }
-    error_setg(errp, "%s: '%s' is zoned, and the disk was not when it was "
-               "added", backend->prop, backend->name);
+    error_setg(errp, "%s: '%s' is zoned, but the device was created with a "
+               "backend that is not", backend->prop, backend->name);
     return false;
 }
 

@@ -74,7 +74,8 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
     }
     if (virtio_has_feature(features, VIRTIO_BLK_F_ZONED) &&
         !virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
-        error_setg(errp, "disable-modern: a zoned device needs virtio 1.0");
+        error_setg(errp, "disable-modern: a zoned backend requires virtio 1.0; "
+                   "use disable-modern=off");
     }
     s->offered_features = features;
     return features;
@@ -189,7 +190,9 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
     ret = vhost_blk_sync_writeback(s);
     if (ret < 0) {
         /* The driver reads back what holds. */
-        error_report("vhost-blk: switching the cache mode failed: %s",
+        error_report("vhost-blk: '%s': could not switch to %s mode: %s",
+                     s->backend.name,
+                     cfg->wce ? "writeback" : "writethrough",
                      strerror(-ret));
         s->writeback = old;
     }
@@ -217,8 +220,8 @@ void vhost_blk_backend_changed(VHostBlk *s)
     memcpy(before, s->config, sizeof(before));
     ret = vhost_blk_refresh_config(s);
     if (ret < 0) {
-        error_report("vhost-blk: reading the features and configuration "
-                     "failed: %s", strerror(-ret));
+        error_report("vhost-blk: '%s': could not read the new features and "
+                     "configuration: %s", s->backend.name, strerror(-ret));
         return;
     }
     vdev->host_features &= ~s->offered_features;

@@ -85,8 +85,8 @@ bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
     } else {
         s->vhostfd = open(VHOST_BLK_DEV, O_RDWR | O_CLOEXEC);
         if (s->vhostfd < 0) {
-            error_setg(errp, "vhostfd: none given, and opening "
-                       VHOST_BLK_DEV " failed: %s%s", strerror(errno),
+            error_setg(errp, "vhostfd: could not open " VHOST_BLK_DEV ": %s%s",
+                       strerror(errno),
                        errno == ENOENT || errno == ENXIO || errno == ENODEV ?
                        " (is the kernel module vhost_blk loaded?)" : "");
             return false;
@@ -95,13 +95,13 @@ bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
 
     ret = vhost_blk_fetch_config(s);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "vhostfd: not a descriptor of "
+        error_setg_errno(errp, -ret, "vhostfd: not a file descriptor of "
                          VHOST_BLK_DEV);
         goto close_vhost;
     }
     /* QEMU reads from it what the IOMMU is to translate, until it is empty. */
     if (!g_unix_set_fd_nonblocking(s->vhostfd, true, NULL)) {
-        error_setg_errno(errp, errno, "vhostfd: O_NONBLOCK");
+        error_setg_errno(errp, errno, "vhostfd: could not set O_NONBLOCK");
         goto close_vhost;
     }
     return true;
@@ -143,14 +143,15 @@ bool vhost_blk_create_workers(VHostBlk *s, Error **errp)
             continue;
         }
         if (ret == -ENOTTY && wanted) {
-            error_setg(errp, "workers: this kernel has one worker per device "
-                       "(several need Linux 6.5 or newer)");
+            error_setg(errp, "workers: this kernel supports only one worker "
+                       "per device; more require Linux 6.5 or newer");
         } else if (wanted) {
-            error_setg_errno(errp, -ret, "workers: worker %d of %d", w + 1,
-                             workers);
+            error_setg_errno(errp, -ret, "workers: could not create worker "
+                             "%d of %d", w + 1, workers);
         } else if (ret != -ENOTTY) {
-            warn_report("vhost-blk: %d workers, not one for each of %d "
-                        "queues: %s", w, workers, strerror(-ret));
+            warn_report("vhost-blk: '%s': could not create one worker per "
+                        "queue, using %d workers for %d queues: %s",
+                        s->backend.name, w, workers, strerror(-ret));
         }
         return !wanted;
     }
@@ -166,8 +167,8 @@ bool vhost_blk_set_polling(VHostBlk *s, Error **errp)
 
         ret = vhost_blk_ioctl(s, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &state);
         if (ret < 0) {
-            error_setg_errno(errp, -ret, "poll-us: the kernel refuses %u",
-                             s->poll_us);
+            error_setg_errno(errp, -ret, "poll-us: the kernel does not accept "
+                             "%u", s->poll_us);
             return false;
         }
     }
@@ -182,7 +183,8 @@ bool vhost_blk_init_config_notifier(VHostBlk *s,
 
     ret = event_notifier_init(&s->config_notifier, 0);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "no eventfd for configuration changes");
+        error_setg_errno(errp, -ret, "could not create an eventfd for "
+                         "configuration changes");
         return false;
     }
     fd = event_notifier_get_fd(&s->config_notifier);
@@ -226,10 +228,10 @@ bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
         ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &arg);
     }
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "%s: the kernel refuses '%s'%s",
+        error_setg_errno(errp, -ret, "%s: the kernel does not accept '%s'%s",
                          backend->prop, backend->name,
                          ret == -EOPNOTSUPP && features ?
-                         " (it lacks what the guest uses)" : "");
+                         ", which lacks a feature that the guest uses" : "");
     }
     return ret == 0;
 }

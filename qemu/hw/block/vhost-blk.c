@@ -95,12 +95,13 @@ static int vhost_blk_run(VHostBlk *s, Error **errp)
     vhost_blk_unmask_queues(s);
     ret = vhost_blk_clear_unused_vrings(s);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "resetting unused queues failed");
+        error_setg_errno(errp, -ret, "could not clear the addresses of unused "
+                         "queues");
         return ret;
     }
     ret = vhost_blk_sync_writeback(s);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "setting the cache mode failed");
+        error_setg_errno(errp, -ret, "could not set the cache mode");
         return ret;
     }
     /* This serves what the guest has made available before, too. */
@@ -119,35 +120,37 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
     int ret;
 
     if (!k->set_guest_notifiers) {
-        error_setg(errp, "the virtio transport has no guest notifiers");
+        error_setg(errp, "the virtio transport does not support guest "
+                   "notifiers");
         return -ENOSYS;
     }
     /* A legacy driver starts without having been asked. */
     if (vhost_blk_validate_features(vdev) < 0) {
-        error_setg(errp, "the driver can't handle a zoned disk");
+        error_setg(errp, "the driver did not negotiate VIRTIO_BLK_F_ZONED, "
+                   "which a zoned backend requires");
         return -EINVAL;
     }
     if (s->claim_failed) {
-        error_setg(errp, "'%s' is in use by somebody else", s->backend.name);
+        error_setg(errp, "'%s' is in use by another process", s->backend.name);
         return -EBUSY;
     }
 
     ret = vhost_dev_enable_notifiers(&s->dev, vdev);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "enabling host notifiers failed");
+        error_setg_errno(errp, -ret, "could not enable host notifiers");
         return ret;
     }
 
     ret = k->set_guest_notifiers(bus->parent, s->num_queues, true);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "binding guest notifiers failed");
+        error_setg_errno(errp, -ret, "could not set up guest notifiers");
         goto disable_notifiers;
     }
 
     s->dev.acked_features = vdev->guest_features;
     ret = vhost_dev_start(&s->dev, vdev, true);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "setting up the rings failed");
+        error_setg_errno(errp, -ret, "could not set up the rings");
         goto unset_guest_notifiers;
     }
 
@@ -214,13 +217,14 @@ static void vhost_blk_stop(VHostBlk *s)
     /* Returns when nothing is in flight. */
     ret = vhost_blk_set_running(s, 0);
     if (ret < 0) {
-        error_report("vhost-blk: stopping failed: %s", strerror(-ret));
+        error_report("vhost-blk: '%s': could not stop the device: %s",
+                     s->backend.name, strerror(-ret));
     }
     vhost_dev_stop(&s->dev, vdev, true);
     ret = k->set_guest_notifiers(bus->parent, s->num_queues, false);
     if (ret < 0) {
-        error_report("vhost-blk: unbinding guest notifiers failed: %s",
-                     strerror(-ret));
+        error_report("vhost-blk: '%s': could not remove guest notifiers: %s",
+                     s->backend.name, strerror(-ret));
     }
     vhost_dev_disable_notifiers(&s->dev, vdev);
 }
@@ -230,7 +234,8 @@ static void vhost_blk_try_start(VHostBlk *s)
     Error *err = NULL;
 
     if (vhost_blk_start(s, &err) < 0) {
-        virtio_error(VIRTIO_DEVICE(s), "vhost-blk: %s", error_get_pretty(err));
+        virtio_error(VIRTIO_DEVICE(s), "vhost-blk: '%s': could not start the "
+                     "device: %s", s->backend.name, error_get_pretty(err));
         error_free(err);
     }
 }
@@ -305,7 +310,7 @@ static void vhost_blk_vm_state_changed(void *opaque, bool running,
             error_reportf_err(err, "vhost-blk: ");
         }
     } else if (!s->readonly && qemu_fdatasync(s->backend.fd) < 0) {
-        error_report("vhost-blk: flushing '%s' failed: %s", s->backend.name,
+        error_report("vhost-blk: could not flush '%s': %s", s->backend.name,
                      strerror(errno));
     }
 }
@@ -332,11 +337,14 @@ static bool vhost_blk_check_geometry(const VHostBlkGeometry *g, Error **errp)
         return true;
     }
     if (g->cyls < 1 || g->cyls > UINT16_MAX) {
-        error_setg(errp, "cyls: %u is not in 1 to %u", g->cyls, UINT16_MAX);
+        error_setg(errp, "cyls: %u is not between 1 and %u", g->cyls,
+                   UINT16_MAX);
     } else if (g->heads < 1 || g->heads > UINT8_MAX) {
-        error_setg(errp, "heads: %u is not in 1 to %u", g->heads, UINT8_MAX);
+        error_setg(errp, "heads: %u is not between 1 and %u", g->heads,
+                   UINT8_MAX);
     } else if (g->secs < 1 || g->secs > UINT8_MAX) {
-        error_setg(errp, "secs: %u is not in 1 to %u", g->secs, UINT8_MAX);
+        error_setg(errp, "secs: %u is not between 1 and %u", g->secs,
+                   UINT8_MAX);
     } else {
         return true;
     }
@@ -349,33 +357,34 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
         s->num_queues = 1;
     }
     if (!s->path && !s->fd_name) {
-        error_setg(errp, "path: missing (path= or fd= names what backs the "
-                   "device)");
+        error_setg(errp, "path: missing; specify a block device or raw image "
+                   "with path or fd");
     } else if (s->path && s->fd_name) {
-        error_setg(errp, "path: given together with fd");
+        error_setg(errp, "path: cannot be used together with fd");
     } else if (s->fd_name && s->direct != ON_OFF_AUTO_AUTO) {
-        error_setg(errp, "direct: given together with fd, whose opener has "
-                   "decided");
+        error_setg(errp, "direct: cannot be used together with fd; open the "
+                   "descriptor with or without O_DIRECT instead");
     } else if (!s->num_queues || s->num_queues > VHOST_BLK_MAX_QUEUES) {
-        error_setg(errp, "num-queues: %u is not in 1 to %u", s->num_queues,
-                   VHOST_BLK_MAX_QUEUES);
+        error_setg(errp, "num-queues: %u is not between 1 and %u",
+                   s->num_queues, VHOST_BLK_MAX_QUEUES);
     } else if (s->queue_size < VHOST_BLK_MIN_QUEUE_SIZE ||
                s->queue_size > VHOST_BLK_MAX_QUEUE_SIZE ||
                !is_power_of_2(s->queue_size)) {
-        error_setg(errp, "queue-size: %u is not a power of two in %u to %u",
-                   s->queue_size, VHOST_BLK_MIN_QUEUE_SIZE,
+        error_setg(errp, "queue-size: %u is not a power of two between %u "
+                   "and %u", s->queue_size, VHOST_BLK_MIN_QUEUE_SIZE,
                    VHOST_BLK_MAX_QUEUE_SIZE);
     } else if (s->workers != VHOST_BLK_AUTO_WORKERS &&
                (!s->workers || s->workers > s->num_queues)) {
-        error_setg(errp, "workers: %u is not in 1 to num-queues (%u)",
+        error_setg(errp, "workers: %u is not between 1 and num-queues (%u)",
                    s->workers, s->num_queues);
     } else if (s->serial && strlen(s->serial) > VHOST_BLK_SERIAL_LEN) {
         error_setg(errp, "serial: longer than %d bytes", VHOST_BLK_SERIAL_LEN);
     } else if (!s->max_discard_sectors) {
-        error_setg(errp, "max-discard-sectors: 0 (discard=off says so)");
+        error_setg(errp, "max-discard-sectors: 0 is not allowed; use "
+                   "discard=off to disable discard");
     } else if (!s->max_write_zeroes_sectors) {
-        error_setg(errp, "max-write-zeroes-sectors: 0 (write-zeroes=off says "
-                   "so)");
+        error_setg(errp, "max-write-zeroes-sectors: 0 is not allowed; use "
+                   "write-zeroes=off to disable write zeroes");
     } else {
         return vhost_blk_check_geometry(&s->geometry, errp);
     }
@@ -445,8 +454,8 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     }
     ret = vhost_blk_refresh_config(s);
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "vhostfd: reading the features and "
-                         "configuration failed");
+        error_setg_errno(errp, -ret, "vhostfd: could not read the features and "
+                         "configuration");
         goto cleanup_dev;
     }
     if (!vhost_blk_init_config_notifier(s, vhost_blk_config_changed, errp)) {

@@ -128,14 +128,14 @@ errors_of_a_swap() {
 	old=$(qmp qom-get path=/machine/peripheral/disk property=path)
 	blockdev --setro /dev/nullb0
 	swap_refused '^path: .*No such file' disk /no/such &&
-		swap_refused '^path: a directory' disk "$tmp" &&
-		swap_refused '^path: a pipe' disk "$tmp/pipe" &&
+		swap_refused '^path: .* is a directory' disk "$tmp" &&
+		swap_refused '^path: .* is a pipe' disk "$tmp/pipe" &&
 		swap_refused '^path: .*No such file' disk "" &&
-		swap_refused '^path: .* is read-only; readonly=on is needed' disk /dev/nullb0 &&
-		swap_refused '^exclusive: .* in use already, mounted' disk /dev/nullb1 &&
+		swap_refused '^path: .* is read-only; use readonly=on' disk /dev/nullb0 &&
+		swap_refused '^exclusive: .* already in use, mounted' disk /dev/nullb1 &&
 		swap_refused '^path: .* is zoned' disk /dev/nullb2 &&
-		swap_refused '^exclusive: .* in use already' disk "$old" &&
-		swap_refused '^exclusive: .* in use already' disk "$file.own" &&
+		swap_refused '^exclusive: .* already in use' disk "$old" &&
+		swap_refused '^exclusive: .* already in use' disk "$file.own" &&
 		qmp_refused "after it was realized" qom-set path=/machine/peripheral/disk \
 			property=serial value=other &&
 		property disk path "$old" || return 1

@@ -93,9 +93,9 @@ test_properties() {
 	check "it starts" accepted -- ",path=$file"
 	check "no path" refused ' path: missing' -- ""
 	check "no such file" refused ' path: .*No such file' -- ,path=/no/such
-	check "a directory" refused ' path: a directory' -- ",path=$tmp"
-	check "a character device" refused ' path: a character device' -- ,path=/dev/null
-	check "a pipe" refused ' path: a pipe' -- ",path=$tmp/pipe"
+	check "a directory" refused ' path: .* is a directory' -- ",path=$tmp"
+	check "a character device" refused ' path: .* is a character device' -- ,path=/dev/null
+	check "a pipe" refused ' path: .* is a pipe' -- ",path=$tmp/pipe"
 	check "path and fd" refused ' path: .*together with fd' -- ",path=$file,fd=3"
 	check "fd: not open" refused ' fd: .*Bad file' -- ,fd=99
 	check "fd: not a number" refused ' fd: ' -- ,fd=none
@@ -103,7 +103,7 @@ test_properties() {
 		refused ' fd: .*readonly=on' -- ,fd=9
 	check "fd: for reading alone, readonly=on" with_fd "<$file" \
 		accepted -- ,fd=9,readonly=on
-	check "fd: for writing alone" with_fd ">>$file" refused ' fd: .*writing alone' -- ,fd=9
+	check "fd: for writing alone" with_fd ">>$file" refused ' fd: .*write-only' -- ,fd=9
 	check "fd: for both" with_fd "<>$file" accepted -- ,fd=9
 	check "direct with fd" refused ' direct: .*fd' -- ,fd=9,direct=on
 	for value in 0 2 3 100 2048; do
@@ -149,7 +149,7 @@ test_properties() {
 
 	check "vhostfd: given" with_fd "<>/dev/vhost-blk" accepted -- ",path=$file,vhostfd=9"
 	check "vhostfd: something else" with_fd "<>/dev/null" \
-		refused ' vhostfd: not a descriptor of /dev/vhost-blk' -- ",path=$file,vhostfd=9"
+		refused ' vhostfd: not a file descriptor of /dev/vhost-blk' -- ",path=$file,vhostfd=9"
 	check "vhostfd: not open" refused ' vhostfd: .*Bad file' -- ",path=$file,vhostfd=99"
 	check "/dev/vhost-blk: missing" refused ' vhostfd: .*No such file.*vhost_blk loaded' \
 		in_private_dev absent -- ",path=$file"

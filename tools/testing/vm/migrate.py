@@ -29,7 +29,7 @@ class Migrations(LoadedGuest):
                  "-S", "-monitor", "stdio", "-device", f"vhost-blk-pci,path={self.dir}/{name}"],
                 input="quit\n", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                 encoding="utf-8", timeout=60, check=False)
-            if result.returncode != 1 or "is in use already" not in result.stderr:
+            if result.returncode != 1 or "is already in use" not in result.stderr:
                 raise Failure(f"disk {device}: {result.returncode} {result.stderr}")
 
     def move_often(self, loops):
