@@ -1,5 +1,5 @@
 /*
- * vhost-blk: opening what backs the device, and keeping others away from it
+ * vhost-blk: open the backend, and lock it against other users
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,7 +12,7 @@
 #include "qemu/cutils.h"
 #include "qemu/error-report.h"
 
-/* 10.0 moved it. */
+/* Moved in QEMU 10.0 */
 #if VHOST_BLK_QEMU >= 1000
 #include "system/runstate.h"
 #else
@@ -24,17 +24,18 @@
 #include <sys/ioctl.h>
 
 /*
- * The bytes of an image file that QEMU's file driver locks: one of the first
- * hundred for each thing that a user of the file does, one of the second
- * hundred for each thing that it lets nobody else do.  Speaking the same
- * protocol keeps this device and QEMU's own block layer apart.
+ * The lock protocol of block/file-posix.c for image files.  A user of a file
+ * locks the byte LOCK_PERM(p) if it uses the permission p, and the byte
+ * LOCK_UNSHARED(p) if no other user may have the permission p.  Following the
+ * protocol makes this device and QEMU's block layer respect each other's locks
+ * on files.
  */
 enum { PERM_READ, PERM_WRITE };
 #define LOCK_PERM(perm) (100 + (perm))
 #define LOCK_UNSHARED(perm) (200 + (perm))
 #define LOCK_END 300
 
-/* Call with the mode of something that exists. */
+/* @mode is st_mode of @name, the value of the property @prop. */
 static bool vhost_blk_check_type(const char *prop, const char *name,
                                  mode_t mode, Error **errp)
 {
@@ -71,7 +72,10 @@ static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
     struct stat st;
     int fd;
 
-    /* Opening a pipe would wait, and opening a tape has side effects. */
+    /*
+     * Check the type before the open: opening a pipe would block, and opening
+     * a tape has side effects.
+     */
     if (!strstart(path, "/dev/fdset/", NULL)) {
         if (stat(path, &st) < 0) {
             error_setg_file_open(errp, errno, path);
@@ -81,7 +85,7 @@ static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
         if (!vhost_blk_check_type("path", path, st.st_mode, errp)) {
             return -1;
         }
-        /* Block devices bypass the page cache in any case. */
+        /* The kernel bypasses the page cache of a block device anyway. */
         if (S_ISREG(st.st_mode) && s->direct != ON_OFF_AUTO_OFF) {
             fd = qemu_open(path, flags | O_DIRECT, NULL);
             if (fd >= 0 || errno != EINVAL) {
@@ -115,6 +119,10 @@ opened:
     return fd;
 }
 
+/*
+ * Get the file descriptor that @name stands for: a number, or a name that was
+ * passed to getfd.  @prop is the name of the property, for error messages.
+ */
 int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp)
 {
     int fd = monitor_fd_param(monitor_cur(), name, errp);
@@ -157,7 +165,10 @@ static bool vhost_blk_check_access(VHostBlk *s, const VHostBlkBackend *backend,
     return true;
 }
 
-/* Nobody else writes; where we write, nobody else reads either. */
+/*
+ * Lock out other writers and, unless @readonly, other readers.  Returns 0 or a
+ * negative errno; after an error, some of the bytes may still be locked.
+ */
 static int vhost_blk_lock_file(int fd, bool readonly)
 {
     int ret;
@@ -178,7 +189,10 @@ static int vhost_blk_lock_file(int fd, bool readonly)
     return ret;
 }
 
-/* O_EXCL is for one opener alone: a second descriptor holds it. */
+/*
+ * Claim a block device with O_EXCL.  A second descriptor holds the claim, so
+ * that it can be released while backend->fd stays open.
+ */
 static int vhost_blk_claim_bdev(VHostBlkBackend *backend)
 {
     g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", backend->fd);
@@ -193,14 +207,17 @@ static bool vhost_blk_should_claim(VHostBlk *s, const VHostBlkBackend *backend)
         return s->exclusive == ON_OFF_AUTO_ON;
     }
     /*
-     * Until an incoming migration is complete the file is its source's.  Any
-     * number of readers may share a block device.
+     * Until an incoming migration is complete, the backend belongs to the
+     * source.  A block device may have any number of readers.
      */
     return !runstate_check(RUN_STATE_INMIGRATE) &&
            !(backend->is_bdev && s->readonly);
 }
 
-/* Keep others away, where that is wanted and not so already. */
+/*
+ * Lock @backend against other users, if the property "exclusive" asks for it
+ * and it is not locked yet.
+ */
 bool vhost_blk_claim_backend(VHostBlk *s, VHostBlkBackend *backend,
                              Error **errp)
 {
@@ -227,7 +244,7 @@ bool vhost_blk_claim_backend(VHostBlk *s, VHostBlkBackend *backend,
     return ret == 0;
 }
 
-/* Whoever takes over the machine may claim it now. */
+/* Undo vhost_blk_claim_backend(), if it has locked anything. */
 void vhost_blk_unclaim_backend(VHostBlkBackend *backend)
 {
     if (backend->claim_fd >= 0) {
@@ -239,7 +256,10 @@ void vhost_blk_unclaim_backend(VHostBlkBackend *backend)
     backend->claimed = false;
 }
 
-/* Opens what backend->name stands for; on failure nothing stays open. */
+/*
+ * Open and lock the backend that backend->prop and backend->name describe.
+ * Everything is closed again on failure.
+ */
 bool vhost_blk_open_backend(VHostBlk *s, VHostBlkBackend *backend,
                             Error **errp)
 {
@@ -280,18 +300,19 @@ void vhost_blk_close_backend(VHostBlkBackend *backend)
 }
 
 /*
- * The property "path", which may be set at run time
+ * The property "path", which can be set at run time
  */
 
 /*
- * A driver that was not offered zones would write where it likes.  What says
- * that there are some is their size.
+ * Refuse a zoned backend if the guest was not offered VIRTIO_BLK_F_ZONED: its
+ * driver would not keep to the write pointers.
  */
 static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBackend *backend,
                                   Error **errp)
 {
     uint32_t sectors = 0;
 
+    /* The zone size is 0 if the block device is not zoned. */
     if (ioctl(backend->fd, BLKGETZONESZ, &sectors) < 0 || !sectors ||
         virtio_has_feature(s->offered_features, VIRTIO_BLK_F_ZONED)) {
         return true;
@@ -301,7 +322,10 @@ static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBackend *backend,
     return false;
 }
 
-/* The kernel drains and replaces; until it has agreed the old one stays. */
+/*
+ * Replace the backend by @path.  The kernel completes the requests in flight on
+ * the old backend first.  On failure the old backend stays in use.
+ */
 static bool vhost_blk_replace_backend(VHostBlk *s, const char *path,
                                       Error **errp)
 {
@@ -344,7 +368,7 @@ static void vhost_blk_set_path(Object *obj, Visitor *v, const char *name,
             g_free(path);
             return;
         }
-        /* In case it was this that named the old one. */
+        /* The old backend may have been given by the property "fd". */
         g_free(s->fd_name);
         s->fd_name = NULL;
     }

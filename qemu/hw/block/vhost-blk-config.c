@@ -1,8 +1,9 @@
 /*
  * vhost-blk: the features and the configuration space that the guest sees
  *
- * Both are the kernel's but for what it can't know: how many queues there are,
- * their size, and what the properties of the device take away.
+ * Both come from the kernel.  QEMU adds what the kernel does not know, which is
+ * the number and the size of the virtqueues, and applies the properties of the
+ * device.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +14,7 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 
-/* Offered to the guest only where the kernel offers them too. */
+/* Features that are offered to the guest only if the kernel offers them. */
 static const int vhost_blk_feature_bits[] = {
     VIRTIO_BLK_F_SIZE_MAX,
     VIRTIO_BLK_F_SEG_MAX,
@@ -41,7 +42,7 @@ static const int vhost_blk_feature_bits[] = {
     VHOST_INVALID_FEATURE_BIT
 };
 
-/* What the kernel decides alone; no property of this device masks them. */
+/* Features that only depend on the kernel, and on no property. */
 static const int vhost_blk_kernel_bits[] = {
     VIRTIO_BLK_F_SIZE_MAX,
     VIRTIO_BLK_F_SEG_MAX,
@@ -67,7 +68,7 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
     }
     virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
     features = vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
-    /* A cache that nobody can switch on needs no flush. */
+    /* Always in writethrough mode: the guest has no reason to flush. */
     if (s->write_cache == ON_OFF_AUTO_OFF &&
         !virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE)) {
         virtio_clear_feature(&features, VIRTIO_BLK_F_FLUSH);
@@ -82,9 +83,9 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
 }
 
 /*
- * The kernel offers ZONED for host-managed devices alone, and to a driver that
- * doesn't know of zones they are of no use: virtio 5.2.5.2 wants FEATURES_OK to
- * fail, and no ZONED without it.
+ * The kernel offers VIRTIO_BLK_F_ZONED only for host-managed zoned devices.  A
+ * driver that does not accept it cannot use such a device, so FEATURES_OK must
+ * fail (VIRTIO 1.3, 5.2.5.2).
  */
 int vhost_blk_validate_features(VirtIODevice *vdev)
 {
@@ -96,8 +97,9 @@ int vhost_blk_validate_features(VirtIODevice *vdev)
 }
 
 /*
- * What a driver finds when it has negotiated its features; a reset negotiates
- * none.  Without FLUSH it starts in writethrough mode (virtio 5.2.5.2).
+ * Set the cache mode that a driver finds after it has negotiated its features.
+ * A device reset calls this with no features.  With CONFIG_WCE but without
+ * FLUSH, the mode is writethrough (VIRTIO 1.3, 5.2.5.2).
  */
 void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
 {
@@ -112,7 +114,7 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
  * Configuration space
  */
 
-/* What the properties change. */
+/* Apply the properties that override values of the kernel. */
 static void vhost_blk_override_config(VHostBlk *s,
                                       struct virtio_blk_config *cfg)
 {
@@ -140,8 +142,9 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     uint32_t seg_max;
 
     /*
-     * The size may change while nothing runs and nobody says so.  Drivers read
-     * it in two halves, which belong together in the same generation.
+     * The kernel does not notify QEMU of a resize while the device is stopped.
+     * Drivers read the capacity in two halves, and detect by the generation
+     * that it changed in between.
      */
     memcpy(last, s->config, sizeof(last));
     if (vhost_blk_fetch_config(s) == 0 &&
@@ -151,8 +154,9 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
 
     /*
-     * The kernel knows neither how many of its queues are in use nor their
-     * size, and a chain may not be longer than its queue (virtio 2.7.5.3.1).
+     * The kernel knows neither how many queues are in use nor their size.  A
+     * descriptor chain must not be longer than the queue (VIRTIO 1.3,
+     * 2.7.5.3.1); two of the descriptors are the header and the status.
      */
     virtio_stw_p(vdev, &cfg->num_queues, s->num_queues);
     seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
@@ -161,7 +165,10 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     vhost_blk_override_config(s, cfg);
 }
 
-/* Without CONFIG_WCE the kernel goes by FLUSH alone. */
+/*
+ * Send the cache mode to the kernel.  Without CONFIG_WCE, the kernel derives it
+ * from FLUSH.
+ */
 int vhost_blk_sync_writeback(VHostBlk *s)
 {
     if (!virtio_vdev_has_feature(VIRTIO_DEVICE(s), VIRTIO_BLK_F_CONFIG_WCE)) {
@@ -178,7 +185,7 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
     bool old = s->writeback;
     int ret;
 
-    /* The guest may write any byte; this is the one that has a meaning. */
+    /* wce is the only field that the guest may change. */
     if (!cfg->wce == !old ||
         !virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
         return;
@@ -189,11 +196,11 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
     }
     ret = vhost_blk_sync_writeback(s);
     if (ret < 0) {
-        /* The driver reads back what holds. */
         error_report("vhost-blk: '%s': could not switch to %s mode: %s",
                      s->backend.name,
                      cfg->wce ? "writeback" : "writethrough",
                      strerror(-ret));
+        /* The driver reads the field again and finds the old mode. */
         s->writeback = old;
     }
 }
@@ -208,8 +215,10 @@ void vhost_blk_config_changed(EventNotifier *n)
 }
 
 /*
- * A new backend has all that the driver has negotiated, or the kernel would
- * not have taken it.  What else it lacks is not offered to the next driver.
+ * Update the features and the configuration space after the backend has been
+ * replaced.  The kernel has checked that the new backend has all negotiated
+ * features.  Other features that it lacks are no longer offered after the next
+ * device reset; features that it has in addition are not offered.
  */
 void vhost_blk_backend_changed(VHostBlk *s)
 {

@@ -1,5 +1,5 @@
 /*
- * vhost-blk: what is said to /dev/vhost-blk that is not plain vhost
+ * vhost-blk: ioctls of /dev/vhost-blk that QEMU's vhost core does not issue
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,7 +15,7 @@
 
 #define VHOST_BLK_DEV "/dev/vhost-blk"
 
-/* Newer than the linux-headers of QEMU 7.2. */
+/* Not in the linux-headers of QEMU 7.2 */
 #ifndef VHOST_NEW_WORKER
 struct vhost_worker_state {
     unsigned int worker_id;
@@ -31,12 +31,13 @@ struct vhost_vring_worker {
                                        struct vhost_vring_worker)
 #endif
 
+/* Returns 0 or a negative errno. */
 static int vhost_blk_ioctl(VHostBlk *s, unsigned long request, void *arg)
 {
     return ioctl(s->vhostfd, request, arg) < 0 ? -errno : 0;
 }
 
-/* As if the queue had never been given addresses. */
+/* Clear the ring addresses of a queue, so that the kernel does not start it. */
 int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index)
 {
     struct vhost_vring_addr none = { .index = index };
@@ -44,11 +45,13 @@ int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index)
     return vhost_blk_ioctl(s, VHOST_SET_VRING_ADDR, &none);
 }
 
+/* Start or stop all queues.  A stop waits for the requests in flight. */
 int vhost_blk_set_running(VHostBlk *s, int running)
 {
     return vhost_blk_ioctl(s, VHOST_BLK_SET_RUNNING, &running);
 }
 
+/* Read the configuration space into s->config. */
 int vhost_blk_fetch_config(VHostBlk *s)
 {
     g_autofree struct vhost_vdpa_config *cfg =
@@ -73,6 +76,7 @@ int vhost_blk_set_writeback(VHostBlk *s, bool writeback)
     return vhost_blk_ioctl(s, VHOST_BLK_SET_CONFIG, cfg);
 }
 
+/* Open /dev/vhost-blk, or use the descriptor of the property "vhostfd". */
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
 {
     int ret;
@@ -99,7 +103,7 @@ bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
                          VHOST_BLK_DEV);
         goto close_vhost;
     }
-    /* QEMU reads from it what the IOMMU is to translate, until it is empty. */
+    /* The vhost core reads IOTLB misses from it until there are none left. */
     if (!g_unix_set_fd_nonblocking(s->vhostfd, true, NULL)) {
         error_setg_errno(errp, errno, "vhostfd: could not set O_NONBLOCK");
         goto close_vhost;
@@ -112,7 +116,10 @@ close_vhost:
     return false;
 }
 
-/* One more worker, number @w of @workers: queue i is served by i % workers. */
+/*
+ * Create worker number @w of @workers, and attach its queues: queue i is served
+ * by worker i % @workers.
+ */
 static int vhost_blk_create_worker(VHostBlk *s, int w, int workers)
 {
     struct vhost_worker_state worker = {};
@@ -130,7 +137,10 @@ static int vhost_blk_create_worker(VHostBlk *s, int w, int workers)
     return ret;
 }
 
-/* The first came with the owner, and has the queues that get no other. */
+/*
+ * Create the workers.  VHOST_SET_OWNER has created worker 0, which serves all
+ * queues that are not attached to another worker.
+ */
 bool vhost_blk_create_workers(VHostBlk *s, Error **errp)
 {
     bool wanted = s->workers != VHOST_BLK_AUTO_WORKERS;
@@ -158,6 +168,7 @@ bool vhost_blk_create_workers(VHostBlk *s, Error **errp)
     return true;
 }
 
+/* Set how long the workers poll an empty queue. */
 bool vhost_blk_set_polling(VHostBlk *s, Error **errp)
 {
     int i, ret;
@@ -175,6 +186,7 @@ bool vhost_blk_set_polling(VHostBlk *s, Error **errp)
     return true;
 }
 
+/* Have @changed called when the configuration space changes. */
 bool vhost_blk_init_config_notifier(VHostBlk *s,
                                     EventNotifierHandler *changed,
                                     Error **errp)
@@ -207,6 +219,7 @@ void vhost_blk_cleanup_config_notifier(VHostBlk *s)
     event_notifier_cleanup(&s->config_notifier);
 }
 
+/* Make @backend the backend of the device; it replaces a previous one. */
 bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
                       Error **errp)
 {
@@ -220,7 +233,10 @@ bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
     if (s->serial) {
         memcpy(arg.serial, s->serial, strlen(s->serial));
     }
-    /* The kernel judges by these; before a start it has those of the last. */
+    /*
+     * The kernel checks the backend against the negotiated features.  Until
+     * the device is started, it has those of the previous start.
+     */
     if (!vhost_dev_is_started(&s->dev)) {
         ret = vhost_blk_ioctl(s, VHOST_SET_FEATURES, &features);
     }
@@ -236,7 +252,7 @@ bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
     return ret == 0;
 }
 
-/* Features and configuration are those of the backend. */
+/* Read the features and the configuration space, which the backend changes. */
 int vhost_blk_refresh_config(VHostBlk *s)
 {
     int ret = vhost_blk_ioctl(s, VHOST_GET_FEATURES, &s->dev.features);

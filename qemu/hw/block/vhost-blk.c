@@ -1,13 +1,13 @@
 /*
  * vhost-blk: virtio-blk served by the host kernel's /dev/vhost-blk
  *
- * QEMU opens the backend file, negotiates features and sets up the rings; the
- * kernel does the I/O.  Requests never pass through QEMU's block layer, which
- * is why this takes a path or a descriptor and not a drive: image formats,
- * block jobs and throttling would silently not apply.
+ * QEMU opens the backend, negotiates features and sets up the rings; the kernel
+ * does the I/O.  Requests bypass QEMU's block layer, so the device takes a path
+ * or a file descriptor instead of a drive: image formats, block jobs and
+ * throttling would silently not apply.
  *
- * The ioctls of <linux/vhost_blk.h> go straight to the descriptor, the generic
- * ones through QEMU's vhost core.
+ * The generic vhost ioctls are issued by QEMU's vhost core, those of
+ * <linux/vhost_blk.h> by vhost-blk-kernel.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,7 +24,7 @@
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 
-/* 10.0 moved it. */
+/* Moved in QEMU 10.0 */
 #if VHOST_BLK_QEMU >= 1000
 #include "system/runstate.h"
 #include "system/system.h"
@@ -35,13 +35,13 @@
 
 #include <linux/vhost_blk.h>
 
-/* One virtqueue needs room for a header, a status byte and data. */
+/* A request has at least a header, a status byte and data. */
 #define VHOST_BLK_MIN_QUEUE_SIZE 4
 
-/* An IOMMU may map less than a page of the host, but not less than this. */
+/* The smallest page of an IOMMU, which may be smaller than the host's. */
 #define VHOST_BLK_IOMMU_PAGE 4096
 
-/* What firmware calls the disk, behind the name of its PCI device. */
+/* Suffix of the firmware path of the disk, after that of the PCI device. */
 #define VHOST_BLK_BOOT_SUFFIX "/disk@0,0"
 
 /*
@@ -49,8 +49,8 @@
  */
 
 /*
- * A queue that the driver of now does not use (SeaBIOS uses the first alone)
- * may still have, in the kernel, the addresses that the driver before it gave.
+ * Clear stale ring addresses: the current driver may use fewer queues than the
+ * previous one did (SeaBIOS uses only the first).
  */
 static int vhost_blk_clear_unused_vrings(VHostBlk *s)
 {
@@ -70,8 +70,8 @@ static int vhost_blk_clear_unused_vrings(VHostBlk *s)
 }
 
 /*
- * Without MSI-X there are no vectors for the transport to unmask, and the
- * kernel would go on signalling the eventfd of masked queues.
+ * Without MSI-X there are no vectors to unmask: let the kernel signal the guest
+ * notifiers instead of the notifiers of masked queues.
  */
 static void vhost_blk_unmask_queues(VHostBlk *s)
 {
@@ -87,7 +87,7 @@ static void vhost_blk_unmask_queues(VHostBlk *s)
     }
 }
 
-/* The rings are set up: what is left is said to the kernel directly. */
+/* Start the queues, after vhost_dev_start() has set up the rings. */
 static int vhost_blk_run(VHostBlk *s, Error **errp)
 {
     int ret;
@@ -104,7 +104,7 @@ static int vhost_blk_run(VHostBlk *s, Error **errp)
         error_setg_errno(errp, -ret, "could not set the cache mode");
         return ret;
     }
-    /* This serves what the guest has made available before, too. */
+    /* The kernel also processes requests that are already in the rings. */
     ret = vhost_blk_set_running(s, 1);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "VHOST_BLK_SET_RUNNING failed");
@@ -124,7 +124,7 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
                    "notifiers");
         return -ENOSYS;
     }
-    /* A legacy driver starts without having been asked. */
+    /* A legacy driver does not set FEATURES_OK, so check it here. */
     if (vhost_blk_validate_features(vdev) < 0) {
         error_setg(errp, "the driver did not negotiate VIRTIO_BLK_F_ZONED, "
                    "which a zoned backend requires");
@@ -175,16 +175,17 @@ static void vhost_blk_preload_ring(VHostBlk *s, hwaddr addr, hwaddr size,
     hwaddr page = QEMU_ALIGN_DOWN(addr, VHOST_BLK_IOMMU_PAGE);
 
     for (; page < addr + size; page += VHOST_BLK_IOMMU_PAGE) {
-        /* What the guest has taken away is left to the kernel to miss. */
+        /* Pages that the guest has unmapped stay unmapped in the kernel. */
         vhost_device_iotlb_miss(&s->dev, page, write);
     }
 }
 
 /*
- * Behind an IOMMU the kernel may find no way to a ring, and asks QEMU: the
- * thread that waits for the device to stop.  It is told before, but where the
- * guest resets the device: it wants no answers, and may have taken the rings
- * away already.
+ * Load the IOTLB entries of the rings into the kernel before a stop.  The
+ * thread that waits for the stop is the one that handles IOTLB misses, so it
+ * could not handle those of the last completions.  Not needed if the guest
+ * resets the device: it expects no completions, and may have unmapped the rings
+ * already.
  */
 static void vhost_blk_preload_rings(VHostBlk *s)
 {
@@ -214,7 +215,7 @@ static void vhost_blk_stop(VHostBlk *s)
     int ret;
 
     vhost_blk_preload_rings(s);
-    /* Returns when nothing is in flight. */
+    /* Waits until no request is in flight. */
     ret = vhost_blk_set_running(s, 0);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not stop the device: %s",
@@ -255,7 +256,7 @@ static VHostBlkStatus vhost_blk_set_status(VirtIODevice *vdev, uint8_t status)
     return VHOST_BLK_STATUS_OK;
 }
 
-/* Reached before the start alone: afterwards kicks go to the kernel. */
+/* Only called before the start; afterwards, kicks go to the kernel. */
 static void vhost_blk_handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
     VHostBlk *s = VHOST_BLK(vdev);
@@ -271,7 +272,7 @@ static void vhost_blk_guest_notifier_mask(VirtIODevice *vdev, int idx,
 {
     VHostBlk *s = VHOST_BLK(vdev);
 
-    /* Below zero: the configuration interrupt, which QEMU raises itself. */
+    /* A negative index is the configuration interrupt, which QEMU raises. */
     if (idx >= 0) {
         vhost_virtqueue_mask(&s->dev, vdev, idx, mask);
     }
@@ -290,13 +291,13 @@ static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
 }
 
 /*
- * The machine runs, or stops
+ * State of the machine
  */
 
 /*
  * Called before the device is started, and after it has been stopped.  A
- * machine that has stopped may go on elsewhere: what the guest's writes have
- * left in caches of this host has to be seen there.
+ * stopped machine may continue on another host, where writes that are still in
+ * caches of this host must be visible.
  */
 static void vhost_blk_vm_state_changed(void *opaque, bool running,
                                        RunState state)
@@ -316,8 +317,9 @@ static void vhost_blk_vm_state_changed(void *opaque, bool running,
 }
 
 /*
- * The state is what starts the machine elsewhere, so the backend is given up
- * before it is sent.  Should it go on here after all, it is claimed again.
+ * Release the claim before the state is sent, as the destination starts the
+ * machine when it has the state.  If the machine continues here instead,
+ * vhost_blk_vm_state_changed() claims the backend again.
  */
 static int vhost_blk_pre_save(void *opaque)
 {
@@ -328,7 +330,7 @@ static int vhost_blk_pre_save(void *opaque)
 }
 
 /*
- * Life of the device
+ * Realize and unrealize
  */
 
 static bool vhost_blk_check_geometry(const VHostBlkGeometry *g, Error **errp)
@@ -441,7 +443,7 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     vhost_blk_create_queues(s);
     vhost_blk_set_features(vdev, 0);
 
-    /* Takes over the descriptor: closes it when it fails. */
+    /* Takes ownership of vhostfd, and closes it on failure. */
     ret = vhost_dev_init(&s->dev, (void *)(uintptr_t)s->vhostfd,
                          VHOST_BACKEND_TYPE_KERNEL, 0, errp);
     if (ret < 0) {
@@ -482,7 +484,7 @@ static void vhost_blk_unrealize(DeviceState *dev)
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
     VHostBlk *s = VHOST_BLK(dev);
 
-    /* Stops and drains; nothing below can race with a request. */
+    /* Stops the device and waits until no request is in flight. */
     virtio_set_status(vdev, 0);
     qemu_del_vm_change_state_handler(s->vm_state_handler);
     del_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX);

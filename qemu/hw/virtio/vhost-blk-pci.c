@@ -1,5 +1,5 @@
 /*
- * vhost-blk-pci: the PCI form of vhost-blk
+ * vhost-blk-pci: the PCI transport of vhost-blk
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,7 +40,7 @@ static void vhost_blk_pci_realize(VirtIOPCIProxy *proxy, Error **errp)
         s->num_queues = MIN(virtio_pci_optimal_num_queues(0),
                             VHOST_BLK_MAX_QUEUES);
     }
-    /* One more for configuration changes. */
+    /* One vector per queue, and one for configuration changes. */
     if (proxy->nvectors == DEV_NVECTORS_UNSPECIFIED) {
         proxy->nvectors = s->num_queues + 1;
     }

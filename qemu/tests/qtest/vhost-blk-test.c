@@ -1,9 +1,9 @@
 /*
- * QTest of what virtio 5.2.5.2 and 2.5.3 ask of vhost-blk-pci and no Linux guest
- * tries
+ * qtest for vhost-blk-pci: rules of VIRTIO 1.3, 5.2.5.2 and 2.5.3, that no
+ * Linux guest exercises
  *
- * The environment names an image (VHOST_QTEST_SECOND) and a host-managed zoned
- * block device (VHOST_QTEST_ZONED).
+ * The environment variable VHOST_QTEST_SECOND is the path of an image, and
+ * VHOST_QTEST_ZONED that of a host-managed zoned block device.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,16 +21,16 @@
 #define F_FLUSH (1ull << VIRTIO_BLK_F_FLUSH)
 #define F_CONFIG_WCE (1ull << VIRTIO_BLK_F_CONFIG_WCE)
 
-/* Of virtio 1.3's struct virtio_blk_config. */
+/* Offsets in, and size of, struct virtio_blk_config of VIRTIO 1.3 */
 #define WRITEBACK 32
 #define ZONED_MODEL 92
 #define CONFIG_SIZE 96
 
 #define SMALL (16ull << 20)
-/* Of as many sectors in the low half. */
+/* The low half of its number of sectors is that of SMALL. */
 #define LARGE (SMALL + (512ull << 32))
 
-static QVirtioDevice *device_of(void *obj)
+static QVirtioDevice *get_vdev(void *obj)
 {
     QVirtioBlkPCI *blk = obj;
 
@@ -51,7 +51,7 @@ static bool negotiate(QVirtioDevice *dev, uint64_t features)
 
 static void writeback(void *obj, void *data, QGuestAllocator *alloc)
 {
-    QVirtioDevice *dev = device_of(obj);
+    QVirtioDevice *dev = get_vdev(obj);
     uint64_t features = qvirtio_get_features(dev);
 
     g_assert_cmphex(features & F_FLUSH, ==, F_FLUSH);
@@ -65,7 +65,7 @@ static void writeback(void *obj, void *data, QGuestAllocator *alloc)
 
 static void config_size(void *obj, void *data, QGuestAllocator *alloc)
 {
-    QVirtioDevice *dev = device_of(obj);
+    QVirtioDevice *dev = get_vdev(obj);
 
     g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
     g_assert_cmphex(qvirtio_config_readb(dev, CONFIG_SIZE - 1), ==, 0);
@@ -74,7 +74,7 @@ static void config_size(void *obj, void *data, QGuestAllocator *alloc)
 
 static void zoned(void *obj, void *data, QGuestAllocator *alloc)
 {
-    QVirtioDevice *dev = device_of(obj);
+    QVirtioDevice *dev = get_vdev(obj);
     uint64_t features = qvirtio_get_features(dev);
 
     g_assert_cmphex(features & F_ZONED, ==, F_ZONED);
@@ -102,7 +102,7 @@ static void resize(uint64_t size)
 /* The capacity is read in two halves, and the size changes between them. */
 static void read_torn(void *obj, uint64_t from, uint64_t to, bool high_first)
 {
-    QVirtioDevice *dev = device_of(obj);
+    QVirtioDevice *dev = get_vdev(obj);
     uint8_t before, after;
 
     resize(from);
@@ -122,7 +122,7 @@ static void read_torn(void *obj, uint64_t from, uint64_t to, bool high_first)
 
 static void generation(void *obj, void *data, QGuestAllocator *alloc)
 {
-    QVirtioDevice *dev = device_of(obj);
+    QVirtioDevice *dev = get_vdev(obj);
     int i;
 
     g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
@@ -132,8 +132,11 @@ static void generation(void *obj, void *data, QGuestAllocator *alloc)
     }
 }
 
-/* Instead of the image that QEMU's tests make and remove. */
-static void *with_disk(GString *cmd_line, void *variable)
+/*
+ * Use the disk that the environment variable @variable names, instead of the
+ * image that QEMU's tests create and remove.
+ */
+static void *use_disk(GString *cmd_line, void *variable)
 {
     g_string_replace(cmd_line, getenv("VHOST_QTEST_IMAGE"), getenv(variable),
                      0);
@@ -143,11 +146,11 @@ static void *with_disk(GString *cmd_line, void *variable)
 static void register_vhost_blk_test(void)
 {
     QOSGraphTestOptions image = {
-        .before = with_disk,
+        .before = use_disk,
         .arg = (char *)"VHOST_QTEST_SECOND",
     };
     QOSGraphTestOptions zoned_disk = {
-        .before = with_disk,
+        .before = use_disk,
         .arg = (char *)"VHOST_QTEST_ZONED",
     };
 

@@ -15,13 +15,13 @@
 #include "standard-headers/linux/virtio_blk.h"
 
 /*
- * Differences between the QEMU versions that this source is built in: these
- * groups, and the two headers that 10.0 moved.
+ * Differences between the QEMU versions that this source builds with.  The
+ * headers that moved in QEMU 10.0 are the only ones elsewhere.
  */
 
 #define VHOST_BLK_QEMU (QEMU_VERSION_MAJOR * 100 + QEMU_VERSION_MINOR)
 
-/* 10.0: property tables are const and know their own length. */
+/* QEMU 10.0: property tables are const and have no end marker. */
 #ifdef DEFINE_PROP_END_OF_LIST
 typedef Property VHostBlkProperty;
 #define VHOST_BLK_PROPERTIES_END DEFINE_PROP_END_OF_LIST()
@@ -30,14 +30,14 @@ typedef const Property VHostBlkProperty;
 #define VHOST_BLK_PROPERTIES_END
 #endif
 
-/* 10.0: a property's kind is its type. */
+/* QEMU 10.0: PropertyInfo.name was renamed to type. */
 #if VHOST_BLK_QEMU >= 1000
 #define VHOST_BLK_PROPERTY_TYPE type
 #else
 #define VHOST_BLK_PROPERTY_TYPE name
 #endif
 
-/* 10.1: class_init() takes const data, set_status() may fail. */
+/* QEMU 10.1: class_init() takes const data, set_status() returns an int. */
 #if VHOST_BLK_QEMU >= 1001
 typedef const void VHostBlkClassData;
 typedef int VHostBlkStatus;
@@ -48,7 +48,7 @@ typedef void VHostBlkStatus;
 #define VHOST_BLK_STATUS_OK
 #endif
 
-/* Newer than the headers of QEMU 7.2. */
+/* Not in the headers of QEMU 7.2 */
 #ifndef VIRTIO_BLK_F_SECURE_ERASE
 #define VIRTIO_BLK_F_SECURE_ERASE 16
 #endif
@@ -60,36 +60,37 @@ typedef void VHostBlkStatus;
 #endif
 
 /*
- * The name of the virtio-bus type is "vhost-blk" and must stay it: QEMU's
- * compatibility table has a property for "vhost-blk-device", which would make
- * machine types 4.1 and older abort.
+ * The name of the virtio-bus type must not be "vhost-blk-device": QEMU's
+ * compatibility properties set a property of that type, which this device does
+ * not have, so that machine types up to 4.1 would abort.
  */
 #define TYPE_VHOST_BLK "vhost-blk"
 OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
 
-/* num-queues not given: one per vCPU; the transport knows how many. */
+/* num-queues not given: one per vCPU, if the transport supports it. */
 #define VHOST_BLK_AUTO_NUM_QUEUES UINT16_MAX
-/* workers not given: one per queue, where the kernel has several. */
+/* workers not given: one per queue, if the kernel supports it. */
 #define VHOST_BLK_AUTO_WORKERS UINT16_MAX
 
 /*
- * Bytes of struct virtio_blk_config that the guest sees: all of virtio 1.3's,
- * of which the headers of QEMU 7.2 know the first 60.  A constant, because it
- * is part of the migration stream, and because the features follow the backend.
+ * Size of the configuration space in bytes: all of struct virtio_blk_config of
+ * VIRTIO 1.3, of which the headers of QEMU 7.2 have the first 60 bytes.  A
+ * constant, because the size is part of the migration stream, and because the
+ * features can change with the backend.
  */
 #define VHOST_BLK_CONFIG_SIZE 96
 
-/* What holds the data, and the property that says so, for messages. */
+/* A block device or regular file that holds the data. */
 typedef struct VHostBlkBackend {
-    const char *prop;
-    const char *name;
-    int fd;
-    int claim_fd;
+    const char *prop;       /* "path" or "fd" */
+    const char *name;       /* the value of that property */
+    int fd;                 /* -1 if not open */
+    int claim_fd;           /* holds O_EXCL of a block device, or -1 */
     bool is_bdev;
-    bool claimed;
+    bool claimed;           /* locked against other users */
 } VHostBlkBackend;
 
-/* All of it, or nothing. */
+/* All values are 0 if the geometry is not set. */
 typedef struct VHostBlkGeometry {
     uint32_t cyls;
     uint32_t heads;
@@ -120,7 +121,7 @@ struct VHostBlk {
     VHostBlkGeometry boot_geometry;
 
     VHostBlkBackend backend;
-    /* While the machine was stopped somebody else has taken it. */
+    /* Another process locked the backend while the machine was stopped. */
     bool claim_failed;
     int vhostfd;
     VMChangeStateEntry *vm_state_handler;
@@ -130,15 +131,15 @@ struct VHostBlk {
     VirtQueue **virtqs;
     EventNotifier config_notifier;
 
-    /* What VHOST_BLK_GET_CONFIG said last, little endian. */
+    /* Last result of VHOST_BLK_GET_CONFIG, little endian. */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
-    /* What the first backend had to offer. */
+    /* Features that were offered to the guest with the first backend. */
     uint64_t offered_features;
 
     /*
-     * The cache mode.  Kept here, since the guest reads and writes it before
-     * the device starts, and since it migrates; the kernel is told at a start
-     * and at a change.
+     * The cache mode: true is writeback.  It is kept here because the guest
+     * accesses it before the device is started, and because it migrates.  It
+     * is sent to the kernel at each start and each change.
      */
     bool writeback;
 };
@@ -164,7 +165,7 @@ bool vhost_blk_claim_backend(VHostBlk *s, VHostBlkBackend *backend,
 void vhost_blk_unclaim_backend(VHostBlkBackend *backend);
 extern const PropertyInfo vhost_blk_prop_path;
 
-/* vhost-blk-kernel.c; an int is 0 or a negative errno */
+/* vhost-blk-kernel.c: functions that return int return 0 or -errno */
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp);
 bool vhost_blk_create_workers(VHostBlk *s, Error **errp);
 bool vhost_blk_set_polling(VHostBlk *s, Error **errp);
