@@ -68,6 +68,7 @@ static bool vhost_blk_check_type(const char *prop, const char *name,
 
 static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
 {
+    ERRP_GUARD();
     int flags = s->readonly ? O_RDONLY : O_RDWR;
     struct stat st;
     int fd;
@@ -125,6 +126,7 @@ opened:
  */
 int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp)
 {
+    ERRP_GUARD();
     int fd = monitor_fd_param(monitor_cur(), name, errp);
 
     if (fd < 0) {

@@ -422,6 +422,7 @@ static void vhost_blk_delete_queues(VHostBlk *s)
 
 static void vhost_blk_realize(DeviceState *dev, Error **errp)
 {
+    ERRP_GUARD();
     VirtIODevice *vdev = VIRTIO_DEVICE(dev);
     VHostBlk *s = VHOST_BLK(dev);
     int ret;
