@@ -385,7 +385,7 @@ static void vhost_blk_release_path(Object *obj, const char *name, void *opaque)
 
 const PropertyInfo vhost_blk_prop_path = {
     .VHOST_BLK_PROPERTY_TYPE = "str",
-    .description = "Block device or raw image; can be set at run time",
+    .description = "Block device or raw image file; can be set at run time",
     .realized_set_allowed = true,
     .get = vhost_blk_get_path,
     .set = vhost_blk_set_path,

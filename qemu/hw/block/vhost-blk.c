@@ -554,12 +554,55 @@ static VHostBlkProperty vhost_blk_properties[] = {
     VHOST_BLK_PROPERTIES_END
 };
 
+/* Shown by -device vhost-blk-pci,help and by qom-list-properties. */
+static const struct {
+    const char *name;
+    const char *description;
+} vhost_blk_descriptions[] = {
+    { "fd", "Open backend: a file descriptor, or a name passed to getfd" },
+    { "vhostfd", "Open /dev/vhost-blk: a file descriptor, or a name passed to "
+                 "getfd" },
+    { "serial", "Serial number that the guest reads, at most 20 bytes" },
+    { "readonly", "Open the backend read-only and reject writes" },
+    { "direct", "Open a file with O_DIRECT; auto: if the file system supports "
+                "it" },
+    { "exclusive", "Fail if the backend is in use; auto: except for read-only "
+                   "block devices and incoming migration" },
+    { "write-cache", "off: start in writethrough mode" },
+    { "config-wce", "Let the guest switch the cache mode" },
+    { "num-queues", "Number of virtqueues, 1 to 64; default: one per vCPU" },
+    { "queue-size", "Descriptors per virtqueue, a power of two, 4 to 1024" },
+    { "workers", "Kernel threads that serve the virtqueues; default: one per "
+                 "virtqueue, or one before Linux 6.5" },
+    { "poll-us", "Maximum time to busy-poll an empty virtqueue, in "
+                 "microseconds; 0: do not poll" },
+    { "discard", "Offer discard if the kernel supports it" },
+    { "write-zeroes", "Offer write zeroes if the kernel supports it" },
+    { "secure-erase", "Offer secure erase if the kernel supports it" },
+    { "max-discard-sectors", "Upper limit of the sectors in one discard "
+                             "segment" },
+    { "max-write-zeroes-sectors", "Upper limit of the sectors in one write "
+                                  "zeroes segment" },
+    { "cyls", "Cylinders of the geometry that the guest sees" },
+    { "heads", "Heads of the geometry that the guest sees" },
+    { "secs", "Sectors per track of the geometry that the guest sees" },
+    { "lcyls", "Cylinders of the geometry that the BIOS uses" },
+    { "lheads", "Heads of the geometry that the BIOS uses" },
+    { "lsecs", "Sectors per track of the geometry that the BIOS uses" },
+};
+
 static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     VirtioDeviceClass *vdc = VIRTIO_DEVICE_CLASS(klass);
+    size_t i;
 
     device_class_set_props(dc, vhost_blk_properties);
+    for (i = 0; i < ARRAY_SIZE(vhost_blk_descriptions); i++) {
+        object_class_property_set_description(
+            klass, vhost_blk_descriptions[i].name,
+            vhost_blk_descriptions[i].description);
+    }
     dc->vmsd = &vhost_blk_vmstate;
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     vdc->realize = vhost_blk_realize;
