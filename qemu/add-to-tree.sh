@@ -2,31 +2,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: add-to-tree.sh QEMUTREE
 #
-# Adds the vhost-blk device to a QEMU source tree (7.2 or newer): copies the
-# files to the paths they have here, the uapi header of this project to
-# linux-headers/, and adds the lines that build them.  Running it again brings
-# the files up to date and adds nothing twice.
+# Add the vhost-blk device to a QEMU source tree (7.2 or newer): copy the files
+# under hw/ and include/ to the same paths, the uapi header of this project to
+# linux-headers/, and add the entries to meson.build and Kconfig.
+#
+# Run it again to update the files and the entries in meson.build.  An existing
+# Kconfig entry is left as it is.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 [[ ${1:-} == --help ]] && { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit; }
 tree=${1:?usage: add-to-tree.sh QEMUTREE}
 
-# A file that did not change keeps its time, and what was built stays built.
+# Do not touch an unchanged file, so that it is not compiled again.
 copy() {
 	cmp -s "$1" "$2" || install -D -m 644 "$1" "$2"
 }
 
-# add_after FILE PATTERN LINES: below the last line that matches, instead of
-# what an earlier version of this script put there: statements of meson that
-# end with their second parenthesis.
+# add_after FILE PATTERN LINES: add LINES below the last line that matches.
+# Statements that an earlier version of this script added to a meson.build are
+# removed first; they begin at CONFIG_VHOST_BLK and end with "))".
 add_after() {
 	local file=$tree/$1 pattern=$2 lines=$3
 	if [[ $1 != *meson.build ]] && grep -q 'VHOST_BLK\b' "$file"; then
 		return
 	fi
 	grep -q "$pattern" "$file" || {
-		echo "add-to-tree.sh: no line in $file matches: $pattern" >&2
+		echo "add-to-tree.sh: error: no line of $file matches '$pattern'; is this QEMU 7.2 or newer?" >&2
 		exit 1
 	}
 	awk -v pattern="$pattern" -v lines="$lines" '
@@ -46,7 +48,7 @@ add_after() {
 }
 
 [[ -f $tree/hw/virtio/vhost.c ]] || {
-	echo "add-to-tree.sh: $tree is not a QEMU source tree" >&2
+	echo "add-to-tree.sh: error: $tree is not a QEMU source tree (it has no hw/virtio/vhost.c)" >&2
 	exit 1
 }
 
@@ -67,6 +69,6 @@ add_after hw/virtio/meson.build "'CONFIG_VHOST_USER_BLK'" \
 add_after hw/block/Kconfig 'depends on VIRTIO && VHOST_USER && LINUX' "
 config VHOST_BLK
     bool
-    # There is a PCI device alone
+    # PCI is the only supported transport
     default y if VIRTIO_PCI
     depends on VIRTIO && VHOST_KERNEL && LINUX"

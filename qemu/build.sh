@@ -2,20 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: build.sh [7.2|10.0] [--preload|--compile-only|--qtest]
 #
-# Builds qemu-system-x86_64 with the vhost-blk device from Debian's QEMU source
-# package of that series (default 7.2), and prints the path of the binary.
+# Build qemu-system-x86_64 with the vhost-blk device from Debian's QEMU source
+# package of that series (default 7.2), and print the path of the binary.
 #
-#   --preload       build the device alone, as a shared object for the stock
-#                   qemu-system-x86_64 of the same version, in half a minute:
+#   --preload       build only the device, as a shared object for Debian's
+#                   qemu-system-x86_64 of the same version (30 seconds):
 #                   env LD_PRELOAD=PATH qemu-system-x86_64 ...
-#   --compile-only  compile the device alone, any warning an error, and print
-#                   where the objects are
-#   --qtest         build QEMU 7.2's qos-test, with its tests of virtio-blk made
-#                   tests of vhost-blk (qtest-to-tree.sh)
+#   --compile-only  compile only the device, treat its warnings as errors, and
+#                   print the directory of the object files
+#   --qtest         build the qos-test of QEMU 7.2, modified to test vhost-blk
+#                   instead of virtio-blk (see qtest-to-tree.sh)
 #
-# The binary finds its firmware with -L /usr/share/qemu -L /usr/share/seabios.
-# What was built is kept in the cache; VHOST_BLK_UPDATE=1 asks for a newer
-# source package.
+# Start the binary with -L /usr/share/qemu -L /usr/share/seabios, so that it
+# finds its firmware.
+#
+# Results are kept in the cache directory ($VHOST_BLK_CACHE, default
+# ~/.cache/vhost-blk).  VHOST_BLK_UPDATE=1 checks for a newer source package.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../tools/testing/vm/lib.sh"
@@ -33,8 +35,8 @@ for arg; do
 	esac
 done
 
-# One build at a time of each kind: they share nothing but the source.  Tests
-# are built in the tree of the binary that they test.
+# The kinds of builds only share the source, so each has its own tree and lock.
+# The tests are built in the tree of the full build.
 kind=$mode
 [[ $mode == qtest ]] && kind=full
 take_lock "qemu-$series-$kind"
@@ -47,7 +49,7 @@ fetch_source() {
 	version=$(apt-cache -c "$VB_APT_CONF" showsrc --only-source qemu |
 		  awk -v s="1:$series" '$1 == "Version:" && index($2, s) == 1 { print $2 }' |
 		  sort -uV | tail -n 1)
-	[[ -n $version ]] || die "no QEMU $series in the suites' source packages"
+	[[ -n $version ]] || die "the apt sources have no source package of QEMU $series"
 	entry=$VB_CACHE/src/qemu-${version//[^A-Za-z0-9.+-]/_}
 	if [[ ! -e $entry ]]; then
 		tmp=$(scratch_dir)
@@ -61,14 +63,14 @@ fetch_source() {
 	ln -sfn "$(basename "$entry")" "$source_link"
 }
 
-# QEMU 10.0 wants a newer meson than Debian 12's: take that of the backports,
-# unpacked, so that the machine's own stays as it is.
+# QEMU 10.0 requires a newer meson than that of Debian 12.  Unpack that of the
+# backports into the cache instead of installing it.
 fetch_meson() {
 	local version entry tmp
 	apt_setup
 	version=$(apt-cache -c "$VB_APT_CONF" madison meson |
 		  awk '$3 ~ /~bpo12/ { print $3 }' | sort -V | tail -n 1)
-	[[ -n $version ]] || die "no meson in the backports of Debian 12"
+	[[ -n $version ]] || die "the apt sources have no meson of bookworm-backports"
 	entry=$VB_CACHE/tools/meson-${version//[^A-Za-z0-9.+-]/_}
 	if [[ ! -e $entry ]]; then
 		tmp=$(scratch_dir)
@@ -108,8 +110,9 @@ export PATH=$VB_BUILD_PATH
 meson_path=''
 [[ $series == 7.2 ]] || fetch_meson
 
-# The tree that was built is kept: a change of the device alone then costs
-# seconds.  ninja builds again what was cut off, so a configured tree is good.
+# Keep the tree, so that a change of the device is compiled in seconds.  ninja
+# rebuilds targets whose build was interrupted, so the tree can be used as soon
+# as it is configured.
 options=(--target-list=x86_64-softmmu --without-default-features
 	--enable-kvm --enable-tcg --enable-vhost-kernel --enable-vhost-user
 	--enable-linux-aio --enable-linux-io-uring --enable-fdt=system
@@ -129,7 +132,7 @@ if [[ ! -e $tree/.vhost-blk-configured ||
 	"$VB_TOP/qemu/add-to-tree.sh" "$tree"
 	mkdir "$tree/build"
 	cd "$tree/build"
-	run_logged "configuring it" "$log-configure.log" ../configure "${options[@]}"
+	run_logged "configuring QEMU" "$log-configure.log" ../configure "${options[@]}"
 	echo "$made_of" >"$tree/.vhost-blk-configured"
 fi
 "$VB_TOP/qemu/add-to-tree.sh" "$tree"
@@ -140,16 +143,16 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/out"
 
 compile_device() {
-	# Configures again where add-to-tree.sh changed what is built.
-	run_logged "asking what to build" "$log-reconfigure.log" ninja build.ninja
+	# This runs meson again if add-to-tree.sh has changed a meson.build.
+	run_logged "updating the build files" "$log-reconfigure.log" ninja build.ninja
 	mapfile -t objects < <(ninja -t targets all |
 		sed -n 's,^\([^ :]*/hw_[^ :]*vhost-blk[^ :]*\.o\):.*,\1,p')
-	((${#objects[@]} == 5)) || die "expected 5 objects of the device, have: ${objects[*]}"
-	# Built anew each time, so that the log has its warnings.
+	((${#objects[@]} == 5)) || die "expected 5 object files of the device, found: ${objects[*]}"
+	# Compile them each time, so that the log has all warnings.
 	rm -f "${objects[@]}"
 	run_logged "compiling the device" "$log-device.log" ninja "${objects[@]}"
 	if grep -E '(vhost-blk|vhost_blk)[^ ]*:[0-9]+:[0-9]+: (warning|error)' "$log-device.log" >&2; then
-		die "the compiler has warnings on the device (log: $log-device.log)"
+		die "compiling the device gave warnings (log: $log-device.log)"
 	fi
 }
 

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Usage: qtest-to-tree.sh QEMUTREE
 #
-# Makes QEMU's own qtests of virtio-blk-pci, in the source tree of QEMU 7.2, run
-# against vhost-blk-pci.  All of their cases stay as they are, but
+# Modify QEMU's qtests of virtio-blk-pci, in a source tree of QEMU 7.2, to test
+# vhost-blk-pci, and add the tests of this project, tests/qtest/vhost-blk-test.c.
+# The test cases of QEMU are unchanged, except that
 #
-#   - the device is vhost-blk-pci, and has path= instead of drive=: the file
-#     that VHOST_QTEST_IMAGE names, and VHOST_QTEST_SECOND for hotplug,
-#   - block_resize, which is for QEMU's block layer, is a truncate of the file.
+#   - the device is vhost-blk-pci with path= instead of drive=.  The path is in
+#     the environment variable VHOST_QTEST_IMAGE, or VHOST_QTEST_SECOND for the
+#     hotplug test.
+#   - the file is truncated instead of calling block_resize, which needs QEMU's
+#     block layer.
 #
-# Each edit is counted: of another source this makes nothing that tests less.
-# The project's own cases, tests/qtest/vhost-blk-test.c, come with them.
+# The script fails if an edit does not change exactly the expected number of
+# lines, so no test case is lost with another version of the source.
 set -euo pipefail
 
 [[ ${1:-} == --help ]] && { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit; }
@@ -18,19 +21,21 @@ tree=${1:?usage: qtest-to-tree.sh QEMUTREE}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$tree/tests/qtest"
 
-# edit FILE LINES SCRIPT: sed, which has to make, change or delete that many.
+# edit FILE LINES SCRIPT: run a sed script that must change exactly LINES lines
+# (the lines that diff shows).
 edit() {
 	local file=$1 lines=$2 changed
 	sed -i.before "$3" "$file"
 	changed=$(diff "$file.before" "$file" | grep -c '^[<>]') || :
 	rm "$file.before"
 	[[ $changed == "$lines" ]] || {
-		echo "qtest-to-tree.sh: $changed lines instead of $lines of $file by: $3" >&2
+		echo "qtest-to-tree.sh: error: $changed instead of $lines lines of $file were changed by: $3" >&2
 		exit 1
 	}
 }
 
-# From what it was, each time; a file that comes out the same keeps its time.
+# adapt FILE FUNCTION: apply FUNCTION to the original FILE.  Do not touch the
+# file if the result is unchanged, so that it is not compiled again.
 adapt() {
 	local file=$1 function=$2
 	[[ -e $file.of-virtio-blk ]] || cp "$file" "$file.of-virtio-blk"
