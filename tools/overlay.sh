@@ -2,34 +2,52 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: overlay.sh KERNELTREE
 #
-# Puts vhost-blk into a kernel source tree: the driver, its uapi header, its
-# selftests and the two lines of drivers/vhost/{Kconfig,Makefile} that mainline
-# would carry.  May be repeated: a file that did not change keeps its time, so
-# the next build of the tree compiles what changed and nothing else.
+# Add vhost-blk to a kernel source tree (Linux 6.1 or newer):
 #
-# compat/ goes to drivers/vhost/blk/compat: the driver's Makefile uses what it
-# needs of it, and on the newest kernel that is nothing.
+#   - copy the driver, its uapi header, its selftests and its documentation
+#   - copy compat/ to drivers/vhost/blk/compat.  The driver's Makefile uses it
+#     if the kernel is older than the one that the driver is written for.
+#   - add the lines of drivers/vhost/{Kconfig,Makefile} and of MAINTAINERS
+#   - add vhost-blk to Documentation/virt/index.rst, to ioctl-number.rst and to
+#     the TARGETS of the selftests
+#
+# Enable CONFIG_VHOST_BLK in the kernel configuration afterwards.
+#
+# Run it again to update the tree.  Files that did not change are not touched,
+# so the next build compiles only what changed.  Lines that an earlier version
+# of this script added to files of the kernel are not removed.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in
---help | -h) sed -n '3,12s/^# \{0,1\}//p' "$0"; exit ;;
+--help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
 esac
 tree=${1:?"usage: overlay.sh KERNELTREE"}
-[[ -f $tree/drivers/vhost/vhost.h ]] || {
-	echo "overlay.sh: error: $tree is not a kernel source tree with drivers/vhost" >&2
+
+die() {
+	echo "overlay.sh: error: $*" >&2
 	exit 1
 }
+[[ -f $tree/drivers/vhost/vhost.h ]] ||
+	die "$tree is not a kernel source tree (it has no drivers/vhost/vhost.h)"
 
-# The source files of DIR, by name relative to it.
+# sources DIR: the source files in DIR, relative to DIR.
 sources() {
 	(cd "$1" && find . -type f \( -name '*.[chS]' -o -name Kconfig -o -name Makefile \
 		-o -name '*.sh' -o -name '*.py' -o -name config -o -name settings \
+		-o -name '*.rst' -o -name '*.svg' \
 		-o -name .gitignore -o -name '.kunitconfig' \) ! -name '*.mod.c' -printf '%P\n')
 }
 
-# mirror FROM TO [KEEP]: TO holds the sources of FROM and no others, except in
-# its subdirectory KEEP.
+# update FILE TO: copy FILE to TO, unless they are the same already.
+update() {
+	cmp -s "$1" "$2" && return
+	mkdir -p "$(dirname "$2")"
+	cp "$1" "$2"
+}
+
+# mirror FROM TO [KEEP]: copy the source files of FROM to TO, and remove others
+# from TO, except in its subdirectory KEEP.
 mirror() {
 	local from=$1 to=$2 keep=${3:-} file
 	mkdir -p "$to"
@@ -38,38 +56,65 @@ mirror() {
 		[[ -e $from/$file ]] || rm -f "$to/$file"
 	done < <(sources "$to")
 	while IFS= read -r file; do
-		cmp -s "$from/$file" "$to/$file" && continue
-		mkdir -p "$(dirname "$to/$file")"
-		cp "$from/$file" "$to/$file"
+		update "$from/$file" "$to/$file"
 		if [[ -x $from/$file ]]; then chmod +x "$to/$file"; fi
 	done < <(sources "$from")
 }
 
-# add_line FILE LINE BEFORE: LINE, once, in front of the last line BEFORE.
-add_line() {
-	local file=$1 line=$2 before=$3 at
-	grep -qxF "$line" "$file" && return
-	at=$(grep -nxF "$before" "$file" | tail -n 1 | cut -d: -f1)
-	[[ -n $at ]] || {
-		echo "overlay.sh: error: no line '$before' in $file" >&2
-		exit 1
+# insert FILE before|after REGEX TEXT: insert TEXT before or after the last line
+# that matches REGEX, unless FILE has this text already.
+insert() {
+	local file=$tree/$1 where=$2 regex=$3 text=$4
+	[[ $'\n'$(<"$file")$'\n' != *$'\n'"$text"$'\n'* ]] || return 0
+	where=$where regex=$regex text=$text awk '
+		$0 ~ ENVIRON["regex"] { found = NR }
+		{ line[NR] = $0 }
+		END {
+			for (i = 1; i <= NR; i++) {
+				if (i == found && ENVIRON["where"] == "before")
+					print ENVIRON["text"]
+				print line[i]
+				if (i == found && ENVIRON["where"] == "after")
+					print ENVIRON["text"]
+			}
+			exit !found
+		}' "$file" >"$file.overlay" || {
+		rm -f "$file.overlay"
+		die "no line of $file matches '$regex'; is this Linux 6.1 or newer?"
 	}
-	sed -i "${at}i\\$line" "$file"
+	# Not mv: the file keeps its owner and mode.
+	cat "$file.overlay" >"$file"
+	rm "$file.overlay"
 }
 
-mirror "$top/drivers/vhost/blk" "$tree/drivers/vhost/blk" compat
-if [[ -d $top/compat ]]; then
-	mirror "$top/compat" "$tree/drivers/vhost/blk/compat"
-fi
-if [[ -d $top/tools/testing/selftests/vhost ]]; then
-	mirror "$top/tools/testing/selftests/vhost" "$tree/tools/testing/selftests/vhost"
-fi
-header=include/uapi/linux/vhost_blk.h
-cmp -s "$top/$header" "$tree/$header" || cp "$top/$header" "$tree/$header"
+# The lines of FILE that are not comments.
+lines_of() {
+	grep -v '^#' "$1" | sed '/./,$!d'
+}
 
-# Inside "if VHOST_MENU", whose end is the last of the file's endifs.
-add_line "$tree/drivers/vhost/Kconfig" 'source "drivers/vhost/blk/Kconfig"' endif
-# shellcheck disable=SC2016 # make's variable
-line='obj-$(CONFIG_VHOST_BLK) += blk/'
-grep -qxF "$line" "$tree/drivers/vhost/Makefile" ||
-	echo "$line" >>"$tree/drivers/vhost/Makefile"
+# The entry of MAINTAINERS, with those of its files that are in the kernel tree.
+maintainers_entry() {
+	local line
+	while IFS= read -r line; do
+		[[ $line == $'F:\t'* && ! -e $tree/${line#$'F:\t'} ]] || printf '%s\n' "$line"
+	done <"$top/MAINTAINERS"
+}
+
+# Files of the project
+
+mirror "$top/drivers/vhost/blk" "$tree/drivers/vhost/blk" compat
+mirror "$top/compat" "$tree/drivers/vhost/blk/compat"
+mirror "$top/tools/testing/selftests/vhost" "$tree/tools/testing/selftests/vhost"
+mirror "$top/Documentation/virt/vhost-blk" "$tree/Documentation/virt/vhost-blk"
+update "$top/include/uapi/linux/vhost_blk.h" "$tree/include/uapi/linux/vhost_blk.h"
+
+# Lines in files of the kernel
+
+# The last endif is that of "if VHOST_MENU".
+insert drivers/vhost/Kconfig before '^endif$' "$(lines_of "$top/drivers/vhost/Kconfig")"
+insert drivers/vhost/Makefile after '' "$(lines_of "$top/drivers/vhost/Makefile")"
+insert tools/testing/selftests/Makefile before '^TARGETS \+= x86$' 'TARGETS += vhost'
+insert Documentation/virt/index.rst after '^   hyperv/index$' '   vhost-blk/index'
+insert Documentation/userspace-api/ioctl/ioctl-number.rst after '^0xAF  00-1F' \
+	'0xAF  50-5F  linux/vhost_blk.h'
+insert MAINTAINERS before '^VIA RHINE NETWORK DRIVER$' "$(maintainers_entry)"$'\n'

@@ -34,7 +34,7 @@ version=$(<"$tree/.debian-version")
 
 toolchain=$(cache_key "$version" "$(gcc --version)" "$(ld --version)")
 key=$(cache_key "$host" "$toolchain" "${make_args[@]}" "${fragments[@]}" "$VB_VM/uml-build.sh" \
-	"$VB_TOP/tools/overlay.sh" "$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" \
+	"$VB_TOP/tools/overlay.sh" "$VB_TOP/drivers/vhost" "$VB_TOP/compat" \
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
 entry=$VB_CACHE/hosts/$host/$key
 if [[ -e $entry/linux ]]; then
