@@ -2,10 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: modules.sh build|install|uninstall NAME=VALUE…
 #
-# What 'make', 'make install' and 'make uninstall' do, with the Makefile's
-# variables: KVER, KDIR, VHOST_SRC, OUT, DESTDIR.
+# Implements 'make', 'make install' and 'make uninstall' with the variables of
+# the Makefile:
 #
-# A module is installed only if its vhost structures are those of the vhost.ko
+#   KVER         version of the kernel, as printed by uname -r
+#   KDIR         its build directory, such as /lib/modules/$KVER/build
+#   VHOST_SRC    directory with the vhost.h of that kernel; if empty, vhost.h is
+#                downloaded (see fetch-vhost-header.sh)
+#   OUT          directory for the build
+#   DESTDIR      directory to install below; if not empty, depmod is not run and
+#                udev is not reloaded
+#   VMLINUX_BTF  from the environment: BTF of that kernel, such as its vmlinux;
+#                required for an install if the kernel is not the running one
+#
+# The module is installed only if its vhost structures match those of the vhost.ko
 # that is installed for the same kernel.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
@@ -19,10 +29,10 @@ for assignment; do
 	case $assignment in
 	KVER=* | KDIR=* | VHOST_SRC=* | OUT=* | DESTDIR=*)
 		declare "${assignment%%=*}=${assignment#*=}" ;;
-	*) die "unknown argument $assignment" ;;
+	*) die "unknown argument '$assignment'; see --help" ;;
 	esac
 done
-[[ -n $KVER ]] || die "KVER is empty"
+[[ -n $KVER ]] || die "KVER is missing or empty"
 cd "$VB_TOP"
 
 moddir=$DESTDIR/lib/modules/$KVER
@@ -33,26 +43,25 @@ header=$DESTDIR/usr/local/include/linux/vhost_blk.h
 build() {
 	need_tool make gcc
 	[[ -e $KDIR/Makefile ]] ||
-		die "no headers for the kernel $KVER in $KDIR: install linux-headers-$KVER, or give KVER= or KDIR="
+		die "no kernel headers in $KDIR; install linux-headers-$KVER, or set KVER or KDIR"
 	if [[ -z $VHOST_SRC ]]; then
 		VHOST_SRC=$OUT/vhost
 		[[ -e $VHOST_SRC/vhost.h ]] ||
 			tools/fetch-vhost-header.sh "$KDIR" "$VHOST_SRC"
 	fi
 	tools/build-module.sh "$KDIR" "$VHOST_SRC" "$OUT" -j"$(nproc)"
-	echo "$OUT/vhost_blk.ko is built"
+	echo "built $OUT/vhost_blk.ko"
 }
 
-# The types of the vhost module for this kernel: of the one on disk, or, where
-# this kernel runs and has it built in or loaded, as the kernel shows them.
+# Compare the vhost structures with those of the installed vhost.ko.
 check_abi() {
-	local vhost
-	vhost=$(find "/lib/modules/$KVER/kernel/drivers/vhost" -name 'vhost.ko*' 2>/dev/null |
-		awk 'NR == 1')
-	[[ -n $vhost ]] || die "the kernel $KVER has no vhost.ko in /lib/modules"
-	[[ $KVER == "$(uname -r)" ]] ||
-		die "layouts can be compared only on the kernel $KVER itself: boot it, then make install"
-	tools/check-vhost-abi.sh "$vhost" "$OUT/vhost_blk.ko"
+	local dir=/lib/modules/$KVER/kernel/drivers/vhost vhost btf=${VMLINUX_BTF:-}
+	vhost=("$dir"/vhost.ko*)
+	[[ -e ${vhost[0]} ]] ||
+		die "no vhost.ko in $dir; vhost_blk needs vhost as a module (CONFIG_VHOST=m)"
+	[[ -n $btf || $KVER == "$(uname -r)" ]] ||
+		die "cannot check the vhost structures: $KVER is not the running kernel; boot it, or set VMLINUX_BTF to its vmlinux"
+	tools/check-vhost-abi.sh "${vhost[0]}" "$OUT/vhost_blk.ko" ${btf:+"$btf"}
 }
 
 case $action in
@@ -71,13 +80,13 @@ install)
 			udevadm control --reload
 		fi
 	fi
-	echo "installed; load it with: modprobe vhost_blk"
+	echo "installed; load the module with: modprobe vhost_blk"
 	;;
 uninstall)
 	rm -f "$moddir/updates/vhost_blk.ko" "$header" "$udev" "$autoload"
 	[[ -n $DESTDIR ]] || depmod "$KVER"
 	;;
 *)
-	die "unknown action $action"
+	die "unknown action '$action'; see --help"
 	;;
 esac
