@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: build-module.sh KERNELBUILD VHOSTSOURCE OUTDIR [MAKE-ARGUMENT…]
 #
-# Builds OUTDIR/vhost_blk.ko against the kernel build directory KERNELBUILD (as
-# in /lib/modules/*/build).  VHOSTSOURCE is a directory with the vhost.h of that
-# same kernel: no headers package has it.  The sources are copied to OUTDIR
-# first, so that nothing is written next to them.
+# Build OUTDIR/vhost_blk.ko.
+#
+#   KERNELBUILD  build directory of the kernel, such as /lib/modules/*/build
+#   VHOSTSOURCE  directory with drivers/vhost/vhost.h of exactly that kernel,
+#                which distributions do not ship in their kernel headers
+#   OUTDIR       directory for the module.  The sources are copied here first,
+#                so that the build writes no files next to them.
 set -euo pipefail
 
 case ${1:-} in
---help | -h) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit ;;
+--help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
 esac
 (($# >= 3)) || { sed -n '3p' "$0" >&2; exit 2; }
 kernel=$1 vhost=$(cd "$2" && pwd) out=$3
@@ -17,17 +20,17 @@ shift 3
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 [[ -f $kernel/Makefile ]] || {
-	echo "build-module.sh: error: $kernel is no kernel build directory (package linux-headers-…)" >&2
+	echo "build-module.sh: error: $kernel is not a kernel build directory; install the kernel headers (on Debian, linux-headers-VERSION)" >&2
 	exit 1
 }
 [[ -f $vhost/vhost.h ]] || {
-	echo "build-module.sh: error: no vhost.h in $vhost" >&2
+	echo "build-module.sh: error: $vhost has no vhost.h; it must be drivers/vhost of the source of this kernel" >&2
 	exit 1
 }
 
 mkdir -p "$out/tree"
 out=$(cd "$out" && pwd)
-# The layout of the project: the driver's Makefile finds the rest by it.
+# Keep the layout of the project: the driver's Makefile uses relative paths.
 for part in drivers/vhost/blk include/uapi compat; do
 	[[ -d $top/$part ]] || continue
 	mkdir -p "$out/tree/$part"

@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: check-vhost-abi.sh VHOST OUR_KO [VMLINUX_BTF]
 #
-# Exit 0 when vhost_blk.ko was built with the same vhost structures as the
-# vhost module that it will call.  Symbol versions do not notice a wrong
-# vhost.h; a module built with one would corrupt memory.
+# Check that vhost_blk.ko was built with the same vhost structures as the vhost
+# module of the kernel.  With a vhost.h of another kernel, vhost_blk would corrupt
+# memory, and CONFIG_MODVERSIONS does not detect that.
 #
-#   VHOST        vhost.ko (also .xz, .zst, .gz), or BTF as /sys/kernel/btf/vhost
-#   OUR_KO       vhost_blk.ko, with its debug information
-#   VMLINUX_BTF  BTF of the kernel (default /sys/kernel/btf/vmlinux)
+#   VHOST        vhost.ko (or .ko.xz, .ko.zst, .ko.gz), or /sys/kernel/btf/vhost
+#   OUR_KO       vhost_blk.ko with debug information
+#   VMLINUX_BTF  BTF of that kernel (default /sys/kernel/btf/vmlinux, which is
+#                that of the running kernel)
+#
+# Exit status: 0 if all structures match, 1 if not or on an error, 2 if arguments
+# are missing.
 set -euo pipefail
 
 case ${1:-} in
---help | -h) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit ;;
+--help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
 esac
 (($# >= 2)) || { sed -n '3p' "$0" >&2; exit 2; }
 theirs=$1 ours=$2 base=${3:-/sys/kernel/btf/vmlinux}
@@ -21,7 +25,7 @@ die() {
 	echo "check-vhost-abi.sh: error: $*" >&2
 	exit 1
 }
-command -v pahole >/dev/null || die "pahole is missing (package pahole)"
+command -v pahole >/dev/null || die "pahole is missing; install the package pahole (or dwarves)"
 for file in "$theirs" "$ours" "$base"; do
 	[[ -r $file ]] || die "can't read $file"
 done
@@ -34,8 +38,9 @@ case $theirs in
 *.gz) gzip -dc "$theirs" >"$tmp/vhost.ko"; theirs=$tmp/vhost.ko ;;
 esac
 
-# One line for each member: name, offset, size; then the size of the whole.
-# Types are spelled differently in DWARF and BTF, so they are left out.
+# layout: convert the output of pahole to one line per member (name, offset and
+# size) and the size of the structure.  Types are left out, as their names in
+# DWARF and in BTF differ.
 layout() {
 	sed -nE -e 's/ *__attribute__\(\(__aligned__\([0-9]+\)\)\)//' \
 		-e 's@^.*[ *(]([A-Za-z_0-9]+)(\[[0-9]*\])*(\)\(.*\))?(:[0-9]+)?;[ \t]*/\*[ \t]*([0-9]+)(:[ \t]*[0-9]+)?[ \t]+([0-9]+)[ \t]*\*/.*@\1 \5\6 \7@p' \
@@ -52,13 +57,12 @@ ours_of() {
 
 bad=0
 compared=0
-# What vhost_blk touches, or embeds in its own structures.  vhost_worker is
-# there from 6.4 on.
+# The structures that vhost_blk accesses, or embeds in its own structures.  A
+# kernel need not have all of them: vhost_worker is new in Linux 6.4.
 for struct in vhost_dev vhost_virtqueue vhost_work vhost_poll vhost_worker \
 	      vhost_log vhost_iotlb vhost_iotlb_map; do
 	theirs_of "$struct" >"$tmp/theirs"
 	ours_of "$struct" >"$tmp/ours"
-	# Not every one is known in every kernel, nor used by both.
 	if [[ ! -s $tmp/ours ]]; then
 		continue
 	elif [[ ! -s $tmp/theirs ]]; then
@@ -72,8 +76,8 @@ for struct in vhost_dev vhost_virtqueue vhost_work vhost_poll vhost_worker \
 done
 
 ((compared >= 3)) && [[ $bad == 0 ]] && {
-	echo "the $compared structures of vhost are laid out alike"
+	echo "the layouts of all $compared vhost structures match"
 	exit
 }
-((compared >= 3)) || die "no vhost structures found in $2: is its debug information there?"
-die "$2 was built with another vhost.h than the vhost module: it must not be loaded"
+((compared >= 3)) || die "found no vhost structures in $2; does it have debug information?"
+die "$2 was built with the vhost.h of another kernel; do not load it"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: fetch-vhost-header.sh KDIR OUTDIR
 #
-# Gets OUTDIR/vhost.h, the header of the kernel whose build directory is KDIR,
-# from Debian's linux-source package of exactly that version.  No headers
-# package has it.
+# Copy drivers/vhost/vhost.h of the kernel with the build directory KDIR to
+# OUTDIR/vhost.h.  It comes from Debian's linux-source package of exactly the same
+# version (about 140 MB, downloaded once), as the kernel headers do not have it.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/testing/vm/lib.sh"
@@ -15,15 +15,15 @@ set -euo pipefail
 (($# == 2)) || { usage >&2; exit 2; }
 kdir=$(realpath "$1") out=$2
 
-hint="give VHOST_SRC=<source of this kernel>/drivers/vhost"
+hint="set VHOST_SRC to drivers/vhost in the source of this kernel"
 owner=$(dpkg-query -S "$kdir/Makefile" 2>/dev/null | cut -d: -f1) ||
-	die "$kdir is not from a Debian package: $hint"
-# The source version: a binary package may be a rebuild (+b1).
+	die "$kdir does not belong to a Debian package; $hint"
+# The version of the source package: a binary package may be a rebuild (+b1).
 # shellcheck disable=SC2016 # dpkg's variable
 version=$(dpkg-query -W -f '${source:Version}' "$owner")
 # linux-headers-6.1.0-56-amd64 → 6.1, as in the source package's name
 series=$(sed -nE 's/^linux-headers-([0-9]+\.[0-9]+).*/\1/p' <<<"$owner")
-[[ -n $series ]] || die "can't tell the kernel series of the package $owner: $hint"
+[[ -n $series ]] || die "cannot derive the kernel series from the package name $owner; $hint"
 
 entry=$VB_CACHE/vhost-h/${version//[^A-Za-z0-9.+-]/_}
 if [[ ! -e $entry ]]; then
@@ -33,7 +33,7 @@ if [[ ! -e $entry ]]; then
 	trap 'rm -rf "$tmp"' EXIT
 	run_logged "fetching linux-source-$series $version" "$VB_CACHE/log/vhost-h.log" \
 		apt_fetch "$tmp" "linux-source-$series=$version" ||
-		die "no linux-source-$series $version in the archive: $hint"
+		die "could not download linux-source-$series $version; $hint"
 	mkdir "$tmp/entry"
 	dpkg-deb --fsys-tarfile "$tmp"/linux-source-*.deb |
 		tar -xO "./usr/src/linux-source-$series.tar.xz" |
