@@ -69,30 +69,11 @@ static int vhost_blk_clear_unused_vrings(VHostBlk *s)
     return 0;
 }
 
-/*
- * Without MSI-X there are no vectors to unmask: let the kernel signal the guest
- * notifiers instead of the notifiers of masked queues.
- */
-static void vhost_blk_unmask_queues(VHostBlk *s)
-{
-    BusState *bus = qdev_get_parent_bus(DEVICE(s));
-    VirtioBusClass *k = VIRTIO_BUS_GET_CLASS(bus);
-    int i;
-
-    if (k->query_guest_notifiers && k->query_guest_notifiers(bus->parent)) {
-        return;
-    }
-    for (i = 0; i < s->num_queues; i++) {
-        vhost_virtqueue_mask(&s->dev, VIRTIO_DEVICE(s), i, false);
-    }
-}
-
 /* Start the queues, after vhost_dev_start() has set up the rings. */
 static int vhost_blk_run(VHostBlk *s, Error **errp)
 {
     int ret;
 
-    vhost_blk_unmask_queues(s);
     ret = vhost_blk_clear_unused_vrings(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "could not clear the addresses of unused "
