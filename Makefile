@@ -45,6 +45,8 @@ help:
 	@echo 'On a host with module support:'
 	@echo '  make            the module for the running kernel (KVER=, KDIR=, VHOST_SRC=)'
 	@echo '  make install    module, uapi header, udev rule (as root; DESTDIR=)'
+	@echo '                  VMLINUX_BTF=FILE for a KVER= that is not the running kernel'
+	@echo '  make uninstall  remove what make install has installed'
 	@echo '  make dkms       install it through DKMS, to be rebuilt with each kernel'
 	@echo
 	@echo 'Parts of make check:'
