@@ -70,6 +70,7 @@ static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
 {
     ERRP_GUARD();
     int flags = s->readonly ? O_RDONLY : O_RDWR;
+    bool direct = false;
     struct stat st;
     int fd;
 
@@ -87,24 +88,21 @@ static int vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp)
             return -1;
         }
         /* The kernel bypasses the page cache of a block device anyway. */
-        if (S_ISREG(st.st_mode) && s->direct != ON_OFF_AUTO_OFF) {
-            fd = qemu_open(path, flags | O_DIRECT, NULL);
-            if (fd >= 0 || errno != EINVAL) {
-                goto opened;
-            }
-            if (s->direct == ON_OFF_AUTO_ON) {
-                error_setg(errp, "direct: the file system of '%s' does not "
-                           "support O_DIRECT; use direct=off", path);
-                return -1;
-            }
-            warn_report("vhost-blk: the file system of '%s' does not support "
-                        "O_DIRECT, so I/O is buffered; use direct=off to "
-                        "request this explicitly", path);
-        }
+        direct = S_ISREG(st.st_mode) && s->direct != ON_OFF_AUTO_OFF;
     }
-    fd = qemu_open(path, flags, NULL);
 
-opened:
+    fd = qemu_open(path, direct ? flags | O_DIRECT : flags, NULL);
+    if (fd < 0 && direct && errno == EINVAL) {
+        if (s->direct == ON_OFF_AUTO_ON) {
+            error_setg(errp, "direct: the file system of '%s' does not support "
+                       "O_DIRECT; use direct=off", path);
+            return -1;
+        }
+        warn_report("vhost-blk: the file system of '%s' does not support "
+                    "O_DIRECT, so I/O is buffered; use direct=off to request "
+                    "this explicitly", path);
+        fd = qemu_open(path, flags, NULL);
+    }
     if (fd < 0) {
         int err = errno;
 
