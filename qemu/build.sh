@@ -182,5 +182,5 @@ qtest)
 	;;
 esac
 publish "$work/out" "$entry"
-keep_newest 3 "$VB_CACHE/qemu/$series-$mode"-*
+keep_newest 12 "$VB_CACHE/qemu/$series-$mode"-*
 echo "$entry/$product"
