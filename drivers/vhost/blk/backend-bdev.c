@@ -105,8 +105,9 @@ static void fill_topology(const struct vhost_blk_disk *disk,
 	u32 block = disk->block_size;
 	int misaligned = bdev_alignment_offset(bdev);
 
+	/* The device's blocks may have changed since it was attached. */
 	config->physical_block_exp =
-		ilog2(bdev_physical_block_size(bdev) / block);
+		ilog2(max(bdev_physical_block_size(bdev), block) / block);
 	config->alignment_offset =
 		misaligned < 0 ? 0 : min(misaligned / block, 255u);
 	config->min_io_size = vhost_blk_min_io(bdev_io_min(bdev) / block);

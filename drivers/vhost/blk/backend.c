@@ -167,15 +167,16 @@ u32 vhost_blk_cap_range(const struct vhost_blk_disk *disk, u32 sectors)
  * vhost_blk_min_io - minimum I/O size, for the configuration space
  * @blocks: logical blocks
  *
- * The field has 16 bits.  A size that does not fit is usually a power of two, as
- * the chunk of a RAID or a page of hugetlbfs is: a multiple of the largest one
- * that fits.
+ * The field has 16 bits.  Of a size that does not fit, as the stripe of a RAID or a
+ * page of hugetlbfs, the largest power of two that divides it is told.
  *
  * Return: @blocks or that power of two, little endian (5.2.4).
  */
 __virtio16 vhost_blk_min_io(u32 blocks)
 {
-	return __cpu_to_virtio16(true, blocks > U16_MAX ? BIT(15) : blocks);
+	if (blocks > U16_MAX)
+		blocks = min_t(u32, blocks & -blocks, BIT(15));
+	return __cpu_to_virtio16(true, blocks);
 }
 
 static u32 vblk_kept_limit(u32 now, u32 before)
