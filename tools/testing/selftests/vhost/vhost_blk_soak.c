@@ -238,6 +238,16 @@ static uint64_t sum(enum soak_count what)
 	return n;
 }
 
+static unsigned int latest(void)
+{
+	unsigned int ms = 0, i;
+
+	for (i = 0; i < nvms; i++)
+		if (soak->vm[i].latest > ms)
+			ms = soak->vm[i].latest;
+	return ms;
+}
+
 #define SUM(what)	((unsigned long long)sum(SOAK_ ## what))
 
 static void say_counts(FILE *to, const char *when)
@@ -251,7 +261,8 @@ static void say_counts(FILE *to, const char *when)
 		SUM(MODES));
 	fprintf(to, "processes %llu, exits %llu, kills %llu ", SUM(STARTS), SUM(EXITS),
 		SUM(KILLS));
-	fprintf(to, "(sectors in flight then: %llu old, %llu new)\n", SUM(OLD), SUM(NEW));
+	fprintf(to, "(sectors in flight then: %llu old, %llu new; ", SUM(OLD), SUM(NEW));
+	fprintf(to, "disks in use for longer %llu, up to %u ms)\n", SUM(LATE), latest());
 	fflush(to);
 }
 
@@ -312,7 +323,7 @@ static bool check_disks(void)
 			struct soak_disk *d = &soak->vm[i].disk[k];
 			int fd = soak_open(d);
 
-			if (soak_resolve(&soak->vm[i], d, fd))
+			if (soak_lock(&soak->vm[i], d, fd) || soak_resolve(&soak->vm[i], d, fd))
 				good = false;
 			close(fd);
 		}

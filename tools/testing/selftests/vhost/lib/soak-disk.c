@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,6 +60,27 @@ bool soak_is(const struct soak_vm *vm, unsigned int sector, uint32_t gen, const 
 int soak_open(const struct soak_disk *d)
 {
 	return open(d->path, O_RDWR | O_CLOEXEC | (d->direct ? O_DIRECT : 0));
+}
+
+/*
+ * An owner that is killed waits for its requests, but not longer than 4 s: only its
+ * locks tell whether writes may still arrive, see "When the backend hangs" in uapi.rst.
+ * On a host with many jobs they do.
+ */
+const char *soak_lock(struct soak_vm *vm, const struct soak_disk *d, int fd)
+{
+	unsigned int ms = 0;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (!ms)
+			vm->count[SOAK_LATE]++;
+		if (++ms > SOAK_PATIENCE_MS)
+			return soak_say(vm, "%s is in use, and its process is gone", d->path);
+		usleep(1000);
+	}
+	if (ms > vm->latest)
+		vm->latest = ms;
+	return NULL;
 }
 
 unsigned int soak_size(const struct soak_disk *d, int fd)

@@ -250,10 +250,11 @@ static const char *open_disks(struct soak_load *l)
 	for (i = 0; !why && i < 2; i++) {
 		struct soak_disk *d = &l->vm->disk[i];
 
-		why = soak_repair(d);
 		l->fd[i] = soak_open(d);
-		if (l->fd[i] < 0)
-			why = soak_say(l->vm, "%s can't be opened", d->path);
+		why = l->fd[i] < 0 ? soak_say(l->vm, "%s can't be opened", d->path) :
+				     soak_lock(l->vm, d, l->fd[i]);
+		if (!why)
+			why = soak_repair(d);
 		if (!why)
 			why = soak_resolve(l->vm, d, l->fd[i]);
 	}

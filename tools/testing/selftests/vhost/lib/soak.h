@@ -17,6 +17,7 @@
 #define SOAK_BYTES	((uint64_t)SOAK_SECTORS * SECTOR)
 #define SOAK_ZEROES	0x80000000U		/* a generation that is zeroes */
 #define SOAK_MAX	32U			/* sectors of a request */
+#define SOAK_PATIENCE_MS	60000
 
 /*
  * Generations: each change of a guest has a number of its own, 0 is the blank
@@ -55,6 +56,7 @@ enum soak_count {
 	SOAK_KILLS,
 	SOAK_OLD,		/* sectors in flight at a death that are as before */
 	SOAK_NEW,		/* that are as written */
+	SOAK_LATE,		/* disks in use when their process had been reaped */
 	SOAK_COUNTS
 };
 
@@ -65,6 +67,7 @@ struct soak_vm {
 	uint32_t gen;		/* the last one that was given out */
 	struct soak_disk disk[2];
 	uint64_t count[SOAK_COUNTS];
+	unsigned int latest;	/* ms that such a disk was waited for, at most */
 	char why[300];		/* not empty: what is wrong */
 };
 
@@ -77,6 +80,8 @@ struct soak {
 void soak_content(const struct soak_vm *vm, unsigned int sector, uint32_t gen, void *data);
 bool soak_is(const struct soak_vm *vm, unsigned int sector, uint32_t gen, const void *data);
 int soak_open(const struct soak_disk *d);
+/* Lock it: waits until a device of a dead process has let it go. */
+const char *soak_lock(struct soak_vm *vm, const struct soak_disk *d, int fd);
 /* Sectors of which the process that died can't say what they are. */
 const char *soak_resolve(struct soak_vm *vm, struct soak_disk *d, int fd);
 unsigned int soak_size(const struct soak_disk *d, int fd);
