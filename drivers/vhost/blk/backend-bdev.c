@@ -176,14 +176,14 @@ static int vblk_bdev_range(struct vhost_blk_req *req,
 /*
  * Must the zone be looked at, for the status of a request that it refused?  The
  * error doesn't tell: null_blk says EIO, a SCSI disk EREMOTEIO.  Three errors
- * have a status of their own.  Requests that aren't about one zone end in IOERR,
- * and so do all those of a driver that doesn't know of zones (5.2.6).
+ * have a status of their own.  Requests that aren't about one zone, or were given
+ * up, end in IOERR, and so do all those of a driver that doesn't know of zones (5.2.6).
  */
 static bool needs_reason(const struct vhost_blk_req *req, int error)
 {
 	if (likely(!error) || !(req->q->ops & VHOST_BLK_ZONE_OPS) ||
 	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
-	    error == -EOPNOTSUPP)
+	    error == -EOPNOTSUPP || error == -ECANCELED)
 		return false;
 	return req->io.op != VHOST_BLK_OP_FLUSH &&
 	       req->io.op != VHOST_BLK_OP_ZONE_REPORT &&

@@ -287,13 +287,9 @@ static void file_retry(struct vhost_blk_req *req)
 	file_rw(req, 0);
 }
 
-/*
- * Zeroes without the file system's help.  What a queue that must hurry may do to
- * the end was decided before, see vhost_blk_gives_up().
- */
+/* Zeroes without the file system's help. */
 static int vblk_file_write_zeroes(struct vhost_blk_req *req, u64 pos, u64 left)
 {
-	bool small = left <= VHOST_BLK_GRACE_BYTES;
 	struct kiocb iocb = {
 		.ki_filp = req->disk->file,
 		.ki_pos = pos,
@@ -310,7 +306,7 @@ static int vblk_file_write_zeroes(struct vhost_blk_req *req, u64 pos, u64 left)
 	while (left) {
 		size_t len = min_t(u64, left, ARRAY_SIZE(bvec) * PAGE_SIZE);
 
-		if (!small && vhost_blk_must_hurry(req->q))
+		if (vhost_blk_gives_up(req))
 			return -ECANCELED;
 		iov_iter_bvec(&iter, ITER_SOURCE, bvec, ARRAY_SIZE(bvec), len);
 		ret = vblk_file_write(&iocb, &iter);

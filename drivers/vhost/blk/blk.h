@@ -57,7 +57,8 @@
 /*
  * Zeroes that the backend can't make by itself are written: maximum sectors in
  * one range, and bytes at a time.  That is little, since as many steps as
- * VHOST_BLK_MAX_PUNTED have to end before a device can stop.
+ * VHOST_BLK_MAX_PUNTED, and VHOST_BLK_GRACE small ones, have to end before a
+ * device can stop.
  */
 #define VHOST_BLK_WRITTEN_SECTORS	(32U * 1024 * 1024 / SECTOR_SIZE)
 #define VHOST_BLK_WRITTEN_STEP	(256U * 1024)
@@ -72,8 +73,8 @@
 #define VHOST_BLK_MAX_PUNTED	64
 
 /*
- * How long an ioctl waits for zeroes and discards before they give up, in
- * jiffies.  A pause waits longer than a stop: a guest that asks for no more than
+ * How long an ioctl waits for zeroes, discards and zone requests before they
+ * give up, in jiffies.  A pause waits longer than a stop: a guest that asks for no more than
  * it was offered should not see an error when its memory changes or its
  * migration begins.
  */
@@ -81,11 +82,14 @@
 #define VHOST_BLK_PAUSE_PATIENCE	(5 * HZ)
 
 /*
- * Bytes of ranges of one queue that are done even then.  A guest with a few
- * small requests should not see an error because its host is busy, or its disk
- * slow, at that moment; and a guest with many gains no time worth mentioning.
+ * I/Os of at most VHOST_BLK_GRACE_STEP bytes that a device still does after
+ * that.  A guest with a few small requests should not see an error because its
+ * host is busy, or its disk slow, at that moment; and they are few enough for
+ * the ioctl to end soon, whatever the guest asks for.  A flush counts as several.
  */
-#define VHOST_BLK_GRACE_BYTES		(1024 * 1024)
+#define VHOST_BLK_GRACE			64
+#define VHOST_BLK_GRACE_STEP		(64U * 1024)
+#define VHOST_BLK_GRACE_FLUSH		4
 
 /*
  * What a VMM makes the kernel allocate is charged to it.  Where it gets none,
@@ -114,6 +118,7 @@
  * @nr_ranges: how many
  * @ioprio: of the worker that took the request
  * @sync: what is written is to be stable when it completes (5.2.6.2)
+ * @spared: it is done to the end although an ioctl has waited long enough
  */
 struct vhost_blk_io {
 	enum vhost_blk_op op;
@@ -125,6 +130,7 @@ struct vhost_blk_io {
 	unsigned int nr_ranges;
 	u16 ioprio;
 	bool sync;
+	bool spared;
 };
 
 /**
@@ -292,8 +298,6 @@ enum vhost_blk_event {
  * @state: enum vhost_blk_queue_state, changed by vhost_blk_queue_event() only
  * @hurry_at: when requests that take long give up, in jiffies, or 0; see
  *	vhost_blk_must_hurry()
- * @grace: bytes of ranges that are done all the same, see
- *	vhost_blk_gives_up()
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
@@ -322,7 +326,7 @@ enum vhost_blk_event {
  * @pass_work: tells that the worker has done all that was queued before
  * @passed: it has
  *
- * All but @state, @hurry_at, @grace, @to_submit, @submit_work, @done, @serving,
+ * All but @state, @hurry_at, @to_submit, @submit_work, @done, @serving,
  * @done_work, @orphan_work, @idle, @pass_work and @passed is protected by
  * vq.mutex; who waits for requests reads @inflight without it, and
  * VHOST_BLK_GET_VRING_INFO that, @break_reason and @break_error.
@@ -332,7 +336,6 @@ struct vhost_blk_queue {
 
 	atomic_t state;
 	unsigned long hurry_at;
-	atomic_t grace;
 	struct iovec *iov;
 	struct page *pages[VHOST_BLK_PIN_BATCH];
 	struct vhost_blk_req *reqs;
@@ -376,6 +379,8 @@ enum vhost_blk_life {
  * @id: number of the device, for the tracepoints
  * @opener: process that opened it, for the tracepoints
  * @vqs: for the vhost core
+ * @grace: what may be done although an ioctl has waited long enough, see
+ *	vhost_blk_take_grace()
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way.  NULL before the first
  *	backend is attached; protected by dev.mutex until then
@@ -410,6 +415,7 @@ struct vhost_blk {
 	u32 id;
 	pid_t opener;
 	struct vhost_virtqueue *vqs[VHOST_BLK_MAX_QUEUES];
+	atomic_t grace;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *submit_wq;
 	struct vhost_blk_disk *disk;
@@ -510,7 +516,7 @@ extern const struct file_operations vhost_blk_fops;
 bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
 void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience);
 bool vhost_blk_must_hurry(const struct vhost_blk_queue *q);
-bool vhost_blk_gives_up(struct vhost_blk_queue *q, u64 len);
+bool vhost_blk_take_grace(struct vhost_blk *blk, u64 cost);
 
 /* queue.c APIs: */
 void vhost_blk_queue_init(struct vhost_blk_queue *q);
@@ -600,6 +606,7 @@ int vhost_blk_read_ranges(struct vhost_blk_req *req,
 			  const struct vhost_blk_limits *limits,
 			  const struct iovec *iov, unsigned int nr);
 void vhost_blk_free_ranges(struct vhost_blk_req *req);
+bool vhost_blk_gives_up(struct vhost_blk_req *req);
 int vhost_blk_do_ranges(struct vhost_blk_req *req,
 			int (*do_range)(struct vhost_blk_req *req,
 					const struct vhost_blk_range *range),

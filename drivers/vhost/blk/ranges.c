@@ -84,6 +84,53 @@ free_raw:
 }
 
 /*
+ * What is left of a discard is not missed, and how long a secure erase takes
+ * isn't known.
+ */
+static u64 vblk_grace_cost(const struct vhost_blk_io *io)
+{
+	u64 cost = io->sync ? VHOST_BLK_GRACE_FLUSH : 0;
+	unsigned int i;
+
+	if (!vhost_blk_op_has_ranges(io->op))
+		return 1;
+	if (io->op != VHOST_BLK_OP_WRITE_ZEROES)
+		return U64_MAX;
+	for (i = 0; i < io->nr_ranges; i++)
+		cost += DIV_ROUND_UP_ULL(io->ranges[i].len,
+					 VHOST_BLK_GRACE_STEP);
+	return cost;
+}
+
+static bool vblk_spare(const struct vhost_blk_req *req)
+{
+	return vhost_blk_take_grace(queue_to_blk(req->q),
+				    vblk_grace_cost(&req->io));
+}
+
+/**
+ * vhost_blk_gives_up - should a request without data give up what is left of it?
+ * @req: the request; called by one thread at a time
+ *
+ * As vhost_blk_must_hurry(), but small requests are done to the end, as long as
+ * they are few and their queue isn't dead.
+ *
+ * Context: any.
+ */
+bool vhost_blk_gives_up(struct vhost_blk_req *req)
+{
+	struct vhost_blk_queue *q = req->q;
+
+	if (!vhost_blk_must_hurry(q))
+		return false;
+	if (vhost_blk_dead(q))
+		return true;
+	if (!req->io.spared)
+		req->io.spared = vblk_spare(req);
+	return !req->io.spared;
+}
+
+/*
  * A step ends at a multiple of its size, counted from the start of the disk that
  * a partition is on, so that granules of the backend stay whole.  A discard is a
  * hint, and needn't be done to the end.
@@ -100,11 +147,11 @@ static int vblk_do_range(struct vhost_blk_req *req,
 	int ret = 0;
 
 	for (left = range->len; left && !ret; left -= part.len) {
-		div64_u64_rem(part.pos + before, step, &offset);
-		part.len = min(left, step - offset);
-		if (vhost_blk_gives_up(req->q, part.len))
+		if (vhost_blk_gives_up(req))
 			return req->io.op == VHOST_BLK_OP_DISCARD ?
 			       0 : -ECANCELED;
+		div64_u64_rem(part.pos + before, step, &offset);
+		part.len = min(left, step - offset);
 		ret = do_range(req, &part);
 		part.pos += part.len;
 	}

@@ -58,11 +58,11 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
  * @patience: in jiffies, or 0 if the wait is over
  *
  * Whatever the state: a queue that is broken while it is paused has requests to
- * wait for too.
+ * wait for too.  Each wait has its own grace, see vhost_blk_take_grace().
  */
 void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience)
 {
-	atomic_set(&q->grace, VHOST_BLK_GRACE_BYTES);
+	atomic_set(&queue_to_blk(q)->grace, VHOST_BLK_GRACE);
 	WRITE_ONCE(q->hurry_at, patience ? (jiffies + patience) ?: 1 : 0);
 }
 
@@ -70,9 +70,9 @@ void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience)
  * vhost_blk_must_hurry - should a request give up what is left of it?
  * @q: the queue of the request
  *
- * A request of ranges may take as long as the guest likes.  It is done in
- * steps; when an ioctl has waited for it for long enough, or its queue is dead,
- * the rest is not done and the request ends in an error.
+ * A request of ranges, or one to reset all zones, may take as long as the guest
+ * likes.  It is done in steps; when an ioctl has waited for it for long enough,
+ * or its queue is dead, the rest is not done and the request ends in an error.
  *
  * Context: any.
  */
@@ -84,27 +84,22 @@ bool vhost_blk_must_hurry(const struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_gives_up - should a request give up before its next step?
- * @q: the queue of the request
- * @len: bytes of the step
- *
- * As vhost_blk_must_hurry(), but small steps are done until they add up to
- * VHOST_BLK_GRACE_BYTES, unless the queue is dead.
+ * vhost_blk_take_grace - may a request be done although an ioctl waits?
+ * @blk: the device
+ * @cost: in I/Os of at most VHOST_BLK_GRACE_STEP bytes
  *
  * Context: any.
+ *
+ * Return: true as long as the costs of one wait are at most VHOST_BLK_GRACE
+ * altogether.
  */
-bool vhost_blk_gives_up(struct vhost_blk_queue *q, u64 len)
+bool vhost_blk_take_grace(struct vhost_blk *blk, u64 cost)
 {
-	int left;
+	int left = atomic_read(&blk->grace);
 
-	if (!vhost_blk_must_hurry(q))
-		return false;
-	if (vhost_blk_dead(q))
-		return true;
-	left = atomic_read(&q->grace);
 	do {
-		if (len > left)
-			return true;
-	} while (!atomic_try_cmpxchg(&q->grace, &left, left - (int)len));
-	return false;
+		if (cost > left)
+			return false;
+	} while (!atomic_try_cmpxchg(&blk->grace, &left, left - (int)cost));
+	return true;
 }

@@ -277,19 +277,41 @@ static int vblk_zone_needs_reset(struct blk_zone *zone, unsigned int idx,
 	}
 }
 
-/* Returns how many zones from @sector on were reported, or a negative errno. */
-static int vblk_zone_reset_step(struct vhost_blk_req *req, sector_t sector)
+/*
+ * Device mapper reports nothing while it is suspended, and makes writes wait.
+ *
+ * Return: how many zones from @sector on were reported, or an errno.
+ */
+static int vblk_zone_look(struct vhost_blk_req *req, sector_t sector,
+			  unsigned long *todo)
+{
+	int nr;
+
+	for (;;) {
+		bitmap_zero(todo, VBLK_ZONE_STEP);
+		nr = blkdev_report_zones(req->disk->bdev, sector,
+					 VBLK_ZONE_STEP, vblk_zone_needs_reset,
+					 todo);
+		if (nr != -EAGAIN)
+			return nr ?: -EIO;
+		if (vhost_blk_must_hurry(req->q))
+			return -ECANCELED;
+		schedule_timeout_idle(max(HZ / 50, 1));
+	}
+}
+
+/*
+ * The zones in @todo, from @sector on.  One that can't be reset keeps no other
+ * from it; its error is returned at the end.
+ */
+static int vblk_zone_reset_some(struct vhost_blk_req *req, sector_t sector,
+				const unsigned long *todo)
 {
 	struct block_device *bdev = req->disk->bdev;
 	sector_t size = req->disk->zone_sectors;
-	DECLARE_BITMAP(todo, VBLK_ZONE_STEP) = {};
+	int ret, error = 0;
 	unsigned int i;
-	int nr, ret;
 
-	nr = blkdev_report_zones(bdev, sector, VBLK_ZONE_STEP,
-				 vblk_zone_needs_reset, todo);
-	if (nr <= 0)
-		return nr ? nr : -EIO;
 	for_each_set_bit(i, todo, VBLK_ZONE_STEP) {
 		sector_t start = sector + i * size;
 
@@ -298,10 +320,9 @@ static int vblk_zone_reset_step(struct vhost_blk_req *req, sector_t sector)
 		ret = blkdev_zone_mgmt(bdev, REQ_OP_ZONE_RESET, start,
 				       min(size, bdev_nr_sectors(bdev) -
 						 start));
-		if (ret)
-			return ret;
+		error = error ?: ret;
 	}
-	return nr;
+	return error;
 }
 
 /*
@@ -312,17 +333,23 @@ static int vblk_zone_reset_step(struct vhost_blk_req *req, sector_t sector)
 static int vblk_zone_reset_each(struct vhost_blk_req *req)
 {
 	sector_t end = bdev_nr_sectors(req->disk->bdev), sector = 0;
-	int nr;
+	DECLARE_BITMAP(todo, VBLK_ZONE_STEP);
+	int nr, ret, error = 0;
 
 	while (sector < end) {
 		if (vhost_blk_must_hurry(req->q))
 			return -ECANCELED;
-		nr = vblk_zone_reset_step(req, sector);
+		nr = vblk_zone_look(req, sector, todo);
 		if (nr < 0)
 			return nr;
+		ret = vblk_zone_reset_some(req, sector, todo);
+		if (ret == -ECANCELED)
+			return ret;
+		error = error ?: ret;
 		sector += (sector_t)nr * req->disk->zone_sectors;
+		cond_resched();
 	}
-	return 0;
+	return error;
 }
 
 static int vblk_zone_reset_all(struct vhost_blk_req *req)
@@ -372,6 +399,8 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 	default:
 		return -EOPNOTSUPP;
 	}
+	if (vhost_blk_gives_up(req))
+		return -ECANCELED;
 	/* The last zone may be a short one. */
 	nr = min_t(sector_t, nr, bdev_nr_sectors(bdev) - sector);
 	ret = blkdev_zone_mgmt(bdev, op, sector, nr);
