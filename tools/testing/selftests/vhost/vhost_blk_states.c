@@ -10,12 +10,14 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "compat.h"
 #include "hang.h"
 #include "suite.h"
+#include "trace.h"
 #include "traffic.h"
 
 #define STOPPED		VHOST_BLK_QUEUE_STOPPED
@@ -401,10 +403,15 @@ static const char *kill_process(struct guest *g, pid_t pid)
 static const struct call call_stop = { "SET_RUNNING 0", stop };
 static const struct call call_pause = { "SET_MEM_TABLE", guest_set_mem_table };
 
-/* One request on its way to a disk that hangs */
+/*
+ * One request that waits in a disk that hangs.  A thread submits it, and until it has,
+ * the request is dropped if its queue dies: then nothing is in flight.
+ */
 static const char *take_off(struct hang *h, struct guest *g, struct request **q)
 {
 	const char *why = hang_on(h);
+	struct stat st;
+	FILE *bios;
 
 	if (why)
 		return why;
@@ -412,9 +419,18 @@ static const char *take_off(struct hang *h, struct guest *g, struct request **q)
 	request_cut_usual(*q);
 	request_place(*q, PLACE_PACKED, NULL);
 	request_arm(*q, 7);
+	if (stat(h->disk.path, &st) || trace_bios_begin(st.st_rdev))
+		return guest_say(g, "the bios of the disk can't be traced");
 	ring_add(&g->ring[0], *q);
 	ring_kick_now(&g->ring[0]);
-	return has_in_flight(g) ? NULL : guest_say(g, "the request isn't in flight");
+	if (!has_in_flight(g))
+		why = "the request isn't in flight";
+	else if (!trace_worker_bio(PATIENCE))
+		why = "the request doesn't get to the disk";
+	bios = trace_bios_end();
+	if (bios)
+		fclose(bios);
+	return why ? guest_say(g, "%s", why) : NULL;
 }
 
 static const char *make_dead(struct guest *g)
@@ -430,7 +446,8 @@ static const char *make_dead(struct guest *g)
 	return why ? guest_say(g, "%s", why) : NULL;
 }
 
-static const char *make_once(struct hang *h, struct guest *g, struct request **q, int state)
+/* A guest whose queue 0 is in this state; with a request in flight unless stopped */
+static const char *make(struct hang *h, struct guest *g, struct request **q, int state)
 {
 	struct guest_opts opts = { .backend = &h->disk, .queues = 2, .num = 16 };
 	const char *why;
@@ -452,30 +469,6 @@ static const char *make_once(struct hang *h, struct guest *g, struct request **q
 	}
 	if (!why && !comes_to(g, state))
 		why = guest_say(g, "state %d, not %d", state_of(g), state);
-	return why;
-}
-
-/*
- * A guest whose queue 0 is in this state; with a request in flight unless stopped.
- *
- * A request that is left to a thread, as all are for a disk without REQ_NOWAIT, may
- * not have begun when its queue dies.  Then it is dropped, nothing is in flight, and
- * the queue has stopped: once more.
- */
-static const char *make(struct hang *h, struct guest *g, struct request **q, int state)
-{
-	const char *why = make_once(h, g, q, state);
-	unsigned int tries;
-
-	for (tries = 0; why && *q && tries < 5 && state == DEAD && state_of(g) == STOPPED;
-	     tries++) {
-		if (request_status(*q) != STATUS_POISON || hang_off(h))
-			return why;
-		request_free(*q);
-		*q = NULL;
-		guest_destroy(g);
-		why = make_once(h, g, q, state);
-	}
 	return why;
 }
 

@@ -102,6 +102,24 @@ const char *trace_bios_begin(dev_t dev)
 	return NULL;
 }
 
+bool trace_worker_bio(unsigned int ms)
+{
+	char line[512];
+	bool seen = false;
+	FILE *f;
+
+	for (; !seen && ms; ms--) {
+		f = fopen(TRACEFS "/trace", "r");
+		while (f && !seen && fgets(line, sizeof(line), f))
+			seen = strstr(line, ": block_bio_queue: ") && strstr(line, "[kworker/");
+		if (f)
+			fclose(f);
+		if (!seen)
+			usleep(1000);
+	}
+	return seen;
+}
+
 FILE *trace_bios_end(void)
 {
 	put_attr(BIO_EVENT, "enable", "0");

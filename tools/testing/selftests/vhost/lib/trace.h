@@ -36,6 +36,8 @@ struct trace_bio {
  * If the device has no write cache, the block layer drops FUA before.
  */
 const char *trace_bios_begin(dev_t dev);
+/* Has a kernel worker submitted one since?  Waits for it. */
+bool trace_worker_bio(unsigned int ms);
 FILE *trace_bios_end(void);
 bool trace_next_bio(FILE *f, struct trace_bio *b);
 
