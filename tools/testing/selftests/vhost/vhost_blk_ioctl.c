@@ -454,6 +454,16 @@ static unsigned int threads(void)
 	return n;
 }
 
+/* A worker that has ended is seen for a moment longer. */
+static bool threads_fall_to(unsigned int n)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < 10000 && threads() > n; ms++)
+		usleep(1000);
+	return threads() == n;
+}
+
 /* The VMM chooses a kernel thread or one of its own as the worker; a reset undoes that. */
 TEST_F(ioctl, fork_from_owner)
 {
@@ -476,7 +486,7 @@ TEST_F(ioctl, fork_from_owner)
 		ASSERT_WELL(guest_prove(&self->g));
 		EXPECT_EQ(kind ? 0 : EFAULT, IOCTL(VHOST_NEW_WORKER, &w));
 		ASSERT_EQ(0, IOCTL(VHOST_RESET_OWNER, NULL));
-		EXPECT_EQ(before, threads());
+		EXPECT_TRUE(threads_fall_to(before));
 		self->g.stage = STAGE_OPEN;
 		ring_reset(&self->g.ring[0], 0);
 		ring_reset(&self->g.ring[1], 0);
