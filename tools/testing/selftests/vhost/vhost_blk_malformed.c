@@ -446,6 +446,13 @@ static bool being_read(const struct backend *slow)
 
 TEST_F(hostile, header_read_once)
 {
+	/* A second: the read has to be seen while it is in flight, on a busy host too. */
+	static const struct nullb_attr second[] = {
+		{ "irqmode", "2" }, { "completion_nsec", "1000000000" }, { NULL, NULL },
+	};
+	const struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .blank = true, .nullb = second,
+	};
 	const uint32_t other = htole32(VIRTIO_BLK_T_OUT);
 	const uint8_t ok = VIRTIO_BLK_S_OK;
 	struct guest *g = &self->g;
@@ -456,7 +463,7 @@ TEST_F(hostile, header_read_once)
 
 	if (model_wanted())
 		SKIP(return, "the model device doesn't wait for disks");
-	why = backend_open(&slow, BACKEND_SLOW, true);
+	why = backend_open_as(&slow, &opts);
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_WELL(slow_header(self, &slow));
