@@ -49,24 +49,6 @@ static const char *open_dm(struct hang *h)
 	return backend_open_as(&h->disk, &opts);
 }
 
-const char *hang_open(struct hang *h, bool file)
-{
-	const char *why;
-
-	memset(h, 0, sizeof(*h));
-	h->frozen = -1;
-	h->dm.control = -1;
-	h->disk.fd = -1;
-	h->disk.check_fd = -1;
-	h->disk.loop = -1;
-	h->disk.loop_file = -1;
-	h->below = h->disk;
-	if (!file)
-		return open_dm(h);
-	why = backend_open(&h->disk, BACKEND_FILE, false);
-	return why ? why : open_mount(h);
-}
-
 const char *hang_on(struct hang *h)
 {
 	const char *why = NULL;
@@ -97,4 +79,27 @@ void hang_close(struct hang *h)
 	backend_close(&h->below);
 	if (h->frozen >= 0)
 		close(h->frozen);
+}
+
+const char *hang_open(struct hang *h, bool file)
+{
+	const char *why;
+
+	memset(h, 0, sizeof(*h));
+	h->frozen = -1;
+	h->dm.control = -1;
+	h->disk.fd = -1;
+	h->disk.check_fd = -1;
+	h->disk.loop = -1;
+	h->disk.loop_file = -1;
+	h->below = h->disk;
+	if (file)
+		why = backend_open(&h->disk, BACKEND_FILE, false);
+	else
+		why = open_dm(h);
+	if (!why && file)
+		why = open_mount(h);
+	if (why)
+		hang_close(h);
+	return why;
 }

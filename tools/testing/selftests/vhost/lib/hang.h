@@ -14,7 +14,10 @@ struct hang {
 	bool on;
 };
 
-/* A block device by device mapper, or a file on a file system that is frozen */
+/*
+ * A block device by device mapper, or a file on a file system that is frozen.  Nothing is
+ * left open if there is no such thing.
+ */
 const char *hang_open(struct hang *h, bool file);
 const char *hang_on(struct hang *h);
 const char *hang_off(struct hang *h);
