@@ -326,10 +326,13 @@ FIXTURE_SETUP(meanwhile)
 
 	if (!why)
 		why = backend_open(&self->b, BACKEND_BDEV, true);
-	if (!why)
-		why = hang_open(&self->h, true);
 	if (why)
 		SKIP(return, "%s", why);
+	why = hang_open(&self->h, true);
+	if (why) {
+		backend_close(&self->b);
+		SKIP(return, "%s", why);
+	}
 }
 
 FIXTURE_TEARDOWN(meanwhile)
