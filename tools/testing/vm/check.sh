@@ -237,10 +237,23 @@ for group in "${groups[@]}"; do
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 
-# Once more, at the end, where somebody looks who has only that
+# Once more, at the end, where somebody looks who has only that.  Of a run that was cut
+# off also how far it had got, and what the host said.
+repeat_failures() {
+	local group=$1 base=$results/$1
+	sed -n "s/^FAIL: /failed: $group: /p" "$base.report"
+	if grep -q '^FAIL: no plan\|^FAIL: it ended\|^FAIL: Bail' "$base.report"; then
+		awk '/^#? *(not )?ok |^# (suite|  RUN)/ { last = $0 } END { print last }' "$base.tap" |
+			sed "s/^/failed: $group: last line: /"
+		if [[ -s $base.log ]]; then
+			awk '/error: |BUG|panic|Oops|RIP:|WARNING:|init failed|Out of memory/ &&
+				++n <= 8' "$base.log" | sed "s/^/failed: $group: /"
+		fi
+	fi
+}
 for group in "${groups[@]}"; do
 	if [[ -s $results/$group.report ]]; then
-		sed -n "s/^FAIL: /failed: $group: /p" "$results/$group.report" >&2
+		repeat_failures "$group" >&2
 	fi
 done
 summary="$passed passed, $failed failed"
