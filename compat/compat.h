@@ -134,9 +134,6 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
 #include <linux/blkdev.h>
 
-#define blkdev_zone_mgmt(bdev, op, sector, nr) \
-	blkdev_zone_mgmt(bdev, op, sector, nr, GFP_NOIO)
-
 /* Host-aware devices, of before 6.9, are written like any other. */
 #define bdev_is_zoned(bdev) (bdev_zoned_model(bdev) == BLK_ZONED_HM)
 #endif

@@ -256,6 +256,33 @@ void vhost_blk_zone_explain(struct vhost_blk_req *req)
 	vhost_blk_req_done(req, 0);
 }
 
+/*
+ * A change of one zone's state, or of all of them.  Not blkdev_zone_mgmt(): the
+ * block layer takes two bios without data for neighbours if they start at the
+ * same sector, merges them where they wait for a tag or in a scheduler, and ends
+ * in a BUG() when the device has done the first.
+ *
+ * Return: 0 or an errno.
+ */
+static int vblk_zone_mgmt(struct block_device *bdev, enum req_op op,
+			  sector_t sector)
+{
+	struct bio bio;
+	int ret;
+
+	if (bdev_read_only(bdev))
+		return -EPERM;
+	/* The block layer looks at the sectors of requests with data only. */
+	if (!bdev_is_zoned(bdev) || sector >= bdev_nr_sectors(bdev) ||
+	    !IS_ALIGNED(sector, bdev_zone_sectors(bdev)))
+		return -EINVAL;
+	bio_init(&bio, bdev, NULL, 0, op | REQ_SYNC | REQ_NOMERGE);
+	bio.bi_iter.bi_sector = sector;
+	ret = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return ret;
+}
+
 /* Zones that are reported at a time, to be reset one after the other */
 #define VBLK_ZONE_STEP	64
 
@@ -313,13 +340,10 @@ static int vblk_zone_reset_some(struct vhost_blk_req *req, sector_t sector,
 	unsigned int i;
 
 	for_each_set_bit(i, todo, VBLK_ZONE_STEP) {
-		sector_t start = sector + i * size;
-
 		if (vhost_blk_must_hurry(req->q))
 			return -ECANCELED;
-		ret = blkdev_zone_mgmt(bdev, REQ_OP_ZONE_RESET, start,
-				       min(size, bdev_nr_sectors(bdev) -
-						 start));
+		ret = vblk_zone_mgmt(bdev, REQ_OP_ZONE_RESET,
+				     sector + i * size);
 		error = error ?: ret;
 	}
 	return error;
@@ -328,7 +352,8 @@ static int vblk_zone_reset_some(struct vhost_blk_req *req, sector_t sector,
 /*
  * Device mapper has only a part of a disk's zones, for example.  A reset of all
  * zones becomes one request per zone there, on Linux 6.1 in any case, and can't
- * be given up once it has begun.  So it is done zone by zone here.
+ * be given up once it has begun.  So it is done zone by zone here, as it is for
+ * disks that have no request for all of their zones (Linux 6.1).
  */
 static int vblk_zone_reset_each(struct vhost_blk_req *req)
 {
@@ -355,11 +380,11 @@ static int vblk_zone_reset_each(struct vhost_blk_req *req)
 static int vblk_zone_reset_all(struct vhost_blk_req *req)
 {
 	struct block_device *bdev = req->disk->bdev;
+	int ret = -EOPNOTSUPP;
 
-	if (!queue_is_mq(bdev_get_queue(bdev)))
-		return vblk_zone_reset_each(req);
-	return blkdev_zone_mgmt(bdev, REQ_OP_ZONE_RESET, 0,
-				bdev_nr_sectors(bdev));
+	if (queue_is_mq(bdev_get_queue(bdev)))
+		ret = vblk_zone_mgmt(bdev, REQ_OP_ZONE_RESET_ALL, 0);
+	return ret == -EOPNOTSUPP ? vblk_zone_reset_each(req) : ret;
 }
 
 /**
@@ -372,7 +397,6 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 {
 	struct block_device *bdev = req->disk->bdev;
 	sector_t sector = req->io.pos >> SECTOR_SHIFT;
-	sector_t nr = req->disk->zone_sectors;
 	enum req_op op;
 	int ret;
 
@@ -401,11 +425,11 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 	}
 	if (vhost_blk_gives_up(req))
 		return -ECANCELED;
-	/* The last zone may be a short one. */
-	nr = min_t(sector_t, nr, bdev_nr_sectors(bdev) - sector);
-	ret = blkdev_zone_mgmt(bdev, op, sector, nr);
+	ret = vblk_zone_mgmt(bdev, op, sector);
 	if (op == REQ_OP_ZONE_RESET)
-		vhost_blk_cache_after(req->disk, req->io.pos, nr << SECTOR_SHIFT);
+		vhost_blk_cache_after(req->disk, req->io.pos,
+				      (u64)req->disk->zone_sectors <<
+				      SECTOR_SHIFT);
 	return ret;
 }
 

@@ -358,18 +358,6 @@ static const char *open_zones(struct guest *g, unsigned int n)
 	return why;
 }
 
-/* A request that moves no data, about the zone of @sector or all of them */
-static struct request *zone_request(struct guest *g, uint32_t type, uint64_t sector)
-{
-	struct request *q = request_new(g, type, sector, 0);
-
-	request_cut_usual(q);
-	request_place(q, PLACE_PACKED, NULL);
-	request_set_indirect(q, guest_has(g, VIRTIO_RING_F_INDIRECT_DESC));
-	request_arm(q, 1);
-	return q;
-}
-
 static const char *submit_reset_all(struct guest *g)
 {
 	if (ring_add(&g->ring[0], zone_request(g, T_RESET_ALL, 0)) < 0)

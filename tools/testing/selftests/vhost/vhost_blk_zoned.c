@@ -469,4 +469,89 @@ TEST_F(limited, both)
 	OP(T_OPEN, ZONE(0), S_OPEN);
 }
 
+FIXTURE(same_zone) {
+	struct backend b;
+	struct guest g;
+	uint64_t size;
+};
+
+FIXTURE_VARIANT(same_zone) {
+	const char *scheduler;
+};
+
+FIXTURE_VARIANT_ADD(same_zone, no_scheduler) {
+	.scheduler = "none",
+};
+
+FIXTURE_VARIANT_ADD(same_zone, mq_deadline) {
+	.scheduler = "mq-deadline",
+};
+
+/* One tag and 10 ms for each request: the next ones wait where they could be merged. */
+FIXTURE_SETUP(same_zone)
+{
+	static const struct nullb_attr attr[] = {
+		{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "2" },
+		{ "irqmode", "2" }, { "completion_nsec", "10000000" },
+		{ "hw_queue_depth", "1" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .size = 12 << 20,
+		.blank = true,
+	};
+	struct guest_opts guest = { .backend = &self->b };
+	const char *why;
+	char dir[96];
+
+	if (!guest_has_device())
+		SKIP(return, NO_DEVICE);
+	if (model_wanted())
+		SKIP(return, "the model device has no zones: its file has none");
+	why = backend_open_as(&self->b, &opts);
+	if (why)
+		SKIP(return, "%s", why);
+	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
+	if (put_attr(dir, "scheduler", variant->scheduler)) {
+		backend_close(&self->b);
+		SKIP(return, "no I/O scheduler %s for zones", variant->scheduler);
+	}
+	self->size = 2048;
+	guest_init(&self->g, &guest);
+	ASSERT_WELL(guest_boot(&self->g));
+}
+
+FIXTURE_TEARDOWN(same_zone)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/*
+ * The block layer takes requests without data for neighbours if they start at the same
+ * sector, and merges them; it ends them as if there were one, and has a BUG() for the rest.
+ */
+TEST_F_TIMEOUT(same_zone, not_merged, 120)
+{
+	static const uint32_t types[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET, T_RESET_ALL };
+	struct ring *r = &self->g.ring[0];
+	struct request *q[32];
+	unsigned int t, i;
+
+	for (t = 0; t < ARRAY_SIZE(types); t++) {
+		for (i = 0; i < ARRAY_SIZE(q); i++) {
+			q[i] = zone_request(&self->g, types[t], ZONE(0));
+			ASSERT_LE(0, ring_add(r, q[i]));
+		}
+		ring_kick(r);
+		ASSERT_WELL(ring_wait(r, ARRAY_SIZE(q), 20000));
+		for (i = 0; i < ARRAY_SIZE(q); i++) {
+			/* of those that close it all but the first find it empty */
+			if (types[t] != T_CLOSE)
+				EXPECT_EQ(S_OK, request_status(q[i]));
+			request_free(q[i]);
+		}
+	}
+	ASSERT_WELL(zone_is(r, ZONE(0), ZS_EMPTY, 0));
+}
+
 TEST_HARNESS_MAIN

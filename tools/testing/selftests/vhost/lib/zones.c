@@ -108,3 +108,14 @@ const char *zone_append(struct ring *r, uint64_t start, uint32_t len, enum place
 	guest_release(g, mark);
 	return why;
 }
+
+struct request *zone_request(struct guest *g, uint32_t type, uint64_t sector)
+{
+	struct request *q = request_new(g, type, sector, 0);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_set_indirect(q, guest_has(g, VIRTIO_RING_F_INDIRECT_DESC));
+	request_arm(q, 1);
+	return q;
+}

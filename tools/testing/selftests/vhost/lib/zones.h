@@ -20,5 +20,7 @@ const char *zone_is(struct ring *r, uint64_t start, uint8_t state, int64_t writt
 /* An append of @len bytes, at once; *@at is where it landed. */
 const char *zone_append(struct ring *r, uint64_t start, uint32_t len, enum place how,
 			struct rng *rng, uint8_t expect, uint64_t *at);
+/* A request that moves no data, about the zone of @sector or all of them; not added yet */
+struct request *zone_request(struct guest *g, uint32_t type, uint64_t sector);
 
 #endif /* VHOST_TEST_ZONES_H */
