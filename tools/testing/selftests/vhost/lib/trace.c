@@ -88,6 +88,25 @@ uint64_t trace_field(const struct trace_event *e, const char *key)
 	return UINT64_MAX;
 }
 
+/*
+ * It may be on since boot, and then stays so: in an emulator that is better than to change
+ * the code of a kernel that runs.
+ */
+static bool bios_traced_before;
+
+static bool bios_traced(void)
+{
+	char on = '0';
+	int fd = open(BIO_EVENT "/enable", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &on, 1) != 1)
+		on = '0';
+	close(fd);
+	return on == '1';
+}
+
 const char *trace_bios_begin(dev_t dev)
 {
 	char filter[48];
@@ -95,6 +114,7 @@ const char *trace_bios_begin(dev_t dev)
 
 	if (why)
 		return why;
+	bios_traced_before = bios_traced();
 	/* as the kernel has it: MKDEV() */
 	snprintf(filter, sizeof(filter), "dev == %u", major(dev) << 20 | minor(dev));
 	if (put_attr(BIO_EVENT, "filter", filter) || put_attr(BIO_EVENT, "enable", "1"))
@@ -122,7 +142,8 @@ bool trace_worker_bio(unsigned int ms)
 
 FILE *trace_bios_end(void)
 {
-	put_attr(BIO_EVENT, "enable", "0");
+	if (!bios_traced_before)
+		put_attr(BIO_EVENT, "enable", "0");
 	put_attr(BIO_EVENT, "filter", "0");
 	return fopen(TRACEFS "/trace", "r");
 }
