@@ -91,7 +91,7 @@ lint kunit selftest:
 	$(VM)/check.sh $@
 
 fuzz:
-	$(VM)/packages.sh kernel selftest fuzz $(call host-packages,$(FUZZ_HOST))
+	tools/lib/packages.sh kernel selftest fuzz $(call host-packages,$(FUZZ_HOST))
 	$(VM)/fuzz.sh --seconds $(SECONDS) --host $(FUZZ_HOST)
 
 bench:
@@ -107,12 +107,12 @@ migrate:
 	$(VM)/migrate.sh --loops $(LOOPS) uml-7.3-fast
 
 soak:
-	$(VM)/packages.sh kernel selftest $(call host-packages,$(SOAK_HOST))
+	tools/lib/packages.sh kernel selftest $(call host-packages,$(SOAK_HOST))
 	$(VM)/checks/soak.sh --minutes $(MINUTES) --vms $(VMS) $(SOAK_HOST)
 
 kcsan: SECONDS = 60
 kcsan:
-	$(VM)/packages.sh kernel selftest tcg
+	tools/lib/packages.sh kernel selftest tcg
 	$(VM)/checks/kcsan.sh --seconds $(SECONDS)
 
 inject:
@@ -126,7 +126,7 @@ crash:
 		$(VM)/e2e.sh crash $(CRASH_HOST)
 
 geometry:
-	$(VM)/packages.sh kernel selftest tcg abi geometry
+	tools/lib/packages.sh kernel selftest tcg abi geometry
 	$(VM)/geometry.sh $(GEOMETRY)
 
 memory:

@@ -13,12 +13,12 @@
 #
 # To uninstall: dkms remove vhost-blk/VERSION --all, then make uninstall
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../tools/testing/vm/lib.sh"
+# shellcheck source=tools/lib/lib.sh
+. "$(dirname "$0")/../tools/lib/lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 version=${1:?"usage: dkms-install.sh VERSION"}
-"$VB_VM/packages.sh" dkms
+"$VB_LIB/packages.sh" dkms
 cd "$VB_TOP"
 if [[ -n $(dkms status "vhost-blk/$version") ]]; then
 	dkms remove "vhost-blk/$version" --all
@@ -26,10 +26,10 @@ fi
 dest=/usr/src/vhost-blk-$version
 rm -rf "$dest"
 # Copy only the files that 'make modules' uses.
-mkdir -p "$dest/tools/testing/vm"
+mkdir -p "$dest/tools/lib"
 cp -r Makefile drivers include compat "$dest/"
 cp tools/*.sh "$dest/tools/"
-cp tools/testing/vm/{lib,apt}.sh "$dest/tools/testing/vm/"
+cp tools/lib/{lib,apt}.sh "$dest/tools/lib/"
 sed "s/@VERSION@/$version/" packaging/dkms.conf >"$dest/dkms.conf"
 dkms install "vhost-blk/$version"
 install -D -m 644 packaging/60-vhost-blk.rules /etc/udev/rules.d/60-vhost-blk.rules

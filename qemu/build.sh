@@ -19,10 +19,10 @@
 # Results are kept in the cache directory ($VHOST_BLK_CACHE, default
 # ~/.cache/vhost-blk).  VHOST_BLK_UPDATE=1 checks for a newer source package.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../tools/testing/vm/lib.sh"
-# shellcheck source=tools/testing/vm/apt.sh
-. "$VB_VM/apt.sh"
+# shellcheck source=tools/lib/lib.sh
+. "$(dirname "$0")/../tools/lib/lib.sh"
+# shellcheck source=tools/lib/apt.sh
+. "$VB_LIB/apt.sh"
 VB_NAME=qemu-build
 
 series=7.2 mode=full
@@ -105,7 +105,7 @@ if [[ -e $entry ]]; then
 	exit
 fi
 
-"$VB_VM/packages.sh" qemu
+"$VB_LIB/packages.sh" qemu
 export PATH=$VB_BUILD_PATH
 meson_path=''
 [[ $series == 7.2 ]] || fetch_meson

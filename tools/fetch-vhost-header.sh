@@ -6,10 +6,10 @@
 # OUTDIR/vhost.h.  It comes from Debian's linux-source package of exactly the same
 # version (about 140 MB, downloaded once), as the kernel headers do not have it.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/testing/vm/lib.sh"
-# shellcheck source=tools/testing/vm/apt.sh
-. "$VB_VM/apt.sh"
+# shellcheck source=tools/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=tools/lib/apt.sh
+. "$VB_LIB/apt.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 (($# == 2)) || { usage >&2; exit 2; }

@@ -24,8 +24,8 @@
 #                counted all the same
 #   --skip PART  leave this part out
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/bench/device.sh
 . "$VB_TOP/tools/testing/bench/device.sh"
 
@@ -52,7 +52,7 @@ done
 [[ $rounds =~ ^[0-9]+$ && $rounds -gt 0 ]] || die "--rounds wants a number"
 [[ -z $dev ]] || device_may_be_lost "$dev"
 
-"$VB_VM/packages.sh" kernel tcg abi selftest guest qemu python bench
+"$VB_LIB/packages.sh" kernel tcg abi selftest guest qemu python bench
 out=$VB_TOP/build/bench/full
 mkdir -p "$out"
 rm -f "$out"/*

@@ -26,8 +26,8 @@
 # it away from the driver finds nothing; and none has several workers, which Linux
 # 6.1 has not.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 here=$VB_TOP/tools/testing/bench
@@ -51,7 +51,7 @@ if [[ ${1:-} != --inside ]]; then
 		set -- "${all[@]}"
 		[[ $VHOST_BENCH_SHORT != --short ]] || set -- "${all[@]:0:4}"
 	fi
-	[[ $VHOST_BENCH_SHORT == --short ]] || "$VB_VM/packages.sh" bench
+	[[ $VHOST_BENCH_SHORT == --short ]] || "$VB_LIB/packages.sh" bench
 	if [[ "$*" == *qemu-* ]]; then
 		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" "$qemu" | tail -n 1)
 		export VHOST_BENCH_QEMU

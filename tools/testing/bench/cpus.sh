@@ -22,8 +22,8 @@
 #
 # ACCEL=kvm where KVM works.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 here=$VB_TOP/tools/testing/bench
 host=x86-7.3 cpus=$(nproc) rounds=5 seconds=1 inside=''

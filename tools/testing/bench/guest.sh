@@ -28,8 +28,8 @@
 # the main loop brings the interrupts, which KVM does in the kernel; the CPU time of the
 # host's side is what it is on a machine with KVM too, but for the exits.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/bench/device.sh
 . "$VB_TOP/tools/testing/bench/device.sh"
 

@@ -6,8 +6,8 @@
 # queues of one device; as SVG and PNG.  For each contender whose name begins so; where
 # nothing is said, for all but the disks of a QEMU, which have plots of their own.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 (($# == 3 || $# == 4)) || { usage >&2; exit 2; }

@@ -13,8 +13,8 @@
 #   --requests N  to divide by (5000)
 #   --lines N     functions to print (45)
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 here=$VB_TOP/tools/testing/bench
 depth=1 devices=1 warm=1000 requests=5000 lines=45 write=''
@@ -47,7 +47,7 @@ if [[ ${1:-} == --inside ]]; then
 fi
 
 frontend=${1:-vhost-blk}
-"$VB_VM/packages.sh" kernel tcg abi selftest python qemu
+"$VB_LIB/packages.sh" kernel tcg abi selftest python qemu
 VHOST_BENCH_BIN=$("$here/build.sh")
 out=$VB_TOP/build/bench/profile
 header=$VB_CACHE/obj/qemu-7.2-full/include/qemu/qemu-plugin.h

@@ -6,13 +6,13 @@
 # read (the figure to tune by, whatever else this machine does), then IOPS and CPU
 # time in a UML host, which do depend on the machine's load.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 here=$VB_TOP/tools/testing/bench
 out=$VB_TOP/build/bench/quick
-"$VB_VM/packages.sh" kernel tcg abi selftest python
+"$VB_LIB/packages.sh" kernel tcg abi selftest python
 mkdir -p "$out"
 note "1 of 2: instructions, in a TCG host under -icount"
 "$here/count.sh" --short >"$out/count.json"

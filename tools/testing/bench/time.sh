@@ -35,8 +35,8 @@
 #
 # In a UML host CPU time is sampled by the tick: a measurement must have many.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../vm/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/bench/device.sh
 . "$VB_TOP/tools/testing/bench/device.sh"
 

@@ -35,8 +35,8 @@
 #
 # VHOST_BLK_LONG=1 runs each suite of the selftests in every host, with long loops.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 exec </dev/null
@@ -124,7 +124,7 @@ for group in "${groups[@]}"; do
 	esac
 done
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
-"$VB_VM/packages.sh" "${packages[@]}"
+"$VB_LIB/packages.sh" "${packages[@]}"
 
 results=$VB_TOP/build/check
 rm -rf "$results"

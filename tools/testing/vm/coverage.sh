@@ -11,8 +11,8 @@
 #   --keep DIR  leave the counts there, by boot
 #   SUITE…      of these suites alone: for a look at one file, since it fails
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 keep='' inside=''
 while (($#)); do
@@ -37,7 +37,7 @@ if [[ -n $inside ]]; then
 	exit "$status"
 fi
 
-"$VB_VM/packages.sh" kernel selftest python
+"$VB_LIB/packages.sh" kernel selftest python
 host=$("$VB_VM/uml-build.sh" uml-7.3)
 counts=${keep:-$(scratch_dir)}
 [[ -n $keep ]] || trap 'rm -rf "$counts"' EXIT

@@ -14,8 +14,8 @@
 #                           whose contents are LOST (default: a new file)
 #   DEMO_SECONDS=3          how long each measurement takes
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${DEMO_HOST:-uml-7.3-fast}
@@ -25,9 +25,9 @@ if [[ ${1:-} != --inside ]]; then
 	note "step 1 of 5: packages"
 	if [[ $host == local ]]; then
 		[[ -c /dev/vhost-blk ]] || die "no /dev/vhost-blk here: modprobe vhost_blk"
-		"$VB_VM/packages.sh" guest
+		"$VB_LIB/packages.sh" guest
 	else
-		"$VB_VM/packages.sh" kernel guest
+		"$VB_LIB/packages.sh" kernel guest
 	fi
 	note "step 2 of 5: QEMU with vhost-blk-pci"
 	qemu=${DEMO_QEMU:-}

@@ -17,8 +17,8 @@
 #   --preload  Debian's stock QEMU with the device preloaded, instead of a
 #              QEMU that was built with it (minutes quicker on a cold cache)
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 host=uml-7.3 preload=0 inside=0 part=basic
 for arg; do
@@ -36,7 +36,7 @@ done
 . "$VB_VM/e2e-crash.sh"
 
 if ((!inside)); then
-	"$VB_VM/packages.sh" kernel guest selftest firmware
+	"$VB_LIB/packages.sh" kernel guest selftest firmware
 	export VHOST_E2E_QEMU='' VHOST_E2E_OBJECT='' VHOST_E2E_GUEST=''
 	if ((preload)); then
 		VHOST_E2E_QEMU=$(command -v qemu-system-x86_64)

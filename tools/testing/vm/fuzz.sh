@@ -16,8 +16,8 @@
 # To repeat what was found: build/fuzz/bin/request_replay FILE, and
 # host-run.sh HOST tools/testing/fuzz/device.sh build/fuzz/bin/device_fuzz --replay FILE.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 
@@ -44,7 +44,7 @@ mkdir -p "$out/bin" "$out/corpus" "$out/found" "$out/device"
 
 build() {
 	run_logged "building the fuzzer of $1" "$VB_CACHE/log/fuzz-$1.log" \
-		make -C "$fuzz" KSRC="$("$VB_VM/fetch-source.sh" 7.3)" OUTPUT="$out/bin" "$1"
+		make -C "$fuzz" KSRC="$("$VB_LIB/fetch-source.sh" 7.3)" OUTPUT="$out/bin" "$1"
 }
 
 # percent_lines: what of request.c the corpus reaches, in whole percents.

@@ -15,8 +15,8 @@
 # A backend on which the host dies or hangs fails, and the others go on in another
 # host; whatever the kernel reports fails too.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 

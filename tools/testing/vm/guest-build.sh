@@ -11,10 +11,10 @@
 #   full   the cloud kernel 6.12, which knows zoned virtio disks, with file
 #          systems; and the programs that make, check and load them
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
-# shellcheck source=tools/testing/vm/apt.sh
-. "$VB_VM/apt.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/lib/apt.sh
+. "$VB_LIB/apt.sh"
 
 kind=small
 for arg; do
@@ -47,7 +47,7 @@ fi
 
 groups=(guest qemu)
 [[ $kind == small ]] || groups+=(guest-full)
-"$VB_VM/packages.sh" "${groups[@]}"
+"$VB_LIB/packages.sh" "${groups[@]}"
 PATH=$VB_BUILD_PATH
 need_tool "${programs[@]}" modprobe depmod
 apt_setup

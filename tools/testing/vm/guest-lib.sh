@@ -60,7 +60,7 @@ build_programs() {
 # guest_prepare: VHOST_E2E_* say to the test host what there is.
 guest_prepare() {
 	local entry work
-	"$VB_VM/packages.sh" kernel guest python
+	"$VB_LIB/packages.sh" kernel guest python
 	VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	VHOST_E2E_OTHER=''
 	[[ -z ${other:-} ]] || VHOST_E2E_OTHER=$("$VB_TOP/qemu/build.sh" "$other" | tail -n 1)

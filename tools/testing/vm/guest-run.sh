@@ -18,8 +18,8 @@
 # Exit 125: the guest did not come to its end (panic, timeout, QEMU failed).
 # Exit 99: the script succeeded, but the guest's kernel log has a report.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 qemu='' guest='' script='' smp=2 mem=384M timeout=300 reboots=0 preload='' print=0 klog='' accel=''
 while (($#)); do

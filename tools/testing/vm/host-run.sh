@@ -9,8 +9,8 @@
 #   x86-7.3-debug     and any other kernel for QEMU in configs/
 #   uml-7.3           and any other User-Mode Linux in configs/
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${1:-}

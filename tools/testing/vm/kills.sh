@@ -5,8 +5,8 @@
 # VMMs that are killed at any moment, N of them (500) on a slow block device and
 # as many on a file, in HOST (uml-7.3): the long form of the suite `dying`.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 kills=500
 while [[ ${1:-} == --* ]]; do

@@ -9,8 +9,8 @@
 #   --only WHAT     one of the two
 #   --short         one guest with both, less of everything: for make check
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/vm/guest-lib.sh
 . "$VB_VM/guest-lib.sh"
 

@@ -10,8 +10,8 @@
 #   --short         less of everything, for make check
 #   --other 10.0    it goes from QEMU 7.2 to this one, and back
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/vm/guest-lib.sh
 . "$VB_VM/guest-lib.sh"
 

@@ -7,8 +7,8 @@
 # against the vhost.ko of that kernel, and prints the directory that holds it:
 # modules/ is that kernel's modules with it among them, for modprobe -d.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 [[ ${1:-} =~ ^[0-9]+\.[0-9]+$ ]] || { usage >&2; exit 2; }
@@ -16,8 +16,8 @@ series=$1
 PATH=$VB_BUILD_PATH
 need_tool gcc make pahole
 
-tree=$("$VB_VM/fetch-source.sh" "$series")
-stock=$("$VB_VM/stock-fetch.sh" "$series")
+tree=$("$VB_LIB/fetch-source.sh" "$series")
+stock=$("$VB_LIB/stock-fetch.sh" "$series")
 entry=$VB_CACHE/modules/$series/$(cache_key "$(basename "$stock")" "$(gcc --version)" "$0" \
 	"$VB_TOP/tools/build-module.sh" "$VB_TOP/tools/check-vhost-abi.sh" \
 	"$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" "$VB_TOP/include/uapi/linux/vhost_blk.h")

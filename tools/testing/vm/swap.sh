@@ -9,8 +9,8 @@
 #
 #   --rounds N   how often all of its memory is looked at (default 3)
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/vm/guest-lib.sh
 . "$VB_VM/guest-lib.sh"
 

@@ -5,14 +5,14 @@
 # Makes the small initramfs with which Debian's stock kernel mounts the root of
 # this machine over 9p, and prints its path.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 [[ ${1:-} =~ ^[0-9]+\.[0-9]+$ ]] || { usage >&2; exit 2; }
 PATH=$VB_BUILD_PATH
 need_tool busybox cpio gzip modprobe
-stock=$("$VB_VM/stock-fetch.sh" "$1")
+stock=$("$VB_LIB/stock-fetch.sh" "$1")
 release=$(<"$stock/release")
 entry=$VB_CACHE/initramfs/$(cache_key "$(basename "$stock")" "$0" "$(command -v busybox)")
 if [[ -e $entry ]]; then

@@ -31,8 +31,8 @@
 # Exit 125: the host did not come to its end (panic, timeout, COMMAND never
 # ran).  Exit 99: COMMAND succeeded, but the kernel log has a report.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/vm/host-lib.sh
 . "$VB_VM/host-lib.sh"
 
@@ -50,7 +50,7 @@ if [[ -n $x86 ]]; then
 		rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose
 		${host_parameters[*]} $append"
 else
-	stock=$("$VB_VM/stock-fetch.sh" "$series")
+	stock=$("$VB_LIB/stock-fetch.sh" "$series")
 	modules=$("$VB_VM/stock-module.sh" "$series")/modules
 	initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
 	boot=(-kernel "$stock/vmlinuz" -initrd "$initramfs")

@@ -14,8 +14,8 @@
 # The result is cached by everything that went in.  The object tree is kept as
 # well, so a change of the driver alone costs seconds.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${1:-}
@@ -29,7 +29,7 @@ fragments=("${fragments[@]/%/.config}")
 
 PATH=$VB_BUILD_PATH
 need_tool gcc make flex bison bc xz
-tree=$("$VB_VM/fetch-source.sh" "$series")
+tree=$("$VB_LIB/fetch-source.sh" "$series")
 version=$(<"$tree/.debian-version")
 
 toolchain=$(cache_key "$version" "$(gcc --version)" "$(ld --version)")

@@ -20,8 +20,8 @@
 # Exit 125: the host did not come to its end (panic, timeout, COMMAND never
 # ran).  Exit 99: COMMAND succeeded, but the kernel log has a report.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/vm/host-lib.sh
 . "$VB_VM/host-lib.sh"
 

@@ -5,11 +5,11 @@
 # Builds the selftests with the kselftest harness of Debian's kernel source, and
 # prints where they are.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 
 tests=$VB_TOP/tools/testing/selftests/vhost
-tree=$("$VB_VM/fetch-source.sh" 7.3)
+tree=$("$VB_LIB/fetch-source.sh" 7.3)
 # Groups of checks that run side by side build in the same place.
 take_lock selftests
 run_logged "building the selftests" "$VB_CACHE/log/selftests.log" \

@@ -6,8 +6,8 @@
 # that must not count as passed, TAP that is not whole, a cache entry that is
 # half there.  No host is booted.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 

@@ -11,8 +11,8 @@
 # In much less than 60 s the soak's measurement of memory has no warm-up to speak
 # of, and fails.  ACCEL=kvm makes it all quick where KVM works.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 
 host=x86-7.3-kcsan
 seconds=60 suites=()

@@ -9,14 +9,14 @@
 # What was found clean is remembered in the cache under everything the verdict
 # depends on, and not looked at again until one of these changes.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 
 PATH=$VB_BUILD_PATH
 cd "$VB_TOP"
-tree=$("$VB_VM/fetch-source.sh" 7.3)
+tree=$("$VB_LIB/fetch-source.sh" 7.3)
 
 clean=$VB_CACHE/lint
 mkdir -p "$clean"
@@ -109,8 +109,8 @@ analyse() {
 }
 
 for series in 6.1 6.12; do
-	headers=$("$VB_VM/stock-fetch.sh" "$series")/headers
-	source=$("$VB_VM/fetch-source.sh" "$series")/drivers/vhost
+	headers=$("$VB_LIB/stock-fetch.sh" "$series")/headers
+	source=$("$VB_LIB/fetch-source.sh" "$series")/drivers/vhost
 	analyse "sparse and W=1 on $series" "$headers" "$source" C=2 CF=-D__CHECK_ENDIAN__
 done
 # 7.3 refuses the sparse of Debian 12.  Any build of a host with modules will do:

@@ -6,8 +6,8 @@
 # those of that kernel's vhost.ko, a wrong vhost.h would be noticed, and it can
 # be loaded and unloaded.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 
@@ -68,8 +68,8 @@ for series in 6.1 6.12; do
 	"$VB_VM/stock-module.sh" "$series" >/dev/null || status=$?
 	tap_result "$status" "$series: vhost_blk.ko builds for the stock kernel, with its layouts"
 	((status == 0)) || continue
-	tree=$("$VB_VM/fetch-source.sh" "$series")
-	stock=$("$VB_VM/stock-fetch.sh" "$series")
+	tree=$("$VB_LIB/fetch-source.sh" "$series")
+	stock=$("$VB_LIB/stock-fetch.sh" "$series")
 	refuse_wrong_header "$series" "$tree" "$stock"
 	load_and_unload "$series"
 done

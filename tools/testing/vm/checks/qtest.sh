@@ -6,8 +6,8 @@
 # HOST (default uml-7.3): see qemu/qtest-to-tree.sh for what is changed in them.
 # Then those of the project's own, qemu/tests/qtest.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 # shellcheck source=tools/testing/vm/checks/tap.sh
 . "$VB_VM/checks/tap.sh"
 

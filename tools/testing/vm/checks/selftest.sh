@@ -13,8 +13,8 @@
 # and to uml-7.3.  x86-7.3-debug shows what UML cannot: x86's copies of memory, which
 # take any address, and locks and sleeps that are wrong where there is another CPU.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 
 host=${1:-}
 # run.sh's arguments for each host, in the short form

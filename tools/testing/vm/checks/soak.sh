@@ -11,8 +11,8 @@
 #   --vms N                   processes, of which each has up to four queues (8)
 #   --seed N                  as a run before printed it
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../../lib.sh"
 
 host=uml-7.3
 export VHOST_SOAK_SECONDS=60 VHOST_SOAK_VMS=8

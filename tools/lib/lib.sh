@@ -8,9 +8,9 @@
 # be seen is whole; its name holds the hash of everything that went in, so it
 # never has to be checked for age.
 
-VB_VM=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+VB_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034
-VB_TOP=$(cd "$VB_VM/../../.." && pwd)
+VB_TOP=$(cd "$VB_LIB/../.." && pwd)
 VB_CACHE=${VHOST_BLK_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/vhost-blk}
 VB_NAME=$(basename "$0" .sh)
 VB_START=${VB_START:-$(date +%s)}
@@ -39,7 +39,7 @@ need_tool() {
 	local tool
 	for tool; do
 		command -v "$tool" >/dev/null ||
-			die "$tool is missing: run tools/testing/vm/packages.sh"
+			die "$tool is missing: run tools/lib/packages.sh"
 	done
 }
 

@@ -13,10 +13,10 @@
 #
 # The version is that of the kernel source in the cache: they belong together.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
+# shellcheck source=tools/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
-# shellcheck source=tools/testing/vm/apt.sh
-. "$VB_VM/apt.sh"
+# shellcheck source=tools/lib/apt.sh
+. "$VB_LIB/apt.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 [[ ${1:-} =~ ^[0-9]+\.[0-9]+$ ]] || { usage >&2; exit 2; }
@@ -24,7 +24,7 @@ series=$1
 PATH=$VB_BUILD_PATH
 need_tool depmod
 
-tree=$("$VB_VM/fetch-source.sh" "$series")
+tree=$("$VB_LIB/fetch-source.sh" "$series")
 version=$(<"$tree/.debian-version")
 entry=$VB_CACHE/stock/linux-$series-${version//[^A-Za-z0-9.+-]/_}-$(cache_key "$0")
 if [[ -e $entry ]]; then

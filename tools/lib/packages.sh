@@ -20,7 +20,7 @@
 #   dkms      packages of 'make dkms'
 #   geometry  make stacked block devices
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
+# shellcheck source=tools/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }

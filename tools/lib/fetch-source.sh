@@ -6,10 +6,10 @@
 # prints the directory.  The version that was fetched first is kept;
 # VHOST_BLK_UPDATE=1 asks the mirror for a newer one.
 set -euo pipefail
-# shellcheck source=tools/testing/vm/lib.sh
+# shellcheck source=tools/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
-# shellcheck source=tools/testing/vm/apt.sh
-. "$VB_VM/apt.sh"
+# shellcheck source=tools/lib/apt.sh
+. "$VB_LIB/apt.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 [[ ${1:-} =~ ^[0-9]+\.[0-9]+$ ]] || { usage >&2; exit 2; }
