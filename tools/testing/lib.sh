@@ -7,4 +7,6 @@
 # shellcheck source=tools/lib/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/lib.sh"
 # shellcheck disable=SC2034
+VB_HOSTS=$VB_TOP/tools/testing/hosts
+# shellcheck disable=SC2034
 VB_VM=$VB_TOP/tools/testing/vm

@@ -65,7 +65,7 @@ if [[ -z $inside ]]; then
 	VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" "$qemu" | tail -n 1)
 	VHOST_BENCH_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
 	export VHOST_BENCH_QEMU VHOST_BENCH_GUEST
-	[[ -n $dev ]] || exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 14400 --env VB_START -- "$0" \
+	[[ -n $dev ]] || exec "$VB_HOSTS/uml-run.sh" "$host" --mem 1536M --timeout 14400 --env VB_START -- "$0" \
 		--inside "${options[@]}" "$@"
 fi
 # shellcheck source=tools/testing/bench/host.sh

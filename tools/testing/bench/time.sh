@@ -83,9 +83,9 @@ if [[ -z $inside ]]; then
 	fi
 	if [[ -z $dev ]]; then
 		if [[ -n $kernel ]]; then
-			cp "$("$VB_VM/uml-build.sh" "$host")/config" "$kernel"
+			cp "$("$VB_HOSTS/uml-build.sh" "$host")/config" "$kernel"
 		fi
-		exec "$VB_VM/uml-run.sh" "$host" --timeout 14400 --env VB_START -- "$0" --inside \
+		exec "$VB_HOSTS/uml-run.sh" "$host" --timeout 14400 --env VB_START -- "$0" --inside \
 			--rounds "$rounds" --seconds "$seconds" ${size:+"$size"} "$@"
 	fi
 fi

@@ -137,7 +137,7 @@ mkdir -p "$results"
 prebuild() {
 	local host build
 	for host; do
-		build=("$VB_VM/uml-build.sh" "$host")
+		build=("$VB_HOSTS/uml-build.sh" "$host")
 		[[ $host == qemu-* ]] && build=("$VB_TOP/qemu/build.sh" "${host#qemu-}")
 		"${build[@]}" || note "$host could not be built"
 	done

@@ -38,7 +38,7 @@ if [[ -n $inside ]]; then
 fi
 
 "$VB_LIB/packages.sh" kernel selftest python
-host=$("$VB_VM/uml-build.sh" uml-7.3)
+host=$("$VB_HOSTS/uml-build.sh" uml-7.3)
 counts=${keep:-$(scratch_dir)}
 [[ -n $keep ]] || trap 'rm -rf "$counts"' EXIT
 cd "$("$VB_VM/checks/build-selftests.sh")"
@@ -51,7 +51,7 @@ boot() {
 	mkdir "$counts/$name"
 	cp "$host"/gcov/*.gcno "$counts/$name"
 	note "the tests, with $append"
-	"$VB_VM/uml-run.sh" uml-7.3 --timeout 2700 --out "$counts/$name" --append "$append" -- \
+	"$VB_HOSTS/uml-run.sh" uml-7.3 --timeout 2700 --out "$counts/$name" --append "$append" -- \
 		"$VB_VM/coverage.sh" --inside "$counts/$name" "$@" |
 		tee "$counts/$name/tap" | while IFS= read -r line; do
 			[[ $line != "# suite "*" took "* ]] || note "${line#\# }"

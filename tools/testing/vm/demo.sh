@@ -41,8 +41,8 @@ if [[ ${1:-} != --inside ]]; then
 		exec "$0" --inside
 	fi
 	note "step 4 of 5: the host $host"
-	"$VB_VM/uml-build.sh" "$host" >/dev/null
-	exec "$VB_VM/uml-run.sh" "$host" --mem 1536M --timeout 600 \
+	"$VB_HOSTS/uml-build.sh" "$host" >/dev/null
+	exec "$VB_HOSTS/uml-run.sh" "$host" --mem 1536M --timeout 600 \
 		--env VB_START -- "$0" --inside
 fi
 

@@ -54,7 +54,7 @@ if ((!inside)); then
 		export VHOST_CRASH_EXT4=${VHOST_CRASH_EXT4:-8} VHOST_CRASH_XFS=${VHOST_CRASH_XFS:-4}
 		mem=3G timeout=$((2400 + VHOST_CRASH_FILES * 20))
 	fi
-	exec "$VB_VM/uml-run.sh" "$host" --mem "$mem" --timeout "$timeout" -- "$0" --inside "$part"
+	exec "$VB_HOSTS/uml-run.sh" "$host" --mem "$mem" --timeout "$timeout" -- "$0" --inside "$part"
 fi
 
 qemu=$VHOST_E2E_QEMU object=$VHOST_E2E_OBJECT guest=$VHOST_E2E_GUEST

@@ -80,7 +80,7 @@ fuzz_device() {
 	build device
 	rm -rf "$out/device"
 	mkdir "$out/device"
-	"$VB_VM/host-run.sh" "$host" --timeout "$((seconds + 900))" --out "$out/device" -- \
+	"$VB_HOSTS/host-run.sh" "$host" --timeout "$((seconds + 900))" --out "$out/device" -- \
 		"$fuzz/device.sh" "$out/bin/device_fuzz" "${device[@]}" --seed "$seed" \
 		--save "$out/device" | tee "$log" || status=$?
 	tap_result "$status" "nothing found in $host, with --seed $seed"
@@ -88,7 +88,7 @@ fuzz_device() {
 		grep -Eq 'at the end: .* [1-9][0-9]* proofs, 0 findings' "$log"
 	[[ -e $out/device/places ]] || return 0
 	# Where the kernel that boots is packed, the one with symbols lies beside it.
-	linux=$("$VB_VM/uml-build.sh" "$host")
+	linux=$("$VB_HOSTS/uml-build.sh" "$host")
 	linux=$linux/$([[ -e $linux/vmlinux ]] && echo vmlinux || echo linux)
 	"$fuzz/coverage.sh" "$linux" "$out/device/places" | sed 's/^/# /' | tee "$out/coverage"
 	# shellcheck disable=SC2016 # awk's variables

@@ -148,7 +148,7 @@ run_host() {
 		fi
 	done < <(cd "$tests" && {
 		s=0
-		"$VB_VM/tcg-run.sh" --mem 2G --timeout $((120 + $# * 300)) --qemu "$args" \
+		"$VB_HOSTS/tcg-run.sh" --mem 2G --timeout $((120 + $# * 300)) --qemu "$args" \
 			--append "slub_debug=FZ" --load "${modules[*]}" -- \
 			"$dir/inside.sh" ${short:+--short} "$tmp/list" 2>"$tmp/messages" || s=$?
 		echo "@status $s"

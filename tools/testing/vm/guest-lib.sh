@@ -35,7 +35,7 @@ guest_test() {
 	shift 2
 	if ((!inside)); then
 		guest_prepare
-		exec "$VB_VM/uml-run.sh" "$host" "$@" -- "$0" --inside "${options[@]}"
+		exec "$VB_HOSTS/uml-run.sh" "$host" "$@" -- "$0" --inside "${options[@]}"
 	fi
 	disks=$(mktemp -d)
 	"$make_disks" "$disks"

@@ -100,7 +100,7 @@ if ((status[0])) || [[ ! $result =~ ^[0-9]+$ ]]; then
 fi
 # A kernel that goes down while its log is still being written may cut a line:
 # the check is for what a kernel reports, so that is no matter.
-if ! "$VB_VM/klog-check.sh" "$run/klog" >&2; then
+if ! "$VB_HOSTS/klog-check.sh" "$run/klog" >&2; then
 	note "error: the guest's kernel log has reports"
 	((result)) || result=99
 fi

@@ -12,4 +12,4 @@ set -euo pipefail
 "$VB_LIB/packages.sh" kernel selftest
 cd "$("$VB_VM/checks/build-selftests.sh")"
 export VHOST_TEST_ALL_FAULTS=1
-exec "$VB_VM/uml-run.sh" uml-7.3 --timeout 2700 -- ./run.sh inject
+exec "$VB_HOSTS/uml-run.sh" uml-7.3 --timeout 2700 -- ./run.sh inject

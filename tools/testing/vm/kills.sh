@@ -22,4 +22,4 @@ done
 cd "$("$VB_VM/checks/build-selftests.sh")"
 # Two seconds for each, where the machine has much else to do
 VHOST_TEST_KILLS=$kills VHOST_TEST_TIMEOUT=$((600 + 4 * kills)) \
-	"$VB_VM/uml-run.sh" "${1:-uml-7.3}" --timeout $((900 + 4 * kills)) -- ./run.sh dying
+	"$VB_HOSTS/uml-run.sh" "${1:-uml-7.3}" --timeout $((900 + 4 * kills)) -- ./run.sh dying

@@ -223,7 +223,7 @@ class Machine:
 
     def check_klog(self):
         """No report of the guest's kernel, and no complaint of its driver."""
-        tool = os.path.join(os.path.dirname(__file__), "klog-check.sh")
+        tool = os.path.join(os.path.dirname(__file__), "../hosts/klog-check.sh")
         found = subprocess.run([tool, f"{self.dir}/klog"], stdout=subprocess.PIPE,
                                encoding="utf-8", errors="replace", check=False)
         complaints = [line for line in self.klog().splitlines()

@@ -42,10 +42,10 @@ log() {
 }
 
 log
-expect 0 "klog-check: a clean log" "$VB_VM/klog-check.sh" "$tmp/log"
+expect 0 "klog-check: a clean log" "$VB_HOSTS/klog-check.sh" "$tmp/log"
 while IFS= read -r line; do
 	log "$line"
-	expect 1 "klog-check: $line" "$VB_VM/klog-check.sh" "$tmp/log"
+	expect 1 "klog-check: $line" "$VB_HOSTS/klog-check.sh" "$tmp/log"
 done <<'REPORTS'
 WARNING: CPU: 0 PID: 41 at drivers/vhost/blk/complete.c:77 vhost_blk_complete+0x1/0x2
 WARNING: possible circular locking dependency detected
@@ -105,24 +105,24 @@ maple() {
 }
 
 maple lib/maple_tree.c:860 lib/maple_tree.c:816
-expect 1 "klog-check: maple tree reports count elsewhere" "$VB_VM/klog-check.sh" "$tmp/log"
+expect 1 "klog-check: maple tree reports count elsewhere" "$VB_HOSTS/klog-check.sh" "$tmp/log"
 expect 0 "klog-check: both are let pass on 6.1" \
-	"$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+	"$VB_HOSTS/klog-check.sh" --allow-maple-rcu "$tmp/log"
 maple lib/maple_tree.c:860 lib/maple_tree.c:860
-expect 1 "klog-check: but once each" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+expect 1 "klog-check: but once each" "$VB_HOSTS/klog-check.sh" --allow-maple-rcu "$tmp/log"
 maple lib/maple_tree.c:860 lib/maple_tree.c:999
-expect 1 "klog-check: and no other line" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+expect 1 "klog-check: and no other line" "$VB_HOSTS/klog-check.sh" --allow-maple-rcu "$tmp/log"
 maple lib/maple_tree.c:860 drivers/vhost/blk/device.c:816
-expect 1 "klog-check: and no other file" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+expect 1 "klog-check: and no other file" "$VB_HOSTS/klog-check.sh" --allow-maple-rcu "$tmp/log"
 maple lib/maple_tree.c:860
 sed -i '/print_tainted/a [    0.570000] BUG: KASAN: use-after-free in foo' "$tmp/log"
-expect 1 "klog-check: nor what follows them" "$VB_VM/klog-check.sh" --allow-maple-rcu "$tmp/log"
+expect 1 "klog-check: nor what follows them" "$VB_HOSTS/klog-check.sh" --allow-maple-rcu "$tmp/log"
 log
 awk 'BEGIN { for (i = 0; i < 20000; i++) print "[    9.200000] Call Trace:" }' >>"$tmp/log"
-expect 1 "klog-check: reports without end" "$VB_VM/klog-check.sh" "$tmp/log"
+expect 1 "klog-check: reports without end" "$VB_HOSTS/klog-check.sh" "$tmp/log"
 tap_result "$(($(wc -l <"$tmp/output") > 130))" "klog-check: of which it shows some"
 : >"$tmp/log"
-expect 1 "klog-check: an empty log is not a clean one" "$VB_VM/klog-check.sh" "$tmp/log"
+expect 1 "klog-check: an empty log is not a clean one" "$VB_HOSTS/klog-check.sh" "$tmp/log"
 
 # ---- data races, in a log of their own each: race READER CALLER-OF-WRITER [LINE-IN-BETWEEN]
 race() {
@@ -152,9 +152,9 @@ race() {
 }
 
 printf '%s\n' vhost_blk_req_done release >"$tmp/functions"
-kcsan=("$VB_VM/klog-check.sh" --kcsan "$tmp/functions" "$tmp/log")
+kcsan=("$VB_HOSTS/klog-check.sh" --kcsan "$tmp/functions" "$tmp/log")
 race vhost_vq_flush vhost_poll_wakeup
-expect 1 "kcsan: a race counts by default" "$VB_VM/klog-check.sh" "$tmp/log"
+expect 1 "kcsan: a race counts by default" "$VB_HOSTS/klog-check.sh" "$tmp/log"
 expect 0 "kcsan: a race of others is let pass" "${kcsan[@]}"
 tap_result "$(grep -q '1 data-race in vhost_vq_flush' "$tmp/output"; echo $?)" \
 	"kcsan: but told of"
@@ -179,27 +179,27 @@ expect 1 "kcsan: nothing is let pass by no functions" "${kcsan[@]}"
 
 # ---- did the run come to its end
 log
-expect 0 "klog-status: a whole run" "$VB_VM/klog-status.sh" "$tmp/log" cafe
-expect 1 "klog-status: the marker of another run" "$VB_VM/klog-status.sh" "$tmp/log" beef
+expect 0 "klog-status: a whole run" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
+expect 1 "klog-status: the marker of another run" "$VB_HOSTS/klog-status.sh" "$tmp/log" beef
 sed -i 's/exit 0/exit 7/' "$tmp/log"
 expect 0 "klog-status: a command that failed is a whole run too" \
-	"$VB_VM/klog-status.sh" "$tmp/log" cafe
+	"$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 tap_result "$([[ $(<"$tmp/output") == 7 ]]; echo $?)" "klog-status: its status is handed back"
 sed -i '/cafe start/d' "$tmp/log"
-expect 1 "klog-status: never started" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+expect 1 "klog-status: never started" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 log
 sed -i '/cafe exit/d' "$tmp/log"
-expect 1 "klog-status: never ended" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+expect 1 "klog-status: never ended" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 log
 sed -i '/Power down/d' "$tmp/log"
-expect 1 "klog-status: did not power down" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+expect 1 "klog-status: did not power down" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 log
 awk 'BEGIN { for (i = 0; i < 20000; i++) print "[    9.200000] and more of the way down" }' >>"$tmp/log"
-expect 0 "klog-status: much after the power down" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+expect 0 "klog-status: much after the power down" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 log "vhost-run: cafe timeout"
-expect 1 "klog-status: ran out of time" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+expect 1 "klog-status: ran out of time" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 : >"$tmp/log"
-expect 1 "klog-status: printed nothing" "$VB_VM/klog-status.sh" "$tmp/log" cafe
+expect 1 "klog-status: printed nothing" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 
 # ---- TAP.  tap "PASSED FAILED SKIPPED" NAME LINE…
 tap() {

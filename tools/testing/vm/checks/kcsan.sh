@@ -34,7 +34,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$("$VB_VM/checks/build-selftests.sh")"
 # shellcheck disable=SC2016 # for the shell in the host
-"$VB_VM/tcg-run.sh" --host "$host" --append vhost.max_mem_regions=509 \
+"$VB_HOSTS/tcg-run.sh" --host "$host" --append vhost.max_mem_regions=509 \
 	--timeout $((VHOST_TEST_TIMEOUT + 1800)) -- sh -c '
 	./run.sh --short "$@"
 	status=$?

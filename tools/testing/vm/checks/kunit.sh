@@ -4,8 +4,8 @@
 #
 # The unit tests of the driver, as they ran at the boot of the UML host.
 set -euo pipefail
-vm=$(cd "$(dirname "$0")/.." && pwd)
+hosts=$(cd "$(dirname "$0")/../../hosts" && pwd)
 
-exec "$vm/uml-run.sh" uml-7.3 --timeout 300 \
+exec "$hosts/uml-run.sh" uml-7.3 --timeout 300 \
 	--append "kunit.enable=1 kunit.filter_glob=vhost_blk*" -- \
 	sh -c 'cat /sys/kernel/debug/kunit/*/results'

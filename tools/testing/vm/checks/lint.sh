@@ -117,7 +117,7 @@ done
 # the driver is not taken from there, nor loaded, so KUnit need not be there.
 built=$VB_CACHE/obj/uml-7.3-smp
 if [[ ! -e $built/Module.symvers ]]; then
-	"$VB_VM/uml-build.sh" uml-7.3-smp >/dev/null
+	"$VB_HOSTS/uml-build.sh" uml-7.3-smp >/dev/null
 fi
 analyse "W=1 on 7.3" "$built" "$tree/drivers/vhost" ARCH=um \
 	CONFIG_VHOST_BLK_KUNIT_TEST=y KBUILD_MODPOST_WARN=1

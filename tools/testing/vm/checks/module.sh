@@ -37,7 +37,7 @@ refuse_wrong_header() {
 load_and_unload() {
 	local series=$1 log=$tmp/$1/load status=0
 	# shellcheck disable=SC2016 # for the shell in the host
-	"$VB_VM/tcg-run.sh" --series "$series" --timeout 300 -- bash -c '
+	"$VB_HOSTS/tcg-run.sh" --series "$series" --timeout 300 -- bash -c '
 		set -eux
 		[ -d "$VHOST_MODULES" ]
 		for ((i = 0; i < 20; i++)); do
@@ -65,7 +65,7 @@ load_and_unload() {
 
 for series in 6.1 6.12; do
 	status=0
-	"$VB_VM/stock-module.sh" "$series" >/dev/null || status=$?
+	"$VB_HOSTS/stock-module.sh" "$series" >/dev/null || status=$?
 	tap_result "$status" "$series: vhost_blk.ko builds for the stock kernel, with its layouts"
 	((status == 0)) || continue
 	tree=$("$VB_LIB/fetch-source.sh" "$series")

@@ -20,7 +20,7 @@ if [[ ${1:-} != --inside ]]; then
 	VHOST_QTEST_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	VHOST_QTEST_BINARY=$("$VB_TOP/qemu/build.sh" 7.2 --qtest | tail -n 1)
 	export VHOST_QTEST_QEMU VHOST_QTEST_BINARY
-	exec "$VB_VM/uml-run.sh" "${1:-uml-7.3}" --timeout 300 -- "$0" --inside
+	exec "$VB_HOSTS/uml-run.sh" "${1:-uml-7.3}" --timeout 300 -- "$0" --inside
 fi
 
 tmp=$(mktemp -d)

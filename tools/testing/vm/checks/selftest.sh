@@ -42,5 +42,5 @@ cd "$("$VB_VM/checks/build-selftests.sh")"
 append=vhost.max_mem_regions=509
 # Huge pages, which only the stock kernels have
 [[ $host == tcg* ]] && append=hugepages=4
-"$VB_VM/host-run.sh" "${host/full/uml-7.3}" --append "$append" --timeout 2700 -- \
+"$VB_HOSTS/host-run.sh" "${host/full/uml-7.3}" --append "$append" --timeout 2700 -- \
 	./run.sh "${arguments[@]}"

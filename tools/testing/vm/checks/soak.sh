@@ -32,4 +32,4 @@ done
 cd "$("$VB_VM/checks/build-selftests.sh")"
 # Rests, in which memory is measured, come on top.
 export VHOST_TEST_TIMEOUT=$((VHOST_SOAK_SECONDS * 5 / 4 + 300))
-"$VB_VM/host-run.sh" "$host" --timeout $((VHOST_TEST_TIMEOUT + 60)) -- ./run.sh soak
+"$VB_HOSTS/host-run.sh" "$host" --timeout $((VHOST_TEST_TIMEOUT + 60)) -- ./run.sh soak

@@ -127,7 +127,7 @@ step() {
 # What the kernel had to say since the last time
 look_at_log() {
 	dmesg --read-clear >"$tmp/klog"
-	if [[ -s $tmp/klog ]] && ! "$here/../klog-check.sh" "$tmp/klog" >"$tmp/step" 2>&1; then
+	if [[ -s $tmp/klog ]] && ! "$here/../../hosts/klog-check.sh" "$tmp/klog" >"$tmp/step" 2>&1; then
 		sed 's/^/#   /' "$tmp/step" | head -n 60
 		result kernel fail 0 0 "the kernel log has a report"
 	fi

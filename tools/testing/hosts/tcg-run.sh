@@ -33,8 +33,8 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/host-lib.sh
-. "$VB_VM/host-lib.sh"
+# shellcheck source=tools/testing/hosts/host-lib.sh
+. "$VB_HOSTS/host-lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 host_options "$@"
@@ -42,22 +42,22 @@ need_tool qemu-system-x86_64
 accel=${ACCEL:-tcg}
 name=tcg-$series check=()
 if [[ -n $x86 ]]; then
-	dir=$("$VB_VM/uml-build.sh" "$x86")
+	dir=$("$VB_HOSTS/uml-build.sh" "$x86")
 	name=$x86 modules='' load=''
 	[[ -e $dir/functions ]] && check=(--kcsan "$dir/functions")
 	boot=(-kernel "$dir/linux")
-	append="root=root rootfstype=9p ro init=$VB_VM/host-init.sh
+	append="root=root rootfstype=9p ro init=$VB_HOSTS/host-init.sh
 		rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose
 		${host_parameters[*]} $append"
 else
 	stock=$("$VB_LIB/stock-fetch.sh" "$series")
-	modules=$("$VB_VM/stock-module.sh" "$series")/modules
-	initramfs=$("$VB_VM/tcg-initramfs.sh" "$series")
+	modules=$("$VB_HOSTS/stock-module.sh" "$series")/modules
+	initramfs=$("$VB_HOSTS/tcg-initramfs.sh" "$series")
 	boot=(-kernel "$stock/vmlinuz" -initrd "$initramfs")
 	# What the other hosts have built in.
 	load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay
 		ext4 sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"
-	append="vhost_init=$VB_VM/host-init.sh $append"
+	append="vhost_init=$VB_HOSTS/host-init.sh $append"
 fi
 # A clock of instructions leaps ahead whenever the host waits for its files: the
 # time limit is this script's alone then.
@@ -68,10 +68,10 @@ host_prepare modules="$modules" load="$load" outtype=9p \
 # at boot, and was wrong by a factor of 29 on a machine with ten other jobs.
 tsc_khz() {
 	local tool
-	tool=$VB_CACHE/tools/tsc-khz-$(cache_key "$VB_VM/tsc-khz.c")
+	tool=$VB_CACHE/tools/tsc-khz-$(cache_key "$VB_HOSTS/tsc-khz.c")
 	if [[ ! -x $tool ]]; then
 		mkdir -p "$VB_CACHE/tools"
-		gcc -O2 -o "$tool.$$" "$VB_VM/tsc-khz.c"
+		gcc -O2 -o "$tool.$$" "$VB_HOSTS/tsc-khz.c"
 		mv "$tool.$$" "$tool"
 	fi
 	"$tool"

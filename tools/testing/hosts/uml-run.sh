@@ -22,25 +22,25 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/host-lib.sh
-. "$VB_VM/host-lib.sh"
+# shellcheck source=tools/testing/hosts/host-lib.sh
+. "$VB_HOSTS/host-lib.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${1:-}
-[[ -n $host && -f $VB_VM/configs/$host.host ]] || { usage >&2; exit 2; }
+[[ -n $host && -f $VB_HOSTS/configs/$host.host ]] || { usage >&2; exit 2; }
 shift
 host_options "$@"
 ncpus='' series=''
-# shellcheck source=tools/testing/vm/configs/uml-7.3.host
-. "$VB_VM/configs/$host.host"
+# shellcheck source=tools/testing/hosts/configs/uml-7.3.host
+. "$VB_HOSTS/configs/$host.host"
 
-dir=$("$VB_VM/uml-build.sh" "$host")
+dir=$("$VB_HOSTS/uml-build.sh" "$host")
 modules='' load=''
 [[ -d $dir/modules ]] && modules=$dir/modules load=vhost_blk
 host_prepare modules="$modules" load="$load" outtype=hostfs outdev=/dev/tty1 errdev=/dev/tty2
 
 args=(mem="$mem" root=/dev/root rootfstype=hostfs rootflags=/ ro
-	init="$VB_VM/host-init.sh" vhost_run="$run"
+	init="$VB_HOSTS/host-init.sh" vhost_run="$run"
 	con=null con0="fd:0,fd:1" con1="null,fd:3" con2="null,fd:4"
 	ignore_loglevel printk.devkmsg=on oops=panic kasan_multi_shot
 	"${host_parameters[@]}"

@@ -118,7 +118,7 @@ host_boot() {
 host_verdict() {
 	local name=$1 status why='' kept=$VB_CACHE/log/$1-failed.klog
 	shift
-	status=$("$VB_VM/klog-status.sh" "$run/klog" "$nonce") || why=$status
+	status=$("$VB_HOSTS/klog-status.sh" "$run/klog" "$nonce") || why=$status
 	if ((host_timedout)); then
 		why="no end within $timeout s"
 	elif [[ -z $why ]] && ((host_status)); then
@@ -131,7 +131,7 @@ host_verdict() {
 		note "error: $name: $why (kernel log: $kept)"
 		exit 125
 	fi
-	if ! "$VB_VM/klog-check.sh" "$@" "$run/klog" >&2; then
+	if ! "$VB_HOSTS/klog-check.sh" "$@" "$run/klog" >&2; then
 		cp "$run/klog" "$kept"
 		note "error: $name: the kernel log has reports, see above (all of it: $kept)"
 		((status)) || status=99

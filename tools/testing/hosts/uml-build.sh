@@ -19,12 +19,12 @@ set -euo pipefail
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${1:-}
-[[ -n $host && -f $VB_VM/configs/$host.host ]] || { usage >&2; exit 2; }
+[[ -n $host && -f $VB_HOSTS/configs/$host.host ]] || { usage >&2; exit 2; }
 series='' fragments='' arch=um image=linux make_args=()
-# shellcheck source=tools/testing/vm/configs/uml-7.3.host
-. "$VB_VM/configs/$host.host"
+# shellcheck source=tools/testing/hosts/configs/uml-7.3.host
+. "$VB_HOSTS/configs/$host.host"
 read -ra fragments <<<"$fragments"
-fragments=("${fragments[@]/#/$VB_VM/configs/}")
+fragments=("${fragments[@]/#/$VB_HOSTS/configs/}")
 fragments=("${fragments[@]/%/.config}")
 
 PATH=$VB_BUILD_PATH
@@ -33,7 +33,7 @@ tree=$("$VB_LIB/fetch-source.sh" "$series")
 version=$(<"$tree/.debian-version")
 
 toolchain=$(cache_key "$version" "$(gcc --version)" "$(ld --version)")
-key=$(cache_key "$host" "$toolchain" "${make_args[@]}" "${fragments[@]}" "$VB_VM/uml-build.sh" \
+key=$(cache_key "$host" "$toolchain" "${make_args[@]}" "${fragments[@]}" "$VB_HOSTS/uml-build.sh" \
 	"$VB_TOP/tools/overlay.sh" "$VB_TOP/drivers/vhost" "$VB_TOP/compat" \
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
 entry=$VB_CACHE/hosts/$host/$key

@@ -15,17 +15,17 @@ set -euo pipefail
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${1:-}
 case $host in
-tcg) set -- "$VB_VM/tcg-run.sh" "${@:2}" ;;
-tcg-*) set -- "$VB_VM/tcg-run.sh" --series "${host#tcg-}" "${@:2}" ;;
+tcg) set -- "$VB_HOSTS/tcg-run.sh" "${@:2}" ;;
+tcg-*) set -- "$VB_HOSTS/tcg-run.sh" --series "${host#tcg-}" "${@:2}" ;;
 *)
-	[[ -n $host && -f $VB_VM/configs/$host.host ]] || { usage >&2; exit 2; }
+	[[ -n $host && -f $VB_HOSTS/configs/$host.host ]] || { usage >&2; exit 2; }
 	arch=um
-	# shellcheck source=tools/testing/vm/configs/uml-7.3.host
-	. "$VB_VM/configs/$host.host"
+	# shellcheck source=tools/testing/hosts/configs/uml-7.3.host
+	. "$VB_HOSTS/configs/$host.host"
 	if [[ $arch == um ]]; then
-		set -- "$VB_VM/uml-run.sh" "$@"
+		set -- "$VB_HOSTS/uml-run.sh" "$@"
 	else
-		set -- "$VB_VM/tcg-run.sh" --host "$@"
+		set -- "$VB_HOSTS/tcg-run.sh" --host "$@"
 	fi
 	;;
 esac
