@@ -82,7 +82,7 @@ help:
 	@echo '  make distclean-cache  also what was built and fetched in the cache directory'
 
 demo:
-	$(VM)/demo.sh
+	tools/testing/guests/demo.sh
 
 check:
 	$(VM)/check.sh $(GROUPS)
@@ -104,7 +104,7 @@ bench-quick:
 	tools/testing/bench/quick.sh
 
 migrate:
-	$(VM)/migrate.sh --loops $(LOOPS) uml-7.3-fast
+	tools/testing/guests/migrate.sh --loops $(LOOPS) uml-7.3-fast
 
 soak:
 	tools/lib/packages.sh kernel selftest $(call host-packages,$(SOAK_HOST))
@@ -123,17 +123,17 @@ coverage:
 
 crash:
 	VHOST_CRASH_FILES=$(FILES) VHOST_CRASH_EXT4=$(FLUSHES) VHOST_CRASH_XFS=$(FLUSHES) \
-		$(VM)/e2e.sh crash $(CRASH_HOST)
+		tools/testing/guests/e2e.sh crash $(CRASH_HOST)
 
 geometry:
 	tools/lib/packages.sh kernel selftest tcg abi geometry
 	$(VM)/geometry.sh $(GEOMETRY)
 
 memory:
-	$(VM)/memory.sh uml-7.3
+	tools/testing/guests/memory.sh uml-7.3
 
 swap:
-	$(VM)/swap.sh uml-7.3
+	tools/testing/guests/swap.sh uml-7.3
 
 kills:
 	$(VM)/kills.sh --kills $(KILLS)

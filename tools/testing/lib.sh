@@ -9,4 +9,6 @@
 # shellcheck disable=SC2034
 VB_HOSTS=$VB_TOP/tools/testing/hosts
 # shellcheck disable=SC2034
+VB_GUESTS=$VB_TOP/tools/testing/guests
+# shellcheck disable=SC2034
 VB_VM=$VB_TOP/tools/testing/vm

@@ -63,7 +63,7 @@ fi
 [[ -z $dev ]] || device_may_be_lost "$dev"
 if [[ -z $inside ]]; then
 	VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" "$qemu" | tail -n 1)
-	VHOST_BENCH_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
+	VHOST_BENCH_GUEST=$("$VB_GUESTS/guest-build.sh" | tail -n 1)
 	export VHOST_BENCH_QEMU VHOST_BENCH_GUEST
 	[[ -n $dev ]] || exec "$VB_HOSTS/uml-run.sh" "$host" --mem 1536M --timeout 14400 --env VB_START -- "$0" \
 		--inside "${options[@]}" "$@"
@@ -184,7 +184,7 @@ for ((round = 0; round < rounds; round++)); do
 		bench_qemu_device "${contender#guest-}" "$disk" "$vcpus"
 		print=()
 		((round)) || print=(--print)
-		"$VB_VM/guest-run.sh" --qemu "$VHOST_BENCH_QEMU" --guest "$VHOST_BENCH_GUEST" \
+		"$VB_GUESTS/guest-run.sh" --qemu "$VHOST_BENCH_QEMU" --guest "$VHOST_BENCH_GUEST" \
 			--script "$tmp/script" --timeout 900 --smp "$vcpus" "${print[@]}" -- \
 			-name "guest,debug-threads=on" "${bench_device[@]}" | figures "$contender"
 	done

@@ -39,7 +39,7 @@ guest_test() {
 	fi
 	disks=$(mktemp -d)
 	"$make_disks" "$disks"
-	exec /usr/bin/python3 -B "$VB_VM/$program" "${options[@]}" "$disks"
+	exec /usr/bin/python3 -B "$VB_GUESTS/$program" "${options[@]}" "$disks"
 }
 
 # The programs, static, for the host; and for the guest as a second archive behind
@@ -48,7 +48,7 @@ build_programs() {
 	local name
 	mkdir -p "$1/root/bin" "$1/out"
 	for name in ledger hog; do
-		gcc -O2 -Wall -Wextra -Werror -static -pthread -s -o "$1/out/$name" "$VB_VM/$name.c"
+		gcc -O2 -Wall -Wextra -Werror -static -pthread -s -o "$1/out/$name" "$VB_GUESTS/$name.c"
 		cp "$1/out/$name" "$1/root/bin/"
 	done
 	{
@@ -64,8 +64,8 @@ guest_prepare() {
 	VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	VHOST_E2E_OTHER=''
 	[[ -z ${other:-} ]] || VHOST_E2E_OTHER=$("$VB_TOP/qemu/build.sh" "$other" | tail -n 1)
-	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" | tail -n 1)
-	entry=$VB_CACHE/guest/ledger-$(cache_key "$VB_VM"/{ledger,hog}.c "$VB_VM/guest-lib.sh" \
+	VHOST_E2E_GUEST=$("$VB_GUESTS/guest-build.sh" | tail -n 1)
+	entry=$VB_CACHE/guest/ledger-$(cache_key "$VB_GUESTS"/{ledger,hog}.c "$VB_GUESTS/guest-lib.sh" \
 		"$(basename "$(realpath "$VHOST_E2E_GUEST")")")
 	if [[ ! -e $entry ]]; then
 		work=$(scratch_dir)

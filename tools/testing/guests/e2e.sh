@@ -32,8 +32,8 @@ for arg; do
 	esac
 done
 
-# shellcheck source=tools/testing/vm/e2e-crash.sh
-. "$VB_VM/e2e-crash.sh"
+# shellcheck source=tools/testing/guests/e2e-crash.sh
+. "$VB_GUESTS/e2e-crash.sh"
 
 if ((!inside)); then
 	"$VB_LIB/packages.sh" kernel guest selftest firmware
@@ -46,7 +46,7 @@ if ((!inside)); then
 	fi
 	kind=full
 	[[ $part == basic || $part == live ]] && kind=small
-	VHOST_E2E_GUEST=$("$VB_VM/guest-build.sh" "$kind" | tail -n 1)
+	VHOST_E2E_GUEST=$("$VB_GUESTS/guest-build.sh" "$kind" | tail -n 1)
 	mem=1536M timeout=2400
 	if [[ $part == crash ]]; then
 		VHOST_E2E_GUEST=$(crash_prepare "$VHOST_E2E_GUEST")
@@ -82,13 +82,13 @@ says() {
 }
 
 run_guest() {
-	"$VB_VM/guest-run.sh" --qemu "$qemu" --guest "$guest" \
+	"$VB_GUESTS/guest-run.sh" --qemu "$qemu" --guest "$guest" \
 		${object:+--preload "$object"} "$@"
 }
 
 # guest_script PART…: one script of these files of guest/.
 guest_script() {
-	cat "${@/#/$VB_VM/guest/}"
+	cat "${@/#/$VB_GUESTS/guest/}"
 }
 
 # guest_results FILE: the checks that the guest made are this script's own.
@@ -120,18 +120,18 @@ make_null_blk() {
 	done
 }
 
-# shellcheck source=tools/testing/vm/e2e-data.sh
-. "$VB_VM/e2e-data.sh"
-# shellcheck source=tools/testing/vm/e2e-properties.sh
-. "$VB_VM/e2e-properties.sh"
-# shellcheck source=tools/testing/vm/e2e-live.sh
-. "$VB_VM/e2e-live.sh"
-# shellcheck source=tools/testing/vm/e2e-firmware.sh
-. "$VB_VM/e2e-firmware.sh"
-# shellcheck source=tools/testing/vm/e2e-fs.sh
-. "$VB_VM/e2e-fs.sh"
-# shellcheck source=tools/testing/vm/e2e-zoned.sh
-. "$VB_VM/e2e-zoned.sh"
+# shellcheck source=tools/testing/guests/e2e-data.sh
+. "$VB_GUESTS/e2e-data.sh"
+# shellcheck source=tools/testing/guests/e2e-properties.sh
+. "$VB_GUESTS/e2e-properties.sh"
+# shellcheck source=tools/testing/guests/e2e-live.sh
+. "$VB_GUESTS/e2e-live.sh"
+# shellcheck source=tools/testing/guests/e2e-firmware.sh
+. "$VB_GUESTS/e2e-firmware.sh"
+# shellcheck source=tools/testing/guests/e2e-fs.sh
+. "$VB_GUESTS/e2e-fs.sh"
+# shellcheck source=tools/testing/guests/e2e-zoned.sh
+. "$VB_GUESTS/e2e-zoned.sh"
 
 # A file system for files that are backends
 make_null_blk nullb1 512 discard=1

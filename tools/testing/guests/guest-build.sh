@@ -37,7 +37,7 @@ if [[ $kind == full ]]; then
 fi
 
 take_lock "guest-$kind"
-key=$(cache_key "$kind" "$VB_VM/guest-build.sh" "$VB_VM/guest-init.sh")
+key=$(cache_key "$kind" "$VB_GUESTS/guest-build.sh" "$VB_GUESTS/guest-init.sh")
 link=$VB_CACHE/guest/current-$key
 if [[ -z ${VHOST_BLK_UPDATE:-} && -e $link/initrd ]]; then
 	touch "$link/"
@@ -135,7 +135,7 @@ pack_initramfs() {
 		[[ $applet == busybox ]] || ln -s busybox "$root/bin/$applet"
 	done < <("$root/bin/busybox" --list)
 	install -m 755 "$fio/fio" "$root/bin/fio"
-	install -m 755 "$VB_VM/guest-init.sh" "$root/init"
+	install -m 755 "$VB_GUESTS/guest-init.sh" "$root/init"
 	pack_modules "$(ls "$work/kernel/lib/modules")"
 	if ((${#programs[@]})); then
 		pack_programs "${files[@]:1}"

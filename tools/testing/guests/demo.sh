@@ -33,7 +33,7 @@ if [[ ${1:-} != --inside ]]; then
 	qemu=${DEMO_QEMU:-}
 	[[ -n $qemu ]] || qemu=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	note "step 3 of 5: the guest (Debian's kernel, busybox, fio)"
-	guest=$("$VB_VM/guest-build.sh" | tail -n 1)
+	guest=$("$VB_GUESTS/guest-build.sh" | tail -n 1)
 	export VHOST_DEMO_QEMU=$qemu VHOST_DEMO_GUEST=$guest VHOST_DEMO_SECONDS=$seconds \
 		VHOST_DEMO_FILE=${DEMO_FILE:-} VHOST_DEMO_HOST=$host
 	if [[ $host == local ]]; then
@@ -115,7 +115,7 @@ measure() {
 	guest_script "$2" >"$tmp/script"
 	shift 2
 	note "guest with $name"
-	"$VB_VM/guest-run.sh" --qemu "$qemu" --guest "$guest" --script "$tmp/script" \
+	"$VB_GUESTS/guest-run.sh" --qemu "$qemu" --guest "$guest" --script "$tmp/script" \
 		--timeout 200 --print -- "$@" |
 		tee "$tmp/$name" | grep -v '^result' | sed -u 's/^/    /' >&2
 }

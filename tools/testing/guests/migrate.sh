@@ -12,8 +12,8 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/guest-lib.sh
-. "$VB_VM/guest-lib.sh"
+# shellcheck source=tools/testing/guests/guest-lib.sh
+. "$VB_GUESTS/guest-lib.sh"
 
 loops=1
 guest_options "loops other" "$@"

@@ -11,8 +11,8 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/guest-lib.sh
-. "$VB_VM/guest-lib.sh"
+# shellcheck source=tools/testing/guests/guest-lib.sh
+. "$VB_GUESTS/guest-lib.sh"
 
 # full_null_blk NAME MIB: a disk in memory that will not want any more of it
 full_null_blk() {

@@ -11,8 +11,8 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/guest-lib.sh
-. "$VB_VM/guest-lib.sh"
+# shellcheck source=tools/testing/guests/guest-lib.sh
+. "$VB_GUESTS/guest-lib.sh"
 
 guest_options "only" "$@"
 guest_test memory.py make_test_disks --mem 3G --timeout 900

@@ -16,13 +16,13 @@ CRASH_LOG_MIB=2048
 # behind the first, which the kernel unpacks as well.  Prints their directory.
 crash_prepare() {
 	local lib=$VB_TOP/tools/testing/selftests/vhost/lib work entry
-	entry=$VB_CACHE/guest/fscrash-$(cache_key "$VB_VM/fscrash.c" "$VB_VM/e2e-crash.sh" \
+	entry=$VB_CACHE/guest/fscrash-$(cache_key "$VB_GUESTS/fscrash.c" "$VB_GUESTS/e2e-crash.sh" \
 		"$lib/dm.c" "$lib/logwrites.c" "$(basename "$(realpath "$1")")")
 	if [[ ! -e $entry ]]; then
 		work=$(scratch_dir)
 		mkdir -p "$work/root/bin" "$work/out"
 		gcc -O2 -Wall -Wextra -Werror -static -pthread -s -I"$lib" -o "$work/out/fscrash" \
-			"$VB_VM/fscrash.c" "$lib/dm.c" "$lib/logwrites.c"
+			"$VB_GUESTS/fscrash.c" "$lib/dm.c" "$lib/logwrites.c"
 		cp "$work/out/fscrash" "$work/root/bin/"
 		(cd "$work/root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/more"
 		cat "$1/initrd" "$work/more" >"$work/out/initrd"
@@ -58,7 +58,7 @@ remove_null_blk() {
 crash_load() {
 	local ended
 	{
-		cat "$VB_VM/guest/tap.sh"
+		cat "$VB_GUESTS/guest/tap.sh"
 		cat <<-EOT
 			mkdir /ext4 /xfs
 			mkfs.ext4 -q -F /dev/\$(disk ext4) && mount -t ext4 /dev/\$(disk ext4) /ext4 || exit
