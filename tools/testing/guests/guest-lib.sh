@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # For the tests in Python: their options, QEMU, the guest, and in it the programs
-# that keep account of disks (ledger.c) and of memory (hog.c).  Needs lib.sh.
+# that keep account of disks (blkledger.c) and of memory (memhog.c).  Needs lib.sh.
 
 # guest_options "NAME…" "$@": HOST, and the options, those of the names with a
 # value, which is in the variable of that name too.
@@ -47,7 +47,7 @@ guest_test() {
 build_programs() {
 	local name
 	mkdir -p "$1/root/bin" "$1/out"
-	for name in ledger hog; do
+	for name in blkledger memhog; do
 		gcc -O2 -Wall -Wextra -Werror -static -pthread -s -o "$1/out/$name" "$VB_GUESTS/$name.c"
 		cp "$1/out/$name" "$1/root/bin/"
 	done
@@ -65,18 +65,18 @@ guest_prepare() {
 	VHOST_E2E_OTHER=''
 	[[ -z ${other:-} ]] || VHOST_E2E_OTHER=$("$VB_TOP/qemu/build.sh" "$other" | tail -n 1)
 	VHOST_E2E_GUEST=$("$VB_GUESTS/guest-build.sh" | tail -n 1)
-	entry=$VB_CACHE/guest/ledger-$(cache_key "$VB_GUESTS"/{ledger,hog}.c "$VB_GUESTS/guest-lib.sh" \
+	entry=$VB_CACHE/guest/blkledger-$(cache_key "$VB_GUESTS"/{blkledger,memhog}.c "$VB_GUESTS/guest-lib.sh" \
 		"$(basename "$(realpath "$VHOST_E2E_GUEST")")")
 	if [[ ! -e $entry ]]; then
 		work=$(scratch_dir)
 		build_programs "$work"
 		publish "$work/out" "$entry"
 		rm -rf "$work"
-		keep_newest 3 "$VB_CACHE/guest/ledger-"*
+		keep_newest 3 "$VB_CACHE/guest/blkledger-"*
 	fi
 	export VHOST_E2E_QEMU VHOST_E2E_OTHER VHOST_E2E_GUEST
-	export VHOST_E2E_INITRD=$entry/initrd VHOST_E2E_LEDGER=$entry/ledger
-	export VHOST_E2E_HOG=$entry/hog
+	export VHOST_E2E_INITRD=$entry/initrd VHOST_E2E_LEDGER=$entry/blkledger
+	export VHOST_E2E_HOG=$entry/memhog
 }
 
 # make_test_disks DIR: in the test host, a file system on memory with three

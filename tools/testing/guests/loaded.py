@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest under load that keeps account of what it does.
 
-It has a ledger (see ledger.c) on each of two disks, and fio on the first.
+It has a ledger (see blkledger.c) on each of two disks, and fio on the first.
 Whatever is done to it, it goes on; in the end it must find what it has written,
 and so must the host.
 """
@@ -20,9 +20,9 @@ modprobe virtio_mem
 # Where the machine is busy, a guest that has to wait is no stall.
 echo 120 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
 failed=0
-ledger run /dev/vda 0 4 4 >/tmp/vda 2>&1 &
+blkledger run /dev/vda 0 4 4 >/tmp/vda 2>&1 &
 vda=$!
-ledger run /dev/vdb 0 4 1 >/tmp/vdb 2>&1 &
+blkledger run /dev/vdb 0 4 1 >/tmp/vdb 2>&1 &
 vdb=$!
 (
 	rounds=0
@@ -165,10 +165,10 @@ class LoadedGuest:
         for disk in ("vda", "vdb"):
             if f"{disk} in flight: 0 0" not in [" ".join(line.split()) for line in self.said]:
                 raise Failure(f"requests of {disk} are in flight: {self.said}")
-            if not any(re.fullmatch(rf"{disk}: ledger: writes [1-9].* errors 0", line)
+            if not any(re.fullmatch(rf"{disk}: blkledger: writes [1-9].* errors 0", line)
                        for line in self.said):
                 raise Failure(f"no ledger of {disk}: {self.said}")
-        return "; ".join(line for line in self.said if re.search("fio:|requests:|ledger:", line))
+        return "; ".join(line for line in self.said if re.search("fio:|requests:|blkledger:", line))
 
     def check_disk(self, disk, name):
         """What the guest says it has written is where the host finds it."""

@@ -21,7 +21,7 @@ exec </dev/ttyS1
 echo ready
 read -r go
 # One disk after the other is filled: so much that the last is, too, by half.
-hog $(awk '$1 == "MemAvailable:" { print int($2 / 1024) + 100 }' /proc/meminfo) ROUNDS || exit
+memhog $(awk '$1 == "MemAvailable:" { print int($2 / 1024) + 100 }' /proc/meminfo) ROUNDS || exit
 grep pswp /proc/vmstat
 for disk in vda vdb vdc; do
 	awk -v disk=$disk '{ print disk, "reads", $1, "writes", $5 }' /sys/block/$disk/stat

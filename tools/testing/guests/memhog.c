@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hog MIB ROUNDS [MICROSECONDS]
+ * memhog MIB ROUNDS [MICROSECONDS]
  *	Use so much memory, more of it than there is: so often, every page is
  *	looked at and written anew, in an order of no use to read-ahead.  All of
  *	a page must be what was written to it last, so one that swapping lost,
@@ -48,7 +48,7 @@ static int check(const uint64_t *words, unsigned int page, unsigned int round)
 {
 	for (unsigned int i = 0; i < WORDS; i++) {
 		if (words[i] != content(page, round, i)) {
-			printf("hog: page %u, round %u, word %u: %016llx, not %016llx\n", page,
+			printf("memhog: page %u, round %u, word %u: %016llx, not %016llx\n", page,
 			       round, i, (unsigned long long)words[i],
 			       (unsigned long long)content(page, round, i));
 			return -1;
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 	uint64_t *memory;
 
 	if (argc < 3 || argc > 4 || atoi(argv[1]) < 1) {
-		fprintf(stderr, "usage: hog MIB ROUNDS [MICROSECONDS]\n");
+		fprintf(stderr, "usage: memhog MIB ROUNDS [MICROSECONDS]\n");
 		return 2;
 	}
 	pages = atoi(argv[1]) * (1024 * 1024 / PAGE);
@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 	memory = mmap(NULL, (size_t)pages * PAGE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED) {
-		perror("hog: mmap");
+		perror("memhog: mmap");
 		return 1;
 	}
 	signal(SIGTERM, on_term);
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
 		if (go_round(memory, pages, mask, round, pause))
 			return 1;
 		if (!stop)
-			printf("hog: %u pages, round %u\n", pages, round);
+			printf("memhog: %u pages, round %u\n", pages, round);
 	}
 	return rounds && stop;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ledger run DISK OFFSET THREADS MIB
+ * blkledger run DISK OFFSET THREADS MIB
  *	Write and read a part of a disk until SIGTERM, keep account of every
  *	write, and say in the end what must be there.  Each thread owns
  *	NR_SLOTS slots; a write puts a new sequence number into one of them,
  *	over all of its bytes.  One more thread dirties MIB of memory.
  *
- * ledger check DISK OFFSET
+ * blkledger check DISK OFFSET
  *	Read what "run" said, and see whether all of that is there.
  *
  * A write that is lost, done twice, or done late leaves an old number in a
@@ -72,7 +72,7 @@ static void *allocate(size_t size)
 	void *p;
 
 	if (posix_memalign(&p, PAGE, size)) {
-		fprintf(stderr, "ledger: no memory\n");
+		fprintf(stderr, "blkledger: no memory\n");
 		exit(2);
 	}
 	memset(p, 0, size);
@@ -108,12 +108,12 @@ static unsigned int compare(const uint64_t *data, unsigned int id,
 			first = i;
 	if (!bad)
 		return 0;
-	printf("ledger: %s: thread %u slot %u seq %llu: %u words are wrong, first %u (%016llx)\n",
+	printf("blkledger: %s: thread %u slot %u seq %llu: %u wrong words, first %u (%016llx)\n",
 	       when, id, slot, (unsigned long long)seq, bad, first,
 	       (unsigned long long)data[first]);
 	for (old = seq; old && seq - old < 64; old--)
 		if (data[first] == word(id, slot, old, first))
-			printf("ledger: it is from seq %llu\n",
+			printf("blkledger: it is from seq %llu\n",
 			       (unsigned long long)old);
 	return bad;
 }
@@ -125,7 +125,7 @@ static off_t place(const struct account *a, unsigned int slot)
 
 static void failed(struct account *a, const char *what, ssize_t ret)
 {
-	printf("ledger: thread %u: %s returned %zd: %s\n", a->id, what, ret,
+	printf("blkledger: thread %u: %s returned %zd: %s\n", a->id, what, ret,
 	       ret < 0 ? strerror(errno) : "short");
 	a->errors++;
 }
@@ -206,7 +206,7 @@ static void *dirty(void *arg)
 			unsigned long *p = (void *)(m->bytes + i * PAGE);
 
 			if (*p != m->rounds) {
-				printf("ledger: page %zu is of round %lu, not %lu\n",
+				printf("blkledger: page %zu is of round %lu, not %lu\n",
 				       i, *p, m->rounds);
 				m->errors++;
 			}
@@ -249,7 +249,7 @@ static unsigned long close_accounts(struct account *a, unsigned int nr,
 			printf(" %llu", (unsigned long long)a->last[slot]);
 		printf("\n");
 	}
-	printf("ledger: writes %lu reads %lu flushes %lu rounds %lu errors %lu\n",
+	printf("blkledger: writes %lu reads %lu flushes %lu rounds %lu errors %lu\n",
 	       writes, reads, flushes, m->rounds, errors);
 	return errors;
 }
@@ -294,7 +294,7 @@ static int check(int fd, off_t offset)
 				a.errors++;
 		}
 	}
-	printf("ledger: checked %u errors %lu\n", slots, a.errors);
+	printf("blkledger: checked %u errors %lu\n", slots, a.errors);
 	return a.errors || !slots;
 }
 
@@ -315,7 +315,8 @@ int main(int argc, char **argv)
 		if (fd >= 0)
 			return run(fd, atoll(argv[3]), nr, atoi(argv[5]));
 	} else {
-		fprintf(stderr, "usage: ledger run DISK OFFSET THREADS MIB | check DISK OFFSET\n");
+		fprintf(stderr,
+			"usage: blkledger run DISK OFFSET THREADS MIB | check DISK OFFSET\n");
 		return 2;
 	}
 	perror(argv[2]);
