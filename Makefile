@@ -3,7 +3,6 @@
 # The commands of the project.  What builds the driver inside a kernel tree is
 # in drivers/vhost/blk.
 
-VM := tools/testing/vm
 VERSION := 0.1
 
 # The kernel to build the module for, and where it is installed
@@ -85,14 +84,14 @@ demo:
 	tools/testing/guests/demo.sh
 
 check:
-	$(VM)/check.sh $(GROUPS)
+	tools/testing/checks/check.sh $(GROUPS)
 
 lint kunit selftest:
-	$(VM)/check.sh $@
+	tools/testing/checks/check.sh $@
 
 fuzz:
 	tools/lib/packages.sh kernel selftest fuzz $(call host-packages,$(FUZZ_HOST))
-	$(VM)/fuzz.sh --seconds $(SECONDS) --host $(FUZZ_HOST)
+	tools/testing/checks/fuzz.sh --seconds $(SECONDS) --host $(FUZZ_HOST)
 
 bench:
 	tools/testing/bench/bench.sh $(if $(DEV),--dev $(DEV)) $(BENCH)
@@ -108,18 +107,18 @@ migrate:
 
 soak:
 	tools/lib/packages.sh kernel selftest $(call host-packages,$(SOAK_HOST))
-	$(VM)/checks/soak.sh --minutes $(MINUTES) --vms $(VMS) $(SOAK_HOST)
+	tools/testing/checks/soak.sh --minutes $(MINUTES) --vms $(VMS) $(SOAK_HOST)
 
 kcsan: SECONDS = 60
 kcsan:
 	tools/lib/packages.sh kernel selftest tcg
-	$(VM)/checks/kcsan.sh --seconds $(SECONDS)
+	tools/testing/checks/kcsan.sh --seconds $(SECONDS)
 
 inject:
-	$(VM)/inject.sh
+	tools/testing/checks/inject.sh
 
 coverage:
-	$(VM)/coverage.sh
+	tools/testing/checks/coverage.sh
 
 crash:
 	VHOST_CRASH_FILES=$(FILES) VHOST_CRASH_EXT4=$(FLUSHES) VHOST_CRASH_XFS=$(FLUSHES) \
@@ -127,7 +126,7 @@ crash:
 
 geometry:
 	tools/lib/packages.sh kernel selftest tcg abi geometry
-	$(VM)/geometry.sh $(GEOMETRY)
+	tools/testing/checks/geometry.sh $(GEOMETRY)
 
 memory:
 	tools/testing/guests/memory.sh uml-7.3
@@ -136,7 +135,7 @@ swap:
 	tools/testing/guests/swap.sh uml-7.3
 
 kills:
-	$(VM)/kills.sh --kills $(KILLS)
+	tools/testing/checks/kills.sh --kills $(KILLS)
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)
@@ -148,7 +147,7 @@ dkms:
 	packaging/dkms-install.sh $(VERSION)
 
 clean:
-	$(VM)/clean.sh
+	tools/clean.sh
 
 distclean-cache: clean
-	$(VM)/clean.sh --cache
+	tools/clean.sh --cache

@@ -11,8 +11,8 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 here=$VB_TOP/tools/testing/bench

@@ -10,6 +10,6 @@ set -euo pipefail
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 "$VB_LIB/packages.sh" kernel selftest
-cd "$("$VB_VM/checks/build-selftests.sh")"
+cd "$("$VB_CHECKS/build-selftests.sh")"
 export VHOST_TEST_ALL_FAULTS=1
 exec "$VB_HOSTS/uml-run.sh" uml-7.3 --timeout 2700 -- ./run.sh inject

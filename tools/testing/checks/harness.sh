@@ -7,9 +7,9 @@
 # half there.  No host is booted.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -205,7 +205,7 @@ expect 1 "klog-status: printed nothing" "$VB_HOSTS/klog-status.sh" "$tmp/log" ca
 tap() {
 	local want=$1 name=$2 got
 	shift 2
-	got=$(printf '%s\n' "$@" | awk -v report=/dev/null -f "$VB_VM/checks/tap-count.awk")
+	got=$(printf '%s\n' "$@" | awk -v report=/dev/null -f "$VB_CHECKS/tap-count.awk")
 	[[ $got == "$want" ]] || echo "# '$got', not '$want'"
 	tap_result "$([[ $got == "$want" ]]; echo $?)" "tap-count: $name"
 }
@@ -235,7 +235,7 @@ tap '2 0 0' "two streams in one" 1..1 'ok 1 a' 1..1 'ok 1 b'
 
 # ---- the cache
 expect 0 "cache_key: the same twice" \
-	test "$(cache_key "$VB_VM/checks" text)" == "$(cache_key "$VB_VM/checks" text)"
+	test "$(cache_key "$VB_CHECKS" text)" == "$(cache_key "$VB_CHECKS" text)"
 mkdir "$tmp/dir"
 echo 1 >"$tmp/dir/a"
 before=$(cache_key "$tmp/dir")

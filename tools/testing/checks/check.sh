@@ -85,25 +85,25 @@ done
 # "PACKAGES : COMMAND" of a group.
 recipe() {
 	case $1 in
-	lint) echo "kernel lint tcg : vm/checks/lint.sh" ;;
-	harness) echo "kernel : vm/checks/harness.sh" ;;
-	model) echo "kernel selftest : vm/checks/model.sh" ;;
+	lint) echo "kernel lint tcg : checks/lint.sh" ;;
+	harness) echo "kernel : checks/harness.sh" ;;
+	model) echo "kernel selftest : checks/model.sh" ;;
 	bench) echo "kernel selftest guest qemu bench : bench/smoke.sh" ;;
-	kunit) echo "kernel : vm/checks/kunit.sh" ;;
-	module) echo "kernel tcg abi : vm/checks/module.sh" ;;
-	selftest-tcg*) echo "kernel tcg abi selftest : vm/checks/selftest.sh ${1#selftest-}" ;;
-	selftest-x86-*) echo "kernel tcg selftest : vm/checks/selftest.sh ${1#selftest-}" ;;
-	selftest-*) echo "kernel selftest : vm/checks/selftest.sh ${1#selftest-}" ;;
-	geometry) echo "kernel tcg abi selftest geometry : vm/geometry.sh --short" ;;
-	soak) echo "kernel selftest : vm/checks/soak.sh --seconds 15" ;;
+	kunit) echo "kernel : checks/kunit.sh" ;;
+	module) echo "kernel tcg abi : checks/module.sh" ;;
+	selftest-tcg*) echo "kernel tcg abi selftest : checks/selftest.sh ${1#selftest-}" ;;
+	selftest-x86-*) echo "kernel tcg selftest : checks/selftest.sh ${1#selftest-}" ;;
+	selftest-*) echo "kernel selftest : checks/selftest.sh ${1#selftest-}" ;;
+	geometry) echo "kernel tcg abi selftest geometry : checks/geometry.sh --short" ;;
+	soak) echo "kernel selftest : checks/soak.sh --seconds 15" ;;
 	e2e) echo "kernel guest qemu : guests/e2e.sh" ;;
 	e2e-live) echo "kernel guest qemu firmware : guests/e2e.sh live" ;;
 	e2e-*) echo "kernel guest guest-full qemu selftest : guests/e2e.sh ${1#e2e-}" ;;
-	qtest) echo "kernel qemu : vm/checks/qtest.sh" ;;
-	fuzz) echo "kernel selftest fuzz : vm/fuzz.sh --short" ;;
+	qtest) echo "kernel qemu : checks/qtest.sh" ;;
+	fuzz) echo "kernel selftest fuzz : checks/fuzz.sh --short" ;;
 	migrate) echo "kernel guest qemu python : guests/migrate.sh --short" ;;
 	memory) echo "kernel guest qemu python : guests/memory.sh --short" ;;
-	qemu-10.0) echo "kernel qemu : vm/checks/qemu.sh 10.0" ;;
+	qemu-10.0) echo "kernel qemu : checks/qemu.sh 10.0" ;;
 	esac
 }
 
@@ -166,7 +166,7 @@ run_group() {
 		status=1
 	fi
 	read -r p f s < <(awk -v report="$results/$group.report" \
-		-f "$VB_VM/checks/tap-count.awk" "$results/$group.tap")
+		-f "$VB_CHECKS/tap-count.awk" "$results/$group.tap")
 	if ((status && !f)); then
 		echo "FAIL: it ended with status $status" >>"$results/$group.report"
 		f=1

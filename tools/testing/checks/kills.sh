@@ -19,7 +19,7 @@ while [[ ${1:-} == --* ]]; do
 done
 [[ $kills =~ ^[0-9]+$ ]] || { usage >&2; exit 2; }
 
-cd "$("$VB_VM/checks/build-selftests.sh")"
+cd "$("$VB_CHECKS/build-selftests.sh")"
 # Two seconds for each, where the machine has much else to do
 VHOST_TEST_KILLS=$kills VHOST_TEST_TIMEOUT=$((600 + 4 * kills)) \
 	"$VB_HOSTS/uml-run.sh" "${1:-uml-7.3}" --timeout $((900 + 4 * kills)) -- ./run.sh dying

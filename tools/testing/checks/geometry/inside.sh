@@ -17,13 +17,13 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export MDADM_NO_UDEV=1
 dev=''
-# shellcheck source=tools/testing/vm/geometry/lib.sh
+# shellcheck source=tools/testing/checks/geometry/lib.sh
 . "$here/lib.sh"
-# shellcheck source=tools/testing/vm/geometry/simple.sh
+# shellcheck source=tools/testing/checks/geometry/simple.sh
 . "$here/simple.sh"
-# shellcheck source=tools/testing/vm/geometry/files.sh
+# shellcheck source=tools/testing/checks/geometry/files.sh
 . "$here/files.sh"
-# shellcheck source=tools/testing/vm/geometry/stacked.sh
+# shellcheck source=tools/testing/checks/geometry/stacked.sh
 . "$here/stacked.sh"
 
 short=''

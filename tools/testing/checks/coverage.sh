@@ -41,7 +41,7 @@ fi
 host=$("$VB_HOSTS/uml-build.sh" uml-7.3)
 counts=${keep:-$(scratch_dir)}
 [[ -n $keep ]] || trap 'rm -rf "$counts"' EXIT
-cd "$("$VB_VM/checks/build-selftests.sh")"
+cd "$("$VB_CHECKS/build-selftests.sh")"
 
 # boot NAME ARGUMENTS-OF-THE-KERNEL SUITE…
 boot() {
@@ -52,7 +52,7 @@ boot() {
 	cp "$host"/gcov/*.gcno "$counts/$name"
 	note "the tests, with $append"
 	"$VB_HOSTS/uml-run.sh" uml-7.3 --timeout 2700 --out "$counts/$name" --append "$append" -- \
-		"$VB_VM/coverage.sh" --inside "$counts/$name" "$@" |
+		"$VB_CHECKS/coverage.sh" --inside "$counts/$name" "$@" |
 		tee "$counts/$name/tap" | while IFS= read -r line; do
 			[[ $line != "# suite "*" took "* ]] || note "${line#\# }"
 		done || status=$?
@@ -62,5 +62,5 @@ boot() {
 
 boot own "vhost.max_mem_regions=509 kunit.enable=1 kunit.filter_glob=vhost_blk*" --short "$@"
 
-exec /usr/bin/python3 -B "$VB_VM/coverage.py" --sources "$VB_TOP/drivers/vhost/blk" \
+exec /usr/bin/python3 -B "$VB_CHECKS/coverage.py" --sources "$VB_TOP/drivers/vhost/blk" \
 	--reasons "$VB_TOP/tools/testing/coverage/uncovered" --want 95 "$counts"/*/

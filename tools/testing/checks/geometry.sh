@@ -17,10 +17,10 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
-dir=$VB_VM/geometry
+dir=$VB_CHECKS/geometry
 short='' list='' words=()
 while (($#)); do
 	case $1 in
@@ -59,7 +59,7 @@ if [[ -n $list ]]; then
 	exit
 fi
 
-tests=$("$VB_VM/checks/build-selftests.sh")
+tests=$("$VB_CHECKS/build-selftests.sh")
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 

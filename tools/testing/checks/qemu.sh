@@ -5,9 +5,9 @@
 # The QEMU device compiles, without a warning, in QEMU SERIES.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
 series=${1:?"usage: qemu.sh SERIES"}
 status=0

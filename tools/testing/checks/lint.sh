@@ -10,9 +10,9 @@
 # depends on, and not looked at again until one of these changes.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
 PATH=$VB_BUILD_PATH
 cd "$VB_TOP"
@@ -91,7 +91,7 @@ quiet() {
 analyse() {
 	local name=$1 out log key status=0
 	shift
-	key=$(cache_key "$*" "$kernel" "$(gcc --version)" "$(sparse --version)" "$VB_VM/checks/lint.sh" \
+	key=$(cache_key "$*" "$kernel" "$(gcc --version)" "$(sparse --version)" "$VB_CHECKS/lint.sh" \
 		"$VB_TOP"/tools/{build-module,overlay}.sh "$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" \
 		"$VB_TOP/include/uapi/linux/vhost_blk.h")
 	out=$(scratch_dir)

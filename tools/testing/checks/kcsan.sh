@@ -12,7 +12,7 @@
 # of, and fails.  ACCEL=kvm makes it all quick where KVM works.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 host=x86-7.3-kcsan
 seconds=60 suites=()
@@ -32,7 +32,7 @@ done
 export VHOST_SOAK_SECONDS=$seconds VHOST_TEST_TIMEOUT=$((seconds * 5 / 4 + 600))
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-cd "$("$VB_VM/checks/build-selftests.sh")"
+cd "$("$VB_CHECKS/build-selftests.sh")"
 # shellcheck disable=SC2016 # for the shell in the host
 "$VB_HOSTS/tcg-run.sh" --host "$host" --append vhost.max_mem_regions=509 \
 	--timeout $((VHOST_TEST_TIMEOUT + 1800)) -- sh -c '

@@ -14,7 +14,7 @@
 # take any address, and locks and sleeps that are wrong where there is another CPU.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 host=${1:-}
 # run.sh's arguments for each host, in the short form
@@ -37,7 +37,7 @@ declare -A short=(
 mapfile -t arguments < <(xargs -n 1 <<<"${short[$host]}")
 [[ -n ${VHOST_BLK_LONG:-} ]] && arguments=()
 
-cd "$("$VB_VM/checks/build-selftests.sh")"
+cd "$("$VB_CHECKS/build-selftests.sh")"
 # Hundreds of regions, where the vhost core allows 64 by itself
 append=vhost.max_mem_regions=509
 # Huge pages, which only the stock kernels have

@@ -6,7 +6,7 @@
 # notice each of its deliberate bugs.  Needs no kernel but this machine's.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
-tests=$("$VB_VM/checks/build-selftests.sh")
+tests=$("$VB_CHECKS/build-selftests.sh")
 exec "$tests/vhost_blk_model"

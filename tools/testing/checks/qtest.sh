@@ -7,9 +7,9 @@
 # Then those of the project's own, qemu/tests/qtest.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
 # Eight are all that virtio-blk-test.c of QEMU 7.2 has for a PCI device.
 cases=(basic config hotplug idx indirect msix nxvirtq resize

@@ -18,8 +18,8 @@
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
 seconds=60 short='' parts="request device" host=uml-7.3 seed=$((RANDOM << 15 | RANDOM))
 while (($#)); do
@@ -76,7 +76,7 @@ fuzz_request() {
 # The directory of the device's run is made anew: its corpus is of one kernel.
 fuzz_device() {
 	local log=$out/device.log status=0 linux
-	"$VB_VM/checks/build-selftests.sh" >/dev/null
+	"$VB_CHECKS/build-selftests.sh" >/dev/null
 	build device
 	rm -rf "$out/device"
 	mkdir "$out/device"

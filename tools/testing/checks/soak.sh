@@ -12,7 +12,7 @@
 #   --seed N                  as a run before printed it
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 host=uml-7.3
 export VHOST_SOAK_SECONDS=60 VHOST_SOAK_VMS=8
@@ -29,7 +29,7 @@ while (($#)); do
 	shift
 done
 
-cd "$("$VB_VM/checks/build-selftests.sh")"
+cd "$("$VB_CHECKS/build-selftests.sh")"
 # Rests, in which memory is measured, come on top.
 export VHOST_TEST_TIMEOUT=$((VHOST_SOAK_SECONDS * 5 / 4 + 300))
 "$VB_HOSTS/host-run.sh" "$host" --timeout $((VHOST_TEST_TIMEOUT + 60)) -- ./run.sh soak

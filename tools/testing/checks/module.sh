@@ -7,9 +7,9 @@
 # be loaded and unloaded.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
-# shellcheck source=tools/testing/vm/checks/tap.sh
-. "$VB_VM/checks/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tools/testing/checks/tap.sh
+. "$VB_CHECKS/tap.sh"
 
 PATH=$VB_BUILD_PATH
 cd "$VB_TOP"

@@ -6,7 +6,7 @@
 # prints where they are.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
-. "$(dirname "$0")/../../lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 tests=$VB_TOP/tools/testing/selftests/vhost
 tree=$("$VB_LIB/fetch-source.sh" 7.3)
