@@ -13,8 +13,8 @@
 #
 # To uninstall: dkms remove vhost-blk/VERSION --all, then make uninstall
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/../tools/lib/lib.sh"
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/../tools/lib/messages.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 version=${1:?"usage: dkms-install.sh VERSION"}
@@ -29,7 +29,7 @@ rm -rf "$dest"
 mkdir -p "$dest/tools/lib"
 cp -r Makefile drivers include compat "$dest/"
 cp tools/*.sh "$dest/tools/"
-cp tools/lib/{lib,apt}.sh "$dest/tools/lib/"
+cp tools/lib/{messages,cache,apt}.sh "$dest/tools/lib/"
 sed "s/@VERSION@/$version/" packaging/dkms.conf >"$dest/dkms.conf"
 dkms install "vhost-blk/$version"
 install -D -m 644 packaging/60-vhost-blk.rules /etc/udev/rules.d/60-vhost-blk.rules

@@ -19,8 +19,8 @@
 # Results are kept in the cache directory ($VHOST_BLK_CACHE, default
 # ~/.cache/vhost-blk).  VHOST_BLK_UPDATE=1 checks for a newer source package.
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/../tools/lib/lib.sh"
+# shellcheck source=tools/lib/cache.sh
+. "$(dirname "$0")/../tools/lib/cache.sh"
 # shellcheck source=tools/lib/apt.sh
 . "$VB_LIB/apt.sh"
 VB_NAME=qemu-build

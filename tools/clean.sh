@@ -5,8 +5,8 @@
 # Removes what builds left in the checkout; with --cache, also everything that
 # was fetched and built in the cache directory.
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=tools/lib/cache.sh
+. "$(dirname "$0")/lib/cache.sh"
 
 case ${1:-} in
 --help) usage; exit ;;

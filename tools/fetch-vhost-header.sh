@@ -6,8 +6,8 @@
 # OUTDIR/vhost.h.  It comes from Debian's linux-source package of exactly the same
 # version (about 140 MB, downloaded once), as the kernel headers do not have it.
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=tools/lib/cache.sh
+. "$(dirname "$0")/lib/cache.sh"
 # shellcheck source=tools/lib/apt.sh
 . "$VB_LIB/apt.sh"
 

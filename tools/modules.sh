@@ -18,8 +18,8 @@
 # The module is installed only if its vhost structures match those of the vhost.ko
 # that is installed for the same kernel.
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/lib/messages.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 action=${1:?"usage: modules.sh build|install|uninstall NAME=VALUE…"}

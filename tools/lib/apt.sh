@@ -5,7 +5,7 @@
 # the source packages it was not set up for.  The lists are kept in the cache;
 # nothing of the machine's own apt is changed.
 #
-# Needs lib.sh.
+# Needs cache.sh.
 
 VB_APT=$VB_CACHE/apt
 

@@ -6,8 +6,8 @@
 # prints the directory.  The version that was fetched first is kept;
 # VHOST_BLK_UPDATE=1 asks the mirror for a newer one.
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/lib/cache.sh
+. "$(dirname "$0")/cache.sh"
 # shellcheck source=tools/lib/apt.sh
 . "$VB_LIB/apt.sh"
 

@@ -20,8 +20,8 @@
 #   dkms      packages of 'make dkms'
 #   geometry  make stacked block devices
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/lib/cache.sh
+. "$(dirname "$0")/cache.sh"
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 (($#)) || { usage >&2; exit 2; }

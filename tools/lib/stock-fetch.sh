@@ -13,8 +13,8 @@
 #
 # The version is that of the kernel source in the cache: they belong together.
 set -euo pipefail
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/lib/cache.sh
+. "$(dirname "$0")/cache.sh"
 # shellcheck source=tools/lib/apt.sh
 . "$VB_LIB/apt.sh"
 

@@ -5,8 +5,8 @@
 # What every script of the tests shares: that of tools/lib, and where the parts
 # of the tests are.
 
-# shellcheck source=tools/lib/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../lib/lib.sh"
+# shellcheck source=tools/lib/cache.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/cache.sh"
 VB_HOSTS=$VB_TOP/tools/testing/hosts
 VB_GUESTS=$VB_TOP/tools/testing/guests
 VB_CHECKS=$VB_TOP/tools/testing/checks

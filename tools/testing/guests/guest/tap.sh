@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# First part of every guest script that checks something itself (e2e-lib.sh puts
+# First part of every guest script that checks something itself (e2e.sh puts
 # the parts together): one line "ok WHAT" or "not ok WHAT" for each check, which
 # the host counts, and what was printed by one that failed.
 checks=0
