@@ -44,12 +44,13 @@ apt_write_sources() {
 	done
 }
 
-# Write the configuration and, where there are none or VHOST_BLK_UPDATE is set,
-# fetch the lists.  Prints nothing; VB_APT_CONF is the file to give to apt -c.
+# Write the configuration, and fetch the lists if there are none yet or
+# VHOST_BLK_UPDATE is set.  Prints nothing; VB_APT_CONF is the file for apt -c.
 apt_setup() {
 	VB_APT_CONF=$VB_APT/apt.conf
 	mkdir -p "$VB_APT"/{lists/partial,cache/archives/partial,etc/preferences.d}
-	cat >"$VB_APT_CONF" <<-CONF
+	# By one rename(): another apt-get may be about to read it.
+	cat >"$VB_APT_CONF.$$" <<-CONF
 		Dir::State::Lists "$VB_APT/lists";
 		Dir::Cache "$VB_APT/cache";
 		Dir::Etc::sourcelist "$VB_APT/etc/sources.list";
@@ -58,12 +59,25 @@ apt_setup() {
 		Acquire::Languages "none";
 		Acquire::Retries "3";
 	CONF
-	apt_write_sources >"$VB_APT/etc/sources.list.new"
+	mv "$VB_APT_CONF.$$" "$VB_APT_CONF"
+	apt_write_sources >"$VB_APT/etc/sources.list.new.$$"
+	# In a subshell, which ends and so lets go of the lock.
+	(
+		take_lock apt-lists
+		apt_update
+	)
+}
+
+# apt_update: fetch the lists if there are none yet or other sources are wanted.
+# apt-get itself does not wait for another one that does so.
+apt_update() {
+	local new=$VB_APT/etc/sources.list.new.$$
 	if [[ -z ${VHOST_BLK_UPDATE:-} && -e $VB_APT/updated ]] &&
-	   cmp -s "$VB_APT/etc/sources.list.new" "$VB_APT/etc/sources.list"; then
+	   cmp -s "$new" "$VB_APT/etc/sources.list"; then
+		rm "$new"
 		return
 	fi
-	mv "$VB_APT/etc/sources.list.new" "$VB_APT/etc/sources.list"
+	mv "$new" "$VB_APT/etc/sources.list"
 	rm -f "$VB_APT/updated"
 	run_logged "fetching the package lists" "$VB_CACHE/log/apt-update.log" \
 		apt-get -c "$VB_APT_CONF" -o APT::Update::Error-Mode=any update
