@@ -103,7 +103,7 @@ bench-quick:
 	tools/testing/bench/quick.sh
 
 migrate:
-	tools/testing/guests/migrate.sh --loops $(LOOPS) uml-7.3-fast
+	tools/testing/guests/guest-test.sh --host uml-7.3-fast --timeout $$((900 + $(LOOPS) * 60)) migrate.py --loops $(LOOPS)
 
 soak:
 	tools/lib/packages.sh kernel selftest $(call host-packages,$(SOAK_HOST))
@@ -129,10 +129,10 @@ geometry:
 	tools/testing/checks/geometry.sh $(GEOMETRY)
 
 memory:
-	tools/testing/guests/memory.sh uml-7.3
+	tools/testing/guests/guest-test.sh --mem 3G memory.py
 
 swap:
-	tools/testing/guests/swap.sh uml-7.3
+	tools/testing/guests/guest-test.sh --mem 1G --timeout 2400 --disks swap swap.py
 
 kills:
 	tools/testing/checks/kills.sh --kills $(KILLS)

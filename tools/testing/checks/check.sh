@@ -101,8 +101,8 @@ recipe() {
 	e2e-*) echo "kernel guest guest-full qemu selftest : guests/e2e.sh ${1#e2e-}" ;;
 	qtest) echo "kernel qemu : checks/qtest.sh" ;;
 	fuzz) echo "kernel selftest fuzz : checks/fuzz.sh --short" ;;
-	migrate) echo "kernel guest qemu python : guests/migrate.sh --short" ;;
-	memory) echo "kernel guest qemu python : guests/memory.sh --short" ;;
+	migrate) echo "kernel guest qemu python : guests/guest-test.sh migrate.py --short" ;;
+	memory) echo "kernel guest qemu python : guests/guest-test.sh --mem 3G memory.py --short" ;;
 	qemu-10.0) echo "kernel qemu : checks/qemu.sh 10.0" ;;
 	esac
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Guests whose memory isn't simple, in the test host; see memory.sh."""
+"""Guests whose memory isn't simple, in the test host; see guest-test.sh."""
 import argparse
 import re
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Live migration, in the test host; see migrate.sh."""
+"""Live migration, in the test host; see guest-test.sh."""
 import argparse
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest that swaps while the test host has no free memory; see swap.sh."""
+"""A guest that swaps while the test host has no free memory; see guest-test.sh."""
 import argparse
 import os
 import re
