@@ -5,6 +5,7 @@
 # Installs what a group of tools needs from Debian, saying first what it will
 # install; does nothing where all is there.  Groups:
 #
+#   runner    run the checks
 #   kernel    build the UML hosts and the module
 #   abi       compare struct layouts before a module is loaded
 #   lint      shellcheck, sparse, checkpatch
@@ -28,6 +29,7 @@ set -euo pipefail
 
 group_packages() {
 	case $1 in
+	runner) echo python3 ;;
 	kernel) echo gcc make libc6-dev flex bison bc perl xz-utils kmod libelf-dev libssl-dev ;;
 	abi) echo pahole ;;
 	lint) echo shellcheck sparse perl git ;;

@@ -233,6 +233,115 @@ tap '2 1 0' "KUnit's parameters, one lost" 1..1 '    ok 1 a' '    ok 2 b' \
 	'# t: pass:3 fail:0 skip:0 total:3' 'ok 1 t'
 tap '2 0 0' "two streams in one" 1..1 'ok 1 a' 1..1 'ok 1 b'
 
+# ---- the runner, on a table of its own
+runner=("$VB_CHECKS/run.py" --table "$tmp/checks.toml" --results "$tmp/results")
+cat >"$tmp/checks.toml" <<-TABLE
+	[host.slow]
+	about = "takes a second"
+	build = "sleep 1; touch $tmp/slow"
+	[host.broken]
+	about = "can't be built"
+	build = "exit 3"
+	[check.good]
+	about = "passes and skips, after a host"
+	needs = ["slow"]
+	command = "test -e $tmp/slow && echo 1..2 && echo ok 1 a && echo 'ok 2 b # SKIP no disk'"
+	[check.patient]
+	about = "runs although its host could not be built"
+	needs = ["broken"]
+	command = "echo 1..1; echo ok 1 a"
+	[check.bad]
+	about = "fails"
+	command = "echo '# because'; echo 'not ok 1 c'; echo '# and so'; echo 1..1; exit 1"
+	[check.silent]
+	about = "dies without a word on stdout"
+	command = "seq -f 'word %g' 100 >&2; kill -KILL \$\$"
+	[check.planless]
+	about = "has results and no plan"
+	command = "echo a reason >&2; echo ok 1 a"
+	[check.cut_off]
+	about = "has one result when its host dies"
+	command = '''
+	printf '%s\\n' 'ok 1 a' '# suite b' '# noise'
+	printf '%s\\n' 'no reason' 'Kernel panic - not syncing: c' 'error: no end' >&2
+	exit 1'''
+	[check.late]
+	about = "has its results, and then dies"
+	command = "echo 1..1; echo ok 1 a; exit 7"
+	[check.endless]
+	about = "until it is interrupted"
+	command = '''
+	trap "touch $tmp/cleaned; exit 1" TERM
+	sleep 1000 & echo \$! >$tmp/sleeper
+	wait'''
+	[check.long]
+	about = "has a parameter"
+	long = "echo 1..1; echo ok 1 \$KILLS kills"
+	parameters = { KILLS = { default = 5, about = "how many" } }
+TABLE
+# prints NAME PATTERN: the output of what expect ran has a line that matches.
+prints() {
+	tap_result "$(grep -Eqx "$2" "$tmp/output"; echo $?)" "$1"
+}
+# last NAME LINE
+last() {
+	tap_result "$([[ $(tail -n 1 "$tmp/output") == "$2" ]]; echo $?)" "$1"
+}
+
+expect 0 "run: a check that passes" "${runner[@]}" good
+last "run: it waited for its host; what was skipped is counted" "1 passed, 0 failed, 1 skipped"
+expect 0 "run: a host that can't be built is left to the check" "${runner[@]}" patient
+expect 1 "run: several checks, of which one fails" "${runner[@]}" good bad
+last "run: all are counted" "1 passed, 1 failed, 1 skipped"
+prints "run: a failure is repeated" "failed: bad: c"
+prints "run: the diagnostics before it are shown" "# because"
+prints "run: and those after it" "# and so"
+expect 1 "run: a check that dies silently" "${runner[@]}" silent
+last "run: it counts as a failure" "0 passed, 1 failed"
+prints "run: the end of its log is shown" "word 71"
+tap_result "$(($(grep -cx 'word [0-9]*' "$tmp/output") != 30))" "run: 30 lines of it"
+expect 1 "run: a check without a plan" "${runner[@]}" planless
+prints "run: the reason is shown" "a reason"
+expect 1 "run: a check that is cut off" "${runner[@]}" cut_off
+prints "run: how far it got is said at the end" "failed: cut_off: last line: # suite b"
+prints "run: and what the host said" "failed: cut_off: Kernel panic - not syncing: c"
+tap_result "$(grep -c '^failed: .*\(no reason\|# noise\)' "$tmp/output")" "run: no other lines"
+expect 1 "run: a check that dies after its last result" "${runner[@]}" late
+last "run: it counts as one more failure" "1 passed, 1 failed"
+expect 0 "run: the default of a parameter" "${runner[@]}" long
+prints "run: a long form shows its results" "ok 1 5 kills"
+expect 0 "run: a parameter" "${runner[@]}" --long long KILLS=7
+prints "run: it reaches the check" "ok 1 7 kills"
+expect 0 "run: a parameter in the environment" env KILLS=8 "${runner[@]}" long
+prints "run: it reaches the check, too" "ok 1 8 kills"
+expect 2 "run: no such parameter" "${runner[@]}" long VMS=1
+expect 2 "run: no such check" "${runner[@]}" nonsense
+expect 2 "run: a name that bash uses" "${runner[@]}" long SECONDS=1
+expect 2 "run: the other one" env GROUPS=lint "${runner[@]}" good
+expect 0 "run: the table can be listed" "$VB_CHECKS/run.py" --list
+prints "run: with its descriptions" "lint  .*checkpatch.*"
+expect 0 "run: make help" "$VB_CHECKS/run.py" --make-help
+expect 0 "run: the page of the documentation" "$VB_CHECKS/run.py" --rst
+
+# interrupted SIGNAL STATUS
+interrupted() {
+	local status=0 runner_pid
+	rm -f "$tmp/sleeper" "$tmp/cleaned"
+	"${runner[@]}" good endless >"$tmp/output" 2>&1 &
+	runner_pid=$!
+	until [[ -s $tmp/sleeper ]]; do
+		sleep 0.1
+	done
+	kill "-$1" "$runner_pid"
+	wait "$runner_pid" || status=$?
+	tap_result "$((status != $2))" "run: ends on SIG$1"
+	prints "run: SIG$1: it says so" ".*interrupted.*"
+	tap_result "$([[ ! -d /proc/$(<"$tmp/sleeper") ]]; echo $?)" "run: SIG$1: nothing is left"
+	tap_result "$([[ -e $tmp/cleaned ]]; echo $?)" "run: SIG$1: a check may clean up"
+}
+interrupted TERM 143
+interrupted INT 130
+
 # ---- the cache
 expect 0 "cache_key: the same twice" \
 	test "$(cache_key "$VB_CHECKS" text)" == "$(cache_key "$VB_CHECKS" text)"

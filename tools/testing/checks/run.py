@@ -1,0 +1,582 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Usage: run.py [--long] [CHECK…] [NAME=VALUE…]
+       run.py --list | --make-help | --rst
+
+Runs checks of the table checks.toml, several at a time; without a CHECK all that
+the table has for "make check".  The name before a dash stands for all that begin
+with it: selftest for selftest-uml-7.3 and the others.
+
+  --long       run the long form of each check that has one, with the parameters
+               NAME=VALUE, which may also be in the environment
+  --list       print the names of the checks
+  --make-help  print what "make help" says about the checks
+  --rst        print the table as a page of the documentation
+  --table FILE, --results DIR
+               instead of checks.toml and build/check: for tests of this program
+
+Each check prints TAP.  The last line is "N passed, N failed[, N skipped]".
+Exit 1: something failed, or a check did not run to its end.
+
+The TAP, the messages and the failures of a check are kept in build/check, as
+CHECK.tap, CHECK.log and CHECK.report; what building the hosts printed is there in
+build.log and fetch.log.
+
+A check starts when everything it needs has been built.  Hosts are built one after
+the other, in the order of the table.  One more check than there are CPUs runs at
+the same time, because a test host leaves its CPU idle for a third of the time; the
+build that is running counts as one of them.  Of the checks that are ready the
+longest is started first.
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+TOP = os.path.realpath(f"{HERE}/../../..")
+START = int(os.environ.setdefault("VB_START", str(int(time.time()))))
+
+# bash gives these variables a meaning of its own.
+OLD_NAMES = {"GROUPS": "CHECKS", "SECONDS": "DURATION"}
+CHECK_FIELDS = {"about", "notes", "packages", "needs", "command", "default", "minutes",
+                "long", "long_needs", "tap", "parameters"}
+HOST_FIELDS = {"about", "packages", "fetch", "build"}
+LOG_LINES = 30
+# Of a run that was cut off: which failures say so, how far it got, what the host said
+CUT_OFF = re.compile(r"no plan|it ended|Bail")
+PROGRESS = re.compile(r"#? *(not )?ok |# suite |# +RUN ")
+HOST_SAID = re.compile(r"error: |BUG|panic|Oops|RIP:|WARNING:|init failed|Out of memory")
+SAID_LINES = 8
+GRACE = 15	# seconds for what is told to end
+
+
+class Wrong(Exception):
+    """An error in the arguments or in the table."""
+
+
+def note(text):
+    """A message with the time since the start, on stderr as all messages are."""
+    print(f"[{int(time.time()) - START:4d}s] check: {text}", file=sys.stderr, flush=True)
+
+
+class Table:
+    """checks.toml"""
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            data = tomllib.load(file)
+        self.checks = data.get("check", {})
+        self.hosts = data.get("host", {})
+        for kind, entries, fields in (("check", self.checks, CHECK_FIELDS),
+                                      ("host", self.hosts, HOST_FIELDS)):
+            for name, entry in entries.items():
+                unknown = set(entry) - fields
+                if unknown or "about" not in entry:
+                    raise Wrong(f"{path}: {kind} {name}: unknown {unknown or 'purpose'}")
+        for name, check in self.checks.items():
+            if not {"command", "long"} & set(check):
+                raise Wrong(f"{path}: check {name}: no command")
+
+    def in_default_run(self, name):
+        """Is it part of "make check"?"""
+        return "command" in self.checks[name] and self.checks[name].get("default", True)
+
+    def expand(self, names):
+        """The checks that these names stand for."""
+        if not names:
+            return [name for name in self.checks if self.in_default_run(name)]
+        found = []
+        for name in names:
+            these = [name] if name in self.checks else [
+                other for other in self.checks if other.startswith(name + "-")]
+            if not these:
+                raise Wrong(f"no such check: {name}; run.py --list has them all")
+            found += these
+        return list(dict.fromkeys(found))
+
+    def parameters(self, names, given):
+        """NAME=VALUE of all parameters of these checks."""
+        values = {}
+        for name in names:
+            for parameter, what in self.checks[name].get("parameters", {}).items():
+                values[parameter] = os.environ.get(parameter, str(what["default"]))
+        for parameter, value in given.items():
+            if parameter not in values:
+                raise Wrong(f"no such parameter of {' '.join(names)}: {parameter}")
+            values[parameter] = value
+        return values
+
+
+class Process:
+    """A shell command in a session of its own, so that all of it can be ended."""
+
+    running = set()
+    lock = threading.Lock()
+    stopping = False
+
+    def __init__(self, command, environment, **streams):
+        with Process.lock:
+            if Process.stopping:
+                raise InterruptedError
+            # pylint: disable-next=consider-using-with
+            self.popen = subprocess.Popen(
+                ["bash", "-c", command], cwd=TOP, env=environment, stdin=subprocess.DEVNULL,
+                start_new_session=True, **streams)
+            self.cpu = 0	# seconds
+            Process.running.add(self)
+
+    def signal(self, number):
+        """Send a signal to all of the session; False if no process is left."""
+        try:
+            os.killpg(self.popen.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def wait(self):
+        """The exit status of the shell; what it left behind is killed."""
+        _, status, usage = os.wait4(self.popen.pid, 0)
+        self.popen.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu = usage.ru_utime + usage.ru_stime
+        with Process.lock:
+            Process.running.discard(self)
+            if not Process.stopping:
+                self.signal(signal.SIGKILL)
+        return self.popen.returncode
+
+    def wait_and_copy(self, *copies):
+        """The exit status, after what it wrote has been copied: see copy_lines()."""
+        threads = [threading.Thread(target=copy_lines, daemon=True, args=copy)
+                   for copy in copies]
+        for thread in threads:
+            thread.start()
+        status = self.wait()
+        for thread in threads:
+            thread.join(GRACE)
+        return status
+
+    @classmethod
+    def stop_all(cls):
+        """End all processes, with some time to clean up."""
+        with cls.lock:
+            cls.stopping = True
+            left = list(cls.running)
+        for process in left:
+            process.signal(signal.SIGTERM)
+        end = time.monotonic() + GRACE
+        while left and time.monotonic() < end:
+            time.sleep(0.05)
+            # Each has a thread in wait(), so that none remains as a zombie.
+            left = [process for process in left if process.signal(0)]
+        for process in left:
+            process.signal(signal.SIGKILL)
+
+
+class Check:
+    """A check of this run, and its results."""
+
+    def __init__(self, table, name, results, long, environment):
+        entry = table.checks[name]
+        self.name = name
+        self.minutes = entry.get("minutes", 1)
+        self.is_long = "long" in entry and (long or "command" not in entry)
+        self.command = entry["long" if self.is_long else "command"]
+        self.tap = entry.get("tap", True) or not self.is_long
+        self.environment = environment
+        self.path = f"{results}/{name}"
+        needs = entry.get("needs", [])
+        if self.is_long:
+            needs = entry.get("long_needs", needs)
+        self.needs = [re.sub(r"\$(\w+)", lambda m: environment[m[1]], need)
+                      for need in needs]
+        self.packages = list(entry.get("packages", []))
+        for need in self.needs:
+            if need not in table.hosts:
+                raise Wrong(f"check {name}: no such host: {need}")
+            self.packages += table.hosts[need].get("packages", [])
+        self.over = False
+        self.cpu = 0
+        self.ready = self.begin = self.end = None
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def run(self):
+        """Run it, and count its results."""
+        self.begin = time.time()
+        note(f"== {self.name}")
+        try:
+            status = self.run_command()
+        except InterruptedError:
+            return
+        end = time.time()
+        self.judge(status)
+        self.end = end
+        note(f"== {self.name}: {self.passed} passed, {self.failed} failed, "
+             f"{self.skipped} skipped in {self.end - self.begin:.0f} s")
+
+    def run_command(self):
+        """Copy stdout to CHECK.tap, and stderr to CHECK.log and to the own one."""
+        with open(self.path + ".tap", "wb") as tap, open(self.path + ".log", "wb") as log:
+            process = Process(self.command, self.environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            status = process.wait_and_copy(
+                (process.popen.stdout, tap, sys.stdout.buffer if self.is_long else None, ""),
+                (process.popen.stderr, log, sys.stderr.buffer, f"{self.name}: "))
+        self.cpu = process.cpu
+        return status
+
+    def judge(self, status):
+        """Count the TAP, and say what failed."""
+        report = self.path + ".report"
+        if not self.tap:
+            self.passed, self.failed = int(status == 0), int(status != 0)
+            whole = status == 0
+        else:
+            counted = subprocess.run(
+                ["awk", "-v", f"report={report}", "-f", f"{HERE}/tap-count.awk",
+                 self.path + ".tap"], stdout=subprocess.PIPE, check=True, encoding="ascii")
+            self.passed, self.failed, self.skipped = map(int, counted.stdout.split())
+            tap = lines_of(self.path + ".tap")
+            whole = any(re.match(r" *1\.\.\d", line) for line in tap)
+        if status and (not self.failed or not self.tap):
+            with open(report, "a", encoding="utf-8") as file:
+                print(f"FAIL: it ended with status {status}", file=file)
+            self.failed, whole = 1, False
+        for line in lines_of(report):
+            print(f"    {self.name}: {line}", file=sys.stderr)
+            if line.startswith("FAIL: "):
+                self.failures.append(line.removeprefix("FAIL: "))
+        if any(map(CUT_OFF.match, self.failures)):
+            self.failures += self.how_far()
+        if self.failed and self.tap:
+            print_lines(around_failures(tap))
+        if not whole:
+            note(f"{self.name} ended with status {status} and without a result; "
+                 f"the end of {os.path.relpath(self.path, TOP)}.log:")
+            print_lines(lines_of(self.path + ".log")[-LOG_LINES:])
+
+    def how_far(self):
+        """Of a run that was cut off: the last line of its TAP, and what the host said.
+
+        For the summary: a CI may show no more than the last lines of all, and "no plan"
+        does not tell a panic from a time limit.
+        """
+        last = [line for line in lines_of(self.path + ".tap") if PROGRESS.match(line)][-1:]
+        said = [line for line in lines_of(self.path + ".log") if HOST_SAID.search(line)]
+        return [f"last line: {line}" for line in last] + said[:SAID_LINES]
+
+
+def print_lines(lines):
+    """Print lines to stderr."""
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def lines_of(path):
+    """The lines of a file, or none if it does not exist."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def around_failures(tap, near=12, most=120):
+    """The results that are not ok, with some lines before and diagnostics after them."""
+    wanted = set()
+    for number, line in enumerate(tap):
+        if re.match(r" *not ok|Bail out", line):
+            wanted.update(range(max(0, number - near), number + 1))
+            for after in range(number + 1, min(number + 1 + near, len(tap))):
+                if not tap[after].startswith("#"):
+                    break
+                wanted.add(after)
+    return [tap[number] for number in sorted(wanted)][-most:]
+
+
+def copy_lines(source, file, second, prefix):
+    """Copy lines from a pipe to a file and, with a prefix, to a second one."""
+    for line in source:
+        file.write(line)
+        file.flush()
+        if second:
+            second.write(prefix.encode() + line)
+            second.flush()
+
+
+class Builder(threading.Thread):
+    """Runs the commands of the hosts one after the other."""
+
+    def __init__(self, field, table, hosts, log, changed):
+        super().__init__(daemon=True)
+        self.jobs = [(host, table.hosts[host][field]) for host in hosts
+                     if field in table.hosts[host]]
+        self.field, self.log, self.changed = field, log, changed
+        self.left = {host for host, _ in self.jobs}
+        self.times = {}
+
+    def run(self):
+        with open(self.log, "wb") as log:
+            for host, command in self.jobs:
+                begin = time.time()
+                try:
+                    process = Process(command, os.environ, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.PIPE)
+                    status = process.wait_and_copy(
+                        (process.popen.stderr, log, sys.stderr.buffer, f"{self.field}: "))
+                except InterruptedError:
+                    return
+                with self.changed:
+                    self.times[host] = (begin, time.time(), process.cpu)
+                    self.left.discard(host)
+                    self.changed.notify_all()
+                # The checks that need it try again, and fail with the reason.
+                if status and not Process.stopping:
+                    note(f"{self.field} of {host} failed with status {status}")
+
+
+class Runner:
+    """All checks of a run."""
+
+    def __init__(self, table, checks, results):
+        self.table, self.checks, self.results = table, checks, results
+        self.changed = threading.Condition()
+        wanted = {need for check in checks for need in check.needs}
+        hosts = [host for host in table.hosts if host in wanted]
+        self.builder = Builder("build", table, hosts, f"{results}/build.log", self.changed)
+        self.fetcher = Builder("fetch", table, hosts, f"{results}/fetch.log", self.changed)
+        self.lanes = len(os.sched_getaffinity(0)) + 1
+        self.threads = []
+        self.idle = 0
+
+    def install_packages(self):
+        """Install the packages of all checks at once."""
+        packages = sorted({package for check in self.checks for package in check.packages})
+        if packages and subprocess.run([f"{TOP}/tools/lib/packages.sh", *packages],
+                                       check=False).returncode:
+            raise Wrong("the packages could not be installed")
+
+    def is_ready(self, check):
+        """Has what it needs been built?"""
+        if self.builder.left.intersection(check.needs):
+            return False
+        check.ready = check.ready or time.time()
+        return True
+
+    def run(self):
+        """Run all checks."""
+        self.fetcher.start()
+        self.builder.start()
+        pending = sorted(self.checks, key=lambda check: -check.minutes)
+        running = set()
+        with self.changed:
+            while pending or running:
+                running -= {check for check in running if check.over}
+                free = self.lanes - len(running) - bool(self.builder.left)
+                ready = [check for check in pending if self.is_ready(check)]
+                for check in ready[:max(free, 0)]:
+                    pending.remove(check)
+                    running.add(check)
+                    thread = threading.Thread(target=self.run_one, args=(check,), daemon=True)
+                    thread.start()
+                    self.threads.append(thread)
+                begin = time.time()
+                if pending or running:
+                    self.changed.wait(1)
+                if pending and free > len(ready):
+                    self.idle += (free - len(ready)) * (time.time() - begin)
+
+    def run_one(self, check):
+        """Run a check, in a thread of its own."""
+        try:
+            check.run()
+        finally:
+            with self.changed:
+                check.over = True
+                self.changed.notify_all()
+
+    def print_times(self):
+        """Where the time went.  What User-Mode Linux runs as user is not in the CPU time."""
+        rows = []
+        for builder in (self.fetcher, self.builder):
+            rows += [(f"{builder.field} {host}", None, begin, end, cpu)
+                     for host, (begin, end, cpu) in builder.times.items()]
+        rows += [(check.name, check.ready, check.begin, check.end, check.cpu)
+                 for check in sorted(self.checks, key=lambda check: check.begin or 0)
+                 if check.end]
+        print(f"{'Where the time went, in seconds':32}   ready    from      to    took"
+              "     CPU", file=sys.stderr)
+        for name, ready, begin, end, cpu in rows:
+            ready = "" if ready is None else f"{ready - START:.0f}"
+            print(f"  {name:30}{ready:>8}{begin - START:8.0f}{end - START:8.0f}{end - begin:8.0f}"
+                  f"{cpu:8.0f}", file=sys.stderr)
+        print(f"  of {self.lanes} lanes, {self.idle:.0f} s were idle because no check had all "
+              "its hosts", file=sys.stderr)
+
+    def summary(self):
+        """Repeat all results and failures at the end; return the exit status."""
+        for check in self.checks:
+            if check.end is None:
+                check.failed = 1
+                check.failures = ["it did not come to its end"]
+            note(f"{check.name}: {check.passed} passed, {check.failed} failed, "
+                 f"{check.skipped} skipped")
+        for check in self.checks:
+            for failure in check.failures:
+                print(f"failed: {check.name}: {failure}", file=sys.stderr)
+        passed, failed, skipped = (sum(getattr(check, what) for check in self.checks)
+                                   for what in ("passed", "failed", "skipped"))
+        sys.stderr.flush()
+        print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""),
+              flush=True)
+        return int(failed > 0)
+
+
+def one_line(text):
+    """Without line breaks."""
+    return " ".join(text.split())
+
+
+def wrap(text, width):
+    """The words of a text in lines."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + len(word) >= width:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return lines
+
+
+def print_help_row(name, text, indent=2, column=28):
+    """A name, and a text beside it."""
+    for number, line in enumerate(wrap(text, 96 - column)):
+        left = " " * indent + name if number == 0 else ""
+        print(f"{left:{column}} {line}")
+
+
+def print_make_help(table):
+    """The checks, as "make help" shows them."""
+    print('Checks: "make check" runs these, CHECKS="lint kunit" some of them, and each is also\n'
+          'a target ("make lint"; "make selftest" for all whose names begin so):')
+    for name, check in table.checks.items():
+        if table.in_default_run(name):
+            print_help_row(name, check["about"])
+    print()
+    print("Longer checks, which are targets with parameters (make fuzz DURATION=60).  Of those\n"
+          "that are listed above as well, \"make check\" runs a short form:")
+    for name, check in table.checks.items():
+        if "long" in check:
+            print_help_row(name, check["about"])
+            for parameter, what in check.get("parameters", {}).items():
+                print_help_row(f"{parameter}={what['default']}", what["about"], indent=4)
+
+
+def print_rst(table):
+    """The table as a page of the documentation."""
+    print(".. SPDX-License-Identifier: GPL-2.0\n"
+          ".. Generated by tools/testing/checks/run.py --rst\n\n"
+          "======\nChecks\n======\n\n"
+          "``make check`` runs the checks that have a time here, ``make NAME`` one of them, in\n"
+          "its long form if it has one.  A parameter is given as ``make NAME PARAMETER=VALUE``.\n")
+    for name, check in table.checks.items():
+        print(f"``{name}``")
+        body = wrap(check["about"] + ".", 80)
+        body += wrap(check.get("notes", ""), 80) if "notes" in check else []
+        facts = []
+        if table.in_default_run(name):
+            facts.append(f"In ``make check``: {check.get('minutes', 1)} minutes.")
+        if "needs" in check:
+            facts.append(f"Needs: {', '.join(check['needs'])}.")
+        body += wrap(" ".join(facts), 80)
+        print(*("    " + line for line in body), sep="\n", end="\n\n")
+        if "command" in check:
+            print("    ::\n\n        " + one_line(check["command"]) + "\n")
+        if "long" in check:
+            print(f"    ``make {name}``::\n\n        " + one_line(check["long"]) + "\n")
+        for parameter, what in check.get("parameters", {}).items():
+            print(f"    ``{parameter}={what['default']}``\n"
+                  + "\n".join("        " + line for line in wrap(what["about"] + ".", 76)) + "\n")
+
+
+def arguments(argv):
+    """Options, names of checks and NAME=VALUE."""
+    options, names, given = {}, [], {}
+    words = iter(argv)
+    for word in words:
+        if word in ("--table", "--results"):
+            options[word] = next(words, "")
+        elif word in ("--long", "--list", "--make-help", "--rst", "--help"):
+            options[word] = True
+        elif word.startswith("-"):
+            raise Wrong(f"unknown option {word}")
+        elif "=" in word:
+            name, value = word.split("=", 1)
+            given[name] = value
+        else:
+            names.append(word)
+    for old, new in OLD_NAMES.items():
+        if old in given or old in os.environ:
+            raise Wrong(f"{old}= is now {new}= (bash has a variable {old})")
+    return options, names, given
+
+
+def run(table, options, names, given):
+    """Run the checks; return the exit status."""
+    results = os.path.abspath(options.get("--results", f"{TOP}/build/check"))
+    names = table.expand(names)
+    environment = {**os.environ, **table.parameters(names, given)}
+    subprocess.run(["rm", "-rf", results], check=True)
+    os.makedirs(results)
+    checks = [Check(table, name, results, "--long" in options, environment) for name in names]
+    runner = Runner(table, checks, results)
+
+    def interrupted(number, _):
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    try:
+        runner.install_packages()
+        runner.run()
+    except SystemExit:
+        note("interrupted: ending the checks and builds that run")
+        raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        Process.stop_all()
+        # They write to stderr, which is not there any more when this program ends.
+        for thread in runner.threads:
+            thread.join(GRACE)
+    runner.print_times()
+    return runner.summary()
+
+
+def main():
+    """Do what the arguments ask for; return the exit status."""
+    options, names, given = arguments(sys.argv[1:])
+    table = Table(options.get("--table", f"{HERE}/checks.toml"))
+    if "--help" in options:
+        print(__doc__.rstrip())
+    elif "--list" in options:
+        for name, check in table.checks.items():
+            print(f"{name:24} {check['about']}")
+    elif "--make-help" in options:
+        print_make_help(table)
+    elif "--rst" in options:
+        print_rst(table)
+    else:
+        return run(table, options, names, given)
+    return 0
+
+
+try:
+    sys.exit(main())
+except Wrong as error:
+    note(f"error: {error}")
+    sys.exit(2)
