@@ -9,6 +9,8 @@
 # Run it again to update the files and the entries in meson.build.  An existing
 # Kconfig entry is left as it is.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/../tools/lib/messages.sh"
 
 here=$(cd "$(dirname "$0")" && pwd)
 [[ ${1:-} == --help ]] && { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit; }

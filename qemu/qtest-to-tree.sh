@@ -15,6 +15,8 @@
 # The script fails if an edit does not change exactly the expected number of
 # lines, so no test case is lost with another version of the source.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/../tools/lib/messages.sh"
 
 [[ ${1:-} == --help ]] && { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit; }
 tree=${1:?usage: qtest-to-tree.sh QEMUTREE}

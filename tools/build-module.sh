@@ -10,6 +10,8 @@
 #   OUTDIR       directory for the module.  The sources are copied here first,
 #                so that the build writes no files next to them.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/lib/messages.sh"
 
 case ${1:-} in
 --help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;

@@ -14,6 +14,8 @@
 # Exit status: 0 if all structures match, 1 if not or on an error, 2 if arguments
 # are missing.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/lib/messages.sh"
 
 case ${1:-} in
 --help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
@@ -21,10 +23,6 @@ esac
 (($# >= 2)) || { sed -n '3p' "$0" >&2; exit 2; }
 theirs=$1 ours=$2 base=${3:-/sys/kernel/btf/vmlinux}
 
-die() {
-	echo "check-vhost-abi.sh: error: $*" >&2
-	exit 1
-}
 command -v pahole >/dev/null || die "pahole is missing; install the package pahole (or dwarves)"
 for file in "$theirs" "$ours" "$base"; do
 	[[ -r $file ]] || die "can't read $file"

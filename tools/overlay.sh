@@ -17,6 +17,8 @@
 # so the next build compiles only what changed.  Lines that an earlier version
 # of this script added to files of the kernel are not removed.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/lib/messages.sh"
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 case ${1:-} in

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What every bash script of the project shares: where the project is, messages
-# and --help.
+# What every bash script of the project shares: where the project is, messages,
+# --help, and a message for each command that ends a script.
 
 VB_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034
@@ -24,6 +24,17 @@ die() {
 	note "error: $*"
 	exit 1
 }
+
+# A command that fails ends the script (set -e), and many say nothing: this names it.
+# In "$(…)" bash goes on, so nothing is said there.
+script_failed() {
+	[[ $- == *e* ]] || return 0
+	note "error: $2:$3: status $1 of: $4"
+	# 128 + SIGPIPE
+	(($1 != 141)) || note "a command wrote to a pipe whose reader had ended"
+}
+set -E
+trap 'script_failed "$?" "${BASH_SOURCE[0]}" "$LINENO" "$BASH_COMMAND"' ERR
 
 # Print the comment block at the head of the calling script: its --help.
 usage() {

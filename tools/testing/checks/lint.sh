@@ -67,7 +67,8 @@ done < <(files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
 
 scripts=()
 while IFS= read -r file; do
-	if [[ $file == *.sh ]] || head -c 32 "$file" | grep -qaE '^#!.*\b(ba|da)?sh\b'; then
+	IFS= LC_ALL=C read -rd '' -n 32 first <"$file" || :
+	if [[ $file == *.sh || $first =~ ^#!.*[/\ ](ba|da)?sh($|[[:space:]]) ]]; then
 		scripts+=("$file")
 	fi
 done < <(files)
@@ -76,6 +77,21 @@ key=$(cache_key "$(shellcheck --version)" "${scripts[@]}")
 for file in "${scripts[@]}"; do
 	lint "$key-${file//\//-}" "shellcheck $file" shellcheck -x -P SCRIPTDIR "$file"
 done
+
+# shellcheck disable=SC2317 # called by tap_run
+errors_are_named() {
+	local file bad=0
+	for file; do
+		grep -qx '#!/bin/bash' "$file" || continue
+		grep -q '^set -e' "$file" || continue
+		grep -qE '^\. .*/(messages|cache|lib)\.sh"|^trap .* ERR$' "$file" || {
+			echo "$file: source tools/lib/messages.sh, which names the command that failed"
+			bad=1
+		}
+	done
+	return "$bad"
+}
+lint "$key-errors" "scripts name the command that ended them" errors_are_named "${scripts[@]}"
 
 # quiet STATUS DIR LOG: the build in DIR ended well, and said nothing about the
 # driver; about the kernel's headers is not ours.

@@ -8,6 +8,8 @@
 #
 # KCOV doesn't see workqueues and interrupts, nor what runs at boot.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/../../lib/messages.sh"
 
 [[ ${1:-} == --help || $# != 2 ]] && { sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 2; }
 linux=$1 places=$2

@@ -162,4 +162,6 @@ esac
 umount "$tmp/mnt"
 rm -rf "$tmp"
 echo "1..$tests"
-((!failures))
+if ((failures)); then
+	exit 1
+fi

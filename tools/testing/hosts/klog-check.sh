@@ -13,6 +13,8 @@
 # --kcsan FUNCTIONS: a report of KCSAN counts when a function named in that file
 # is in one of its stacks.  The others are listed, no more.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/../../lib/messages.sh"
 
 allow=0 functions=''
 while [[ ${1:-} == --* ]]; do

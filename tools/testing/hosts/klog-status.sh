@@ -6,6 +6,8 @@
 # prints the exit status of the command that ran in it.  Where it did not, says
 # why on stdout and exits 1.
 set -euo pipefail
+# shellcheck source=tools/lib/messages.sh
+. "$(dirname "$0")/../../lib/messages.sh"
 
 [[ ${1:-} == --help ]] && { sed -n '3,7s/^# \{0,1\}//p' "$0"; exit; }
 log=$1 marker="vhost-run: $2"
