@@ -31,7 +31,7 @@ apt_write_sources() {
 	own=$(apt_own_suites "$codename")
 	[[ -n $own ]] || die "the machine's apt has no Debian suite '$codename' in main"
 	# The mirror that has the release proper has the other suites too.
-	mirror=$(awk -v c="$codename" '$2 == c { print $1; exit }' <<<"$own")
+	mirror=$(awk -v c="$codename" '$2 == c && !found++ { print $1 }' <<<"$own")
 	while read -r uri suite; do
 		echo "deb $opt$uri $suite main"
 		echo "deb-src $opt$uri $suite main"

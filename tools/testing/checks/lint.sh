@@ -78,6 +78,22 @@ for file in "${scripts[@]}"; do
 	lint "$key-${file//\//-}" "shellcheck $file" shellcheck -x -P SCRIPTDIR "$file"
 done
 
+# A reader that ends before its input does kills the writer with SIGPIPE, now and
+# then, and "set -o pipefail" ends the script.  No output means that there is none.
+# shellcheck disable=SC2317 # called by tap_run
+no_early_readers() {
+	awk 'FNR == 1 { continued = 0 }
+		/^[ \t]*#/ { next }
+		/(^|[^|])\|&? *(head|grep +(-[a-zA-Z]+ +)*-[a-zA-Z]*[qlm]|sed [^|]*[0-9;{ ]q([;}\x27 ]|$)|awk [^|]*; *exit)/ ||
+		continued && /^[ \t]*(head|grep +(-[a-zA-Z]+ +)*-[a-zA-Z]*[qlm]|sed [^|]*[0-9;{ ]q([;}\x27 ]|$))/ {
+			print FILENAME ":" FNR ": " $0
+			bad = 1
+		}
+		{ continued = /[^|]\|[ \t]*\\?$/ }
+		END { exit bad }' "$@"
+}
+lint "$key-pipes" "no pipe has a reader that ends early" no_early_readers "${scripts[@]}"
+
 # shellcheck disable=SC2317 # called by tap_run
 errors_are_named() {
 	local file bad=0

@@ -147,12 +147,11 @@ test_reset() {
 # A boot sector that says so on the serial port and leaves QEMU by its debug
 # port: SeaBIOS has read it through queue 0 of the device.
 boot_sector() {
-	{
-		printf '\x31\xc0\x8e\xd8\xbe\x19\x7c\xfc\xac\x84\xc0\x74\x06\xba\xf8\x03\xee\xeb\xf5'
-		printf '\xb0\x10\xe6\xf4\xeb\xfe'
-		printf 'booted from vhost-blk\n\0'
-		head -c 510 /dev/zero
-	} | head -c 510
+	# 48 bytes, and zeroes up to the signature
+	printf '\x31\xc0\x8e\xd8\xbe\x19\x7c\xfc\xac\x84\xc0\x74\x06\xba\xf8\x03\xee\xeb\xf5'
+	printf '\xb0\x10\xe6\xf4\xeb\xfe'
+	printf 'booted from vhost-blk\n\0'
+	head -c $((510 - 48)) /dev/zero
 	printf '\x55\xaa'
 }
 

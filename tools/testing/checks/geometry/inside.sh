@@ -52,12 +52,12 @@ result() {
 
 # The first reason in the output of a suite that skipped everything
 reason() {
-	sed -n 's/^#  *SKIP  *//p' "$1" | head -n 1
+	sed -n '/^#  *SKIP  */{s///p;q}' "$1"
 }
 
 # Of what failed: its lines, and what the tests said before
 explain() {
-	grep -E '^not ok|^# .*(Expected|: status|must be|[Tt]imeout|\.c:)' "$1" | head -n 40 |
+	grep -m 40 -E '^not ok|^# .*(Expected|: status|must be|[Tt]imeout|\.c:)' "$1" |
 		sed 's/^#* */#   /'
 }
 
@@ -128,7 +128,7 @@ step() {
 look_at_log() {
 	dmesg --read-clear >"$tmp/klog"
 	if [[ -s $tmp/klog ]] && ! "$here/../../hosts/klog-check.sh" "$tmp/klog" >"$tmp/step" 2>&1; then
-		sed 's/^/#   /' "$tmp/step" | head -n 60
+		sed 's/^/#   /;60q' "$tmp/step"
 		result kernel fail 0 0 "the kernel log has a report"
 	fi
 }

@@ -8,7 +8,12 @@
 
 # What is in file N is known from its number.
 crash_content() {
-	yes "$1 of those that were there before the crash" | head -c $(($1 * 3571 % 65536 + 1))
+	awk -v size=$(($1 * 3571 % 65536 + 1)) \
+		-v text="$1 of those that were there before the crash\n" 'BEGIN {
+			while (length(text) < size)
+				text = text text
+			printf "%s", substr(text, 1, size)
+		}'
 }
 
 # crash_recovered DISK LAST: the journal is replayed, and each file is whole.
