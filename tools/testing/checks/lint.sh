@@ -3,7 +3,8 @@
 # Usage: lint.sh
 #
 # checkpatch --strict over the kernel's C files, sparse with endian checks and
-# W=1 over the driver for each kernel series, shellcheck over every shell script.
+# W=1 over the driver for each kernel series, shellcheck over every shell script,
+# pylint over every Python program.
 # Clean means: not one message.
 #
 # What was found clean is remembered in the cache under everything the verdict
@@ -77,6 +78,12 @@ key=$(cache_key "$(shellcheck --version)" "${scripts[@]}")
 for file in "${scripts[@]}"; do
 	lint "$key-${file//\//-}" "shellcheck $file" shellcheck -x -P SCRIPTDIR "$file"
 done
+
+# Not: how many arguments and attributes there are, short names, and a docstring for
+# each function.
+mapfile -t programs < <(files '*.py')
+lint "$(cache_key "$(pylint --version)" "${programs[@]}")" "pylint" pylint --score=n \
+	--disable=R,invalid-name,missing-function-docstring --max-line-length=101 "${programs[@]}"
 
 # A reader that ends before its input does kills the writer with SIGPIPE, now and
 # then, and "set -o pipefail" ends the script.  No output means that there is none.

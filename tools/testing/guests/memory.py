@@ -147,8 +147,9 @@ class Both(Iommu, Hotplug):
 
     behind = ("vda",)
 
+    # pylint: disable-next=super-init-not-called
     def __init__(self, directory):
-        LoadedGuest.__init__(
+        LoadedGuest.__init__(  # pylint: disable=non-parent-init-called
             self, directory, memory_file(f"{directory}/ram", "256M") + IOMMU +
             disks(directory, BEHIND, "") + trace(directory) + VIRTIO_MEM,
             append=f"{IOMMU_APPEND} {HOTPLUG_APPEND}", memory=HOTPLUG_MEMORY,

@@ -4,7 +4,6 @@ import argparse
 import os
 import re
 import subprocess
-import sys
 
 from loaded import LoadedGuest
 from vm import SMALL_ODD_SIZE, Failure, Tap, wait_for

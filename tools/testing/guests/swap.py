@@ -150,7 +150,7 @@ class SwappingGuest:
                 raise Failure(f"{disk}: {text}")
         if not re.search("oom_kill 0", text):
             raise Failure(text)
-        return "; ".join(f"{DISKS[disk]}: {used[disk]}" for disk in DISKS) + \
+        return "; ".join(f"{name}: {used[disk]}" for disk, name in DISKS.items()) + \
             "; " + " ".join(re.findall(r"pswp\w+ \d+", text))
 
 

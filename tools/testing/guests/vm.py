@@ -270,8 +270,8 @@ class Tap:
                 print(f"# {line}", flush=True)
             return None
         print(f"ok {self.tests} {what}", flush=True)
-        print(f"# {time.monotonic() - begin:.1f} s" + (f": {result}" if isinstance(result, str) else ""),
-              flush=True)
+        said = f": {result}" if isinstance(result, str) else ""
+        print(f"# {time.monotonic() - begin:.1f} s{said}", flush=True)
         return result
 
     def end(self):
