@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The commands of the project.  What builds the driver inside a kernel tree is
-# in drivers/vhost/blk.
+# The commands of the project.  Inside a kernel tree, kbuild builds the driver in
+# drivers/vhost/blk.
 
 VERSION := 0.1
 
-# The kernel to build the module for, and where it is installed
+# The kernel to build the module for, and its build directory
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
-# A directory with the vhost.h of that kernel; fetched where it is not given
+# A directory with the vhost.h of that kernel; it is fetched if this is empty
 VHOST_SRC ?=
 DESTDIR ?=
 OUT := build/$(KVER)

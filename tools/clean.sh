@@ -17,7 +17,7 @@ case ${1:-} in
 esac
 cd "$VB_TOP"
 rm -rf build
-# Ignored files under these are products, not somebody's notes.
+# Ignored files in these directories are products of a build.
 if git rev-parse --git-dir >/dev/null 2>&1; then
 	git clean -fdXq -- drivers include compat tools qemu
 fi

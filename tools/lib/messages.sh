@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What every bash script of the project shares: where the project is, messages,
-# --help, and a message for each command that ends a script.
+# Every bash script of the project sources this file.  It has the directories of the
+# project, messages, --help, and a message for a command that ends a script.
 
 VB_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034
@@ -25,8 +25,8 @@ die() {
 	exit 1
 }
 
-# A command that fails ends the script (set -e), and many say nothing: this names it.
-# In "$(…)" bash goes on, so nothing is said there.
+# A command that fails ends the script (set -e), often without a message: print its
+# file and line.  Inside "$(…)" bash does not apply "set -e", and continues.
 script_failed() {
 	[[ $- == *e* ]] || return 0
 	note "error: $2:$3: status $1 of: $4"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: packages.sh GROUP…
 #
-# Installs what a group of tools needs from Debian, saying first what it will
-# install; does nothing where all is there.  Groups:
+# Installs the Debian packages of a group of tools, and lists them first; does nothing
+# if all of them are installed.  Groups:
 #
 #   runner    run the checks
 #   kernel    build the UML hosts and the module
@@ -57,7 +57,7 @@ for group; do
 	wanted+=("${list[@]}")
 done
 
-# What of "$@" is not installed.
+# The packages of "$@" that are not installed.
 not_installed() {
 	local package
 	for package; do

@@ -9,7 +9,7 @@
 #   modules    lib/modules/RELEASE, with module dependencies
 #   vmlinuz    the kernel
 #   release    its name, as uname -r
-#   vmlinux.btf  its types: what /sys/kernel/btf/vmlinux is where it runs
+#   vmlinux.btf  its types, as in /sys/kernel/btf/vmlinux when it runs
 #
 # The version is that of the kernel source in the cache: they belong together.
 set -euo pipefail

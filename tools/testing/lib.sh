@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the scripts that source it use the variables
 #
-# What every script of the tests shares: that of tools/lib, and where the parts
-# of the tests are.
+# Every bash script of the tests sources this file: the library of tools/lib, and the
+# directories of the tests.
 
 # shellcheck source=tools/lib/cache.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/cache.sh"

@@ -3,7 +3,7 @@
 # Usage: build-selftests.sh
 #
 # Builds the selftests with the kselftest harness of Debian's kernel source, and
-# prints where they are.
+# prints their directory.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"

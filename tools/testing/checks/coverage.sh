@@ -4,12 +4,12 @@
 #
 # Which lines of drivers/vhost/blk the unit tests and the selftests run, by gcov
 # in the test host uml-7.3: a table by file, then the lines that nothing runs,
-# each with its reason from tools/testing/coverage/uncovered.  Fails where
-# fewer than 95 % are run, where a line has no reason, or where a reason is for
-# a line that is not there any more.
+# each with its reason from tools/testing/coverage/uncovered.  Fails if
+# fewer than 95 % are run, if a line has no reason, or if a reason is for a line
+# that does not exist any more.
 #
 #   --keep DIR  leave the counts there, by boot
-#   SUITE…      of these suites alone: for a look at one file, since it fails
+#   SUITE…      count these suites only, to look at one file; it fails then
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"

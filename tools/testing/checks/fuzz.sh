@@ -3,17 +3,17 @@
 # Usage: fuzz.sh [OPTION…]
 #
 # Fuzzes request.c in userspace (libFuzzer, ASAN, UBSAN), then the device in a
-# test host, guided by KCOV where that has it.  Prints TAP.  What was found, and
-# the corpus of request.c, from which the next run goes on, are in build/fuzz/.
+# test host, guided by KCOV if the host has it.  Prints TAP.  build/fuzz/ has the
+# findings, and the corpus of request.c, which the next run continues with.
 #
-#   --seconds N      run each of the two so long (60)
-#   --short          run them for so many inputs and sequences as take 20 s of CPU
+#   --seconds N      run each of the two for N seconds (60)
+#   --short          run each for a fixed number of inputs that take 20 s of CPU time
 #   --part PART      request or device, not both
 #   --host HOST      the test host (uml-7.3; uml-7.3-smp or x86-7.3-debug for races on
 #                    two CPUs), or any other of host-run.sh
 #   --seed N         of both
 #
-# To repeat what was found: build/fuzz/bin/request_replay FILE, and
+# To reproduce a finding: build/fuzz/bin/request_replay FILE, and
 # host-run.sh HOST tools/testing/fuzz/device.sh build/fuzz/bin/device_fuzz --replay FILE.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
@@ -73,7 +73,7 @@ fuzz_request() {
 	tap_run "the corpus reaches 95 % of the lines of request.c" test "$lines" -ge 95
 }
 
-# The directory of the device's run is made anew: its corpus is of one kernel.
+# The directory of the device's run is emptied: its corpus is for one kernel only.
 fuzz_device() {
 	local log=$out/device.log status=0 linux
 	"$VB_CHECKS/build-selftests.sh" >/dev/null
@@ -87,7 +87,7 @@ fuzz_device() {
 	tap_run "the device, reset, and a fresh one served good requests" \
 		grep -Eq 'at the end: .* [1-9][0-9]* proofs, 0 findings' "$log"
 	[[ -e $out/device/places ]] || return 0
-	# Where the kernel that boots is packed, the one with symbols lies beside it.
+	# If the kernel that boots is compressed, the one with symbols is beside it.
 	linux=$("$VB_HOSTS/uml-build.sh" "$host")
 	linux=$linux/$([[ -e $linux/vmlinux ]] && echo vmlinux || echo linux)
 	"$fuzz/coverage.sh" "$linux" "$out/device/places" | sed 's/^/# /' | tee "$out/coverage"

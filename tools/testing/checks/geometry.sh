@@ -12,8 +12,8 @@
 #   --short  of each suite a few tests; and without a WORD only the simple backends and
 #            twenty stacked ones
 #
-# A backend on which the host dies or hangs fails, and the others go on in another
-# host; whatever the kernel reports fails too.
+# If the host crashes or hangs on a backend, that backend fails and the others are
+# tested in another host.  A report of the kernel fails the backend, too.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -63,7 +63,8 @@ tests=$("$VB_CHECKS/build-selftests.sh")
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 
-# What QEMU is to have for these backends; the serial number says which it is for.
+# The arguments of QEMU for these backends; the serial number of a disk names its
+# backend.
 qemu_args() {
 	local backend words word
 	for backend; do

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: kcsan.sh [--seconds N] [SUITE…]
 #
-# Selftests (the names of run.sh; those that do several things at a time where
-# none is given), then the soak for so many seconds (60; 0: without it), on two CPUs
-# and a kernel that looks for data races, KCSAN, in QEMU.  Prints TAP; a race in
-# which a function of the driver has a part, on either side, fails the run (exit
-# 99).  Those of others are listed.
+# Runs selftests (by the names of run.sh; by default those that do several things at a
+# time), then the soak for N seconds (60; 0 for none), in QEMU with two CPUs and a
+# kernel that looks for data races, KCSAN.  Prints TAP.  A race with a function of the
+# driver on either side fails the run (exit 99); other races are listed.
 #
 # In much less than 60 s the soak's measurement of memory has no warm-up to speak
 # of, and fails.  ACCEL=kvm makes it all quick where KVM works.
@@ -40,6 +39,6 @@ cd "$("$VB_CHECKS/build-selftests.sh")"
 	status=$?
 	sed -n "/: [0-9]/s/^/# kcsan: /p" /sys/kernel/debug/kcsan
 	exit "$status"' sh "${suites[@]}" | tee "$tmp/tap"
-# Who looked at nothing found nothing.
+# A KCSAN that checked nothing also reports nothing.
 grep -qx '# kcsan: enabled: 1' "$tmp/tap" || die "KCSAN was not on to the end"
 grep -Eqx '# kcsan: setup_watchpoints: [0-9]{4,}' "$tmp/tap" || die "KCSAN watched nothing"

@@ -7,8 +7,8 @@
 # pylint over every Python program.
 # Clean means: not one message.
 #
-# What was found clean is remembered in the cache under everything the verdict
-# depends on, and not looked at again until one of these changes.
+# A file that is clean is recorded in the cache, under a hash of everything the result
+# depends on, and is not checked again until one of these changes.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -43,10 +43,9 @@ files() {
 	git ls-files -co --exclude-standard -- "$@" | sort -u
 }
 
-# What checkpatch can't know.  compat/ is there to compare kernel versions, in
-# the kernel's own idiom, and to drop arguments that an older kernel lacks;
-# the layout of TRACE_EVENT, and the fields that its users share by a macro, are
-# those of the kernel's own tracing headers.
+# Rules of checkpatch that do not fit a file.  compat/ compares kernel versions, as the
+# kernel itself did, and drops arguments that an older kernel lacks; trace.h has the
+# layout of TRACE_EVENT and the shared fields of the kernel's own tracing headers.
 ignored() {
 	case $1 in
 	compat/*) echo LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_UNUSED ;;
@@ -138,7 +137,7 @@ analyse() {
 	if [[ ! -e $clean/$key ]]; then
 		run_logged "$name" "$log" "$VB_TOP/tools/build-module.sh" "$1" "$2" "$out" \
 			-j"$(nproc)" W=1 "${@:3}" || status=$?
-		# make goes on without a sparse that is too old for the kernel.
+		# If sparse is too old for the kernel, make continues without it.
 		if [[ " $* " == *" C=2 "* ]] && ! grep -q '^  CHECK .*main.c' "$log"; then
 			status=1
 		fi

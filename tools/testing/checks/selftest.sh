@@ -29,8 +29,8 @@ shift
 [[ ${1:-} == --short && -n ${VHOST_BLK_LONG:-} ]] && set --
 
 cd "$("$VB_CHECKS/build-selftests.sh")"
-# Hundreds of regions, where the vhost core allows 64 by itself
+# Hundreds of memory regions; the default limit of the vhost core is 64.
 append=vhost.max_mem_regions=509
-# Huge pages, which only the stock kernels have
+# Only the stock kernels have huge pages.
 [[ $host == tcg* ]] && append=hugepages=4
 exec "$VB_HOSTS/host-run.sh" "$host" --append "$append" --timeout "$timeout" -- ./run.sh "$@"

@@ -5,7 +5,7 @@
 # which the stream is not whole go to the file `report`, one a line.
 #
 # The result of a test that has subtests is not counted again, unless it failed
-# where no subtest did.  A plan that is missing or not fulfilled, a skip without
+# although no subtest did.  A plan that is missing or not fulfilled, a skip without
 # a reason, and "Bail out!" are failures.
 
 function say(what) { print what > report }

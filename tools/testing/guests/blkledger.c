@@ -10,9 +10,9 @@
  *	Read what "run" said, and see whether all of that is there.
  *
  * A write that is lost, done twice, or done late leaves an old number in a
- * slot.  What has been read stays in memory, untouched, until its buffer is
- * wanted again, and is looked at only then: a page that the device has written
- * and a migration has forgotten is an old one by that time.
+ * slot.  The data of a read stays in its buffer until the buffer is used again,
+ * and is checked only then: if the device has written a page that a migration
+ * forgot to send, the page has its old contents by that time.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,7 +33,7 @@
 #define PAGE		4096
 #define WORDS		(SLOT_SIZE / sizeof(uint64_t))
 
-/* What a read left in memory; seq 0: nothing yet. */
+/* The data of a read; @seq is 0 before the first one. */
 struct buffer {
 	uint64_t *data;
 	unsigned int slot;
@@ -183,7 +183,7 @@ static void *account(void *arg)
 			write_slot(a, slot);
 		else
 			read_slot(a, slot, &a->buffers[rand_r(&a->random) % NR_BUFFERS]);
-		/* Who moves the machine wants to run as well. */
+		/* Leave time for the migration of the machine. */
 		usleep(rand_r(&a->random) % 10000);
 	}
 	for (i = 0; i < NR_BUFFERS; i++)
@@ -276,7 +276,7 @@ static int run(int fd, off_t offset, unsigned int nr, size_t mib)
 	return close_accounts(accounts, nr, &memory) ? 1 : 0;
 }
 
-/* Return: 0 where all is there. */
+/* Return: 0 if all slots have what they should. */
 static int check(int fd, off_t offset)
 {
 	struct account a = { .fd = fd, .offset = offset };

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: demo.sh
 #
-# What 'make demo' runs: a guest whose disk /dev/vda goes through
-# /dev/vhost-blk.  Builds what is not built yet, boots a test host (or takes
-# this machine), runs fio in the guest, and shows the same figures for QEMU's
-# own virtio-blk on the same file.  Exits 0 only if fio verified the data.
+# 'make demo' runs this: it builds all parts that are missing, boots a test host (or
+# uses this machine) and in it a guest whose disk /dev/vda is served by
+# /dev/vhost-blk, and runs fio in the guest.  Then it measures QEMU's own virtio-blk
+# on the same file.  Exits 0 only if fio verified the data.
 #
 #   DEMO_HOST=uml-7.3-fast  the test host: any of uml-build.sh's, or "local":
 #                           this machine, which must have /dev/vhost-blk
@@ -56,8 +56,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# A file on a real file system, on a block device in memory where this is a
-# test host.
+# A file on a real file system; in a test host that is on a block device in memory.
 if [[ -z $file ]]; then
 	mkdir "$tmp/disk"
 	if [[ $VHOST_DEMO_HOST != local ]]; then
@@ -69,7 +68,7 @@ if [[ -z $file ]]; then
 		mount /dev/nullb0 "$tmp/disk"
 	fi
 	file=$tmp/disk/disk.img
-	# Written once, so that nobody pays for the first write to a block.
+	# Write it once, because the first write to a block takes longer.
 	dd if=/dev/zero of="$file" bs=1M count=256 conv=fsync status=none
 fi
 
@@ -77,7 +76,7 @@ fio_base="--filename=/dev/vda --direct=1 --ioengine=io_uring --bs=4k"
 fio_verify="fio --name=verify $fio_base --rw=randwrite --iodepth=32 --size=64m --verify=crc32c --verify_fatal=1"
 fio_measure="fio --name=measure $fio_base --size=128m --time_based --runtime=$seconds"
 
-# guest_script 0|1: measure alone, or verify before.
+# guest_script 0|1: measure only, or verify before that.
 guest_script() {
 	cat <<-SCRIPT
 	sys=/sys/block/vda

@@ -4,9 +4,10 @@
 # shellcheck disable=SC2154,SC2317
 #
 # Part of e2e.sh: a guest fsyncs files on ext4 and xfs while dm-log-writes keeps
-# a log of what reaches its disks; then the disk as each flush left it is looked
-# at.  VHOST_CRASH_FILES: so many are fsynced on each of the two.  VHOST_CRASH_EXT4,
-# VHOST_CRASH_XFS: flushes to be looked at, evenly spread; 0: all.
+# a log of what reaches its disks; then the disk is checked as it was after each
+# flush.  VHOST_CRASH_FILES is the number of files that are fsynced on each of the two,
+# VHOST_CRASH_EXT4 and VHOST_CRASH_XFS the number of flushes that are checked, evenly
+# spread, or 0 for all.
 
 CRASH_MIB=64		# of a disk
 CRASH_BATCH=16		# disks that are looked at in one boot of the guest
@@ -138,8 +139,8 @@ guest_points() {
 	return "$status"
 }
 
-# crash_points FS HOW COUNT: look at so many flushes, or all; `seen` becomes how many
-# of `total`.
+# crash_points FS HOW COUNT: check COUNT flushes, or all if it is 0; sets `seen` to the
+# number checked and `total` to that of all.
 crash_points() {
 	local fs=$1 how=$2 count=$3 step images first batch
 	make_null_blk "images-$fs" 1
@@ -157,7 +158,7 @@ crash_points() {
 		"$how" "$tmp/points" || return
 		seen=$((seen + batch))
 		remove_null_blk "images-$fs"
-		# What check runs is shown when it fails only; this takes long.
+		# check() shows output only after a failure, and this takes long.
 		note "$fs: $seen of $(((total + step - 1) / step)) flushes looked at" 2>&"$progress"
 	done
 }

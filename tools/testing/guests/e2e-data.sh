@@ -29,7 +29,7 @@ data_script() {
 		[ "$status $error" = "0 0" ] || { cat /tmp/fio; status=1; }
 		echo "fio $disk: $status"
 		[ $status = 0 ] || failed=1
-		# 1 MiB that nobody can guess, at 64 MiB
+		# 1 MiB of random data, at 64 MiB
 		dd if=/dev/urandom of=/tmp/random bs=64k count=16 2>/dev/null
 		dd if=/tmp/random of=/dev/$disk bs=64k seek=1024 conv=fsync 2>/dev/null || failed=1
 		echo "sum $disk: $(sha256sum </tmp/random)"

@@ -6,8 +6,8 @@
 # Parts of e2e.sh in which firmware is the driver: resets while SeaBIOS reads
 # and writes, and a boot by UEFI.
 
-# A boot sector that says B, and then reads and writes by the BIOS for ever,
-# a dot for each of sixteen rounds; E where one fails.
+# A boot sector that prints B, and then reads and writes through the BIOS in an endless
+# loop.  It prints a dot after sixteen rounds, and E after an error.
 endless_boot_sector() {
 	cat >"$tmp/boot.s" <<-'ASM'
 		.code16

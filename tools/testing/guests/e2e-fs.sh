@@ -63,7 +63,7 @@ file_limits() {
 	done
 }
 
-# What the guest threw away in thrown_away(): blocks and contents.
+# The blocks and contents that the guest discarded in its thrown_away().
 thrown_away() {
 	local file=$tmp/mnt/discarded expected=$tmp/mnt/expected kept
 	dd if=/dev/zero of="$expected" bs=1M seek=8 count=12 conv=notrunc status=none

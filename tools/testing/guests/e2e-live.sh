@@ -196,9 +196,9 @@ live_script() {
 		echo "$nr"
 	}
 	# doomed DISK RW: I/O in the background that is to fail, once it is under way.
-	# fio must not make a file of the disk's name when the disk is gone; and it may
-	# take the disk, of no sectors then, for one that it has read to the end, and
-	# begin anew until its time is over.
+	# fio must not create a file of the disk's name when the disk is gone.  It may also
+	# take the disk, which has no sectors then, for one that it has read to the end,
+	# and start again until its time is over.
 	doomed() {
 		local i before
 		before=$(reads $1)
@@ -316,7 +316,7 @@ kernel_writeback() {
 		 print unpack("x8C", $config), "\n"' <&9
 }
 
-# What the guest says, as the host's part of it is done.
+# Do the host's part of each step that the guest asks for.
 live_host() {
 	local line swaps=0
 	qmp qmp_capabilities

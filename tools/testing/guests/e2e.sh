@@ -8,7 +8,7 @@
 # the kernel log of guest or host fails the run.  PART is
 #
 #   basic  (default) data, resets, firmware, and the device's properties
-#   live   disks that are swapped, resized, unplugged and reset meanwhile;
+#   live   disks that are swapped, resized, unplugged and reset under load;
 #          firmware that is reset while it does I/O; UEFI
 #   fs     what a block device must do, file systems, a crash: the full guest
 #   zoned  a zoned disk and a file system on it: the full guest

@@ -2,8 +2,8 @@
 /*
  * fscrash run NAME DIR COUNT
  *	In a guest: write files below DIR COUNT times, fsync them, and say "crash NAME SLOT GEN"
- *	once that has returned.  What operation number GEN of file SLOT does
- *	follows from the two numbers.
+ *	once that has returned.  The two numbers
+ *	determine what operation GEN of file SLOT does.
  *
  * fscrash mark NAME…
  *	In the host: pass on what the guest says, and put each such line as a
@@ -198,7 +198,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* What nobody syncs: data and names that come and go */
+/* Data and names that come and go without fsync */
 static void *make_noise(void *arg)
 {
 	static char data[CHUNK];
@@ -292,7 +292,7 @@ static void write_image(const struct log_replay *r, int target, off_t at)
 	}
 }
 
-/* The disk as it is from one flush to the next, and what was said meanwhile */
+/* The disk from one flush to the next, and the messages in between */
 struct state {
 	unsigned int nr;	/* of the flush, 0: there is no file system yet */
 	unsigned int first, step, left;

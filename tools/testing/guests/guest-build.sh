@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: guest-build.sh [small|full]
 #
-# Puts together a guest that guest-run.sh boots, from Debian's packages alone,
-# and prints its directory, which has vmlinuz and initrd.
+# Makes a guest for guest-run.sh from Debian's packages, and prints its directory,
+# which has vmlinuz and initrd.
 #
 #   small  (default) the stock kernel of Debian 12 with its virtio modules,
 #          busybox, and fio (built from Debian's source package: a static one
@@ -25,8 +25,9 @@ for arg; do
 	esac
 done
 
-# What init loads; what is loaded on demand; and what busybox lacks or does
-# otherwise.  (The shell of busybox prefers its own applets to any program.)
+# The modules that init loads, those that are loaded on demand, and the programs that
+# busybox lacks or that differ from it.  (The shell of busybox prefers its own applets
+# to any program.)
 modules=(virtio_pci virtio_blk qemu_fw_cfg)
 demand=(virtio_mem) programs=() metapackage=linux-image-amd64
 if [[ $kind == full ]]; then

@@ -4,7 +4,7 @@
 # First process of the guest: runs the script that QEMU gave as
 # opt/vhost-blk/script through fw_cfg.  Its output and, in a last line that
 # holds the nonce of this run, its exit status go to the second serial port;
-# the first is the kernel's alone.
+# only the kernel writes to the first.
 export PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -10,7 +10,7 @@
 #   --smp N           vCPUs (default 2)
 #   --mem SIZE        memory (default 384M)
 #   --timeout SECONDS until QEMU is killed (default 300)
-#   --reboots         let the guest reboot; the script is run anew
+#   --reboots         let the guest reboot; the script is run again
 #   --preload OBJECT  a shared object to preload into QEMU
 #   --print           say the QEMU command line first
 #   --klog FILE       keep the guest's kernel log there

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * memhog MIB ROUNDS [MICROSECONDS]
- *	Use so much memory, more of it than there is: so often, every page is
- *	looked at and written anew, in an order of no use to read-ahead.  All of
- *	a page must be what was written to it last, so one that swapping lost,
- *	mixed up or left old is found.  ROUNDS 0: until SIGTERM.  A pause of so
- *	many MICROSECONDS follows each 16 pages.
+ *	Use MIB of memory, which should be more than there is.  In each round every
+ *	page is checked and written again, in an order that defeats read-ahead.  A
+ *	page must have what was written to it last, so a page that swapping lost,
+ *	mixed up or left old is found.  ROUNDS 0 means until SIGTERM.  After each 16
+ *	pages the program sleeps for MICROSECONDS.
  *
  * A line is printed once all of the memory has been written, and one for each
  * round.  Exit 0: every page was right, in whole rounds.
@@ -32,7 +32,7 @@ static void on_term(int signal)
 	stop = true;
 }
 
-/* What word number @word of a page holds after @round; never 0 */
+/* The value of word number @word of a page after @round, never 0 */
 static uint64_t content(unsigned int page, unsigned int round, unsigned int word)
 {
 	return ((uint64_t)page << 32 | round << 10 | word) * 0x9e3779b97f4a7c15u + 1;

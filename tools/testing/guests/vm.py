@@ -181,7 +181,7 @@ class Machine:
         self.q35 = q35
         self.cpu = "max,-cx16"
         if other:
-            # What either of them would choose is not the same.
+            # The defaults of the two differ.
             self.qemus.append(other)
             self.q35 = "pc-q35-7.2" + q35.removeprefix("q35")
             self.cpu = "Nehalem,-cx16"

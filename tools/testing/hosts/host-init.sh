@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # PID 1 of a test host; started by uml-run.sh or tcg-run.sh, which gives the
-# directory of the run as vhost_run= on the kernel command line.  Whatever goes wrong here
+# directory of the run as vhost_run= on the kernel command line.  Any error here
 # ends in a kernel panic without the exit marker, and so in a failed run.
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -60,7 +60,7 @@ hostfs) mount -t hostfs -o "$out" hostfs "$out" ;;
 9p) mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 out "$out" ;;
 esac
 
-# Modules, where the kernel has them in its own directory.
+# The modules of the kernel are in a directory of their own, if it has any.
 if [[ -n $modules ]]; then
 	printf '#!/bin/sh\nexec modprobe -d "%s" "$@"\n' "$modules" >/run/modprobe
 	chmod +x /run/modprobe
@@ -99,7 +99,7 @@ cd "$cwd"
 env -i "${environment[@]}" ${modules:+VHOST_MODULES="$modules"} setsid -w "${command[@]}" </dev/null >&8 2>&9 8>&- 9>&- || status=$?
 cd /
 
-# What the command left behind would keep devices open and hide leaks.
+# Processes that the command left behind would keep devices open and hide leaks.
 kill -KILL -1 || :
 wait || :
 if [[ -n $modules && -d /sys/module/vhost_blk ]]; then

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What uml-run.sh and tcg-run.sh share: their options, the directory of a run,
-# the host as a process with a time limit, and the verdict on it.
+# Common parts of uml-run.sh and tcg-run.sh: their options, the directory of a run,
+# the host as a process with a time limit, and its result.
 #
 # In a host, host-init.sh is PID 1.  It is told what to do by the files of the
 # run's directory, and answers on the kernel log with the run's nonce: "start",
@@ -10,7 +10,7 @@
 #
 # Needs lib.sh.
 
-# What is built into a host makes no devices of its own accord.
+# Drivers that are built in must not create devices at boot.
 # shellcheck disable=SC2034 # uml-run.sh and tcg-run.sh use it
 host_parameters=(null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbds_max=2)
 

@@ -3,11 +3,11 @@
 # Takes out of a kernel log the reports of KCSAN that none of the functions named
 # in the file `functions` has a part in, and says on stderr what was left out.
 #
-# One race is known to be between two functions of the vhost core, whoever calls
-# them: see Documentation/virt/vhost-blk/testing.rst.
+# One race between two functions of the vhost core is known, with any caller: see
+# Documentation/virt/vhost-blk/testing.rst.
 #
-# A report runs from ruler to ruler.  What other CPUs print meanwhile stands
-# between its lines, and stays in the log.
+# A report begins and ends with a ruler.  Messages of other CPUs may stand between its
+# lines; they stay in the log.
 function text(line) {
 	sub(/^\[ *[0-9.]+\](\[ *[A-Z0-9]+\])? ?/, "", line)
 	return line

@@ -22,7 +22,7 @@ started=$(grep -cE "$marker start\$" "$log") || no "it did not get as far as the
 status=$(sed -nE "s/^.*$marker exit ([0-9]{1,3})\$/\1/p" "$log")
 grep -qE "$marker timeout\$" "$log" && no "the command did not end in time"
 [[ $started == 1 && $status =~ ^[0-9]+$ ]] || no "it did not get as far as the command's end"
-# What comes after the marker is the way down, and nothing but that.
+# Only the messages of the power-off follow the marker.
 awk -v from="$marker exit " 'index($0, from) { ended = 1 }
 	ended && /reboot: Power down/ { down = 1 } END { exit !down }' "$log" ||
 	no "it did not power down after the command"

@@ -29,7 +29,7 @@ fi
 
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
-# The header alone: nothing else of that directory may be used by accident.
+# Only the header, so that nothing else of that directory is used by accident.
 mkdir "$tmp/vhost"
 cp "$tree/drivers/vhost/vhost.h" "$tmp/vhost/"
 run_logged "building vhost_blk.ko for $(<"$stock/release")" "$VB_CACHE/log/module-$series.log" \

@@ -39,7 +39,7 @@ done <"$tmp/list"
 
 cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
-# Whatever fails ends PID 1, and so in a panic that tcg-run.sh reports.
+# A command that fails ends PID 1, which is a panic that tcg-run.sh reports.
 set -e
 busybox=/bin/busybox
 while read -r module; do

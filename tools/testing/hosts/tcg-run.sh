@@ -54,13 +54,13 @@ else
 	modules=$("$VB_HOSTS/stock-module.sh" "$series")/modules
 	initramfs=$("$VB_HOSTS/tcg-initramfs.sh" "$series")
 	boot=(-kernel "$stock/vmlinuz" -initrd "$initramfs")
-	# What the other hosts have built in.
+	# The drivers that the other hosts have built in.
 	load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay
 		ext4 sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"
 	append="vhost_init=$VB_HOSTS/host-init.sh $append"
 fi
-# A clock of instructions leaps ahead whenever the host waits for its files: the
-# time limit is this script's alone then.
+# A clock that counts instructions jumps ahead whenever the host waits for its files,
+# so only this script can keep the time limit then.
 host_prepare modules="$modules" load="$load" outtype=9p \
 	outdev=/dev/ttyS1 errdev=/dev/ttyS2 ${icount:+timeout="$((timeout * 1000))"}
 

@@ -4,7 +4,7 @@
  *
  * Prints the frequency of this machine's time stamp counter in kHz.  An emulated
  * machine shows the same counter to its kernel, which would measure the frequency
- * at boot against emulated timers: wrongly where the emulator is kept waiting.
+ * at boot against emulated timers, and be wrong if the emulator has to wait.
  */
 #include <stdio.h>
 #include <time.h>

@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: uml-build.sh HOST
 #
-# Builds a test host with vhost_blk inside and prints the directory that holds
-# it: linux, config, modules/ (where it has any), the names of the driver's
-# functions (where KCSAN is), vmlinux with its symbols (where KCOV is and linux has
-# none), and what gcov has to know of the driver under gcov/ (where the host counts).
+# Builds a test host with vhost_blk inside and prints its directory, which has
+#
+#   linux, config  the kernel and its configuration
+#   modules/       its modules, if it has any
+#   functions      the names of the driver's functions, if it has KCSAN
+#   vmlinux        the kernel with symbols, if it has KCOV and linux has none
+#   gcov/          the files of gcov for the driver, if the host counts lines
 #
 # HOST is the name of a configs/*.host.  Those for uml-run.sh are User-Mode Linux:
 # uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast; x86-7.3, x86-7.3-debug and
 # x86-7.3-kcsan are for tcg-run.sh.
 #
-# The result is cached by everything that went in.  The object tree is kept as
-# well, so a change of the driver alone costs seconds.
+# The result is cached under a hash of all inputs.  The object tree is kept as well,
+# so a change of only the driver takes seconds.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -71,8 +74,8 @@ kmake() {
 	make -C "$tree" O="$obj" ARCH="$arch" -j"$(nproc)" "${make_args[@]}" "$@"
 }
 
-# What the fragments ask for: the last one that names a symbol has its way, as in
-# merge_config.sh.
+# The symbols that the fragments ask for; the last fragment that names a symbol decides,
+# as in merge_config.sh.
 asked() {
 	awk '
 	/^(CONFIG_|# CONFIG_.* is not set)/ {
@@ -87,7 +90,7 @@ check_config() {
 	local line bad=0
 	while IFS= read -r line; do
 		grep -qxF "$line" "$obj/.config" && continue
-		# "is not set" also holds where the symbol does not exist.
+		# "is not set" is also true if the symbol does not exist.
 		if [[ $line == '# CONFIG_'* ]]; then
 			line=${line#\# }
 			grep -q "^${line%% *}=" "$obj/.config" || continue

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: uml-run.sh HOST [OPTION…] [--] COMMAND…
 #
-# Boots the User-Mode-Linux test host HOST (built first where it is not in the
-# cache: see uml-build.sh), runs COMMAND in it as root in the current
-# directory, and exits with COMMAND's status.
+# Boots the User-Mode-Linux test host HOST (built by uml-build.sh if it is not in the
+# cache), runs COMMAND in it as root in the current directory, and exits with
+# COMMAND's status.
 #
 #   --mem SIZE        memory of the host (default 1G)
 #   --cpus N          CPUs of an SMP host (default 2)

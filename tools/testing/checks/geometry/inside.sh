@@ -124,7 +124,7 @@ step() {
 	return 1
 }
 
-# What the kernel had to say since the last time
+# New messages of the kernel since the last call
 look_at_log() {
 	dmesg --read-clear >"$tmp/klog"
 	if [[ -s $tmp/klog ]] && ! "$here/../../hosts/klog-check.sh" "$tmp/klog" >"$tmp/step" 2>&1; then

@@ -4,8 +4,8 @@
 # Making block devices and file systems in a test host, and removing them.
 #
 # A backend is made by functions of several files; each says by `later` what has
-# to be done at the end, and `undo` does it, the last first.  What can't be done
-# ends the function with an error.
+# to be done at the end, and `undo` does it, the last first.  A step that
+# fails ends the function with an error.
 
 undo_list=()
 

@@ -48,7 +48,7 @@ simple_virtio() {
 	load virtio_blk && retry 10 by_serial "geo$id"
 }
 
-# What can be set afterwards
+# Settings of a device that exists already
 simple_tune() {
 	local queue
 	queue=$(queue "$dev")

@@ -37,8 +37,8 @@ mixed() {
 		--name=buffered --ioengine=sync --fsync=32 --offset=4m
 }
 
-# direct_alignment DISK BLOCK: O_DIRECT by the logical block and not less.  (dd of
-# busybox does without O_DIRECT where it is refused.)
+# direct_alignment DISK BLOCK: O_DIRECT works in units of the logical block, and in no
+# smaller ones.  (dd of busybox continues without O_DIRECT if that is refused.)
 direct_alignment() {
 	xfs_io -d -c "pwrite -b $2 $(($2 * 5)) $(($2 * 3))" \
 		-c "pread -b $2 $(($2 * 5)) $(($2 * 3))" "/dev/$1" || return
@@ -61,7 +61,7 @@ end_of_device() {
 	done
 }
 
-# partitions DISK BLOCK: two of them; each begins and ends where it should.
+# partitions DISK BLOCK: two of them, with the right begin and end.
 partitions() {
 	mib=$((1048576 / $2))
 	printf '%d %d\n' $mib $mib $((4 * mib)) $((2 * mib)) | sfdisk -q "/dev/$1" || return
@@ -105,7 +105,7 @@ queues() {
 	is "$(cat "/sys/block/$1/queue/max_segments")" "$3"
 }
 
-# Each CPU's queue carries I/O by itself.
+# The queue of each CPU works when it is the only one in use.
 each_queue() {
 	for cpu in $(seq 0 $(($(nproc) - 1))); do
 		run_fio --filename="/dev/$1" --size=256k --offset="${cpu}m" --rw=randwrite --bs=4k \

@@ -6,7 +6,7 @@
 # Part of a guest script: files written until the host kills QEMU, and what the
 # next boot finds of them.
 
-# What is in file N is known from its number.
+# The number of a file determines its contents.
 crash_content() {
 	awk -v size=$(($1 * 3571 % 65536 + 1)) \
 		-v text="$1 of those that were there before the crash\n" 'BEGIN {

@@ -5,7 +5,7 @@
 #
 # Part of a guest script: discards, zeroes, the limits of both, and the cache.
 
-# What the host compares with its own
+# The limits of the disk, for the host to compare
 limits() {
 	for attribute in alignment_offset queue/logical_block_size queue/physical_block_size \
 			queue/minimum_io_size queue/optimal_io_size \
@@ -81,8 +81,8 @@ trims() {
 	rm /mnt/file && sync && fstrim -v /mnt && umount /mnt
 }
 
-# cache_type DISK: switched to and fro while fio writes and verifies; the guest
-# sends flushes only where there is something to flush.
+# cache_type DISK: switch it to and fro while fio writes and verifies; the guest sends
+# flushes only while the cache is write-back.
 cache_type() {
 	run_fio --filename="/dev/$1" --size=4m --rw=randwrite --bs=4k --direct=1 \
 		--ioengine=libaio --iodepth=8 --fsync=8 --verify=crc32c --verify_fatal=1 \

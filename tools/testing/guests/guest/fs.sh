@@ -47,8 +47,7 @@ fio_on_file() {
 	rm -f /mnt/*.0.0
 }
 
-# What a mapping writes is there after msync, directly read; and the other way
-# round.
+# A direct read returns what a mapping wrote, after msync; and the other way round.
 msync_then_direct() {
 	xfs_io -f -c "truncate 1m" -c "mmap -rw 0 1m" -c "mwrite -S 0x5a 12k 200k" \
 		-c "msync -s" -c fsync /mnt/mapped || return
@@ -75,7 +74,7 @@ holes() {
 	cmp /mnt/holes /tmp/holes && rm /mnt/holes /tmp/holes
 }
 
-# copied TYPE DISK: files nobody can guess are whole after a new mount.
+# copied TYPE DISK: files of random data are the same after a new mount.
 copied() {
 	mkdir -p /mnt/files /tmp/files || return
 	for file in 1 2 3 4 5 6 7 8; do

@@ -15,7 +15,8 @@ check "trimmed: fstrim" trims "$(disk trimmed)"
 check "striped: secure erase is not offered, bad ranges are refused" \
 	bad_ranges "$(disk striped)" 512
 if [ -n "$erase" ]; then
-	# No more: Linux puts the ranges of an erase where the device is to write.
+	# No more than that: Linux passes the ranges of an erase in a buffer for the device to
+	# write to.
 	check "erase: a disk that offers it is taken" unaligned "$(disk erase)"
 else
 	skip "erase: a disk that offers it is taken" "this host has none"

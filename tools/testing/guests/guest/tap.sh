@@ -61,7 +61,7 @@ sum() {
 	bytes "$@" | sha256sum
 }
 
-# What the disk has, not what the guest remembers of it.
+# Drop the caches, so that the next read is one of the disk.
 forget() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
