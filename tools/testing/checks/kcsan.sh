@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: kcsan.sh [--seconds N] [SUITE…]
 #
-# Runs selftests (by the names of run.sh; by default those that do several things at a
-# time), then the soak for N seconds (60; 0 for none), in QEMU with two CPUs and a
-# kernel that looks for data races, KCSAN.  Prints TAP.  A race with a function of the
-# driver on either side fails the run (exit 99); other races are listed.
+# Runs selftests by the names of run.sh, then the soak for N seconds (60; 0 for none),
+# in QEMU with two CPUs and a kernel that looks for data races, KCSAN.  Prints TAP.
+# A race with a function of the driver on either side fails the run (exit 99); other
+# races are listed.
 #
-# In much less than 60 s the soak's measurement of memory has no warm-up to speak
-# of, and fails.  ACCEL=kvm makes it all quick where KVM works.
+# In much less than 60 s the soak has too short a warm-up for its measurement of
+# memory, and fails.  ACCEL=kvm is much faster, if KVM works.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -24,9 +24,8 @@ while (($#)); do
 	esac
 	shift
 done
-((${#suites[@]})) || suites=(notify busyloop drain stop live swap resize iocontrol log iotlb
-	invalidate regions hostile hung faults gone dying racing)
 ((seconds == 0)) || suites+=(soak)
+((${#suites[@]})) || { usage >&2; exit 2; }
 
 export VHOST_SOAK_SECONDS=$seconds VHOST_TEST_TIMEOUT=$((seconds * 5 / 4 + 600))
 tmp=$(mktemp -d)

@@ -115,6 +115,12 @@ errors_are_named() {
 }
 lint "$key-errors" "scripts name the command that ended them" errors_are_named "${scripts[@]}"
 
+page=Documentation/virt/vhost-blk/checks.rst
+if [[ -e $page ]]; then
+	tap_run "$page is what checks/run.py --rst prints" \
+		diff -u "$page" <("$VB_CHECKS/run.py" --rst)
+fi
+
 # quiet STATUS DIR LOG: the build in DIR ended well, and said nothing about the
 # driver; about the kernel's headers is not ours.
 # shellcheck disable=SC2317 # called by tap_run
