@@ -12,32 +12,32 @@
 #include "blk.h"
 
 /* What the device can do beyond reading, writing and flushing. */
-static void vblk_bdev_features(struct vhost_blk_disk *disk)
+static void vblk_bdev_features(struct vhost_blk_be *be)
 {
-	struct block_device *bdev = disk->bdev;
+	struct block_device *bdev = be->bdev;
 	u32 granularity = bdev_discard_granularity(bdev);
 	u32 discard = bdev_max_discard_sectors(bdev);
 	u32 zeroes = bdev_write_zeroes_sectors(bdev);
 	u32 erase = bdev_max_secure_erase_sectors(bdev);
 
-	disk->range_align = max(granularity, disk->block_size) / SECTOR_SIZE;
+	be->range_align = max(granularity, be->block_size) / SECTOR_SIZE;
 	/* Granules begin where the whole disk does, as in blkdev_issue_discard(). */
-	div_u64_rem(bdev->bd_start_sect, disk->range_align, &disk->range_offset);
+	div_u64_rem(bdev->bd_start_sect, be->range_align, &be->range_offset);
 	/* There, it is zones that are reset, and written one after the other. */
 	if (bdev_is_zoned(bdev))
 		return;
 
-	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
-	disk->max_zeroes_sectors =
-		vhost_blk_cap_range(disk, zeroes ?: VHOST_BLK_WRITTEN_SECTORS);
-	disk->zeroes_unmap = discard || zeroes;
+	be->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	be->max_zeroes_sectors =
+		vhost_blk_clamp_range(be, zeroes ?: VHOST_BLK_WRITTEN_SECTORS);
+	be->zeroes_unmap = discard || zeroes;
 	if (discard && granularity) {
-		disk->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
-		disk->max_discard_sectors = vhost_blk_cap_range(disk, discard);
+		be->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
+		be->max_discard_sectors = vhost_blk_clamp_range(be, discard);
 	}
 	if (erase) {
-		disk->features |= 1ULL << VIRTIO_BLK_F_SECURE_ERASE;
-		disk->max_erase_sectors = vhost_blk_cap_range(disk, erase);
+		be->features |= 1ULL << VIRTIO_BLK_F_SECURE_ERASE;
+		be->max_erase_sectors = vhost_blk_clamp_range(be, erase);
 	}
 }
 
@@ -51,19 +51,19 @@ static void vblk_bdev_features(struct vhost_blk_disk *disk)
  * Writes to zones must not overtake each other, as one that is tried again would
  * be.
  */
-static void vhost_blk_bdev_nowait(struct vhost_blk_disk *disk)
+static void vblk_bdev_nowait(struct vhost_blk_be *be)
 {
-	struct block_device *bdev = disk->bdev;
+	struct block_device *bdev = be->bdev;
 
 	if (!bdev_nowait(bdev) || bdev_is_zoned(bdev))
 		return;
-	disk->nowait_len = queue_max_bytes(bdev_get_queue(bdev));
-	disk->nowait_vecs = min_t(u32, bdev_max_segments(bdev), BIO_MAX_VECS);
+	be->nowait_len = queue_max_bytes(bdev_get_queue(bdev));
+	be->nowait_vecs = min_t(u32, bdev_max_segments(bdev), BIO_MAX_VECS);
 }
 
-static int bdev_open(struct vhost_blk_disk *disk)
+static int vblk_bdev_open(struct vhost_blk_be *be)
 {
-	struct block_device *bdev = I_BDEV(disk->file->f_mapping->host);
+	struct block_device *bdev = I_BDEV(be->file->f_mapping->host);
 	int ret;
 
 	if (!disk_live(bdev->bd_disk))
@@ -77,32 +77,32 @@ static int bdev_open(struct vhost_blk_disk *disk)
 		return ret;
 	invalidate_bdev(bdev);
 
-	disk->bdev = bdev;
-	disk->mapping = disk->file->f_mapping;
-	disk->ro |= bdev_read_only(bdev);
-	disk->block_size = bdev_logical_block_size(bdev);
-	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev), disk->block_size);
-	vblk_bdev_features(disk);
-	vhost_blk_bdev_nowait(disk);
-	return vhost_blk_zone_open(disk);
+	be->bdev = bdev;
+	be->mapping = be->file->f_mapping;
+	be->ro |= bdev_read_only(bdev);
+	be->block_size = bdev_logical_block_size(bdev);
+	vhost_blk_backend_set_align(be, bdev_dma_alignment(bdev), be->block_size);
+	vblk_bdev_features(be);
+	vblk_bdev_nowait(be);
+	return vhost_blk_zone_open(be);
 }
 
-static int bdev_flush(const struct vhost_blk_disk *disk)
+static int vblk_bdev_flush(const struct vhost_blk_be *be)
 {
-	return blkdev_issue_flush(disk->bdev);
+	return blkdev_issue_flush(be->bdev);
 }
 
-static u64 bdev_capacity(const struct vhost_blk_disk *disk)
+static u64 vblk_bdev_capacity(const struct vhost_blk_be *be)
 {
-	return bdev_nr_sectors(disk->bdev);
+	return bdev_nr_sectors(be->bdev);
 }
 
 /* Counted in logical blocks, little endian (5.2.4). */
-static void fill_topology(const struct vhost_blk_disk *disk,
-			  struct virtio_blk_config *config)
+static void vblk_bdev_topology(const struct vhost_blk_be *be,
+			       struct virtio_blk_config *config)
 {
-	struct block_device *bdev = disk->bdev;
-	u32 block = disk->block_size;
+	struct block_device *bdev = be->bdev;
+	u32 block = be->block_size;
 	int misaligned = bdev_alignment_offset(bdev);
 
 	/* The device's blocks may have changed since it was attached. */
@@ -114,23 +114,23 @@ static void fill_topology(const struct vhost_blk_disk *disk,
 	config->opt_io_size = __cpu_to_virtio32(true, bdev_io_opt(bdev) / block);
 }
 
-static void bdev_config(const struct vhost_blk_disk *disk,
-			union vhost_blk_config *config)
+static void vblk_bdev_config(const struct vhost_blk_be *be,
+			     union vhost_blk_config *config)
 {
-	fill_topology(disk, &config->v);
-	vhost_blk_disk_range_config(disk, &config->v);
-	if (disk->zone_sectors)
-		vhost_blk_zone_config(disk, config);
+	vblk_bdev_topology(be, &config->v);
+	vhost_blk_backend_range_config(be, &config->v);
+	if (be->zone_sectors)
+		vhost_blk_zone_config(be, config);
 }
 
 /* Bytes of a range to be done at a time, see vhost_blk_do_ranges() */
-static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
+static u64 vblk_bdev_step(const struct vhost_blk_be *be,
 			  enum vhost_blk_op op)
 {
-	u64 granule = (u64)disk->range_align * SECTOR_SIZE;
+	u64 granule = (u64)be->range_align * SECTOR_SIZE;
 
 	if (op == VHOST_BLK_OP_WRITE_ZEROES &&
-	    vhost_blk_disk_writes_zeroes(disk))
+	    vhost_blk_backend_writes_zeroes(be))
 		return VHOST_BLK_WRITTEN_STEP;
 	/* Part of a discard granule, which may have gigabytes, is not discarded. */
 	return granule * DIV64_U64_ROUND_UP((u64)VHOST_BLK_RANGE_STEP, granule);
@@ -139,7 +139,7 @@ static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
 static int vblk_bdev_issue(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
-	struct block_device *bdev = req->disk->bdev;
+	struct block_device *bdev = req->be->bdev;
 	sector_t sector = range->pos >> SECTOR_SHIFT;
 	sector_t nr = range->len >> SECTOR_SHIFT;
 	int ret;
@@ -163,13 +163,13 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 static int vblk_bdev_range(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
-	int ret = vhost_blk_cache_before(req->disk, false, range->pos,
-					 range->len);
+	int ret = vhost_blk_cache_prepare(req->be, false, range->pos,
+					  range->len);
 
 	if (ret)
 		return ret;
 	ret = vblk_bdev_issue(req, range);
-	vhost_blk_cache_after(req->disk, range->pos, range->len);
+	vhost_blk_cache_invalidate(req->be, range->pos, range->len);
 	return ret;
 }
 
@@ -179,9 +179,9 @@ static int vblk_bdev_range(struct vhost_blk_req *req,
  * have a status of their own.  Requests that aren't about one zone, or were given
  * up, end in IOERR, and so do all those of a driver that doesn't know of zones (5.2.6).
  */
-static bool needs_reason(const struct vhost_blk_req *req, int error)
+static bool vblk_needs_zone_status(const struct vhost_blk_req *req, int error)
 {
-	if (likely(!error) || !(req->q->ops & VHOST_BLK_ZONE_OPS) ||
+	if (likely(!error) || !(req->q->op_mask & VHOST_BLK_ZONE_OPS) ||
 	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
 	    error == -EOPNOTSUPP || error == -ECANCELED)
 		return false;
@@ -190,109 +190,109 @@ static bool needs_reason(const struct vhost_blk_req *req, int error)
 	       req->io.op != VHOST_BLK_OP_ZONE_RESET_ALL;
 }
 
-static void bdev_control(struct vhost_blk_req *req)
+static void vblk_bdev_control(struct vhost_blk_req *req)
 {
 	int ret;
 
 	if (vhost_blk_op_has_ranges(req->io.op))
 		ret = vhost_blk_do_ranges(req, vblk_bdev_range,
-					  vblk_bdev_step(req->disk,
+					  vblk_bdev_step(req->be,
 							 req->io.op));
 	else
 		ret = vhost_blk_zone_control(req);
-	if (needs_reason(req, ret))
-		vhost_blk_zone_explain(req);
+	if (vblk_needs_zone_status(req, ret))
+		vhost_blk_zone_map_error(req);
 	else
 		vhost_blk_req_done(req, ret);
 }
 
-static void vhost_blk_bdev_finish(struct vhost_blk_req *req, int error)
+static void vblk_bdev_finish(struct vhost_blk_req *req, int error)
 {
-	if (needs_reason(req, error))
-		vhost_blk_punt(req, vhost_blk_zone_explain);
+	if (vblk_needs_zone_status(req, error))
+		vhost_blk_punt(req, vhost_blk_zone_map_error);
 	else
 		vhost_blk_req_done(req, error);
 }
 
-static void vhost_blk_bdev_uncache(struct vhost_blk_req *req)
+static void vblk_bdev_invalidate(struct vhost_blk_req *req)
 {
-	vhost_blk_cache_after(req->disk, req->io.pos, req->io.len);
-	vhost_blk_bdev_finish(req, req->error);
+	vhost_blk_cache_invalidate(req->be, req->io.pos, req->io.len);
+	vblk_bdev_finish(req, req->error);
 }
 
 /* Is anything in the page cache that this request has to do with?  Rarely. */
-static bool vhost_blk_bdev_cached(const struct vhost_blk_req *req)
+static bool vblk_bdev_cached(const struct vhost_blk_req *req)
 {
-	return unlikely(READ_ONCE(req->disk->mapping->nrpages)) &&
-	       vhost_blk_cache_concerned(req);
+	return unlikely(READ_ONCE(req->be->mapping->nrpages)) &&
+	       vhost_blk_cache_overlaps(req);
 }
 
 /* A write that failed may have changed something as well. */
-static void vhost_blk_bdev_done(struct vhost_blk_req *req, int error)
+static void vblk_bdev_done(struct vhost_blk_req *req, int error)
 {
-	if (req->io.op != VHOST_BLK_OP_READ && vhost_blk_bdev_cached(req)) {
+	if (req->io.op != VHOST_BLK_OP_READ && vblk_bdev_cached(req)) {
 		req->error = error;
-		vhost_blk_punt_last(req, vhost_blk_bdev_uncache);
+		vhost_blk_punt_always(req, vblk_bdev_invalidate);
 		return;
 	}
-	vhost_blk_bdev_finish(req, error);
+	vblk_bdev_finish(req, error);
 }
 
-static void vhost_blk_submit_again(struct vhost_blk_req *req);
+static void vblk_bdev_resubmit(struct vhost_blk_req *req);
 
 /*
  * Would the bio have had to wait?  A stacked device may have lost its REQ_NOWAIT
  * since it was attached.
  */
-static bool vhost_blk_would_block(const struct bio *bio)
+static bool vblk_bio_would_block(const struct bio *bio)
 {
 	return (bio->bi_opf & REQ_NOWAIT) &&
 	       (bio->bi_status == BLK_STS_AGAIN ||
 		bio->bi_status == BLK_STS_NOTSUPP);
 }
 
-static void bdev_end_io(struct bio *bio)
+static void vblk_bdev_end_io(struct bio *bio)
 {
 	struct vhost_blk_req *req = bio->bi_private;
 	int error = blk_status_to_errno(bio->bi_status);
 	__le64 sector = cpu_to_le64(bio->bi_iter.bi_sector);
-	bool again = unlikely(error) && vhost_blk_would_block(bio);
+	bool again = unlikely(error) && vblk_bio_would_block(bio);
 
 	bio_uninit(bio);
 	if (again) {
-		vhost_blk_punt_in_order(req, vhost_blk_submit_again);
+		vhost_blk_punt_in_order(req, vblk_bdev_resubmit);
 		return;
 	}
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
-		error = vhost_blk_disk_flushed(req->disk, error);
+		error = vhost_blk_backend_flushed(req->be, error);
 	if (!error && req->io.op == VHOST_BLK_OP_ZONE_APPEND) {
-		vhost_blk_reply_set(req, &sector, sizeof(sector));
+		vhost_blk_response_set(req, &sector, sizeof(sector));
 		req->io.pos = le64_to_cpu(sector) << SECTOR_SHIFT;
 	}
-	vhost_blk_bdev_done(req, error);
+	vblk_bdev_done(req, error);
 }
 
 /* One of several bios is done; the first error is the one of the request. */
-static void vhost_blk_one_bio_done(struct vhost_blk_req *req, int error)
+static void vblk_bdev_bio_done(struct vhost_blk_req *req, int error)
 {
 	if (error)
 		cmpxchg(&req->error, 0, error);
 	if (atomic_dec_and_test(&req->bios))
-		vhost_blk_bdev_done(req, req->error);
+		vblk_bdev_done(req, req->error);
 }
 
-static void vhost_blk_end_one_bio(struct bio *bio)
+static void vblk_bdev_end_one_bio(struct bio *bio)
 {
 	struct vhost_blk_req *req = bio->bi_private;
 	int error = blk_status_to_errno(bio->bi_status);
 
 	bio_uninit(bio);
-	vhost_blk_one_bio_done(req, error);
+	vblk_bdev_bio_done(req, error);
 }
 
-static blk_opf_t bdev_opf(const struct vhost_blk_io *io)
+static blk_opf_t vblk_bdev_opf(const struct vhost_blk_io *io)
 {
-	blk_opf_t write = REQ_SYNC | REQ_IDLE | (io->sync ? REQ_FUA : 0);
+	blk_opf_t write = REQ_SYNC | REQ_IDLE | (io->fua ? REQ_FUA : 0);
 
 	switch (io->op) {
 	case VHOST_BLK_OP_READ:
@@ -311,10 +311,10 @@ static blk_opf_t bdev_opf(const struct vhost_blk_io *io)
  * The vectors stay the request's, as those of a cloned bio do: they are not the
  * bio's to release.
  */
-static void vhost_blk_bio_init(struct bio *bio, struct vhost_blk_req *req,
+static void vblk_bdev_bio_init(struct bio *bio, struct vhost_blk_req *req,
 			       bio_end_io_t *end_io)
 {
-	bio_init(bio, req->disk->bdev, NULL, 0, bdev_opf(&req->io));
+	bio_init(bio, req->be->bdev, NULL, 0, vblk_bdev_opf(&req->io));
 	bio->bi_private = req;
 	bio->bi_end_io = end_io;
 	if (req->io.nr_bvec) {
@@ -324,7 +324,7 @@ static void vhost_blk_bio_init(struct bio *bio, struct vhost_blk_req *req,
 }
 
 /* The bytes of whole logical blocks, from @iter on, that one bio can have. */
-static u32 vhost_blk_bio_bytes(const struct vhost_blk_req *req,
+static u32 vblk_bdev_bio_bytes(const struct vhost_blk_req *req,
 			       struct bvec_iter iter)
 {
 	const struct vhost_blk_io *io = &req->io;
@@ -336,7 +336,7 @@ static u32 vhost_blk_bio_bytes(const struct vhost_blk_req *req,
 		return iter.bi_size;
 	for (i = iter.bi_idx + 1; i < end; i++)
 		len += io->bvec[i].bv_len;
-	return round_down(len, req->disk->block_size);
+	return round_down(len, req->be->block_size);
 }
 
 /*
@@ -344,7 +344,7 @@ static u32 vhost_blk_bio_bytes(const struct vhost_blk_req *req,
  * are submitted in the order of their sectors, which zones need.  They were
  * allocated with the vector, so that submitting one never waits for another.
  */
-static void vhost_blk_submit_bios(struct vhost_blk_req *req)
+static void vblk_bdev_submit_bios(struct vhost_blk_req *req)
 {
 	struct bio *bio = &req->bio, *next = req->more_bios;
 	struct vhost_blk_io *io = &req->io;
@@ -362,8 +362,8 @@ static void vhost_blk_submit_bios(struct vhost_blk_req *req)
 			cmpxchg(&req->error, 0, -ECANCELED);
 			break;
 		}
-		len = vhost_blk_bio_bytes(req, iter);
-		vhost_blk_bio_init(bio, req, vhost_blk_end_one_bio);
+		len = vblk_bdev_bio_bytes(req, iter);
+		vblk_bdev_bio_init(bio, req, vblk_bdev_end_one_bio);
 		bio->bi_iter = iter;
 		bio->bi_iter.bi_size = len;
 		bvec_iter_advance(io->bvec, &iter, len);
@@ -372,16 +372,16 @@ static void vhost_blk_submit_bios(struct vhost_blk_req *req)
 		submit_bio(bio);
 		bio = next++;
 	}
-	vhost_blk_one_bio_done(req, 0);
+	vblk_bdev_bio_done(req, 0);
 }
 
-static void vhost_blk_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
+static void vblk_bdev_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
 				 unsigned short bio_flags)
 {
 	struct vhost_blk_io *io = &req->io;
 	struct bio *bio = &req->bio;
 
-	vhost_blk_bio_init(bio, req, bdev_end_io);
+	vblk_bdev_bio_init(bio, req, vblk_bdev_end_io);
 	bio->bi_opf |= flags;
 	bio->bi_flags |= bio_flags;
 	if (io->nr_bvec) {
@@ -393,14 +393,14 @@ static void vhost_blk_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
 }
 
 /* The request may have been checked long ago. */
-static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
+static void vblk_bdev_submit_blocking(struct vhost_blk_req *req)
 {
-	if (req->io.nr_bvec && vhost_blk_disk_outgrown(req->disk))
+	if (req->io.nr_bvec && vhost_blk_backend_outgrown(req->be))
 		vhost_blk_req_done(req, -EIO);
 	else if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
-		vhost_blk_submit_bios(req);
+		vblk_bdev_submit_bios(req);
 	else
-		vhost_blk_submit_bio(req, 0, 0);
+		vblk_bdev_submit_bio(req, 0, 0);
 }
 
 /*
@@ -408,56 +408,56 @@ static void vhost_blk_submit_blocking(struct vhost_blk_req *req)
  * before it turned out that there is no tag.  So are those of a bio that was split,
  * which has the same flags.
  */
-static void vhost_blk_submit_again(struct vhost_blk_req *req)
+static void vblk_bdev_resubmit(struct vhost_blk_req *req)
 {
 	unsigned short counted = req->bio.bi_flags &
 				 (1U << BIO_BPS_THROTTLED | 1U << BIO_CGROUP_ACCT);
 
-	if (req->io.nr_bvec && vhost_blk_disk_outgrown(req->disk))
+	if (req->io.nr_bvec && vhost_blk_backend_outgrown(req->be))
 		vhost_blk_req_done(req, -EIO);
 	else
-		vhost_blk_submit_bio(req, 0, counted);
+		vblk_bdev_submit_bio(req, 0, counted);
 }
 
 /* Requests with data, and flushes.  A driver without REQ_NOWAIT may block. */
-static void vhost_blk_submit_rw(struct vhost_blk_req *req)
+static void vblk_bdev_submit_rw(struct vhost_blk_req *req)
 {
-	const struct vhost_blk_disk *disk = req->disk;
+	const struct vhost_blk_be *be = req->be;
 	struct vhost_blk_io *io = &req->io;
 
-	if (disk->nowait_len && io->len <= disk->nowait_len &&
-	    io->nr_bvec <= disk->nowait_vecs)
-		vhost_blk_submit_bio(req, REQ_NOWAIT, 0);
+	if (be->nowait_len && io->len <= be->nowait_len &&
+	    io->nr_bvec <= be->nowait_vecs)
+		vblk_bdev_submit_bio(req, REQ_NOWAIT, 0);
 	else
-		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
+		vhost_blk_punt_in_order(req, vblk_bdev_submit_blocking);
 }
 
-static void vhost_blk_submit_cached(struct vhost_blk_req *req)
+static void vblk_bdev_submit_cached(struct vhost_blk_req *req)
 {
 	struct vhost_blk_io *io = &req->io;
-	int ret = vhost_blk_cache_before(req->disk, io->op == VHOST_BLK_OP_READ,
-					 io->pos, io->len);
+	int ret = vhost_blk_cache_prepare(req->be, io->op == VHOST_BLK_OP_READ,
+					  io->pos, io->len);
 
 	if (ret)
 		vhost_blk_req_done(req, ret);
 	else
-		vhost_blk_punt_in_order(req, vhost_blk_submit_blocking);
+		vhost_blk_punt_in_order(req, vblk_bdev_submit_blocking);
 }
 
-static void bdev_submit(struct vhost_blk_req *req)
+static void vblk_bdev_submit(struct vhost_blk_req *req)
 {
 	if (!req->io.nr_bvec && req->io.op != VHOST_BLK_OP_FLUSH)
-		vhost_blk_punt(req, bdev_control);
-	else if (vhost_blk_bdev_cached(req))
-		vhost_blk_punt(req, vhost_blk_submit_cached);
+		vhost_blk_punt(req, vblk_bdev_control);
+	else if (vblk_bdev_cached(req))
+		vhost_blk_punt(req, vblk_bdev_submit_cached);
 	else
-		vhost_blk_submit_rw(req);
+		vblk_bdev_submit_rw(req);
 }
 
-const struct vhost_blk_ops vhost_blk_bdev_ops = {
-	.open = bdev_open,
-	.capacity = bdev_capacity,
-	.flush = bdev_flush,
-	.config = bdev_config,
-	.submit = bdev_submit,
+const struct vhost_blk_backend_ops vhost_blk_bdev_ops = {
+	.open = vblk_bdev_open,
+	.capacity = vblk_bdev_capacity,
+	.flush = vblk_bdev_flush,
+	.config = vblk_bdev_config,
+	.submit = vblk_bdev_submit,
 };

@@ -18,7 +18,7 @@
 
 #include "blk.h"
 
-static void file_retry(struct vhost_blk_req *req);
+static void vblk_file_retry(struct vhost_blk_req *req);
 
 /*
  * Alignment that direct I/O on the file wants, for offsets and for memory.
@@ -31,18 +31,18 @@ static void file_retry(struct vhost_blk_req *req);
  * page cache, one write of that kind at a time, as it did before Linux 6.14,
  * which told only of the alignment for reads.
  */
-static int direct_limits(struct vhost_blk_disk *disk)
+static int vblk_file_direct_limits(struct vhost_blk_be *be)
 {
-	struct super_block *sb = file_inode(disk->file)->i_sb;
+	struct super_block *sb = file_inode(be->file)->i_sb;
 	struct kstat stat;
 	u32 align;
 	int ret;
 
-	disk->block_size = sb->s_bdev ? bdev_logical_block_size(sb->s_bdev) :
+	be->block_size = sb->s_bdev ? bdev_logical_block_size(sb->s_bdev) :
 					SECTOR_SIZE;
-	vhost_blk_disk_align(disk, 0, disk->block_size);
+	vhost_blk_backend_set_align(be, 0, be->block_size);
 
-	ret = vfs_getattr(&disk->file->f_path, &stat,
+	ret = vfs_getattr(&be->file->f_path, &stat,
 			  STATX_DIOALIGN | STATX_DIO_READ_ALIGN,
 			  AT_STATX_SYNC_AS_STAT);
 	if (ret)
@@ -55,9 +55,9 @@ static int direct_limits(struct vhost_blk_disk *disk)
 		align = stat.dio_read_offset_align;
 	if (!is_power_of_2(align))
 		return -EOPNOTSUPP;
-	disk->block_size = max_t(u32, align, SECTOR_SIZE);
-	vhost_blk_disk_align(disk, max(stat.dio_mem_align, 1U) - 1,
-			     disk->block_size);
+	be->block_size = max_t(u32, align, SECTOR_SIZE);
+	vhost_blk_backend_set_align(be, max(stat.dio_mem_align, 1U) - 1,
+				    be->block_size);
 	return 0;
 }
 
@@ -65,57 +65,57 @@ static int direct_limits(struct vhost_blk_disk *disk)
  * Whether a file system can zero a range without writing it is known only once
  * it has been tried, so what is advertised is what can be written.
  */
-static void vblk_file_features(struct vhost_blk_disk *disk)
+static void vblk_file_features(struct vhost_blk_be *be)
 {
-	u32 preferred = i_blocksize(file_inode(disk->file));
+	u32 preferred = i_blocksize(file_inode(be->file));
 
-	disk->range_align = max(preferred, disk->block_size) / SECTOR_SIZE;
-	disk->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
-	disk->max_zeroes_sectors =
-		vhost_blk_cap_range(disk, VHOST_BLK_WRITTEN_SECTORS);
-	if (!disk->file->f_op->fallocate)
+	be->range_align = max(preferred, be->block_size) / SECTOR_SIZE;
+	be->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	be->max_zeroes_sectors =
+		vhost_blk_clamp_range(be, VHOST_BLK_WRITTEN_SECTORS);
+	if (!be->file->f_op->fallocate)
 		return;
-	disk->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
-	disk->max_discard_sectors = VHOST_BLK_MAX_RANGE_SECTORS;
-	disk->zeroes_unmap = true;
+	be->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
+	be->max_discard_sectors = VHOST_BLK_MAX_RANGE_SECTORS;
+	be->zeroes_unmap = true;
 }
 
-static int file_open(struct vhost_blk_disk *disk)
+static int vblk_file_open(struct vhost_blk_be *be)
 {
-	struct file *file = disk->file;
+	struct file *file = be->file;
 	int ret = 0;
 
-	if (!file->f_op->read_iter || (!disk->ro && !file->f_op->write_iter))
+	if (!file->f_op->read_iter || (!be->ro && !file->f_op->write_iter))
 		return -EOPNOTSUPP;
 	/*
 	 * The description may be shared: fcntl() of another process must
 	 * neither send writes to the end of the file nor change what memory
 	 * they may come from.
 	 */
-	disk->iocb_flags = file->f_iocb_flags;
-	disk->nowait = (file->f_mode & FMODE_NOWAIT) &&
+	be->iocb_flags = file->f_iocb_flags;
+	be->nowait = (file->f_mode & FMODE_NOWAIT) &&
 		       !FMODE_FSNOTIFY_HSM(file->f_mode) &&
 		       !FMODE_FSNOTIFY_ACCESS_PERM(file->f_mode);
 	/* Every write would land at the end. */
-	if (!disk->ro && (disk->iocb_flags & IOCB_APPEND))
+	if (!be->ro && (be->iocb_flags & IOCB_APPEND))
 		return -EINVAL;
 	/* On overlayfs the pages belong to the inode below. */
-	disk->mapping = d_real_inode(file_dentry(file))->i_mapping;
-	disk->wb_err = errseq_sample(&disk->mapping->wb_err);
+	be->mapping = d_real_inode(file_dentry(file))->i_mapping;
+	be->wb_err = errseq_sample(&be->mapping->wb_err);
 
-	disk->block_size = SECTOR_SIZE;
-	if (disk->iocb_flags & IOCB_DIRECT) {
-		disk->stable = mapping_stable_writes(disk->mapping);
-		ret = direct_limits(disk);
+	be->block_size = SECTOR_SIZE;
+	if (be->iocb_flags & IOCB_DIRECT) {
+		be->stable = mapping_stable_writes(be->mapping);
+		ret = vblk_file_direct_limits(be);
 	}
 	if (!ret)
-		vblk_file_features(disk);
+		vblk_file_features(be);
 	return ret;
 }
 
-static u64 file_capacity(const struct vhost_blk_disk *disk)
+static u64 vblk_file_capacity(const struct vhost_blk_be *be)
 {
-	return i_size_read(file_inode(disk->file)) >> SECTOR_SHIFT;
+	return i_size_read(file_inode(be->file)) >> SECTOR_SHIFT;
 }
 
 /*
@@ -127,35 +127,35 @@ static u64 file_capacity(const struct vhost_blk_disk *disk)
  * and an open has effects (FUSE, leases).  With O_DIRECT each write reports its
  * own error, but zeroes may go through the page cache.
  */
-static int vblk_file_wb_error(const struct vhost_blk_disk *disk)
+static int vblk_file_wb_error(const struct vhost_blk_be *be)
 {
-	return errseq_check(&disk->mapping->wb_err, disk->wb_err);
+	return errseq_check(&be->mapping->wb_err, be->wb_err);
 }
 
-static int file_flush(const struct vhost_blk_disk *disk)
+static int vblk_file_flush(const struct vhost_blk_be *be)
 {
-	int ret = vfs_fsync(disk->file, 1);
+	int ret = vfs_fsync(be->file, 1);
 
-	return ret ? ret : vblk_file_wb_error(disk);
+	return ret ? ret : vblk_file_wb_error(be);
 }
 
-static void file_config(const struct vhost_blk_disk *disk,
-			union vhost_blk_config *config)
+static void vblk_file_config(const struct vhost_blk_be *be,
+			     union vhost_blk_config *config)
 {
-	u32 preferred = i_blocksize(file_inode(disk->file));
+	u32 preferred = i_blocksize(file_inode(be->file));
 	struct virtio_blk_config *v = &config->v;
 
-	if (preferred > disk->block_size)
-		v->physical_block_exp = ilog2(preferred / disk->block_size);
+	if (preferred > be->block_size)
+		v->physical_block_exp = ilog2(preferred / be->block_size);
 	v->min_io_size = vhost_blk_min_io(1U << v->physical_block_exp);
-	vhost_blk_disk_range_config(disk, v);
+	vhost_blk_backend_range_config(be, v);
 }
 
 /*
  * Take in what one try brought; from any context, once nobody uses the iocb any
  * more.
  */
-static void file_result(struct vhost_blk_req *req, long ret)
+static void vblk_file_result(struct vhost_blk_req *req, long ret)
 {
 	const struct kiocb *iocb = &req->file.iocb;
 	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
@@ -163,11 +163,11 @@ static void file_result(struct vhost_blk_req *req, long ret)
 	if (ret > 0) {
 		req->file.done += ret;
 		if (req->file.done < req->io.len)
-			vhost_blk_punt(req, file_retry);
-		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.sync &&
+			vhost_blk_punt(req, vblk_file_retry);
+		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.fua &&
 			 !(iocb->ki_flags & IOCB_DIRECT))
 			/* The error may have been reported to another write. */
-			vhost_blk_req_done(req, vblk_file_wb_error(req->disk));
+			vhost_blk_req_done(req, vblk_file_wb_error(req->be));
 		else
 			vhost_blk_req_done(req, 0);
 		return;
@@ -178,7 +178,7 @@ static void file_result(struct vhost_blk_req *req, long ret)
 	 */
 	if (nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP ||
 		       ret == -EINVAL || ret == -ENOMEM))
-		vhost_blk_punt(req, file_retry);
+		vhost_blk_punt(req, vblk_file_retry);
 	else
 		vhost_blk_req_done(req, ret ? ret : -EIO);
 }
@@ -192,11 +192,11 @@ static void file_result(struct vhost_blk_req *req, long ret)
 static void vblk_file_put(struct vhost_blk_req *req)
 {
 	if (atomic_dec_and_test(&req->file.users))
-		file_result(req, req->file.ret);
+		vblk_file_result(req, req->file.ret);
 }
 
 /* Completion of what was queued (-EIOCBQUEUED); from any context. */
-static void file_complete(struct kiocb *iocb, long ret)
+static void vblk_file_complete(struct kiocb *iocb, long ret)
 {
 	struct vhost_blk_req *req = container_of(iocb, struct vhost_blk_req,
 						 file.iocb);
@@ -208,7 +208,7 @@ static void file_complete(struct kiocb *iocb, long ret)
 }
 
 /* Freeze protection; false where that would have to wait but must not. */
-static bool start_write(struct kiocb *iocb)
+static bool vblk_file_start_write(struct kiocb *iocb)
 {
 	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
 
@@ -236,7 +236,7 @@ static ssize_t vblk_file_write(struct kiocb *iocb, struct iov_iter *iter)
 	ret = rw_verify_area(WRITE, file, &iocb->ki_pos, iov_iter_count(iter));
 	if (ret)
 		return ret;
-	if (!start_write(iocb))
+	if (!vblk_file_start_write(iocb))
 		return -EAGAIN;
 	ret = file->f_op->write_iter(iocb, iter);
 	if (ret == -EIOCBQUEUED)
@@ -247,9 +247,9 @@ static ssize_t vblk_file_write(struct kiocb *iocb, struct iov_iter *iter)
 	return ret;
 }
 
-static void file_rw(struct vhost_blk_req *req, int flags)
+static void vblk_file_rw(struct vhost_blk_req *req, int flags)
 {
-	const struct vhost_blk_disk *disk = req->disk;
+	const struct vhost_blk_be *be = req->be;
 	struct vhost_blk_io *io = &req->io;
 	struct kiocb *iocb = &req->file.iocb;
 	bool write = io->op == VHOST_BLK_OP_WRITE;
@@ -259,41 +259,41 @@ static void file_rw(struct vhost_blk_req *req, int flags)
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, io->bvec,
 		      io->nr_bvec, io->len);
 	iov_iter_advance(&iter, req->file.done);
-	/* file_result() goes on with the next part, unless nobody wants it. */
+	/* vblk_file_result() goes on with the next part, unless nobody wants it. */
 	if (!(flags & IOCB_NOWAIT))
 		iov_iter_truncate(&iter, VHOST_BLK_PUNTED_STEP);
 
 	*iocb = (struct kiocb){
-		.ki_filp = disk->file,
+		.ki_filp = be->file,
 		.ki_pos = io->pos + req->file.done,
-		.ki_complete = file_complete,
-		.ki_flags = disk->iocb_flags | flags |
-			    (write && io->sync ? IOCB_DSYNC : 0),
+		.ki_complete = vblk_file_complete,
+		.ki_flags = be->iocb_flags | flags |
+			    (write && io->fua ? IOCB_DSYNC : 0),
 		.ki_ioprio = io->ioprio,
 	};
 	atomic_set(&req->file.users, 2);
 	if (write)
 		ret = vblk_file_write(iocb, &iter);
 	else
-		ret = vfs_iocb_iter_read(disk->file, iocb, &iter);
+		ret = vfs_iocb_iter_read(be->file, iocb, &iter);
 	if (ret == -EIOCBQUEUED)
 		vblk_file_put(req);
 	else
-		file_result(req, ret);
+		vblk_file_result(req, ret);
 }
 
-static void file_retry(struct vhost_blk_req *req)
+static void vblk_file_retry(struct vhost_blk_req *req)
 {
-	file_rw(req, 0);
+	vblk_file_rw(req, 0);
 }
 
 /* Zeroes without the file system's help. */
 static int vblk_file_write_zeroes(struct vhost_blk_req *req, u64 pos, u64 left)
 {
 	struct kiocb iocb = {
-		.ki_filp = req->disk->file,
+		.ki_filp = req->be->file,
 		.ki_pos = pos,
-		.ki_flags = req->disk->iocb_flags,
+		.ki_flags = req->be->iocb_flags,
 		.ki_ioprio = req->io.ioprio,
 	};
 	struct bio_vec bvec[16];
@@ -306,7 +306,7 @@ static int vblk_file_write_zeroes(struct vhost_blk_req *req, u64 pos, u64 left)
 	while (left) {
 		size_t len = min_t(u64, left, ARRAY_SIZE(bvec) * PAGE_SIZE);
 
-		if (vhost_blk_gives_up(req))
+		if (vhost_blk_should_abort_step(req))
 			return -ECANCELED;
 		iov_iter_bvec(&iter, ITER_SOURCE, bvec, ARRAY_SIZE(bvec), len);
 		ret = vblk_file_write(&iocb, &iter);
@@ -322,7 +322,7 @@ static int vblk_file_zero(struct vhost_blk_req *req,
 			  const struct vhost_blk_range *range)
 {
 	int mode = range->unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
-	struct file *file = req->disk->file;
+	struct file *file = req->be->file;
 	int ret = -EOPNOTSUPP;
 
 	if (file->f_op->fallocate)
@@ -340,7 +340,7 @@ static int vblk_file_range(struct vhost_blk_req *req,
 
 	if (req->io.op == VHOST_BLK_OP_WRITE_ZEROES)
 		return vblk_file_zero(req, range);
-	ret = vfs_fallocate(req->disk->file,
+	ret = vfs_fallocate(req->be->file,
 			    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			    range->pos, range->len);
 	/* A discard is a hint, for a file system that can't take it too. */
@@ -348,35 +348,35 @@ static int vblk_file_range(struct vhost_blk_req *req,
 }
 
 /* Requests without a data payload. */
-static void file_control(struct vhost_blk_req *req)
+static void vblk_file_control(struct vhost_blk_req *req)
 {
 	int ret;
 
 	if (req->io.op == VHOST_BLK_OP_FLUSH)
-		ret = vhost_blk_disk_flush(req->disk);
+		ret = vhost_blk_backend_flush(req->be);
 	else
 		ret = vhost_blk_do_ranges(req, vblk_file_range,
 					  VHOST_BLK_RANGE_STEP);
 	vhost_blk_req_done(req, ret);
 }
 
-static void file_submit(struct vhost_blk_req *req)
+static void vblk_file_submit(struct vhost_blk_req *req)
 {
 	if (!req->io.nr_bvec) {
-		vhost_blk_punt(req, file_control);
+		vhost_blk_punt(req, vblk_file_control);
 		return;
 	}
 	req->file.done = 0;
-	if (req->disk->nowait)
-		file_rw(req, IOCB_NOWAIT);
+	if (req->be->nowait)
+		vblk_file_rw(req, IOCB_NOWAIT);
 	else
-		vhost_blk_punt(req, file_retry);
+		vhost_blk_punt(req, vblk_file_retry);
 }
 
-const struct vhost_blk_ops vhost_blk_file_ops = {
-	.open = file_open,
-	.capacity = file_capacity,
-	.flush = file_flush,
-	.config = file_config,
-	.submit = file_submit,
+const struct vhost_blk_backend_ops vhost_blk_file_ops = {
+	.open = vblk_file_open,
+	.capacity = vblk_file_capacity,
+	.flush = vblk_file_flush,
+	.config = vblk_file_config,
+	.submit = vblk_file_submit,
 };

@@ -11,105 +11,105 @@
 
 #include "blk.h"
 
-static int pick_ops(struct vhost_blk_disk *disk)
+static int vblk_pick_ops(struct vhost_blk_be *be)
 {
-	umode_t mode = file_inode(disk->file)->i_mode;
+	umode_t mode = file_inode(be->file)->i_mode;
 
 	if (S_ISBLK(mode))
-		disk->ops = &vhost_blk_bdev_ops;
+		be->ops = &vhost_blk_bdev_ops;
 	else if (S_ISREG(mode))
-		disk->ops = &vhost_blk_file_ops;
+		be->ops = &vhost_blk_file_ops;
 	else
 		return -EINVAL;
-	if (!(disk->file->f_mode & FMODE_READ))
+	if (!(be->file->f_mode & FMODE_READ))
 		return -EACCES;
-	return disk->ops->open(disk);
+	return be->ops->open(be);
 }
 
 /*
  * What userspace finds the backend by.  The number of the file system is not that
  * of stat() with subvolumes of btrfs, and overlayfs has inodes of its own.
  */
-static int vblk_identify(struct vhost_blk_disk *disk)
+static int vblk_identify(struct vhost_blk_be *be)
 {
 	struct kstat stat;
 	int ret;
 
-	if (disk->bdev) {
-		disk->dev = disk->bdev->bd_dev;
+	if (be->bdev) {
+		be->dev = be->bdev->bd_dev;
 		return 0;
 	}
-	ret = vfs_getattr_nosec(&disk->file->f_path, &stat, STATX_INO,
+	ret = vfs_getattr_nosec(&be->file->f_path, &stat, STATX_INO,
 				AT_STATX_SYNC_AS_STAT);
 	if (ret)
 		return ret;
-	disk->dev = stat.dev;
-	disk->ino = stat.ino;
+	be->dev = stat.dev;
+	be->ino = stat.ino;
 	return 0;
 }
 
 /**
- * vhost_blk_disk_open - attach what VHOST_BLK_SET_BACKEND names
+ * vhost_blk_backend_open - attach what VHOST_BLK_SET_BACKEND names
  * @arg: its argument, flags and reserve already checked
  *
  * Return: the backend, or an ERR_PTR with an errno of the uapi.
  */
-struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg)
+struct vhost_blk_be *vhost_blk_backend_open(const struct vhost_blk_backend *arg)
 {
-	struct vhost_blk_disk *disk;
+	struct vhost_blk_be *be;
 	int ret;
 
-	disk = kzalloc_obj(*disk, GFP_KERNEL_ACCOUNT);
-	if (!disk)
+	be = kzalloc_obj(*be, GFP_KERNEL_ACCOUNT);
+	if (!be)
 		return ERR_PTR(-ENOMEM);
 
-	disk->file = fget(arg->fd);
-	if (!disk->file) {
+	be->file = fget(arg->fd);
+	if (!be->file) {
 		ret = -EBADF;
 		goto free_disk;
 	}
-	disk->ro = (arg->flags & VHOST_BLK_BACKEND_F_RO) ||
-		   !(disk->file->f_mode & FMODE_WRITE);
-	memcpy(disk->serial, arg->serial, sizeof(disk->serial));
-	vhost_blk_owner_get(&disk->owner);
+	be->ro = (arg->flags & VHOST_BLK_BACKEND_F_RO) ||
+		   !(be->file->f_mode & FMODE_WRITE);
+	memcpy(be->serial, arg->serial, sizeof(be->serial));
+	vhost_blk_identity_get(&be->identity);
 
-	ret = pick_ops(disk) ?: vblk_identify(disk);
+	ret = vblk_pick_ops(be) ?: vblk_identify(be);
 	if (ret)
 		goto put_file;
-	return disk;
+	return be;
 
 put_file:
-	vhost_blk_owner_put(&disk->owner);
-	fput(disk->file);
+	vhost_blk_identity_put(&be->identity);
+	fput(be->file);
 free_disk:
-	kfree(disk);
+	kfree(be);
 	return ERR_PTR(ret);
 }
 
 /**
- * vhost_blk_disk_close - detach a backend that nothing uses any more
- * @disk: may be NULL
+ * vhost_blk_backend_close - detach a backend that nothing uses any more
+ * @be: may be NULL
  *
  * What fput() drops in a kernel thread is closed by one work for the whole host.
  * Closing may wait for the file system, a FUSE server that has to give up a lock
  * for example: then no kernel thread's file is closed any more.  So a kernel
  * thread closes the file itself; no mutex that others wait for may be held.
  */
-void vhost_blk_disk_close(struct vhost_blk_disk *disk)
+void vhost_blk_backend_close(struct vhost_blk_be *be)
 {
-	if (!disk)
+	if (!be)
 		return;
-	vhost_blk_owner_put(&disk->owner);
+	vhost_blk_identity_put(&be->identity);
 	if (current->flags & PF_KTHREAD)
-		__fput_sync(disk->file);
+		__fput_sync(be->file);
 	else
-		fput(disk->file);
-	kfree(disk);
+		fput(be->file);
+	kfree(be);
 }
 
 /**
- * vhost_blk_disk_flushed - the outcome of a flush
- * @disk: the backend
+ * vhost_blk_backend_flushed - the outcome of a flush
+ * @be: the backend
  * @error: what the flush ended in, 0 or a negative errno
  *
  * An error of a flush stays.  The kernel reports a failed writeback once and
@@ -122,44 +122,44 @@ void vhost_blk_disk_close(struct vhost_blk_disk *disk)
  * Return: 0, or the errno of the first flush that failed since the backend was
  * attached.
  */
-int vhost_blk_disk_flushed(struct vhost_blk_disk *disk, int error)
+int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error)
 {
-	int before = READ_ONCE(disk->flush_error);
+	int before = READ_ONCE(be->flush_error);
 
 	if (likely(!error) || before)
 		return before;
 	if (error != -EINTR && error != -ERESTARTSYS)
-		cmpxchg(&disk->flush_error, 0, error);
+		cmpxchg(&be->flush_error, 0, error);
 	return error;
 }
 
 /**
- * vhost_blk_disk_flush - make stable what has been written to a backend
- * @disk: the backend
+ * vhost_blk_backend_flush - make stable what has been written to a backend
+ * @be: the backend
  *
  * Sleeps.  Nothing has been written to a read-only backend, and not every file
  * system has an fsync() for one.
  *
- * Return: as vhost_blk_disk_flushed().
+ * Return: as vhost_blk_backend_flushed().
  */
-int vhost_blk_disk_flush(struct vhost_blk_disk *disk)
+int vhost_blk_backend_flush(struct vhost_blk_be *be)
 {
-	if (disk->ro)
+	if (be->ro)
 		return 0;
-	return vhost_blk_disk_flushed(disk, disk->ops->flush(disk));
+	return vhost_blk_backend_flushed(be, be->ops->flush(be));
 }
 
 /**
- * vhost_blk_cap_range - maximum length of a range, for the configuration space
- * @disk: the backend, its block_size set
+ * vhost_blk_clamp_range - maximum length of a range, for the configuration space
+ * @be: the backend, its block_size set
  * @sectors: what the device can do at a time, not 0
  *
  * Return: sectors, at least one logical block: 0 would say that the operation
  * is not supported, and its feature that it is.
  */
-u32 vhost_blk_cap_range(const struct vhost_blk_disk *disk, u32 sectors)
+u32 vhost_blk_clamp_range(const struct vhost_blk_be *be, u32 sectors)
 {
-	return clamp(sectors, disk->block_size / SECTOR_SIZE,
+	return clamp(sectors, be->block_size / SECTOR_SIZE,
 		     VHOST_BLK_MAX_RANGE_SECTORS);
 }
 
@@ -185,83 +185,83 @@ static u32 vblk_kept_limit(u32 now, u32 before)
 }
 
 /**
- * vhost_blk_disk_keep_limits - keep promises across a swap
- * @disk: the new backend
+ * vhost_blk_backend_keep_limits - keep promises across a swap
+ * @be: the new backend
  * @old: the one that the guest has
  *
  * The driver goes by the limits that it has read.
  */
-void vhost_blk_disk_keep_limits(struct vhost_blk_disk *disk,
-				const struct vhost_blk_disk *old)
+void vhost_blk_backend_keep_limits(struct vhost_blk_be *be,
+				   const struct vhost_blk_be *old)
 {
-	disk->max_discard_sectors = vblk_kept_limit(disk->max_discard_sectors,
-						    old->max_discard_sectors);
-	disk->max_zeroes_sectors = vblk_kept_limit(disk->max_zeroes_sectors,
-						   old->max_zeroes_sectors);
-	disk->max_erase_sectors = vblk_kept_limit(disk->max_erase_sectors,
-						  old->max_erase_sectors);
+	be->max_discard_sectors = vblk_kept_limit(be->max_discard_sectors,
+						  old->max_discard_sectors);
+	be->max_zeroes_sectors = vblk_kept_limit(be->max_zeroes_sectors,
+						 old->max_zeroes_sectors);
+	be->max_erase_sectors = vblk_kept_limit(be->max_erase_sectors,
+						old->max_erase_sectors);
 }
 
 /**
- * vhost_blk_disk_max_range - maximum sectors in one range, as advertised
- * @disk: the backend
+ * vhost_blk_backend_max_range - maximum sectors in one range, as advertised
+ * @be: the backend
  * @op: an operation that has ranges
  */
-u32 vhost_blk_disk_max_range(const struct vhost_blk_disk *disk,
-			     enum vhost_blk_op op)
+u32 vhost_blk_backend_max_range(const struct vhost_blk_be *be,
+				enum vhost_blk_op op)
 {
 	switch (op) {
 	case VHOST_BLK_OP_DISCARD:
-		return disk->max_discard_sectors;
+		return be->max_discard_sectors;
 	case VHOST_BLK_OP_WRITE_ZEROES:
-		return disk->max_zeroes_sectors;
+		return be->max_zeroes_sectors;
 	case VHOST_BLK_OP_SECURE_ERASE:
-		return disk->max_erase_sectors;
+		return be->max_erase_sectors;
 	default:
 		return 0;
 	}
 }
 
 /**
- * vhost_blk_disk_writes_zeroes - may zeroes have to be written one by one?
- * @disk: the backend
+ * vhost_blk_backend_writes_zeroes - may zeroes have to be written one by one?
+ * @be: the backend
  *
  * Not all file systems have FALLOC_FL_ZERO_RANGE, and none tells before it is
  * tried.  A device may find out that it can't, at any time.
  */
-bool vhost_blk_disk_writes_zeroes(const struct vhost_blk_disk *disk)
+bool vhost_blk_backend_writes_zeroes(const struct vhost_blk_be *be)
 {
-	return !disk->bdev || !bdev_write_zeroes_sectors(disk->bdev);
+	return !be->bdev || !bdev_write_zeroes_sectors(be->bdev);
 }
 
 /**
- * vhost_blk_disk_range_config - limits of discard, zeroes and secure erase
- * @disk: the backend
+ * vhost_blk_backend_range_config - limits of discard, zeroes and secure erase
+ * @be: the backend
  * @config: filled in (5.2.4)
  *
  * The limits are those of the attach.  If the device can do less by now, the
  * kernel splits ranges, writes zeroes, or doesn't discard.
  */
-void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
-				 struct virtio_blk_config *config)
+void vhost_blk_backend_range_config(const struct vhost_blk_be *be,
+				    struct virtio_blk_config *config)
 {
-	u32 discard = disk->max_discard_sectors;
-	u32 zeroes = disk->max_zeroes_sectors;
-	u32 erase = disk->max_erase_sectors;
+	u32 discard = be->max_discard_sectors;
+	u32 zeroes = be->max_zeroes_sectors;
+	u32 erase = be->max_erase_sectors;
 
 	if (discard) {
 		config->max_discard_sectors = __cpu_to_virtio32(true, discard);
 		config->max_discard_seg =
 			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
 		config->discard_sector_alignment =
-			__cpu_to_virtio32(true, disk->range_align);
+			__cpu_to_virtio32(true, be->range_align);
 	}
 	if (zeroes) {
 		config->max_write_zeroes_sectors =
 			__cpu_to_virtio32(true, zeroes);
 		config->max_write_zeroes_seg =
 			__cpu_to_virtio32(true, VHOST_BLK_MAX_ZEROES);
-		config->write_zeroes_may_unmap = disk->zeroes_unmap;
+		config->write_zeroes_may_unmap = be->zeroes_unmap;
 	}
 	if (erase) {
 		config->max_secure_erase_sectors =
@@ -269,13 +269,13 @@ void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
 		config->max_secure_erase_seg =
 			__cpu_to_virtio32(true, VHOST_BLK_MAX_RANGES);
 		config->secure_erase_sector_alignment =
-			__cpu_to_virtio32(true, disk->range_align);
+			__cpu_to_virtio32(true, be->range_align);
 	}
 }
 
 /**
- * vhost_blk_disk_align - set the alignment of segments for direct I/O
- * @disk: the backend
+ * vhost_blk_backend_set_align - set the alignment of segments for direct I/O
+ * @be: the backend
  * @dma_mask: bits that must be 0 in an address, as the device asks for it
  * @unit: bytes that a vector has to be a multiple of: a logical block, or what a
  *	zone is written in
@@ -293,46 +293,46 @@ void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
  * more than a page is cut at the ends of pages in any case; the kernels that
  * support such blocks can handle that.
  */
-void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask, u32 unit)
+void vhost_blk_backend_set_align(struct vhost_blk_be *be, u32 dma_mask, u32 unit)
 {
-	disk->len_mask = unit - 1;
-	disk->addr_mask = dma_mask | (disk->len_mask & ~PAGE_MASK);
+	be->len_mask = unit - 1;
+	be->addr_mask = dma_mask | (be->len_mask & ~PAGE_MASK);
 }
 
 /**
- * vhost_blk_disk_outgrown - do requests not fit the device any more?
- * @disk: the backend
+ * vhost_blk_backend_outgrown - do requests not fit the device any more?
+ * @be: the backend
  *
  * The limits of a block device may change while it is attached: another table
  * of device mapper, a namespace that was formatted, LOOP_SET_BLOCK_SIZE.  The
  * guest was told of the blocks of the attach, and the alignment of its segments
  * is checked against those.  Pieces of larger blocks must not reach the device,
- * see vhost_blk_disk_align().
+ * see vhost_blk_backend_set_align().
  */
-bool vhost_blk_disk_outgrown(const struct vhost_blk_disk *disk)
+bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be)
 {
-	return unlikely(disk->bdev &&
-			bdev_logical_block_size(disk->bdev) > disk->block_size);
+	return unlikely(be->bdev &&
+			bdev_logical_block_size(be->bdev) > be->block_size);
 }
 
 /**
- * vhost_blk_disk_limits - what requests are to be checked against
- * @disk: the backend
+ * vhost_blk_backend_limits - what requests are to be checked against
+ * @be: the backend
  * @limits: filled in, but for its ops, as of now: size and write protection
  *	may change.  A block device in use as swap must not be written, either.
  *	The size is 0 for as long as its blocks are larger than the guest knows.
  */
-void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
-			   struct vhost_blk_limits *limits)
+void vhost_blk_backend_limits(const struct vhost_blk_be *be,
+			      struct vhost_blk_limits *limits)
 {
-	limits->block_sectors = disk->block_size / SECTOR_SIZE;
-	limits->capacity = round_down(disk->ops->capacity(disk),
+	limits->block_sectors = be->block_size / SECTOR_SIZE;
+	limits->capacity = round_down(be->ops->capacity(be),
 				      limits->block_sectors);
-	if (vhost_blk_disk_outgrown(disk))
+	if (vhost_blk_backend_outgrown(be))
 		limits->capacity = 0;
-	limits->zone_sectors = disk->zone_sectors;
-	limits->append_sectors = disk->append_sectors;
-	limits->ro = disk->ro ||
-		     (disk->bdev && (bdev_read_only(disk->bdev) ||
-				     IS_SWAPFILE(disk->mapping->host)));
+	limits->zone_sectors = be->zone_sectors;
+	limits->append_sectors = be->append_sectors;
+	limits->ro = be->ro ||
+		     (be->bdev && (bdev_read_only(be->bdev) ||
+				   IS_SWAPFILE(be->mapping->host)));
 }

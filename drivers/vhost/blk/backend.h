@@ -17,62 +17,62 @@ struct cgroup_subsys_state;
 struct cred;
 struct mem_cgroup;
 struct vhost_blk_req;
-struct vhost_blk_disk;
+struct vhost_blk_be;
 struct vhost_blk_limits;
 union vhost_blk_config;
 
 /**
- * struct vhost_blk_ops - a kind of backend
+ * struct vhost_blk_backend_ops - a kind of backend
  * @open: fill in the rest of a disk whose @file is set; may refuse
  * @capacity: current size in sectors of 512 bytes; may change at any time
  * @flush: make stable what has been written; sleeps.  Called by
- *	vhost_blk_disk_flush() only.
+ *	vhost_blk_backend_flush() only.
  * @config: fill in what the device knows beyond its block size
  * @submit: start req->io.  It is called from the worker of the queue with the
  *	mutex of the virtqueue held, must not wait for the I/O or, if the
  *	backend can tell, for resources, and calls vhost_blk_req_done() exactly
  *	once, from any context.
  */
-struct vhost_blk_ops {
-	int (*open)(struct vhost_blk_disk *disk);
-	u64 (*capacity)(const struct vhost_blk_disk *disk);
-	int (*flush)(const struct vhost_blk_disk *disk);
-	void (*config)(const struct vhost_blk_disk *disk,
+struct vhost_blk_backend_ops {
+	int (*open)(struct vhost_blk_be *be);
+	u64 (*capacity)(const struct vhost_blk_be *be);
+	int (*flush)(const struct vhost_blk_be *be);
+	void (*config)(const struct vhost_blk_be *be,
 		       union vhost_blk_config *config);
 	void (*submit)(struct vhost_blk_req *req);
 };
 
 /**
- * struct vhost_blk_owner - in whose name the I/O of a backend is done
+ * struct vhost_blk_identity - in whose name the I/O of a backend is done
  * @blkcg: the io controller's group, or NULL
  * @memcg: the memory controller's, or NULL
  * @cred: credentials of the process that attached the backend
  */
-struct vhost_blk_owner {
+struct vhost_blk_identity {
 	struct cgroup_subsys_state *blkcg;
 	struct mem_cgroup *memcg;
 	const struct cred *cred;
 };
 
 /**
- * struct vhost_blk_acting - what vhost_blk_owner_begin() has replaced
+ * struct vhost_blk_saved_identity - what vhost_blk_assume_identity() has replaced
  * @cred: the thread's own credentials, or NULL if they are the owner's anyway
  * @memcg: the active memory control group of before
  * @kthread: control groups are to be restored too
  */
-struct vhost_blk_acting {
+struct vhost_blk_saved_identity {
 	const struct cred *cred;
 	struct mem_cgroup *memcg;
 	bool kthread;
 };
 
 /**
- * struct vhost_blk_disk - an attached backend; constant once it is open, except
+ * struct vhost_blk_be - an attached backend; constant once it is open, except
  *	for @flush_error
  * @ops: the kind
  * @file: our own reference
  * @bdev: of a block device, and then as long as @file lives
- * @owner: in whose name the I/O is done
+ * @identity: in whose name the I/O is done
  * @dev: number of the block device, or of the file system as stat() has it
  * @ino: of a regular file, as stat() has it, else 0
  * @mapping: page cache of the block device, or that holds the data of a
@@ -105,12 +105,12 @@ struct vhost_blk_acting {
  * @stable: a file, for which data must not change while it is written
  * @serial: answer to VIRTIO_BLK_T_GET_ID
  */
-struct vhost_blk_disk {
-	const struct vhost_blk_ops *ops;
+struct vhost_blk_be {
+	const struct vhost_blk_backend_ops *ops;
 	struct file *file;
 	struct block_device *bdev;
 	struct address_space *mapping;
-	struct vhost_blk_owner owner;
+	struct vhost_blk_identity identity;
 	dev_t dev;
 	u64 ino;
 	errseq_t wb_err;
@@ -137,45 +137,45 @@ struct vhost_blk_disk {
 	u8 serial[VHOST_BLK_SERIAL_LEN];
 };
 
-extern const struct vhost_blk_ops vhost_blk_bdev_ops;
-extern const struct vhost_blk_ops vhost_blk_file_ops;
+extern const struct vhost_blk_backend_ops vhost_blk_bdev_ops;
+extern const struct vhost_blk_backend_ops vhost_blk_file_ops;
 
 /* owner.c APIs: */
-void vhost_blk_owner_get(struct vhost_blk_owner *owner);
-void vhost_blk_owner_put(struct vhost_blk_owner *owner);
-void vhost_blk_owner_begin(struct vhost_blk_acting *acting,
-			   const struct vhost_blk_owner *owner);
-void vhost_blk_owner_end(const struct vhost_blk_acting *acting);
+void vhost_blk_identity_get(struct vhost_blk_identity *identity);
+void vhost_blk_identity_put(struct vhost_blk_identity *identity);
+void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
+			       const struct vhost_blk_identity *identity);
+void vhost_blk_restore_identity(const struct vhost_blk_saved_identity *saved);
 
 /* zone.c APIs: */
-int vhost_blk_zone_open(struct vhost_blk_disk *disk);
-void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
+int vhost_blk_zone_open(struct vhost_blk_be *be);
+void vhost_blk_zone_config(const struct vhost_blk_be *be,
 			   union vhost_blk_config *config);
-bool vhost_blk_zone_may_replace(const struct vhost_blk_disk *disk,
-				const struct vhost_blk_disk *old);
+bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
+				const struct vhost_blk_be *old);
 u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits);
 int vhost_blk_zone_control(struct vhost_blk_req *req);
-void vhost_blk_zone_explain(struct vhost_blk_req *req);
+void vhost_blk_zone_map_error(struct vhost_blk_req *req);
 
 /* backend.c APIs: */
-struct vhost_blk_disk *vhost_blk_disk_open(const struct vhost_blk_backend *arg);
-void vhost_blk_disk_close(struct vhost_blk_disk *disk);
-int vhost_blk_disk_flush(struct vhost_blk_disk *disk);
-int vhost_blk_disk_flushed(struct vhost_blk_disk *disk, int error);
-u32 vhost_blk_cap_range(const struct vhost_blk_disk *disk, u32 sectors);
+struct vhost_blk_be *vhost_blk_backend_open(const struct vhost_blk_backend *arg);
+void vhost_blk_backend_close(struct vhost_blk_be *be);
+int vhost_blk_backend_flush(struct vhost_blk_be *be);
+int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error);
+u32 vhost_blk_clamp_range(const struct vhost_blk_be *be, u32 sectors);
 __virtio16 vhost_blk_min_io(u32 blocks);
-void vhost_blk_disk_keep_limits(struct vhost_blk_disk *disk,
-				const struct vhost_blk_disk *old);
-u32 vhost_blk_disk_max_range(const struct vhost_blk_disk *disk,
-			     enum vhost_blk_op op);
-bool vhost_blk_disk_writes_zeroes(const struct vhost_blk_disk *disk);
-void vhost_blk_disk_range_config(const struct vhost_blk_disk *disk,
-				 struct virtio_blk_config *config);
-void vhost_blk_disk_align(struct vhost_blk_disk *disk, u32 dma_mask,
-			  u32 unit);
-bool vhost_blk_disk_outgrown(const struct vhost_blk_disk *disk);
-void vhost_blk_disk_limits(const struct vhost_blk_disk *disk,
-			   struct vhost_blk_limits *limits);
+void vhost_blk_backend_keep_limits(struct vhost_blk_be *be,
+				   const struct vhost_blk_be *old);
+u32 vhost_blk_backend_max_range(const struct vhost_blk_be *be,
+				enum vhost_blk_op op);
+bool vhost_blk_backend_writes_zeroes(const struct vhost_blk_be *be);
+void vhost_blk_backend_range_config(const struct vhost_blk_be *be,
+				    struct virtio_blk_config *config);
+void vhost_blk_backend_set_align(struct vhost_blk_be *be, u32 dma_mask,
+				 u32 unit);
+bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be);
+void vhost_blk_backend_limits(const struct vhost_blk_be *be,
+			      struct vhost_blk_limits *limits);
 
 #endif

@@ -78,8 +78,8 @@
  * it was offered should not see an error when its memory changes or its
  * migration begins.
  */
-#define VHOST_BLK_STOP_PATIENCE		HZ
-#define VHOST_BLK_PAUSE_PATIENCE	(5 * HZ)
+#define VHOST_BLK_STOP_TIMEOUT		HZ
+#define VHOST_BLK_PAUSE_TIMEOUT	(5 * HZ)
 
 /*
  * I/Os of at most VHOST_BLK_GRACE_STEP bytes that a device still does after
@@ -99,7 +99,7 @@
 #define VHOST_BLK_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 #define VHOST_BLK_INLINE_BVECS	4
-#define VHOST_BLK_INLINE_SPANS	2
+#define VHOST_BLK_INLINE_WRITES	2
 #define VHOST_BLK_PIN_BATCH	64
 #define VHOST_BLK_BOUNCE_PAGES	64
 
@@ -117,7 +117,7 @@
  * @ranges: of the operations that have them, else NULL
  * @nr_ranges: how many
  * @ioprio: of the worker that took the request
- * @sync: what is written is to be stable when it completes (5.2.6.2)
+ * @fua: what is written is to be stable when it completes (5.2.6.2)
  * @spared: it is done to the end although an ioctl has waited long enough
  */
 struct vhost_blk_io {
@@ -129,7 +129,7 @@ struct vhost_blk_io {
 	struct vhost_blk_range *ranges;
 	unsigned int nr_ranges;
 	u16 ioprio;
-	bool sync;
+	bool fua;
 	bool spared;
 };
 
@@ -148,13 +148,13 @@ struct vhost_blk_file_io {
 };
 
 /**
- * struct vhost_blk_reply - what the device answers besides data and status
- * @buf: the answer, behind @iov; vhost_blk_cmd.reply bytes of room
+ * struct vhost_blk_response - what the device answers besides data and status
+ * @buf: the answer, behind @iov; vhost_blk_cmd.response bytes of room
  * @len: bytes of it so far
  * @nr_iov: segments in @iov
  * @iov: where it goes to in guest memory
  */
-struct vhost_blk_reply {
+struct vhost_blk_response {
 	void *buf;
 	u32 len;
 	unsigned int nr_iov;
@@ -162,12 +162,12 @@ struct vhost_blk_reply {
 };
 
 /**
- * struct vhost_blk_span - a piece of guest memory that may be written
+ * struct vhost_blk_write_range - a piece of guest memory that may be written
  * @addr: address in the guest: physical, or what its IOMMU makes of that
  * @base: the same in the owner
  * @len: in bytes, not 0
  */
-struct vhost_blk_span {
+struct vhost_blk_write_range {
 	u64 addr;
 	void __user *base;
 	u64 len;
@@ -180,7 +180,7 @@ struct vhost_blk_span {
  */
 struct vhost_blk_track {
 	struct vhost_log log[VHOST_BLK_MAX_IOV];
-	struct vhost_blk_span spare[VHOST_BLK_MAX_IOV];
+	struct vhost_blk_write_range spare[VHOST_BLK_MAX_IOV];
 };
 
 /**
@@ -188,21 +188,21 @@ struct vhost_blk_track {
  * @done_node: in vhost_blk_queue.done
  * @submit_node: in vhost_blk_queue.to_submit, before that
  * @q: the queue
- * @disk: where @io goes to
+ * @be: where @io goes to
  * @head: its descriptor head
  * @busy: in flight, or done but not in the used ring yet
  * @bounced: data goes through pages of q->bounce
  * @error: 0 or the errno of the I/O; set before the request is on q->done
  * @status: VIRTIO_BLK_S_*: what the guest gets where @error is 0
  * @status_slot: where it gets it
- * @spans: the writable part of its chain, while that is tracked
- * @nr_spans: how many
- * @span_first: first address in @spans
- * @span_last: last address in @spans
- * @inline_spans: of @spans, where they are enough
+ * @writes: the writable part of its chain, while that is tracked
+ * @nr_writes: how many
+ * @first_write: first address in @writes
+ * @last_write: last address in @writes
+ * @inline_writes: of @writes, where they are enough
  * @cmd: what the guest asked for
  * @io: what is being done for it
- * @reply: NULL where @cmd has none
+ * @response: NULL where @cmd has none
  * @zeroes: bytes that @io may have to write besides @cmd.len
  * @work: runs @punted
  * @punted: what is done in the workqueue
@@ -219,21 +219,21 @@ struct vhost_blk_req {
 		struct llist_node submit_node;
 	};
 	struct vhost_blk_queue *q;
-	struct vhost_blk_disk *disk;
+	struct vhost_blk_be *be;
 	u16 head;
 	bool busy;
 	bool bounced;
 	u8 status;
 	int error;
 	u8 __user *status_slot;
-	struct vhost_blk_span *spans;
-	unsigned int nr_spans;
-	u64 span_first;
-	u64 span_last;
-	struct vhost_blk_span inline_spans[VHOST_BLK_INLINE_SPANS];
+	struct vhost_blk_write_range *writes;
+	unsigned int nr_writes;
+	u64 first_write;
+	u64 last_write;
+	struct vhost_blk_write_range inline_writes[VHOST_BLK_INLINE_WRITES];
 	struct vhost_blk_cmd cmd;
 	struct vhost_blk_io io;
-	struct vhost_blk_reply *reply;
+	struct vhost_blk_response *response;
 	u64 zeroes;
 	struct work_struct work;
 	void (*punted)(struct vhost_blk_req *req);
@@ -264,17 +264,17 @@ struct vhost_blk_window {
 /**
  * struct vhost_blk_bounce - pages of a queue for data that the backend can't
  *	access in place, or for whose vector no memory was available
- * @taken: pages that a request has
+ * @in_use: pages that a request has
  * @bvec: the pages; offset and length are those of the window
  * @spare: for one request that gets no memory for its window
- * @spare_taken: it is in use
+ * @spare_in_use: it is in use
  * @spare_iov: of @spare
  */
 struct vhost_blk_bounce {
-	DECLARE_BITMAP(taken, VHOST_BLK_BOUNCE_PAGES);
+	DECLARE_BITMAP(in_use, VHOST_BLK_BOUNCE_PAGES);
 	struct bio_vec bvec[VHOST_BLK_BOUNCE_PAGES];
 	struct vhost_blk_window spare;
-	bool spare_taken;
+	bool spare_in_use;
 	struct iovec spare_iov[VHOST_BLK_MAX_IOV];
 };
 
@@ -296,8 +296,8 @@ enum vhost_blk_event {
  *	VHOST_BLK_QUEUE_STOPPED, so that the core checks new addresses and
  *	refuses new sizes and bases for as long as a request may complete
  * @state: enum vhost_blk_queue_state, changed by vhost_blk_queue_event() only
- * @hurry_at: when requests that take long give up, in jiffies, or 0; see
- *	vhost_blk_must_hurry()
+ * @deadline: when requests that take long give up, in jiffies, or 0; see
+ *	vhost_blk_should_abort()
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
  * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
@@ -305,10 +305,10 @@ enum vhost_blk_event {
  * @inflight_bytes: their data, and zeroes that they may have to write
  * @break_reason: enum vhost_blk_break_reason, kept until the next start
  * @break_error: the errno that goes with it, or 0
- * @starved: chains are waiting for @inflight_bytes or @bounce
- * @sync: every write is to be stable when it completes
+ * @throttled: chains are waiting for @inflight_bytes or @bounce
+ * @writethrough: every write is to be stable when it completes
  * @ioprio: of the worker
- * @ops: bits of the operations that the driver has negotiated
+ * @op_mask: bits of the operations that the driver has negotiated
  * @tracking: what requests may write is recorded, see track.c
  * @track: NULL before the first time
  * @idle_since: when the ring was found empty, or the guest was answered, in
@@ -319,15 +319,15 @@ enum vhost_blk_event {
  * @to_submit: requests of vhost_blk_punt_in_order()
  * @submit_work: empties it
  * @done: requests whose I/O is done, by the backend; emptied by the worker
- * @serving: the worker is about to look at @done by itself
+ * @batching: the worker is about to look at @done by itself
  * @done_work: the worker's part of completion
- * @orphan_work: the same where the worker has been killed
- * @idle: woken when a request has ended, or the queue has stopped, or @passed
- * @pass_work: tells that the worker has done all that was queued before
- * @passed: it has
+ * @dead_worker_work: the same where the worker has been killed
+ * @idle: woken when a request has ended, or the queue has stopped, or @worker_flushed
+ * @worker_flush: tells that the worker has done all that was queued before
+ * @worker_flushed: it has
  *
- * All but @state, @hurry_at, @to_submit, @submit_work, @done, @serving,
- * @done_work, @orphan_work, @idle, @pass_work and @passed is protected by
+ * All but @state, @deadline, @to_submit, @submit_work, @done, @batching,
+ * @done_work, @dead_worker_work, @idle, @worker_flush and @worker_flushed is protected by
  * vq.mutex; who waits for requests reads @inflight without it, and
  * VHOST_BLK_GET_VRING_INFO that, @break_reason and @break_error.
  */
@@ -335,7 +335,7 @@ struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
 
 	atomic_t state;
-	unsigned long hurry_at;
+	unsigned long deadline;
 	struct iovec *iov;
 	struct page *pages[VHOST_BLK_PIN_BATCH];
 	struct vhost_blk_req *reqs;
@@ -344,10 +344,10 @@ struct vhost_blk_queue {
 	u64 inflight_bytes;
 	u32 break_reason;
 	int break_error;
-	bool starved;
-	bool sync;
+	bool throttled;
+	bool writethrough;
 	u16 ioprio;
-	u32 ops;
+	u32 op_mask;
 	bool tracking;
 	struct vhost_blk_track *track;
 	u64 idle_since;
@@ -358,18 +358,18 @@ struct vhost_blk_queue {
 	struct llist_head to_submit;
 	struct work_struct submit_work;
 	struct llist_head done;
-	bool serving;
+	bool batching;
 	struct vhost_work done_work;
-	struct delayed_work orphan_work;
+	struct delayed_work dead_worker_work;
 	wait_queue_head_t idle;
-	struct vhost_work pass_work;
-	bool passed;
+	struct vhost_work worker_flush;
+	bool worker_flushed;
 };
 
 /* Whose a device is, see end.c. */
 enum vhost_blk_life {
 	VHOST_BLK_OPEN,		/* the file's, and its owner's if it has one */
-	VHOST_BLK_OWNER_ENDED,	/* nobody's until it is reset; the file is open */
+	VHOST_BLK_OWNER_EXITED,	/* nobody's until it is reset; the file is open */
 	VHOST_BLK_CLOSED,	/* nobody's until it is freed */
 };
 
@@ -386,26 +386,26 @@ enum vhost_blk_life {
  *	backend is attached; protected by dev.mutex until then
  * @submit_wq: one thread for each queue, for what may wait for a tag of a block
  *	device; as @wq
- * @disk: what is attached, or NULL; protected by dev.mutex, and constant while
+ * @be: what is attached, or NULL; protected by dev.mutex, and constant while
  *	a queue takes chains or has requests in flight
- * @disk_mutex: protects @disk too, for ioctls that do not wait for dev.mutex;
+ * @backend_mutex: protects @be too, for ioctls that do not wait for dev.mutex;
  *	held for as long as it takes to look at the backend
  * @iotlb_sem: translations, where there is an IOMMU
  * @features: acknowledged by the guest; protected by dev.mutex
  * @writeback: of the configuration space; protected by dev.mutex
  * @capacity: that the guest has been told of last; protected by dev.mutex
- * @resize: looks whether it still is
- * @watched: @resize looks again; set by a start with dev.mutex held
+ * @capacity_poll: looks whether it still is
+ * @capacity_polled: @capacity_poll looks again; set by a start with dev.mutex held
  * @config_call: signalled on a change of the configuration, or NULL;
  *	protected by dev.mutex
  * @refs: one for each queue that isn't stopped, and one until the file is closed
  *	or the owner has ended; the last one resets or frees the device
- * @end: does that, if the process that closed the file did not wait
+ * @release_work: does that, if the process that closed the file did not wait
  * @life: enum vhost_blk_life
  * @owner: process that called VHOST_SET_OWNER last
  * @owner_pid: its thread group, or NULL; changed with dev.mutex held
  * @owner_watch: tells when that has ended
- * @owner_end: gives up the requests then
+ * @owner_exit: gives up the requests then
  * @linger_until: how long the owner waits for its requests when it exits, in
  *	jiffies; 0 until it has begun to
  * @queues: all that there may be; only those with addresses are started
@@ -418,22 +418,22 @@ struct vhost_blk {
 	atomic_t grace;
 	struct workqueue_struct *wq;
 	struct workqueue_struct *submit_wq;
-	struct vhost_blk_disk *disk;
-	struct mutex disk_mutex;	/* @disk, without dev.mutex */
+	struct vhost_blk_be *be;
+	struct mutex backend_mutex;	/* @be, without dev.mutex */
 	struct rw_semaphore iotlb_sem;
 	u64 features;
 	bool writeback;
 	u64 capacity;
-	struct delayed_work resize;
-	bool watched;
+	struct delayed_work capacity_poll;
+	bool capacity_polled;
 	struct eventfd_ctx *config_call;
 	refcount_t refs;
-	struct work_struct end;
+	struct work_struct release_work;
 	atomic_t life;
 	pid_t owner;
 	struct pid *owner_pid;
 	struct wait_queue_entry owner_watch;
-	struct work_struct owner_end;
+	struct work_struct owner_exit;
 	unsigned long linger_until;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];
 };
@@ -454,9 +454,9 @@ static_assert(sizeof(union vhost_blk_config) == 96);
 
 /* None of their works waits for a backend. */
 extern struct workqueue_struct *vhost_blk_wq;
-extern struct workqueue_struct *vhost_blk_end_wq;
+extern struct workqueue_struct *vhost_blk_release_wq;
 
-static inline struct vhost_blk_queue *to_queue(struct vhost_virtqueue *vq)
+static inline struct vhost_blk_queue *to_vhost_blk_queue(struct vhost_virtqueue *vq)
 {
 	return container_of(vq, struct vhost_blk_queue, vq);
 }
@@ -469,7 +469,7 @@ static inline bool vhost_blk_vq_has_worker(const struct vhost_virtqueue *vq)
 }
 #endif
 
-static inline struct vhost_blk *queue_to_blk(const struct vhost_blk_queue *q)
+static inline struct vhost_blk *to_vhost_blk(const struct vhost_blk_queue *q)
 {
 	return container_of(q->vq.dev, struct vhost_blk, dev);
 }
@@ -488,19 +488,19 @@ vhost_blk_queue_state(const struct vhost_blk_queue *q)
 static inline void vhost_blk_iotlb_lock(struct vhost_blk_queue *q)
 {
 	if (q->vq.iotlb)
-		down_read(&queue_to_blk(q)->iotlb_sem);
+		down_read(&to_vhost_blk(q)->iotlb_sem);
 }
 
 static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 {
 	if (q->vq.iotlb)
-		up_read(&queue_to_blk(q)->iotlb_sem);
+		up_read(&to_vhost_blk(q)->iotlb_sem);
 }
 
 /* The owner has ended, and the device has not been reset yet. */
-static inline bool vhost_blk_owner_ended(const struct vhost_blk *blk)
+static inline bool vhost_blk_owner_exited(const struct vhost_blk *blk)
 {
-	return atomic_read(&blk->life) == VHOST_BLK_OWNER_ENDED;
+	return atomic_read(&blk->life) == VHOST_BLK_OWNER_EXITED;
 }
 
 /* Its requests end without an answer: what is left of them need not be done. */
@@ -514,8 +514,8 @@ extern const struct file_operations vhost_blk_fops;
 
 /* state.c APIs: */
 bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
-void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience);
-bool vhost_blk_must_hurry(const struct vhost_blk_queue *q);
+void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long patience);
+bool vhost_blk_should_abort(const struct vhost_blk_queue *q);
 bool vhost_blk_take_grace(struct vhost_blk *blk, u64 cost);
 
 /* queue.c APIs: */
@@ -539,33 +539,33 @@ long vhost_blk_get_vring_info(struct vhost_blk *blk, void __user *argp);
 
 /* config.c APIs: */
 u64 vhost_blk_features(const struct vhost_blk *blk);
-bool vhost_blk_may_attach(const struct vhost_blk *blk,
-			  const struct vhost_blk_disk *disk);
-u32 vhost_blk_ops_of(u64 features);
-bool vhost_blk_must_sync(const struct vhost_blk *blk);
+bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
+				  const struct vhost_blk_be *be);
+u32 vhost_blk_op_mask(u64 features);
+bool vhost_blk_writethrough(const struct vhost_blk *blk);
 long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp);
 
 /* resize.c APIs: */
-void vhost_blk_resize_init(struct vhost_blk *blk);
-void vhost_blk_resize_look(struct vhost_blk *blk);
-void vhost_blk_resize_watch(struct vhost_blk *blk);
-void vhost_blk_resize_end(struct vhost_blk *blk);
+void vhost_blk_capacity_init(struct vhost_blk *blk);
+void vhost_blk_capacity_check(struct vhost_blk *blk);
+void vhost_blk_capacity_poll_start(struct vhost_blk *blk);
+void vhost_blk_capacity_poll_end(struct vhost_blk *blk);
 
 /* end.c APIs: */
-void vhost_blk_end_init(struct vhost_blk *blk);
+void vhost_blk_release_init(struct vhost_blk *blk);
 void vhost_blk_watch_owner(struct vhost_blk *blk);
 void vhost_blk_unwatch_owner(struct vhost_blk *blk);
 void vhost_blk_shut_down(struct vhost_blk *blk);
 void vhost_blk_put(struct vhost_blk *blk);
-int vhost_blk_flush(struct file *file, fl_owner_t id);
-int vhost_blk_release(struct inode *inode, struct file *file);
+int vhost_blk_fop_flush(struct file *file, fl_owner_t id);
+int vhost_blk_fop_release(struct inode *inode, struct file *file);
 
 /* busyloop.c APIs: */
-void vhost_blk_busyloop_found(struct vhost_blk_queue *q);
-void vhost_blk_busyloop_answered(struct vhost_blk_queue *q);
-int vhost_blk_busyloop(struct vhost_blk_queue *q);
+void vhost_blk_poll_hit(struct vhost_blk_queue *q);
+void vhost_blk_poll_restart(struct vhost_blk_queue *q);
+int vhost_blk_poll_ring(struct vhost_blk_queue *q);
 
 /* kick.c APIs: */
 void vhost_blk_handle_kick(struct vhost_work *work);
@@ -577,46 +577,46 @@ int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
 			     struct vhost_blk_chain *chain);
 
 /* map.c APIs: */
-bool vhost_blk_map_room(struct vhost_blk_req *req, const struct iovec *iov,
-			unsigned int nr);
+bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
+			 unsigned int nr);
 int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 		  unsigned int nr);
 void vhost_blk_unmap(struct vhost_blk_req *req);
 
 /* track.c APIs: */
-int vhost_blk_track_set(struct vhost_blk_queue *q, u64 features);
-void vhost_blk_track_free(struct vhost_blk_queue *q);
-int vhost_blk_track(struct vhost_blk_req *req, const struct iovec *iov,
-		    unsigned int nr);
-void vhost_blk_untrack(struct vhost_blk_req *req);
-int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len);
-bool vhost_blk_may_write(const struct vhost_blk_queue *q, u64 first, u64 last);
+int vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features);
+void vhost_blk_free_tracking(struct vhost_blk_queue *q);
+int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
+			   unsigned int nr);
+void vhost_blk_untrack_writes(struct vhost_blk_req *req);
+int vhost_blk_log_writes(struct vhost_blk_req *req, u64 off, u64 len);
+bool vhost_blk_writes_overlap(const struct vhost_blk_queue *q, u64 first, u64 last);
 
 /* iotlb.c APIs: */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features);
-void vhost_blk_iotlb_retry(struct vhost_blk_queue *q);
+void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q);
 int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 			struct vhost_iotlb_msg *msg);
-ssize_t vhost_blk_read_iter(struct kiocb *iocb, struct iov_iter *to);
-ssize_t vhost_blk_write_iter(struct kiocb *iocb, struct iov_iter *from);
-__poll_t vhost_blk_poll(struct file *file, poll_table *wait);
+ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from);
+__poll_t vhost_blk_fop_poll(struct file *file, poll_table *wait);
 
 /* ranges.c APIs: */
 int vhost_blk_read_ranges(struct vhost_blk_req *req,
 			  const struct vhost_blk_limits *limits,
 			  const struct iovec *iov, unsigned int nr);
 void vhost_blk_free_ranges(struct vhost_blk_req *req);
-bool vhost_blk_gives_up(struct vhost_blk_req *req);
+bool vhost_blk_should_abort_step(struct vhost_blk_req *req);
 int vhost_blk_do_ranges(struct vhost_blk_req *req,
 			int (*do_range)(struct vhost_blk_req *req,
 					const struct vhost_blk_range *range),
 			u64 step);
 
 /* reply.c APIs: */
-int vhost_blk_reply_prepare(struct vhost_blk_req *req, const struct iovec *iov,
-			    unsigned int nr);
-void vhost_blk_reply_set(struct vhost_blk_req *req, const void *from, u32 len);
-int vhost_blk_reply_send(struct vhost_blk_req *req);
+int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
+			     unsigned int nr);
+void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len);
+int vhost_blk_response_send(struct vhost_blk_req *req);
 
 /* owner.c APIs: */
 void vhost_blk_submit_work(struct work_struct *work);
@@ -624,39 +624,39 @@ void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req));
-void vhost_blk_punt_last(struct vhost_blk_req *req,
-			 void (*fn)(struct vhost_blk_req *req));
-void vhost_blk_works_flush(struct vhost_blk *blk);
+void vhost_blk_punt_always(struct vhost_blk_req *req,
+			   void (*fn)(struct vhost_blk_req *req));
+void vhost_blk_flush_workqueues(struct vhost_blk *blk);
 
 /* bounce.c APIs: */
 struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);
-bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
-			   enum vhost_blk_op op, const struct iovec *iov,
-			   unsigned int nr);
-bool vhost_blk_bounce_room(struct vhost_blk_req *req,
-			   const struct vhost_blk_cmd *cmd,
-			   const struct iovec *iov, unsigned int nr);
+bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
+			    enum vhost_blk_op op, const struct iovec *iov,
+			    unsigned int nr);
+bool vhost_blk_bounce_reserve(struct vhost_blk_req *req,
+			      const struct vhost_blk_cmd *cmd,
+			      const struct iovec *iov, unsigned int nr);
 int vhost_blk_bounce_start(struct vhost_blk_req *req);
 bool vhost_blk_bounce_next(struct vhost_blk_req *req);
 void vhost_blk_bounce_end(struct vhost_blk_req *req);
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 
 /* pagecache.c APIs: */
-bool vhost_blk_cache_concerned(const struct vhost_blk_req *req);
-int vhost_blk_cache_before(const struct vhost_blk_disk *disk, bool read,
-			   u64 pos, u64 len);
-void vhost_blk_cache_after(const struct vhost_blk_disk *disk, u64 pos, u64 len);
+bool vhost_blk_cache_overlaps(const struct vhost_blk_req *req);
+int vhost_blk_cache_prepare(const struct vhost_blk_be *be, bool read,
+			    u64 pos, u64 len);
+void vhost_blk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 len);
 
 /* complete.c APIs: */
 u8 vhost_blk_status(int error, bool zoned);
-u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status);
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len, u8 status);
 void vhost_blk_req_done(struct vhost_blk_req *req, int error);
 void vhost_blk_wake_worker(struct vhost_blk_queue *q);
-void vhost_blk_serving_begins(struct vhost_blk_queue *q);
-void vhost_blk_serving_ends(struct vhost_blk_queue *q);
-void vhost_blk_publish(struct vhost_blk_queue *q);
-void vhost_blk_answer_done(struct vhost_blk_queue *q);
+void vhost_blk_batch_begin(struct vhost_blk_queue *q);
+void vhost_blk_batch_end(struct vhost_blk_queue *q);
+void vhost_blk_flush_used(struct vhost_blk_queue *q);
+void vhost_blk_process_done(struct vhost_blk_queue *q);
 void vhost_blk_done_work(struct vhost_work *work);
-void vhost_blk_orphan_work(struct work_struct *work);
+void vhost_blk_dead_worker_work(struct work_struct *work);
 
 #endif

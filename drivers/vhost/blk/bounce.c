@@ -27,7 +27,7 @@
  * of the device's own: whole pages are, and there are few enough of them
  * (disk->append_sectors).
  */
-static u32 vhost_blk_append_mask(enum vhost_blk_op op)
+static u32 vblk_append_mask(enum vhost_blk_op op)
 {
 	return op == VHOST_BLK_OP_ZONE_APPEND ? ~PAGE_MASK : 0;
 }
@@ -38,36 +38,36 @@ static u32 vhost_blk_append_mask(enum vhost_blk_op op)
  * change it.  A stacked device may get a member that needs this at any time, so
  * ask per request; it costs two loads.
  */
-static bool vhost_blk_needs_stable(const struct vhost_blk_disk *disk,
-				   enum vhost_blk_op op)
+static bool vblk_needs_stable(const struct vhost_blk_be *be,
+			      enum vhost_blk_op op)
 {
 	if (op == VHOST_BLK_OP_READ)
 		return false;
-	return disk->bdev ? bdev_stable_writes(disk->bdev) : disk->stable;
+	return be->bdev ? bdev_stable_writes(be->bdev) : be->stable;
 }
 
 /**
- * vhost_blk_must_bounce - can the backend not access the data in place?
- * @disk: the backend
+ * vhost_blk_needs_bounce - can the backend not access the data in place?
+ * @be: the backend
  * @op: the operation
  * @iov: the data
  * @nr: segments in @iov
  */
-bool vhost_blk_must_bounce(const struct vhost_blk_disk *disk,
-			   enum vhost_blk_op op, const struct iovec *iov,
-			   unsigned int nr)
+bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
+			    enum vhost_blk_op op, const struct iovec *iov,
+			    unsigned int nr)
 {
-	u32 more = vhost_blk_append_mask(op);
+	u32 more = vblk_append_mask(op);
 	unsigned long addr = 0, len = 0;
 
-	if (nr && vhost_blk_needs_stable(disk, op))
+	if (nr && vblk_needs_stable(be, op))
 		return true;
 	while (nr--) {
 		addr |= (unsigned long)iov[nr].iov_base;
 		len |= iov[nr].iov_len;
 	}
-	return (addr & (disk->addr_mask | more)) ||
-	       (len & (disk->len_mask | more));
+	return (addr & (be->addr_mask | more)) ||
+	       (len & (be->len_mask | more));
 }
 
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce)
@@ -106,12 +106,12 @@ struct vhost_blk_bounce *vhost_blk_bounce_alloc(void)
 }
 
 /* Find @want free pages in a row, or else the longest row that there is. */
-static unsigned int vhost_blk_find_pages(const struct vhost_blk_bounce *b,
-					 unsigned int want, unsigned int *first)
+static unsigned int vblk_find_pages(const struct vhost_blk_bounce *b,
+				    unsigned int want, unsigned int *first)
 {
 	unsigned int start, end, best = 0;
 
-	for_each_clear_bitrange(start, end, b->taken, VHOST_BLK_BOUNCE_PAGES) {
+	for_each_clear_bitrange(start, end, b->in_use, VHOST_BLK_BOUNCE_PAGES) {
 		if (end - start <= best)
 			continue;
 		best = end - start;
@@ -123,7 +123,7 @@ static unsigned int vhost_blk_find_pages(const struct vhost_blk_bounce *b,
 }
 
 /* The pages that a window for @len bytes should have. */
-static unsigned int vhost_blk_window_pages(enum vhost_blk_op op, u64 len)
+static unsigned int vblk_window_pages(enum vhost_blk_op op, u64 len)
 {
 	u64 pages = DIV_ROUND_UP(len, PAGE_SIZE);
 
@@ -133,23 +133,23 @@ static unsigned int vhost_blk_window_pages(enum vhost_blk_op op, u64 len)
 }
 
 /* Take pages for @len bytes.  Return: false, with none, if there are too few. */
-static bool vhost_blk_take_pages(struct vhost_blk_bounce *b,
-				 struct vhost_blk_window *w,
-				 enum vhost_blk_op op, u64 len)
+static bool vblk_reserve_pages(struct vhost_blk_bounce *b,
+			       struct vhost_blk_window *w,
+			       enum vhost_blk_op op, u64 len)
 {
-	unsigned int want = vhost_blk_window_pages(op, len);
+	unsigned int want = vblk_window_pages(op, len);
 	unsigned int least = op == VHOST_BLK_OP_ZONE_APPEND ?
 			     want : min(want, VHOST_BLK_WINDOW_MIN);
 
-	w->nr = vhost_blk_find_pages(b, want, &w->first);
+	w->nr = vblk_find_pages(b, want, &w->first);
 	if (w->nr < least)
 		return false;
-	bitmap_set(b->taken, w->first, w->nr);
+	bitmap_set(b->in_use, w->first, w->nr);
 	return true;
 }
 
-static struct vhost_blk_window *vhost_blk_window_alloc(struct vhost_blk_bounce *b,
-						       unsigned int nr)
+static struct vhost_blk_window *vblk_window_alloc(struct vhost_blk_bounce *b,
+						  unsigned int nr)
 {
 	struct vhost_blk_window *w;
 
@@ -157,25 +157,25 @@ static struct vhost_blk_window *vhost_blk_window_alloc(struct vhost_blk_bounce *
 		     GFP_NOIO | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
 	if (w) {
 		w->iov = (struct iovec *)(w + 1);
-	} else if (!b->spare_taken) {
-		b->spare_taken = true;
+	} else if (!b->spare_in_use) {
+		b->spare_in_use = true;
 		w = &b->spare;
 		w->iov = b->spare_iov;
 	}
 	return w;
 }
 
-static void vhost_blk_window_free(struct vhost_blk_bounce *b,
-				  struct vhost_blk_window *w)
+static void vblk_window_free(struct vhost_blk_bounce *b,
+			     struct vhost_blk_window *w)
 {
 	if (w == &b->spare)
-		b->spare_taken = false;
+		b->spare_in_use = false;
 	else
 		kvfree(w);
 }
 
 /**
- * vhost_blk_bounce_room - take pages for a request that has to be bounced
+ * vhost_blk_bounce_reserve - take pages for a request that has to be bounced
  * @req: the request
  * @cmd: what it asks for
  * @iov: its data, copied
@@ -187,19 +187,19 @@ static void vhost_blk_window_free(struct vhost_blk_bounce *b,
  * Return: true, with vhost_blk_bounce_end() owed, or false if the request has
  * to wait until others are done.
  */
-bool vhost_blk_bounce_room(struct vhost_blk_req *req,
-			   const struct vhost_blk_cmd *cmd,
-			   const struct iovec *iov, unsigned int nr)
+bool vhost_blk_bounce_reserve(struct vhost_blk_req *req,
+			      const struct vhost_blk_cmd *cmd,
+			      const struct iovec *iov, unsigned int nr)
 {
 	bool read = cmd->op == VHOST_BLK_OP_READ;
 	struct vhost_blk_bounce *b = req->q->bounce;
 	struct vhost_blk_window *w;
 
-	w = vhost_blk_window_alloc(b, nr);
+	w = vblk_window_alloc(b, nr);
 	if (!w)
 		return false;
-	if (!vhost_blk_take_pages(b, w, cmd->op, cmd->len)) {
-		vhost_blk_window_free(b, w);
+	if (!vblk_reserve_pages(b, w, cmd->op, cmd->len)) {
+		vblk_window_free(b, w);
 		return false;
 	}
 	memcpy(w->iov, iov, nr * sizeof(*iov));
@@ -210,7 +210,7 @@ bool vhost_blk_bounce_room(struct vhost_blk_req *req,
 }
 
 /* Copy @len bytes between the guest and the pages of a window. */
-static int copy_window(struct vhost_blk_req *req, u32 len, bool to_guest)
+static int vblk_copy_window(struct vhost_blk_req *req, u32 len, bool to_guest)
 {
 	struct bio_vec *bv = &req->q->bounce->bvec[req->window->first];
 	struct iov_iter *iter = &req->window->iter;
@@ -232,7 +232,7 @@ static int copy_window(struct vhost_blk_req *req, u32 len, bool to_guest)
 }
 
 /* Make the next window what req->io is to do. */
-static int fill_window(struct vhost_blk_req *req)
+static int vblk_fill_window(struct vhost_blk_req *req)
 {
 	struct vhost_blk_bounce *b = req->q->bounce;
 	struct vhost_blk_window *w = req->window;
@@ -241,7 +241,7 @@ static int fill_window(struct vhost_blk_req *req)
 	u32 left = min_t(u64, total, w->nr * PAGE_SIZE);
 
 	if (left < total)
-		left = round_down(left, req->disk->block_size);
+		left = round_down(left, req->be->block_size);
 	if (!left)
 		return -EIO;
 	io->len = left;
@@ -254,7 +254,7 @@ static int fill_window(struct vhost_blk_req *req)
 		left -= bv->bv_len;
 	}
 	return io->op == VHOST_BLK_OP_READ ? 0 :
-					     copy_window(req, io->len, false);
+					     vblk_copy_window(req, io->len, false);
 }
 
 /**
@@ -265,21 +265,21 @@ static int fill_window(struct vhost_blk_req *req)
  */
 int vhost_blk_bounce_start(struct vhost_blk_req *req)
 {
-	return fill_window(req);
+	return vblk_fill_window(req);
 }
 
 /* The next window may have more pages, or fewer, than the last one. */
-static int vhost_blk_next_window(struct vhost_blk_req *req)
+static int vblk_next_window(struct vhost_blk_req *req)
 {
 	struct vhost_blk_bounce *b = req->q->bounce;
 	struct vhost_blk_window *w = req->window;
 	u64 left = iov_iter_count(&w->iter);
-	unsigned int want = vhost_blk_window_pages(req->io.op, left);
+	unsigned int want = vblk_window_pages(req->io.op, left);
 
-	bitmap_clear(b->taken, w->first, w->nr);
-	w->nr = vhost_blk_find_pages(b, want, &w->first);
-	bitmap_set(b->taken, w->first, w->nr);
-	return fill_window(req);
+	bitmap_clear(b->in_use, w->first, w->nr);
+	w->nr = vblk_find_pages(b, want, &w->first);
+	bitmap_set(b->in_use, w->first, w->nr);
+	return vblk_fill_window(req);
 }
 
 /**
@@ -300,31 +300,31 @@ bool vhost_blk_bounce_next(struct vhost_blk_req *req)
 	if (!io->nr_bvec || req->error || req->status != VIRTIO_BLK_S_OK)
 		return false;
 	if (io->op == VHOST_BLK_OP_READ)
-		req->error = copy_window(req, io->len, true);
+		req->error = vblk_copy_window(req, io->len, true);
 	if (req->error || !iov_iter_count(&req->window->iter))
 		return false;
 	io->pos += io->len;
-	req->error = vhost_blk_disk_outgrown(req->disk) ?
-		     -EIO : vhost_blk_next_window(req);
+	req->error = vhost_blk_backend_outgrown(req->be) ?
+		     -EIO : vblk_next_window(req);
 	if (req->error)
 		return false;
 	trace_vhost_blk_submit(req->q, req->head, io->pos, io->len, io->nr_bvec,
 			       true);
-	req->disk->ops->submit(req);
+	req->be->ops->submit(req);
 	return true;
 }
 
 /**
  * vhost_blk_bounce_end - give the pages back to the queue
- * @req: a request for which vhost_blk_bounce_room() was true
+ * @req: a request for which vhost_blk_bounce_reserve() was true
  */
 void vhost_blk_bounce_end(struct vhost_blk_req *req)
 {
 	struct vhost_blk_bounce *b = req->q->bounce;
 	struct vhost_blk_window *w = req->window;
 
-	bitmap_clear(b->taken, w->first, w->nr);
-	vhost_blk_window_free(b, w);
+	bitmap_clear(b->in_use, w->first, w->nr);
+	vblk_window_free(b, w);
 	req->window = NULL;
 	req->io.bvec = NULL;
 	req->io.nr_bvec = 0;

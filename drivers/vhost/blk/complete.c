@@ -38,10 +38,10 @@ u8 vhost_blk_status(int error, bool zoned)
  * It may wait for the lock of a page that the owner holds by a file system of its
  * own, so it must not be in the way of other devices.
  */
-static void vblk_queue_orphan_work(struct vhost_blk_queue *q,
-				   unsigned long delay)
+static void vblk_queue_dead_worker_work(struct vhost_blk_queue *q,
+					unsigned long delay)
 {
-	queue_delayed_work(queue_to_blk(q)->submit_wq, &q->orphan_work, delay);
+	queue_delayed_work(to_vhost_blk(q)->submit_wq, &q->dead_worker_work, delay);
 }
 
 /**
@@ -54,7 +54,7 @@ static void vblk_queue_orphan_work(struct vhost_blk_queue *q,
 void vhost_blk_wake_worker(struct vhost_blk_queue *q)
 {
 	if (!vhost_vq_work_queue(&q->vq, &q->done_work))
-		vblk_queue_orphan_work(q, 0);
+		vblk_queue_dead_worker_work(q, 0);
 }
 
 /**
@@ -76,25 +76,25 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 	 * queue waits for a grace period first, so @q stays until the end.
 	 */
 	rcu_read_lock();
-	if (llist_add(&req->done_node, &q->done) && !READ_ONCE(q->serving))
+	if (llist_add(&req->done_node, &q->done) && !READ_ONCE(q->batching))
 		vhost_blk_wake_worker(q);
 	rcu_read_unlock();
 }
 
 /**
- * vhost_blk_serving_begins - the worker will look at what is done
+ * vhost_blk_batch_begin - the worker will look at what is done
  * @q: the queue, its mutex held
  *
- * Until vhost_blk_serving_ends() nobody needs to wake it.
+ * Until vhost_blk_batch_end() nobody needs to wake it.
  */
-void vhost_blk_serving_begins(struct vhost_blk_queue *q)
+void vhost_blk_batch_begin(struct vhost_blk_queue *q)
 {
-	WRITE_ONCE(q->serving, true);
+	WRITE_ONCE(q->batching, true);
 }
 
-void vhost_blk_serving_ends(struct vhost_blk_queue *q)
+void vhost_blk_batch_end(struct vhost_blk_queue *q)
 {
-	WRITE_ONCE(q->serving, false);
+	WRITE_ONCE(q->batching, false);
 	/* Pairs with llist_add() in vhost_blk_req_done(). */
 	smp_mb();
 	if (!llist_empty(&q->done))
@@ -104,23 +104,23 @@ void vhost_blk_serving_ends(struct vhost_blk_queue *q)
 /**
  * vhost_blk_used_len - length for the used ring
  * @cmd: the command; its room has to be set
- * @replied: bytes of the reply
+ * @response_len: bytes of the reply
  * @status: VIRTIO_BLK_S_*
  *
  * The device has written at least that many bytes from the start of the
  * writable part (2.7.8.2).  The status is its last byte, so it counts only if
  * everything in front of it was written.
  */
-u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 replied, u8 status)
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len, u8 status)
 {
 	u32 written = 0;
 
 	if (status == VIRTIO_BLK_S_OK)
-		written = cmd->op == VHOST_BLK_OP_READ ? cmd->len : replied;
+		written = cmd->op == VHOST_BLK_OP_READ ? cmd->len : response_len;
 	return written == cmd->room ? written + 1 : written;
 }
 
-static void release(struct vhost_blk_req *req)
+static void vblk_release_req(struct vhost_blk_req *req)
 {
 	struct vhost_blk_queue *q = req->q;
 
@@ -130,69 +130,69 @@ static void release(struct vhost_blk_req *req)
 		vhost_blk_unmap(req);
 	if (req->io.ranges)
 		vhost_blk_free_ranges(req);
-	kvfree(req->reply);
-	req->reply = NULL;
-	vhost_blk_untrack(req);
+	kvfree(req->response);
+	req->response = NULL;
+	vhost_blk_untrack_writes(req);
 	WRITE_ONCE(q->inflight, q->inflight - 1);
 	q->inflight_bytes -= req->cmd.len;
 }
 
 /* The status of a request whose answer, where it has one, is with the guest. */
-static u8 settle_status(struct vhost_blk_req *req, u32 *replied)
+static u8 vblk_final_status(struct vhost_blk_req *req, u32 *response_len)
 {
 	u8 status = req->status;
 
 	if (req->error)
 		status = vhost_blk_status(req->error,
-					  req->q->ops & VHOST_BLK_ZONE_OPS);
-	if (status != VIRTIO_BLK_S_OK || !req->reply)
+					  req->q->op_mask & VHOST_BLK_ZONE_OPS);
+	if (status != VIRTIO_BLK_S_OK || !req->response)
 		return status;
-	if (vhost_blk_reply_send(req))
+	if (vhost_blk_response_send(req))
 		return VIRTIO_BLK_S_IOERR;
-	*replied = req->reply->len;
+	*response_len = req->response->len;
 	return status;
 }
 
 /* Of a request that failed any byte may have been written all the same. */
-static u32 may_have_written(const struct vhost_blk_req *req, u32 replied)
+static u32 vblk_bytes_written(const struct vhost_blk_req *req, u32 response_len)
 {
 	if (req->cmd.op == VHOST_BLK_OP_READ)
 		return req->cmd.len;
-	return req->error ? req->cmd.reply : replied;
+	return req->error ? req->cmd.response : response_len;
 }
 
-static int log_answer(struct vhost_blk_req *req, u32 written)
+static int vblk_log_completion(struct vhost_blk_req *req, u32 written)
 {
 	u64 room = 0;
 	unsigned int i;
 	int ret = 0;
 
-	if (!vhost_has_feature(&req->q->vq, VHOST_F_LOG_ALL) || !req->nr_spans)
+	if (!vhost_has_feature(&req->q->vq, VHOST_F_LOG_ALL) || !req->nr_writes)
 		return 0;
-	for (i = 0; i < req->nr_spans; i++)
-		room += req->spans[i].len;
+	for (i = 0; i < req->nr_writes; i++)
+		room += req->writes[i].len;
 	if (written)
-		ret = vhost_blk_log(req, 0, written);
-	return ret ? ret : vhost_blk_log(req, room - 1, 1);
+		ret = vhost_blk_log_writes(req, 0, written);
+	return ret ? ret : vhost_blk_log_writes(req, room - 1, 1);
 }
 
 /* Write the status of a request and its entry for the used ring, or break. */
-static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
+static bool vblk_complete_req(struct vhost_blk_req *req, struct vring_used_elem *used)
 {
 	struct vhost_virtqueue *vq = &req->q->vq;
-	u32 len, replied = 0;
+	u32 len, response_len = 0;
 	u8 status;
 	int ret;
 
-	status = settle_status(req, &replied);
-	len = vhost_blk_used_len(&req->cmd, replied, status);
+	status = vblk_final_status(req, &response_len);
+	len = vhost_blk_used_len(&req->cmd, response_len, status);
 	trace_vhost_blk_complete(req->q, req->head, status, len);
 	ret = put_user(status, req->status_slot);
 	if (ret) {
 		vhost_blk_break(req->q, VHOST_BLK_BREAK_STATUS, ret);
 		return false;
 	}
-	ret = log_answer(req, may_have_written(req, replied));
+	ret = vblk_log_completion(req, vblk_bytes_written(req, response_len));
 	if (ret) {
 		vhost_blk_break(req->q, VHOST_BLK_BREAK_LOG, ret);
 		return false;
@@ -203,47 +203,47 @@ static bool answer(struct vhost_blk_req *req, struct vring_used_elem *used)
 }
 
 /* A request that is bounced may have more windows. */
-static bool go_on(struct vhost_blk_req *req)
+static bool vblk_bounce_more(struct vhost_blk_req *req)
 {
-	struct vhost_blk_acting acting;
+	struct vhost_blk_saved_identity saved;
 	bool more;
 
-	vhost_blk_owner_begin(&acting, &req->disk->owner);
+	vhost_blk_assume_identity(&saved, &req->be->identity);
 	more = vhost_blk_bounce_next(req);
-	vhost_blk_owner_end(&acting);
+	vhost_blk_restore_identity(&saved);
 	return more;
 }
 
-static void forget_done(struct vhost_blk_queue *q)
+static void vblk_drop_completions(struct vhost_blk_queue *q)
 {
 	struct vhost_blk_req *req, *next;
 
 	llist_for_each_entry_safe(req, next, llist_del_all(&q->done),
 				  done_node) {
 		req->busy = false;
-		release(req);
+		vblk_release_req(req);
 	}
 }
 
 /* Take all that is done; vq->heads has room for every request of a queue. */
-static void finish_done(struct vhost_blk_queue *q)
+static void vblk_complete_done(struct vhost_blk_queue *q)
 {
 	struct llist_node *list = llist_reverse_order(llist_del_all(&q->done));
 	struct vhost_blk_req *req, *next;
 
 	llist_for_each_entry_safe(req, next, list, done_node) {
-		if (req->bounced && go_on(req))
+		if (req->bounced && vblk_bounce_more(req))
 			continue;
-		if (answer(req, &q->vq.heads[q->nr_used]))
+		if (vblk_complete_req(req, &q->vq.heads[q->nr_used]))
 			q->nr_used++;
 		else
 			req->busy = false;
-		release(req);
+		vblk_release_req(req);
 	}
 }
 
 /* May the memory of the guest be written?  Otherwise it may be anything by now. */
-static bool vblk_may_answer(const struct vhost_blk_queue *q)
+static bool vblk_may_complete(const struct vhost_blk_queue *q)
 {
 	enum vhost_blk_queue_state state = vhost_blk_queue_state(q);
 
@@ -251,19 +251,19 @@ static bool vblk_may_answer(const struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_publish - put what has been answered into the used ring
+ * vhost_blk_flush_used - put what has been answered into the used ring
  * @q: the queue, its mutex held
  *
  * Behind an IOMMU the ring may be out of reach for now.  Then the vhost core
  * asks for it, and the answer comes as a kick, which tries again.
  */
-void vhost_blk_publish(struct vhost_blk_queue *q)
+void vhost_blk_flush_used(struct vhost_blk_queue *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	unsigned int i, nr = q->nr_used;
 	int ret;
 
-	if (!nr || !vblk_may_answer(q) || !vq_meta_prefetch(vq))
+	if (!nr || !vblk_may_complete(q) || !vq_meta_prefetch(vq))
 		return;
 	q->nr_used = 0;
 	for (i = 0; i < nr; i++)
@@ -273,37 +273,37 @@ void vhost_blk_publish(struct vhost_blk_queue *q)
 		vhost_blk_break(q, VHOST_BLK_BREAK_USED, ret);
 	else
 		vhost_signal(vq->dev, vq);
-	vhost_blk_busyloop_answered(q);
+	vhost_blk_poll_restart(q);
 }
 
 /* Let chains that found no room try again, and wake who waits for requests. */
-static void after_release(struct vhost_blk_queue *q)
+static void vblk_after_completions(struct vhost_blk_queue *q)
 {
-	if (q->starved && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING)
+	if (q->throttled && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING)
 		vhost_poll_queue(&q->vq.poll);
 	if (wq_has_sleeper(&q->idle))
 		wake_up_all(&q->idle);
 }
 
 /**
- * vhost_blk_answer_done - the worker's part of completion
+ * vhost_blk_process_done - the worker's part of completion
  * @q: the queue, its mutex held, and no change to translations possible
  */
-void vhost_blk_answer_done(struct vhost_blk_queue *q)
+void vhost_blk_process_done(struct vhost_blk_queue *q)
 {
 	struct blk_plug plug;
 
 	if (llist_empty(&q->done))
 		return;
-	if (vblk_may_answer(q)) {
+	if (vblk_may_complete(q)) {
 		blk_start_plug(&plug);
-		finish_done(q);
+		vblk_complete_done(q);
 		blk_finish_plug(&plug);
-		vhost_blk_publish(q);
+		vhost_blk_flush_used(q);
 	} else {
-		forget_done(q);
+		vblk_drop_completions(q);
 	}
-	after_release(q);
+	vblk_after_completions(q);
 }
 
 /**
@@ -317,17 +317,17 @@ void vhost_blk_done_work(struct vhost_work *work)
 
 	mutex_lock(&q->vq.mutex);
 	vhost_blk_iotlb_lock(q);
-	vhost_blk_answer_done(q);
+	vhost_blk_process_done(q);
 	/* Behind an IOMMU the VMM may have mapped the used ring just now. */
-	vhost_blk_publish(q);
+	vhost_blk_flush_used(q);
 	vhost_blk_iotlb_unlock(q);
 	vhost_blk_queue_drained(q);
 	mutex_unlock(&q->vq.mutex);
 }
 
 /**
- * vhost_blk_orphan_work - completion and stop after the worker was killed
- * @work: vhost_blk_queue.orphan_work
+ * vhost_blk_dead_worker_work - completion and stop after the worker was killed
+ * @work: vhost_blk_queue.dead_worker_work
  *
  * The owner's memory is out of reach here, but it is to be unpinned, and an
  * ioctl may be waiting.  The mutex may be held by an ioctl of the vhost core that
@@ -336,14 +336,14 @@ void vhost_blk_done_work(struct vhost_work *work)
  * By now the queue may have another worker: a request that was done tells the
  * workqueue only after it is in the list that an ioctl or that worker empties.
  */
-void vhost_blk_orphan_work(struct work_struct *work)
+void vhost_blk_dead_worker_work(struct work_struct *work)
 {
 	struct vhost_blk_queue *q = container_of(to_delayed_work(work),
 						 struct vhost_blk_queue,
-						 orphan_work);
+						 dead_worker_work);
 
 	if (!mutex_trylock(&q->vq.mutex)) {
-		vblk_queue_orphan_work(q, HZ / 50);
+		vblk_queue_dead_worker_work(q, HZ / 50);
 		return;
 	}
 	if (vhost_vq_work_queue(&q->vq, &q->done_work)) {
@@ -351,8 +351,8 @@ void vhost_blk_orphan_work(struct work_struct *work)
 		return;
 	}
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_ABANDON);
-	forget_done(q);
-	after_release(q);
+	vblk_drop_completions(q);
+	vblk_after_completions(q);
 	vhost_blk_queue_drained(q);
 	mutex_unlock(&q->vq.mutex);
 }

@@ -12,7 +12,7 @@
 
 #define FEATURE(bit)	(1ULL << (bit))
 
-static const u64 vhost_blk_module_features =
+static const u64 vblk_module_features =
 	FEATURE(VHOST_F_LOG_ALL) |
 	FEATURE(VIRTIO_F_ACCESS_PLATFORM) |
 	FEATURE(VIRTIO_F_NOTIFY_ON_EMPTY) |
@@ -30,16 +30,16 @@ static const u64 vhost_blk_module_features =
 	FEATURE(VIRTIO_BLK_F_MQ);
 
 /* Those that one backend has and another hasn't. */
-static const u64 vhost_blk_backend_features =
+static const u64 vblk_backend_features =
 	FEATURE(VIRTIO_BLK_F_RO) |
 	FEATURE(VIRTIO_BLK_F_DISCARD) |
 	FEATURE(VIRTIO_BLK_F_WRITE_ZEROES) |
 	FEATURE(VIRTIO_BLK_F_SECURE_ERASE) |
 	FEATURE(VIRTIO_BLK_F_ZONED);
 
-static u64 features_of(const struct vhost_blk_disk *disk)
+static u64 vblk_features_of(const struct vhost_blk_be *be)
 {
-	return disk->features | (disk->ro ? FEATURE(VIRTIO_BLK_F_RO) : 0);
+	return be->features | (be->ro ? FEATURE(VIRTIO_BLK_F_RO) : 0);
 }
 
 /**
@@ -51,43 +51,43 @@ static u64 features_of(const struct vhost_blk_disk *disk)
  */
 u64 vhost_blk_features(const struct vhost_blk *blk)
 {
-	return vhost_blk_module_features |
-	       (blk->disk ? features_of(blk->disk) : vhost_blk_backend_features);
+	return vblk_module_features |
+	       (blk->be ? vblk_features_of(blk->be) : vblk_backend_features);
 }
 
 /**
- * vhost_blk_may_attach - can a backend be what the guest believes it has?
+ * vhost_blk_backend_compatible - can a backend be what the guest believes it has?
  * @blk: the device, its mutex held
- * @disk: the backend
+ * @be: the backend
  *
  * Nothing is believed before features are negotiated.  A guest that knows of
  * a read-only disk, or has one, needn't be told that it can be written now.
  */
-bool vhost_blk_may_attach(const struct vhost_blk *blk,
-			  const struct vhost_blk_disk *disk)
+bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
+				  const struct vhost_blk_be *be)
 {
 	u64 ro = FEATURE(VIRTIO_BLK_F_RO), known = blk->features;
 
 	if (!known)
 		return true;
-	if (blk->disk && disk->block_size > blk->disk->block_size)
+	if (blk->be && be->block_size > blk->be->block_size)
 		return false;
-	if (disk->ro && !(known & ro) && !(blk->disk && blk->disk->ro))
+	if (be->ro && !(known & ro) && !(blk->be && blk->be->ro))
 		return false;
 	/* A driver that knows of no zones would write where it likes. */
-	if (disk->features & ~known & FEATURE(VIRTIO_BLK_F_ZONED))
+	if (be->features & ~known & FEATURE(VIRTIO_BLK_F_ZONED))
 		return false;
-	if (disk->zone_sectors && blk->disk && blk->disk->zone_sectors &&
-	    !vhost_blk_zone_may_replace(disk, blk->disk))
+	if (be->zone_sectors && blk->be && blk->be->zone_sectors &&
+	    !vhost_blk_zone_may_replace(be, blk->be))
 		return false;
-	return !(known & vhost_blk_backend_features & ~ro & ~disk->features);
+	return !(known & vblk_backend_features & ~ro & ~be->features);
 }
 
 /**
- * vhost_blk_ops_of - the operations that a driver may use
+ * vhost_blk_op_mask - the operations that a driver may use
  * @features: that it has acknowledged
  */
-u32 vhost_blk_ops_of(u64 features)
+u32 vhost_blk_op_mask(u64 features)
 {
 	u32 ops = VHOST_BLK_BASIC_OPS;
 
@@ -103,10 +103,10 @@ u32 vhost_blk_ops_of(u64 features)
 }
 
 /**
- * vhost_blk_must_sync - is each write to be stable when it completes (5.2.6.2)?
+ * vhost_blk_writethrough - is each write to be stable when it completes (5.2.6.2)?
  * @blk: the device, its mutex held
  */
-bool vhost_blk_must_sync(const struct vhost_blk *blk)
+bool vhost_blk_writethrough(const struct vhost_blk *blk)
 {
 	if (blk->features & FEATURE(VIRTIO_BLK_F_CONFIG_WCE))
 		return !blk->writeback;
@@ -114,7 +114,7 @@ bool vhost_blk_must_sync(const struct vhost_blk *blk)
 }
 
 /* Any will do for those who still ask: this is what disks used to say. */
-static void fill_geometry(u64 capacity, struct virtio_blk_geometry *geometry)
+static void vblk_fill_geometry(u64 capacity, struct virtio_blk_geometry *geometry)
 {
 	const unsigned int heads = 16, sectors = 63, most = 16383;
 	u64 cylinders = div_u64(capacity, heads * sectors);
@@ -125,32 +125,32 @@ static void fill_geometry(u64 capacity, struct virtio_blk_geometry *geometry)
 		__cpu_to_virtio16(true, min_t(u64, cylinders, most));
 }
 
-/* The configuration space (5.2.4) as it is now.  disk_mutex is held. */
-static void fill_config(const struct vhost_blk *blk,
-			union vhost_blk_config *config)
+/* The configuration space (5.2.4) as it is now.  backend_mutex is held. */
+static void vblk_fill_config(const struct vhost_blk *blk,
+			     union vhost_blk_config *config)
 {
-	const struct vhost_blk_disk *disk = blk->disk;
+	const struct vhost_blk_be *be = blk->be;
 	struct virtio_blk_config *v = &config->v;
 	struct vhost_blk_limits limits;
 
 	memset(config, 0, sizeof(*config));
 	v->num_queues = __cpu_to_virtio16(true, VHOST_BLK_MAX_QUEUES);
 	v->wce = READ_ONCE(blk->writeback);
-	if (!disk)
+	if (!be)
 		return;
 
-	vhost_blk_disk_limits(disk, &limits);
+	vhost_blk_backend_limits(be, &limits);
 	v->capacity = __cpu_to_virtio64(true, limits.capacity);
 	v->size_max = __cpu_to_virtio32(true, VHOST_BLK_SIZE_MAX);
 	v->seg_max = __cpu_to_virtio32(true, VHOST_BLK_SEG_MAX);
-	v->blk_size = __cpu_to_virtio32(true, disk->block_size);
-	fill_geometry(limits.capacity, &v->geometry);
-	disk->ops->config(disk, config);
+	v->blk_size = __cpu_to_virtio32(true, be->block_size);
+	vblk_fill_geometry(limits.capacity, &v->geometry);
+	be->ops->config(be, config);
 }
 
 /* Check the window of a config ioctl; @argp is its argument. */
-static long config_window(struct vhost_vdpa_config *window,
-			  const void __user *argp)
+static long vblk_config_window(struct vhost_vdpa_config *window,
+			       const void __user *argp)
 {
 	if (copy_from_user(window, argp, sizeof(*window)))
 		return -EFAULT;
@@ -170,13 +170,13 @@ long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
 	struct vhost_vdpa_config __user *user = argp;
 	struct vhost_vdpa_config window;
 	union vhost_blk_config config;
-	long ret = config_window(&window, argp);
+	long ret = vblk_config_window(&window, argp);
 
 	if (ret)
 		return ret;
-	mutex_lock(&blk->disk_mutex);
-	fill_config(blk, &config);
-	mutex_unlock(&blk->disk_mutex);
+	mutex_lock(&blk->backend_mutex);
+	vblk_fill_config(blk, &config);
+	mutex_unlock(&blk->backend_mutex);
 	if (copy_to_user(user->buf, (u8 *)&config + window.off, window.len))
 		return -EFAULT;
 	return 0;
@@ -186,7 +186,7 @@ long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
  * Once a driver believes in a writethrough cache it doesn't flush any more, so
  * what was completed before has to be made stable here.
  */
-static long set_writeback(struct vhost_blk *blk, bool writeback)
+static long vblk_set_writeback(struct vhost_blk *blk, bool writeback)
 {
 	bool before = blk->writeback;
 	long ret;
@@ -196,8 +196,8 @@ static long set_writeback(struct vhost_blk *blk, bool writeback)
 	ret = vhost_blk_pause(blk);
 	if (ret)
 		return ret;
-	if (!writeback && blk->disk)
-		ret = vhost_blk_disk_flush(blk->disk);
+	if (!writeback && blk->be)
+		ret = vhost_blk_backend_flush(blk->be);
 	if (!ret)
 		WRITE_ONCE(blk->writeback, writeback);
 	vhost_blk_resume(blk);
@@ -215,7 +215,7 @@ long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vdpa_config __user *user = argp;
 	struct vhost_vdpa_config window;
-	long ret = config_window(&window, argp);
+	long ret = vblk_config_window(&window, argp);
 	u8 writeback;
 
 	if (ret)
@@ -225,7 +225,7 @@ long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp)
 		return -EINVAL;
 	if (get_user(writeback, user->buf))
 		return -EFAULT;
-	return writeback > 1 ? -EINVAL : set_writeback(blk, writeback);
+	return writeback > 1 ? -EINVAL : vblk_set_writeback(blk, writeback);
 }
 
 /**

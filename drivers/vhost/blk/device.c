@@ -15,9 +15,9 @@
 #include "blk.h"
 
 /* For the tracepoints */
-static atomic_t vhost_blk_last_id = ATOMIC_INIT(0);
+static atomic_t vblk_last_id = ATOMIC_INIT(0);
 
-static int vhost_blk_open(struct inode *inode, struct file *file)
+static int vblk_open(struct inode *inode, struct file *file)
 {
 	struct vhost_blk *blk;
 	unsigned int i;
@@ -33,18 +33,18 @@ static int vhost_blk_open(struct inode *inode, struct file *file)
 		       VHOST_BLK_WEIGHT, VHOST_BLK_BYTE_WEIGHT, true,
 		       vhost_blk_iotlb_msg);
 	init_rwsem(&blk->iotlb_sem);
-	mutex_init(&blk->disk_mutex);
-	blk->id = atomic_inc_return(&vhost_blk_last_id);
+	mutex_init(&blk->backend_mutex);
+	blk->id = atomic_inc_return(&vblk_last_id);
 	blk->opener = task_tgid_nr(current);
-	vhost_blk_resize_init(blk);
-	vhost_blk_end_init(blk);
+	vhost_blk_capacity_init(blk);
+	vhost_blk_release_init(blk);
 	blk->writeback = true;
 	file->private_data = blk;
 	return 0;
 }
 
 /* While the device runs, the VMM may switch the dirty log and no more. */
-static long check_features(struct vhost_blk *blk, u64 features, bool running)
+static long vblk_check_features(struct vhost_blk *blk, u64 features, bool running)
 {
 	u64 log = 1ULL << VHOST_F_LOG_ALL;
 	/*
@@ -78,7 +78,7 @@ static bool vblk_starts_writethrough(u64 features)
  * Requests that were taken before the log was on don't know what they will
  * have written: they are waited for.
  */
-static long set_features(struct vhost_blk *blk, void __user *argp)
+static long vblk_set_features(struct vhost_blk *blk, void __user *argp)
 {
 	bool running = vhost_blk_running(blk);
 	u64 features;
@@ -86,7 +86,7 @@ static long set_features(struct vhost_blk *blk, void __user *argp)
 
 	if (copy_from_user(&features, argp, sizeof(features)))
 		return -EFAULT;
-	ret = check_features(blk, features, running);
+	ret = vblk_check_features(blk, features, running);
 	if (ret || (running && features == blk->features))
 		return ret;
 	ret = vhost_blk_pause(blk);
@@ -102,30 +102,30 @@ static long set_features(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
-static long get_features(struct vhost_blk *blk, void __user *argp)
+static long vblk_get_features(struct vhost_blk *blk, void __user *argp)
 {
 	u64 features = vhost_blk_features(blk);
 
 	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
 }
 
-static const u64 vhost_blk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
+static const u64 vblk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
 
-static long get_backend_features(void __user *argp)
+static long vblk_get_backend_features(void __user *argp)
 {
-	return copy_to_user(argp, &vhost_blk_backend_bits,
-			    sizeof(vhost_blk_backend_bits)) ? -EFAULT : 0;
+	return copy_to_user(argp, &vblk_backend_bits,
+			    sizeof(vblk_backend_bits)) ? -EFAULT : 0;
 }
 
 /* As vhost_set_backend_features(), which can't be killed while it waits. */
-static long set_backend_features(struct vhost_blk *blk, void __user *argp)
+static long vblk_set_backend_features(struct vhost_blk *blk, void __user *argp)
 {
 	unsigned int i;
 	u64 features;
 
 	if (copy_from_user(&features, argp, sizeof(features)))
 		return -EFAULT;
-	if (features & ~vhost_blk_backend_bits)
+	if (features & ~vblk_backend_bits)
 		return -EOPNOTSUPP;
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		struct vhost_virtqueue *vq = &blk->queues[i].vq;
@@ -144,7 +144,7 @@ static long set_backend_features(struct vhost_blk *blk, void __user *argp)
  * about, and its rescuer is a kernel thread that nobody is charged for.
  * Hibernation must not see files change after its image was taken.
  */
-static int vblk_have_workqueue(struct vhost_blk *blk)
+static int vblk_create_workqueues(struct vhost_blk *blk)
 {
 	if (!blk->submit_wq)
 		blk->submit_wq = alloc_workqueue("vhost-blk-submit-%d",
@@ -160,48 +160,48 @@ static int vblk_have_workqueue(struct vhost_blk *blk)
 }
 
 /* No queue takes chains, and nothing is in flight. */
-static void swap_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
+static void vblk_swap_backend(struct vhost_blk *blk, struct vhost_blk_be *new)
 {
-	vhost_blk_works_flush(blk);
-	mutex_lock(&blk->disk_mutex);
-	swap(blk->disk, new);
-	mutex_unlock(&blk->disk_mutex);
-	vhost_blk_disk_close(new);
-	vhost_blk_resize_look(blk);
+	vhost_blk_flush_workqueues(blk);
+	mutex_lock(&blk->backend_mutex);
+	swap(blk->be, new);
+	mutex_unlock(&blk->backend_mutex);
+	vhost_blk_backend_close(new);
+	vhost_blk_capacity_check(blk);
 }
 
 /*
  * Not the errno of the flush: it would look like an error of the new backend, and
  * no flush or open ends in this one.
  */
-static int vblk_last_flush(struct vhost_blk_disk *old)
+static int vblk_flush_old_backend(struct vhost_blk_be *old)
 {
-	int ret = vhost_blk_disk_flush(old);
+	int ret = vhost_blk_backend_flush(old);
 
 	return !ret || ret == -EINTR || ret == -ERESTARTSYS ? ret : -ENOTRECOVERABLE;
 }
 
 /* Flushes go to the new one from here on, so the old one has its last. */
-static long replace_disk(struct vhost_blk *blk, struct vhost_blk_disk *new)
+static long vblk_replace_backend(struct vhost_blk *blk, struct vhost_blk_be *new)
 {
 	long ret = vhost_blk_pause(blk);
 
 	if (ret)
 		return ret;
 	if (vhost_blk_running(blk))
-		ret = vblk_last_flush(blk->disk);
-	if (!ret && blk->disk && new && blk->features)
-		vhost_blk_disk_keep_limits(new, blk->disk);
+		ret = vblk_flush_old_backend(blk->be);
+	if (!ret && blk->be && new && blk->features)
+		vhost_blk_backend_keep_limits(new, blk->be);
 	if (!ret)
-		swap_disk(blk, new);
+		vblk_swap_backend(blk, new);
 	vhost_blk_resume(blk);
 	return ret;
 }
 
-static long set_backend(struct vhost_blk *blk, void __user *argp)
+static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_blk_backend arg;
-	struct vhost_blk_disk *disk = NULL;
+	struct vhost_blk_be *be = NULL;
 	long ret;
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
@@ -214,25 +214,25 @@ static long set_backend(struct vhost_blk *blk, void __user *argp)
 		if (vhost_blk_running(blk))
 			return -EBUSY;
 	} else {
-		ret = vblk_have_workqueue(blk);
+		ret = vblk_create_workqueues(blk);
 		if (ret)
 			return ret;
-		disk = vhost_blk_disk_open(&arg);
-		if (IS_ERR(disk))
-			return PTR_ERR(disk);
-		if (!vhost_blk_may_attach(blk, disk)) {
-			vhost_blk_disk_close(disk);
+		be = vhost_blk_backend_open(&arg);
+		if (IS_ERR(be))
+			return PTR_ERR(be);
+		if (!vhost_blk_backend_compatible(blk, be)) {
+			vhost_blk_backend_close(be);
 			return -EOPNOTSUPP;
 		}
 	}
 
-	ret = replace_disk(blk, disk);
+	ret = vblk_replace_backend(blk, be);
 	if (ret)
-		vhost_blk_disk_close(disk);
+		vhost_blk_backend_close(be);
 	return ret;
 }
 
-static long set_running(struct vhost_blk *blk, void __user *argp)
+static long vblk_set_running(struct vhost_blk *blk, void __user *argp)
 {
 	int running;
 
@@ -242,7 +242,7 @@ static long set_running(struct vhost_blk *blk, void __user *argp)
 	case 0:
 		return vhost_blk_stop(blk);
 	case 1:
-		return blk->disk ? vhost_blk_start(blk) : -ENODEV;
+		return blk->be ? vhost_blk_start(blk) : -ENODEV;
 	default:
 		return -EINVAL;
 	}
@@ -262,13 +262,13 @@ static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 	case 0:
 		return vhost_blk_stop_queue(q);
 	case 1:
-		return blk->disk ? vhost_blk_start_queue(blk, q) : -ENODEV;
+		return blk->be ? vhost_blk_start_queue(blk, q) : -ENODEV;
 	default:
 		return -EINVAL;
 	}
 }
 
-static long reset_owner(struct vhost_blk *blk)
+static long vblk_reset_owner(struct vhost_blk *blk)
 {
 	struct vhost_iotlb *umem = vhost_dev_reset_owner_prepare();
 	long ret;
@@ -290,7 +290,7 @@ static long reset_owner(struct vhost_blk *blk)
  * Requests in flight know where the old table put their data, and userspace
  * may map something else there once this returns.
  */
-static long set_mem_table(struct vhost_blk *blk, void __user *argp)
+static long vblk_set_mem_table(struct vhost_blk *blk, void __user *argp)
 {
 	long ret = vhost_blk_pause(blk);
 
@@ -307,7 +307,7 @@ static long set_mem_table(struct vhost_blk *blk, void __user *argp)
  * read the argument: who changes it in between gets what the core makes of
  * it, and that has been checked by the core, since private_data is set.
  */
-static long vblk_may_set_addr(struct vhost_blk *blk, void __user *argp)
+static long vblk_check_vring_addr(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vring_addr arg;
 	struct vhost_blk_queue *q;
@@ -329,7 +329,7 @@ static long vblk_may_set_addr(struct vhost_blk *blk, void __user *argp)
  * that has something queued.  A stopped queue may: what completed its last
  * request was found by a kick before.
  */
-static long vblk_may_attach_worker(struct vhost_blk *blk, void __user *argp)
+static long vblk_prepare_attach_worker(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vring_worker arg;
 	struct vhost_blk_queue *q;
@@ -346,30 +346,30 @@ static long vblk_may_attach_worker(struct vhost_blk *blk, void __user *argp)
 }
 
 /* Return: 0 if the state allows what the vhost core is to do. */
-static long vblk_core_may(struct vhost_blk *blk, unsigned int cmd,
-			  void __user *argp)
+static long vblk_prepare_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
+				    void __user *argp)
 {
 	switch (cmd) {
 	case VHOST_SET_OWNER:
 		/* The next one's must not be reset with the last one's. */
-		return vhost_blk_owner_ended(blk) ? -EBUSY : 0;
+		return vhost_blk_owner_exited(blk) ? -EBUSY : 0;
 	case VHOST_SET_VRING_ADDR:
-		return vblk_may_set_addr(blk, argp);
+		return vblk_check_vring_addr(blk, argp);
 	case VHOST_ATTACH_VRING_WORKER:
-		return vblk_may_attach_worker(blk, argp);
+		return vblk_prepare_attach_worker(blk, argp);
 	default:
 		return 0;
 	}
 }
 
-static long core_ioctl(struct vhost_blk *blk, unsigned int cmd,
-		       void __user *argp)
+static long vblk_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
+			    void __user *argp)
 {
 	long ret;
 
 	if (_IOC_TYPE(cmd) != VHOST_VIRTIO)
 		return -ENOIOCTLCMD;
-	ret = vblk_core_may(blk, cmd, argp);
+	ret = vblk_prepare_core_ioctl(blk, cmd, argp);
 	if (ret)
 		return ret;
 	ret = vhost_dev_ioctl(&blk->dev, cmd, argp);
@@ -383,8 +383,8 @@ static long core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 }
 
 /* Those that only the owner may call. */
-static long owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
-			void __user *argp)
+static long vblk_owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
+			     void __user *argp)
 {
 	long ret;
 
@@ -405,9 +405,9 @@ static long owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
 
 	switch (cmd) {
 	case VHOST_BLK_SET_BACKEND:
-		return set_backend(blk, argp);
+		return vblk_set_backend(blk, argp);
 	case VHOST_BLK_SET_RUNNING:
-		return set_running(blk, argp);
+		return vblk_set_running(blk, argp);
 	case VHOST_BLK_SET_VRING_RUNNING:
 		return vblk_set_vring_running(blk, argp);
 	case VHOST_BLK_SET_CONFIG:
@@ -415,16 +415,16 @@ static long owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
 	case VHOST_BLK_SET_CONFIG_CALL:
 		return vhost_blk_set_config_call(blk, argp);
 	case VHOST_RESET_OWNER:
-		return reset_owner(blk);
+		return vblk_reset_owner(blk);
 	case VHOST_SET_MEM_TABLE:
-		return set_mem_table(blk, argp);
+		return vblk_set_mem_table(blk, argp);
 	default:
-		return core_ioctl(blk, cmd, argp);
+		return vblk_core_ioctl(blk, cmd, argp);
 	}
 }
 
-static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
-			    unsigned long arg)
+static long vblk_ioctl(struct file *file, unsigned int cmd,
+		       unsigned long arg)
 {
 	struct vhost_blk *blk = file->private_data;
 	void __user *argp = (void __user *)arg;
@@ -444,19 +444,19 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 		return -EINTR;
 	switch (cmd) {
 	case VHOST_GET_FEATURES:
-		ret = get_features(blk, argp);
+		ret = vblk_get_features(blk, argp);
 		break;
 	case VHOST_SET_FEATURES:
-		ret = set_features(blk, argp);
+		ret = vblk_set_features(blk, argp);
 		break;
 	case VHOST_GET_BACKEND_FEATURES:
-		ret = get_backend_features(argp);
+		ret = vblk_get_backend_features(argp);
 		break;
 	case VHOST_SET_BACKEND_FEATURES:
-		ret = set_backend_features(blk, argp);
+		ret = vblk_set_backend_features(blk, argp);
 		break;
 	default:
-		ret = owner_ioctl(blk, cmd, argp);
+		ret = vblk_owner_ioctl(blk, cmd, argp);
 	}
 	mutex_unlock(&blk->dev.mutex);
 	return ret;
@@ -464,13 +464,13 @@ static long vhost_blk_ioctl(struct file *file, unsigned int cmd,
 
 const struct file_operations vhost_blk_fops = {
 	.owner = THIS_MODULE,
-	.open = vhost_blk_open,
-	.flush = vhost_blk_flush,
-	.release = vhost_blk_release,
+	.open = vblk_open,
+	.flush = vhost_blk_fop_flush,
+	.release = vhost_blk_fop_release,
 	.llseek = noop_llseek,
-	.read_iter = vhost_blk_read_iter,
-	.write_iter = vhost_blk_write_iter,
-	.poll = vhost_blk_poll,
-	.unlocked_ioctl = vhost_blk_ioctl,
+	.read_iter = vhost_blk_fop_read_iter,
+	.write_iter = vhost_blk_fop_write_iter,
+	.poll = vhost_blk_fop_poll,
+	.unlocked_ioctl = vblk_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

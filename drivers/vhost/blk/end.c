@@ -33,16 +33,16 @@
  * hangs they have ended by then, so that another VMM that is started on the
  * same disk once this one was reaped doesn't find its writes among its own.
  */
-#define LINGER	(4 * HZ)
+#define VBLK_LINGER	(4 * HZ)
 
-struct workqueue_struct *vhost_blk_end_wq;
+struct workqueue_struct *vhost_blk_release_wq;
 
-static void vblk_pass_work(struct vhost_work *work)
+static void vblk_worker_flush(struct vhost_work *work)
 {
 	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
-						 pass_work);
+						 worker_flush);
 
-	WRITE_ONCE(q->passed, true);
+	WRITE_ONCE(q->worker_flushed, true);
 	/* The queue stays until the worker has ended. */
 	wake_up_all(&q->idle);
 }
@@ -54,21 +54,21 @@ static void vblk_pass_work(struct vhost_work *work)
  * kernel thread waits here first, idle.  A process that is stopped between this and
  * the core's wait has the thread wait there.
  */
-static void vblk_wait_for_workers(struct vhost_blk *blk)
+static void vblk_flush_workers(struct vhost_blk *blk)
 {
 	struct vhost_blk_queue *q;
 	unsigned int i;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		q = &blk->queues[i];
-		vhost_work_init(&q->pass_work, vblk_pass_work);
-		q->passed = false;
-		if (!vhost_vq_work_queue(&q->vq, &q->pass_work))
-			q->passed = true;
+		vhost_work_init(&q->worker_flush, vblk_worker_flush);
+		q->worker_flushed = false;
+		if (!vhost_vq_work_queue(&q->vq, &q->worker_flush))
+			q->worker_flushed = true;
 	}
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		q = &blk->queues[i];
-		wait_event_idle(q->idle, READ_ONCE(q->passed));
+		wait_event_idle(q->idle, READ_ONCE(q->worker_flushed));
 	}
 }
 
@@ -77,37 +77,37 @@ static void vblk_quiesce(struct vhost_blk *blk)
 {
 	unsigned int i;
 
-	vhost_blk_resize_end(blk);
+	vhost_blk_capacity_poll_end(blk);
 	/* Pairs with rcu_read_lock() in vhost_blk_req_done(). */
 	synchronize_rcu();
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		cancel_delayed_work_sync(&blk->queues[i].orphan_work);
+		cancel_delayed_work_sync(&blk->queues[i].dead_worker_work);
 	if (current->flags & PF_KTHREAD)
-		vblk_wait_for_workers(blk);
+		vblk_flush_workers(blk);
 	vhost_dev_stop(&blk->dev);
-	vhost_blk_works_flush(blk);
+	vhost_blk_flush_workqueues(blk);
 }
 
 /*
  * Give back all but what the vhost core has, and the disk, which is the caller's
  * to close: that may wait for its file system, so nothing should wait for it.
  */
-static struct vhost_blk_disk *vblk_give_back(struct vhost_blk *blk)
+static struct vhost_blk_be *vblk_free_resources(struct vhost_blk *blk)
 {
-	struct vhost_blk_disk *disk = NULL;
+	struct vhost_blk_be *be = NULL;
 	unsigned int i;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		vhost_blk_queue_free(&blk->queues[i]);
-	mutex_lock(&blk->disk_mutex);
-	swap(blk->disk, disk);
-	mutex_unlock(&blk->disk_mutex);
+	mutex_lock(&blk->backend_mutex);
+	swap(blk->be, be);
+	mutex_unlock(&blk->backend_mutex);
 	if (blk->config_call)
 		eventfd_ctx_put(blk->config_call);
 	blk->config_call = NULL;
 	WRITE_ONCE(blk->features, 0);
 	WRITE_ONCE(blk->writeback, true);
-	return disk;
+	return be;
 }
 
 /**
@@ -117,22 +117,22 @@ static struct vhost_blk_disk *vblk_give_back(struct vhost_blk *blk)
 void vhost_blk_shut_down(struct vhost_blk *blk)
 {
 	vblk_quiesce(blk);
-	vhost_blk_disk_close(vblk_give_back(blk));
+	vhost_blk_backend_close(vblk_free_resources(blk));
 }
 
 static void vblk_destroy(struct vhost_blk *blk)
 {
-	struct vhost_blk_disk *disk;
+	struct vhost_blk_be *be;
 
 	vblk_quiesce(blk);
 	vhost_dev_cleanup(&blk->dev);
-	disk = vblk_give_back(blk);
+	be = vblk_free_resources(blk);
 	if (blk->submit_wq)
 		destroy_workqueue(blk->submit_wq);
 	if (blk->wq)
 		destroy_workqueue(blk->wq);
 	kvfree(blk);
-	vhost_blk_disk_close(disk);
+	vhost_blk_backend_close(be);
 }
 
 /*
@@ -142,33 +142,33 @@ static void vblk_destroy(struct vhost_blk *blk)
  *
  * Return: true if the device is the file's again, and not to be touched.
  */
-static bool vblk_disown(struct vhost_blk *blk)
+static bool vblk_reset_device(struct vhost_blk *blk)
 {
-	struct vhost_blk_disk *disk;
+	struct vhost_blk_be *be;
 	bool open;
 
 	while (mutex_lock_interruptible(&blk->dev.mutex))
 		;
 	vblk_quiesce(blk);
 	vhost_dev_cleanup(&blk->dev);
-	disk = vblk_give_back(blk);
+	be = vblk_free_resources(blk);
 	refcount_set(&blk->refs, 1);
 	mutex_unlock(&blk->dev.mutex);
-	open = atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_ENDED,
-			      VHOST_BLK_OPEN) == VHOST_BLK_OWNER_ENDED;
-	vhost_blk_disk_close(disk);
+	open = atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_EXITED,
+			      VHOST_BLK_OPEN) == VHOST_BLK_OWNER_EXITED;
+	vhost_blk_backend_close(be);
 	return open;
 }
 
-static void vblk_end(struct vhost_blk *blk)
+static void vblk_release_device(struct vhost_blk *blk)
 {
-	if (!vhost_blk_owner_ended(blk) || !vblk_disown(blk))
+	if (!vhost_blk_owner_exited(blk) || !vblk_reset_device(blk))
 		vblk_destroy(blk);
 }
 
-static int vblk_end_thread(void *blk)
+static int vblk_release_thread(void *blk)
 {
-	vblk_end(blk);
+	vblk_release_device(blk);
 	module_put_and_kthread_exit(0);
 	return 0;
 }
@@ -178,15 +178,15 @@ static int vblk_end_thread(void *blk)
  * process goes on, and the end of an address space for its own I/O.  So each
  * device has a thread for that: others must not wait behind it.
  */
-static void vblk_end_work(struct work_struct *work)
+static void vblk_release_work(struct work_struct *work)
 {
-	struct vhost_blk *blk = container_of(work, struct vhost_blk, end);
+	struct vhost_blk *blk = container_of(work, struct vhost_blk, release_work);
 	struct task_struct *thread;
 
-	thread = kthread_run(vblk_end_thread, blk, "vhost-blk-end");
+	thread = kthread_run(vblk_release_thread, blk, "vhost-blk-end");
 	if (!IS_ERR(thread))
 		return;
-	vblk_end(blk);
+	vblk_release_device(blk);
 	/* Removal of the module waits for the workqueue, so for our return. */
 	module_put(THIS_MODULE);
 }
@@ -204,7 +204,7 @@ void vhost_blk_put(struct vhost_blk *blk)
 	refcount_t *refs = &blk->refs;
 
 	if (refcount_dec_and_test(refs)) {
-		queue_work(vhost_blk_end_wq, &blk->end);
+		queue_work(vhost_blk_release_wq, &blk->release_work);
 		return;
 	}
 	/* Pairs with set_current_state() in wait_var_event(). */
@@ -213,7 +213,7 @@ void vhost_blk_put(struct vhost_blk *blk)
 }
 
 /* All of its threads are dead: nobody is left to close its descriptors. */
-static bool vblk_group_has_ended(struct pid *pid)
+static bool vblk_group_exited(struct pid *pid)
 {
 	struct task_struct *leader;
 	bool ended;
@@ -226,36 +226,36 @@ static bool vblk_group_has_ended(struct pid *pid)
 }
 
 /* The kernel tells those who poll a pidfd of the owner.  Interrupts are off. */
-static int vblk_owner_event(struct wait_queue_entry *entry, unsigned int mode,
-			    int flags, void *key)
+static int vblk_owner_wake(struct wait_queue_entry *entry, unsigned int mode,
+			   int flags, void *key)
 {
 	struct vhost_blk *blk = container_of(entry, struct vhost_blk, owner_watch);
 
-	if (vblk_group_has_ended(blk->owner_pid)) {
+	if (vblk_group_exited(blk->owner_pid)) {
 		list_del_init(&entry->entry);
-		queue_work(vhost_blk_end_wq, &blk->owner_end);
+		queue_work(vhost_blk_release_wq, &blk->owner_exit);
 	}
 	return 0;
 }
 
 /* Must not wait for dev.mutex: who has it may be waiting for this. */
-static void vblk_owner_end_work(struct work_struct *work)
+static void vblk_owner_exit_work(struct work_struct *work)
 {
-	struct vhost_blk *blk = container_of(work, struct vhost_blk, owner_end);
+	struct vhost_blk *blk = container_of(work, struct vhost_blk, owner_exit);
 
-	/* Full barrier: pairs with the start of a queue, see vblk_check_owner(). */
-	atomic_xchg(&blk->life, VHOST_BLK_OWNER_ENDED);
+	/* Full barrier: pairs with the start of a queue, see vblk_abandon_if_owner_exited(). */
+	atomic_xchg(&blk->life, VHOST_BLK_OWNER_EXITED);
 	/* For the end; the file has one, and its last close waits for us. */
 	__module_get(THIS_MODULE);
 	vhost_blk_abandon(blk);
 	vhost_blk_put(blk);
 }
 
-void vhost_blk_end_init(struct vhost_blk *blk)
+void vhost_blk_release_init(struct vhost_blk *blk)
 {
-	INIT_WORK(&blk->end, vblk_end_work);
-	INIT_WORK(&blk->owner_end, vblk_owner_end_work);
-	init_waitqueue_func_entry(&blk->owner_watch, vblk_owner_event);
+	INIT_WORK(&blk->release_work, vblk_release_work);
+	INIT_WORK(&blk->owner_exit, vblk_owner_exit_work);
+	init_waitqueue_func_entry(&blk->owner_watch, vblk_owner_wake);
 	INIT_LIST_HEAD(&blk->owner_watch.entry);
 	atomic_set(&blk->life, VHOST_BLK_OPEN);
 	refcount_set(&blk->refs, 1);
@@ -285,7 +285,7 @@ void vhost_blk_unwatch_owner(struct vhost_blk *blk)
 	if (!blk->owner_pid)
 		return;
 	remove_wait_queue(&blk->owner_pid->wait_pidfd, &blk->owner_watch);
-	cancel_work_sync(&blk->owner_end);
+	cancel_work_sync(&blk->owner_exit);
 	put_pid(blk->owner_pid);
 	blk->owner_pid = NULL;
 }
@@ -301,13 +301,13 @@ static bool vblk_linger(struct vhost_blk *blk)
 
 	vhost_blk_abandon(blk);
 	if (!blk->linger_until)
-		blk->linger_until = jiffies + LINGER;
+		blk->linger_until = jiffies + VBLK_LINGER;
 	left = blk->linger_until - jiffies;
 	return wait_var_event_timeout(&blk->refs, vblk_all_stopped(blk),
 				      max(left, 0L));
 }
 
-static bool vblk_owner_exits(const struct vhost_blk *blk)
+static bool vblk_owner_is_exiting(const struct vhost_blk *blk)
 {
 	return (current->flags & PF_EXITING) &&
 	       task_tgid_nr(current) == blk->owner;
@@ -322,7 +322,7 @@ static bool vblk_owner_exits(const struct vhost_blk *blk)
 static bool vblk_wait_for_requests(struct vhost_blk *blk)
 {
 	/* Its last descriptor may have been in a socket's queue. */
-	if (blk->linger_until || vblk_owner_exits(blk))
+	if (blk->linger_until || vblk_owner_is_exiting(blk))
 		return vblk_linger(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
@@ -336,7 +336,7 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_flush - a descriptor of the device is closed
+ * vhost_blk_fop_flush - a descriptor of the device is closed
  * @file: the device's
  * @id: not used
  *
@@ -344,25 +344,25 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
  * released.  If it is the owner its requests are given up here, so that it waits
  * for all its disks together, not for one after the other.
  */
-int vhost_blk_flush(struct file *file, fl_owner_t id)
+int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
 
-	if (vblk_owner_exits(blk) && file_count(file) == 1) {
+	if (vblk_owner_is_exiting(blk) && file_count(file) == 1) {
 		vhost_blk_abandon(blk);
-		blk->linger_until = jiffies + LINGER;
+		blk->linger_until = jiffies + VBLK_LINGER;
 	}
 	return 0;
 }
 
-int vhost_blk_release(struct inode *inode, struct file *file)
+int vhost_blk_fop_release(struct inode *inode, struct file *file)
 {
 	struct vhost_blk *blk = file->private_data;
 
 	vhost_blk_unwatch_owner(blk);
 	/* The end of the owner has the reference, and one to the module. */
-	if (atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_ENDED,
-			   VHOST_BLK_CLOSED) == VHOST_BLK_OWNER_ENDED)
+	if (atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_EXITED,
+			   VHOST_BLK_CLOSED) == VHOST_BLK_OWNER_EXITED)
 		return 0;
 	if (vblk_wait_for_requests(blk)) {
 		vblk_destroy(blk);

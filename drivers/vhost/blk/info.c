@@ -9,25 +9,25 @@
 
 #include "blk.h"
 
-static void vblk_disk_info(const struct vhost_blk_disk *disk,
-			   struct vhost_blk_info *info)
+static void vblk_backend_info(const struct vhost_blk_be *be,
+			      struct vhost_blk_info *info)
 {
 	struct vhost_blk_limits limits = {};
 
-	vhost_blk_disk_limits(disk, &limits);
+	vhost_blk_backend_limits(be, &limits);
 	info->flags = VHOST_BLK_INFO_F_BACKEND;
 	if (limits.ro)
 		info->flags |= VHOST_BLK_INFO_F_RO;
-	if (disk->bdev)
+	if (be->bdev)
 		info->flags |= VHOST_BLK_INFO_F_BLOCK_DEVICE;
-	if (disk->bdev || (disk->iocb_flags & IOCB_DIRECT))
+	if (be->bdev || (be->iocb_flags & IOCB_DIRECT))
 		info->flags |= VHOST_BLK_INFO_F_DIRECT;
-	info->dev_major = MAJOR(disk->dev);
-	info->dev_minor = MINOR(disk->dev);
-	info->ino = disk->ino;
+	info->dev_major = MAJOR(be->dev);
+	info->dev_minor = MINOR(be->dev);
+	info->ino = be->ino;
 	info->capacity = limits.capacity;
-	info->block_size = disk->block_size;
-	info->flush_error = READ_ONCE(disk->flush_error);
+	info->block_size = be->block_size;
+	info->flush_error = READ_ONCE(be->flush_error);
 }
 
 /**
@@ -46,10 +46,10 @@ long vhost_blk_get_info(struct vhost_blk *blk, void __user *argp)
 		.trace_dev = blk->id,
 	};
 
-	mutex_lock(&blk->disk_mutex);
-	if (blk->disk)
-		vblk_disk_info(blk->disk, &info);
-	mutex_unlock(&blk->disk_mutex);
+	mutex_lock(&blk->backend_mutex);
+	if (blk->be)
+		vblk_backend_info(blk->be, &info);
+	mutex_unlock(&blk->backend_mutex);
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
 }
 

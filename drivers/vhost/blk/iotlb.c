@@ -23,7 +23,7 @@
  * The vhost core has functions for this and for what follows, but they hold the
  * mutexes of all queues at once: more than lockdep has room for.
  */
-static void clear_iotlb(struct vhost_dev *dev)
+static void vblk_clear_iotlb(struct vhost_dev *dev)
 {
 	struct vhost_iotlb *iotlb = dev->iotlb;
 	unsigned int i;
@@ -48,7 +48,7 @@ static void clear_iotlb(struct vhost_dev *dev)
  * Misses of an earlier driver: its addresses mean nothing to the next one, and
  * from Linux 7.3 on a queue that has a miss pending doesn't ask for another.
  */
-static void vblk_forget_misses(struct vhost_dev *dev)
+static void vblk_clear_misses(struct vhost_dev *dev)
 {
 	vhost_clear_msg(dev);
 	wake_up_interruptible_poll(&dev->wait, EPOLLIN | EPOLLRDNORM);
@@ -64,15 +64,15 @@ static void vblk_forget_misses(struct vhost_dev *dev)
  */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features)
 {
-	vblk_forget_misses(&blk->dev);
+	vblk_clear_misses(&blk->dev);
 	if (features & (1ULL << VIRTIO_F_ACCESS_PLATFORM))
 		return vhost_init_device_iotlb(&blk->dev);
 	if (blk->dev.iotlb)
-		clear_iotlb(&blk->dev);
+		vblk_clear_iotlb(&blk->dev);
 	return 0;
 }
 
-ssize_t vhost_blk_read_iter(struct kiocb *iocb, struct iov_iter *to)
+ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct vhost_blk *blk = iocb->ki_filp->private_data;
 	bool nonblock = (iocb->ki_filp->f_flags & O_NONBLOCK) ||
@@ -81,7 +81,7 @@ ssize_t vhost_blk_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return vhost_chr_read_iter(&blk->dev, to, nonblock);
 }
 
-__poll_t vhost_blk_poll(struct file *file, poll_table *wait)
+__poll_t vhost_blk_fop_poll(struct file *file, poll_table *wait)
 {
 	struct vhost_blk *blk = file->private_data;
 
@@ -89,13 +89,13 @@ __poll_t vhost_blk_poll(struct file *file, poll_table *wait)
 }
 
 /* Return: 1 if a request in flight may write there, 0 if none may, or -EINTR. */
-static int vblk_may_write(struct vhost_blk_queue *q, u64 first, u64 last)
+static int vblk_writes_overlap(struct vhost_blk_queue *q, u64 first, u64 last)
 {
 	int ret;
 
 	if (mutex_lock_killable(&q->vq.mutex))
 		return -EINTR;
-	ret = vhost_blk_may_write(q, first, last);
+	ret = vhost_blk_writes_overlap(q, first, last);
 	mutex_unlock(&q->vq.mutex);
 	return ret;
 }
@@ -109,7 +109,7 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 		return 0;
 	/* Not wait_event(): the condition sleeps.  The end of a request wakes us. */
 	add_wait_queue(&q->idle, &wait);
-	while ((ret = vblk_may_write(q, first, last)) > 0) {
+	while ((ret = vblk_writes_overlap(q, first, last)) > 0) {
 		if (fatal_signal_pending(current)) {
 			ret = -EINTR;
 			break;
@@ -121,7 +121,7 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 }
 
 /* All queues that have a writer, at once: then they are waited for in turn. */
-static int vblk_hurry_writers(struct vhost_blk *blk, u64 first, u64 last)
+static int vblk_set_writer_deadlines(struct vhost_blk *blk, u64 first, u64 last)
 {
 	struct vhost_blk_queue *q;
 	unsigned int i;
@@ -131,11 +131,11 @@ static int vblk_hurry_writers(struct vhost_blk *blk, u64 first, u64 last)
 		q = &blk->queues[i];
 		if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
 			continue;
-		ret = vblk_may_write(q, first, last);
+		ret = vblk_writes_overlap(q, first, last);
 		if (ret < 0)
 			return ret;
 		if (ret)
-			vhost_blk_hurry(q, VHOST_BLK_PAUSE_PATIENCE);
+			vhost_blk_set_deadline(q, VHOST_BLK_PAUSE_TIMEOUT);
 	}
 	return 0;
 }
@@ -144,8 +144,8 @@ static int vblk_hurry_writers(struct vhost_blk *blk, u64 first, u64 last)
  * The range is gone from the IOTLB: no request gets hold of it any more.  Those
  * that had hold of it before are waited for, and no others.
  */
-static int finish_invalidation(struct vhost_blk *blk,
-			       const struct vhost_iotlb_msg *msg)
+static int vblk_finish_invalidation(struct vhost_blk *blk,
+				    const struct vhost_iotlb_msg *msg)
 {
 	u64 last = msg->iova + msg->size - 1;
 	unsigned int i;
@@ -153,22 +153,22 @@ static int finish_invalidation(struct vhost_blk *blk,
 
 	if (last < msg->iova)
 		last = U64_MAX;
-	ret = vblk_hurry_writers(blk, msg->iova, last);
+	ret = vblk_set_writer_deadlines(blk, msg->iova, last);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
 		ret = vblk_wait_for_writers(&blk->queues[i], msg->iova, last);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		vhost_blk_hurry(&blk->queues[i], 0);
+		vhost_blk_set_deadline(&blk->queues[i], 0);
 	return ret;
 }
 
-static bool owner_may_have(u64 addr, u64 size)
+static bool vblk_uaddr_ok(u64 addr, u64 size)
 {
 	return addr == (unsigned long)addr && size == (unsigned long)size &&
 	       access_ok((void __user *)(unsigned long)addr, size);
 }
 
 /* Nobody translates meanwhile: iotlb_sem is held. */
-static int change_iotlb(struct vhost_dev *dev, const struct vhost_iotlb_msg *msg)
+static int vblk_change_iotlb(struct vhost_dev *dev, const struct vhost_iotlb_msg *msg)
 {
 	u64 last = msg->iova + msg->size - 1;
 	unsigned int i;
@@ -181,7 +181,7 @@ static int change_iotlb(struct vhost_dev *dev, const struct vhost_iotlb_msg *msg
 		       sizeof(dev->vqs[i]->meta_iotlb));
 	switch (msg->type) {
 	case VHOST_IOTLB_UPDATE:
-		if (!owner_may_have(msg->uaddr, msg->size))
+		if (!vblk_uaddr_ok(msg->uaddr, msg->size))
 			return -EFAULT;
 		return vhost_iotlb_add_range(dev->iotlb, msg->iova, last,
 					     msg->uaddr, msg->perm);
@@ -193,8 +193,8 @@ static int change_iotlb(struct vhost_dev *dev, const struct vhost_iotlb_msg *msg
 	}
 }
 
-#ifndef vhost_blk_forget_miss
-static void vhost_blk_forget_miss(struct vhost_msg_node *node)
+#ifndef vblk_clear_miss
+static void vblk_clear_miss(struct vhost_msg_node *node)
 {
 	if (node->vq->iotlb_miss == node)
 		node->vq->iotlb_miss = NULL;
@@ -202,8 +202,8 @@ static void vhost_blk_forget_miss(struct vhost_msg_node *node)
 #endif
 
 /* The queues that waited for this mapping try again. */
-static void answer_misses(struct vhost_dev *dev,
-			  const struct vhost_iotlb_msg *msg)
+static void vblk_wake_misses(struct vhost_dev *dev,
+			     const struct vhost_iotlb_msg *msg)
 {
 	struct vhost_msg_node *node, *next;
 
@@ -215,7 +215,7 @@ static void answer_misses(struct vhost_dev *dev,
 			continue;
 		vhost_poll_queue(&node->vq->poll);
 		list_del(&node->node);
-		vhost_blk_forget_miss(node);
+		vblk_clear_miss(node);
 		kfree(node);
 	}
 	spin_unlock(&dev->iotlb_lock);
@@ -230,19 +230,19 @@ static void vblk_drop_misses(struct list_head *list,
 		if (node->vq != vq)
 			continue;
 		list_del(&node->node);
-		vhost_blk_forget_miss(node);
+		vblk_clear_miss(node);
 		kfree(node);
 	}
 }
 
 /**
- * vhost_blk_iotlb_retry - forget what a queue has asked the VMM for
+ * vhost_blk_iotlb_drop_misses - forget what a queue has asked the VMM for
  * @q: the queue, which is about to try again; its mutex is held
  *
  * Up to Linux 7.2 the vhost core asks again each time.  A guest that kicks for
  * an address that the VMM can't translate would fill the host's memory.
  */
-void vhost_blk_iotlb_retry(struct vhost_blk_queue *q)
+void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 {
 	struct vhost_dev *dev = q->vq.dev;
 
@@ -276,17 +276,17 @@ int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 		mutex_unlock(&dev->mutex);
 		return -EINTR;
 	}
-	ret = change_iotlb(dev, msg);
+	ret = vblk_change_iotlb(dev, msg);
 	up_write(&blk->iotlb_sem);
 	if (!ret && msg->type == VHOST_IOTLB_UPDATE)
-		answer_misses(dev, msg);
+		vblk_wake_misses(dev, msg);
 	else if (!ret)
-		ret = finish_invalidation(blk, msg);
+		ret = vblk_finish_invalidation(blk, msg);
 	mutex_unlock(&dev->mutex);
 	return ret;
 }
 
-ssize_t vhost_blk_write_iter(struct kiocb *iocb, struct iov_iter *from)
+ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct vhost_blk *blk = iocb->ki_filp->private_data;
 

@@ -37,10 +37,10 @@ void vhost_blk_break(struct vhost_blk_queue *q,
 }
 
 /* Read the header once; NULL where there is none or it can't be read. */
-static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
-						  unsigned int out,
-						  u64 readable,
-						  struct vhost_blk_header *hdr)
+static const struct vhost_blk_header *vblk_read_header(struct vhost_blk_queue *q,
+						       unsigned int out,
+						       u64 readable,
+						       struct vhost_blk_header *hdr)
 {
 	struct virtio_blk_outhdr raw;
 	struct iov_iter iter;
@@ -61,9 +61,9 @@ static const struct vhost_blk_header *read_header(struct vhost_blk_queue *q,
 }
 
 /* The data of a request, or its ranges. */
-static const struct iovec *data_of(const struct vhost_blk_chain *chain,
-				   const struct vhost_blk_cmd *cmd,
-				   unsigned int *nr)
+static const struct iovec *vblk_data_of(const struct vhost_blk_chain *chain,
+					const struct vhost_blk_cmd *cmd,
+					unsigned int *nr)
 {
 	bool read = cmd->op == VHOST_BLK_OP_READ;
 
@@ -76,24 +76,24 @@ static const struct iovec *data_of(const struct vhost_blk_chain *chain,
  * so that the backend can't take it, and where there is no memory for a vector
  * of its pages.
  */
-static bool must_bounce(struct vhost_blk_req *req,
-			const struct vhost_blk_disk *disk,
-			const struct vhost_blk_cmd *cmd,
-			const struct vhost_blk_chain *chain)
+static bool vblk_needs_bounce(struct vhost_blk_req *req,
+			      const struct vhost_blk_be *be,
+			      const struct vhost_blk_cmd *cmd,
+			      const struct vhost_blk_chain *chain)
 {
 	const struct iovec *data;
 	unsigned int nr;
 
 	if (!vhost_blk_op_moves_data(cmd->op))
 		return false;
-	data = data_of(chain, cmd, &nr);
-	return vhost_blk_must_bounce(disk, cmd->op, data, nr) ||
-	       !vhost_blk_map_room(req, data, nr);
+	data = vblk_data_of(chain, cmd, &nr);
+	return vhost_blk_needs_bounce(be, cmd->op, data, nr) ||
+	       !vhost_blk_map_alloc(req, data, nr);
 }
 
 /* Have all of a checked request but its outcome. */
-static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
-		   const struct vhost_blk_limits *limits)
+static int vblk_prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
+			const struct vhost_blk_limits *limits)
 {
 	const struct iovec *data;
 	unsigned int nr;
@@ -102,11 +102,11 @@ static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 	req->status = vhost_blk_zone_check(req, limits);
 	if (req->status != VIRTIO_BLK_S_OK)
 		return 0;
-	if (req->cmd.reply)
-		ret = vhost_blk_reply_prepare(req, chain->in, chain->nr_in);
+	if (req->cmd.response)
+		ret = vhost_blk_response_alloc(req, chain->in, chain->nr_in);
 	if (ret || !req->cmd.len)
 		return ret;
-	data = data_of(chain, &req->cmd, &nr);
+	data = vblk_data_of(chain, &req->cmd, &nr);
 	if (vhost_blk_op_has_ranges(req->cmd.op))
 		return vhost_blk_read_ranges(req, limits, data, nr);
 	if (req->bounced)
@@ -115,8 +115,8 @@ static int prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 }
 
 /* Do what a checked request asks for; ends in vhost_blk_req_done(). */
-static void execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
-		    const struct vhost_blk_limits *limits)
+static void vblk_execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
+			 const struct vhost_blk_limits *limits)
 {
 	struct vhost_blk_cmd *cmd = &req->cmd;
 	int ret;
@@ -127,17 +127,17 @@ static void execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 		.len = cmd->len,
 		.bvec = req->io.bvec,
 		.ioprio = req->q->ioprio,
-		.sync = req->q->sync,
+		.fua = req->q->writethrough,
 	};
-	ret = prepare(req, chain, limits);
+	ret = vblk_prepare(req, chain, limits);
 	if (ret || req->status != VIRTIO_BLK_S_OK) {
 		vhost_blk_req_done(req, ret);
 		return;
 	}
 	if (cmd->op == VHOST_BLK_OP_GET_ID) {
-		if (req->reply)
-			vhost_blk_reply_set(req, req->disk->serial,
-					    VHOST_BLK_SERIAL_LEN);
+		if (req->response)
+			vhost_blk_response_set(req, req->be->serial,
+					       VHOST_BLK_SERIAL_LEN);
 		vhost_blk_req_done(req, 0);
 		return;
 	}
@@ -147,12 +147,12 @@ static void execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 	}
 	trace_vhost_blk_submit(req->q, req->head, req->io.pos, req->io.len,
 			       req->io.nr_bvec, req->bounced);
-	req->disk->ops->submit(req);
+	req->be->ops->submit(req);
 }
 
 /* Is there room for one more request of this kind?  One always has room. */
-static bool admit(struct vhost_blk_req *req, const struct vhost_blk_cmd *cmd,
-		  const struct vhost_blk_chain *chain, bool bounced)
+static bool vblk_admit(struct vhost_blk_req *req, const struct vhost_blk_cmd *cmd,
+		       const struct vhost_blk_chain *chain, bool bounced)
 {
 	struct vhost_blk_queue *q = req->q;
 	const struct iovec *data;
@@ -163,17 +163,17 @@ static bool admit(struct vhost_blk_req *req, const struct vhost_blk_cmd *cmd,
 		return false;
 	if (likely(!bounced))
 		return true;
-	data = data_of(chain, cmd, &nr);
-	return vhost_blk_bounce_room(req, cmd, data, nr);
+	data = vblk_data_of(chain, cmd, &nr);
+	return vhost_blk_bounce_reserve(req, cmd, data, nr);
 }
 
-static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
-		  const struct vhost_blk_cmd *cmd, u8 status)
+static void vblk_begin_req(struct vhost_blk_req *req, struct vhost_blk_be *be,
+			   const struct vhost_blk_cmd *cmd, u8 status)
 {
 	struct vhost_blk_queue *q = req->q;
 
 	req->busy = true;
-	req->disk = disk;
+	req->be = be;
 	req->cmd = *cmd;
 	req->status = status;
 	WRITE_ONCE(q->inflight, q->inflight + 1);
@@ -181,12 +181,12 @@ static void begin(struct vhost_blk_req *req, struct vhost_blk_disk *disk,
 }
 
 /**
- * struct vhost_blk_turn - what the worker took from a queue in one go
+ * struct vblk_round - what the worker took from a queue in one go
  * @requests: chains taken
  * @bytes: their data
  * @until: when it ends, in jiffies
  */
-struct vhost_blk_turn {
+struct vblk_round {
 	unsigned int requests;
 	u64 bytes;
 	unsigned long until;
@@ -196,14 +196,14 @@ struct vhost_blk_turn {
  * Start the request of a chain.  Return: 0, -EAGAIN if it has to wait and is
  * still on the ring, or an error if it can't be answered and broke the queue.
  */
-static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
-		      unsigned int head, struct vhost_blk_chain *chain,
-		      struct vhost_blk_turn *turn)
+static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
+			     unsigned int head, struct vhost_blk_chain *chain,
+			     struct vblk_round *round)
 {
 	u64 readable = vhost_blk_iov_len(chain->out, chain->nr_out);
 	u64 writable = vhost_blk_iov_len(chain->in, chain->nr_in);
 	u8 __user *slot = vhost_blk_status_slot(chain->in, chain->nr_in);
-	struct vhost_blk_limits limits = { .ops = q->ops };
+	struct vhost_blk_limits limits = { .op_mask = q->op_mask };
 	struct vhost_blk_header hdr = {};
 	struct vhost_blk_cmd cmd;
 	struct vhost_blk_req *req;
@@ -218,33 +218,33 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		return -EINVAL;
 	}
 	if (q->tracking) {
-		ret = vhost_blk_track(req, chain->in, chain->nr_in);
+		ret = vhost_blk_track_writes(req, chain->in, chain->nr_in);
 		if (ret)
 			return ret;
 	}
 
-	vhost_blk_disk_limits(disk, &limits);
-	status = vhost_blk_parse(read_header(q, chain->nr_out, readable, &hdr),
+	vhost_blk_backend_limits(be, &limits);
+	status = vhost_blk_parse(vblk_read_header(q, chain->nr_out, readable, &hdr),
 				 readable, writable + chain->unmapped, &limits,
 				 &cmd);
 	if (status == VIRTIO_BLK_S_OK) {
-		vhost_blk_cut_chain(chain, &cmd);
-		bounced = must_bounce(req, disk, &cmd, chain);
-		if (!admit(req, &cmd, chain, bounced)) {
+		vhost_blk_trim_chain(chain, &cmd);
+		bounced = vblk_needs_bounce(req, be, &cmd, chain);
+		if (!vblk_admit(req, &cmd, chain, bounced)) {
 			vhost_blk_unmap(req);
-			vhost_blk_untrack(req);
+			vhost_blk_untrack_writes(req);
 			return -EAGAIN;
 		}
 	}
 
-	begin(req, disk, &cmd, status);
-	turn->requests++;
-	turn->bytes += cmd.len;
+	vblk_begin_req(req, be, &cmd, status);
+	round->requests++;
+	round->bytes += cmd.len;
 	req->bounced = bounced;
 	req->status_slot = slot;
 	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
 	if (status == VIRTIO_BLK_S_OK)
-		execute(req, chain, &limits);
+		vblk_execute(req, chain, &limits);
 	else
 		vhost_blk_req_done(req, 0);
 	return 0;
@@ -254,8 +254,8 @@ static int take_chain(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
  * Get the next chain.  Return: its head, vq->num if there is none, -EAGAIN if
  * the IOMMU has been asked, or another error if the queue has to break.
  */
-static int vhost_blk_get_chain(struct vhost_blk_queue *q,
-			       struct vhost_blk_chain *chain)
+static int vblk_get_chain(struct vhost_blk_queue *q,
+			  struct vhost_blk_chain *chain)
 {
 	struct vhost_log *log = q->tracking ? q->track->log : NULL;
 	struct eventfd_ctx *error_ctx = q->vq.error_ctx;
@@ -289,8 +289,8 @@ static int vhost_blk_get_chain(struct vhost_blk_queue *q,
  *
  * Return: true if the ring is empty.
  */
-static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
-			struct vhost_blk_turn *turn)
+static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *be,
+			       struct vblk_round *round)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vhost_dev *dev = vq->dev;
@@ -308,7 +308,7 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		    !vhost_blk_vq_has_worker(vq))
 			break;
 		cond_resched();
-		head = vhost_blk_get_chain(q, &chain);
+		head = vblk_get_chain(q, &chain);
 		/* The IOMMU has been asked; its answer is a kick. */
 		if (head == -EAGAIN)
 			break;
@@ -319,22 +319,22 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
 		if (head == vq->num)
 			return true;
 		if (q->idle_since)
-			vhost_blk_busyloop_found(q);
-		ret = take_chain(q, disk, head, &chain, turn);
+			vhost_blk_poll_hit(q);
+		ret = vblk_handle_chain(q, be, head, &chain, round);
 		if (ret == -EAGAIN) {
 			/* Completion kicks for us, so notify stays off. */
 			vhost_discard_vq_desc(vq, 1, 0);
-			q->starved = true;
+			q->throttled = true;
 			break;
 		}
 		if (ret)
 			break;
-		if (time_after(jiffies, turn->until)) {
+		if (time_after(jiffies, round->until)) {
 			vhost_poll_queue(&vq->poll);
 			break;
 		}
-	} while (!vhost_exceeds_weight(vq, turn->requests,
-				       min_t(u64, turn->bytes, INT_MAX)));
+	} while (!vhost_exceeds_weight(vq, round->requests,
+				       min_t(u64, round->bytes, INT_MAX)));
 	return false;
 }
 
@@ -342,45 +342,45 @@ static bool take_chains(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
  * Is there more on a ring that was empty a moment ago?  If not, the guest kicks,
  * or the worker comes again by itself.
  */
-static bool more_came(struct vhost_blk_queue *q)
+static bool vblk_ring_refilled(struct vhost_blk_queue *q)
 {
-	int ret = vhost_blk_busyloop(q);
+	int ret = vhost_blk_poll_ring(q);
 
 	if (ret)
 		return ret > 0;
 	return vhost_enable_notify(q->vq.dev, &q->vq);
 }
 
-/* One plug for as much as there is; see take_chains(). */
-static bool take_plugged(struct vhost_blk_queue *q, struct vhost_blk_disk *disk,
-			 struct vhost_blk_turn *turn)
+/* One plug for as much as there is; see vblk_handle_chains(). */
+static bool vblk_handle_plugged(struct vhost_blk_queue *q, struct vhost_blk_be *be,
+				struct vblk_round *round)
 {
 	struct blk_plug plug;
 	bool empty;
 
 	blk_start_plug(&plug);
-	empty = take_chains(q, disk, turn);
+	empty = vblk_handle_chains(q, be, round);
 	blk_finish_plug(&plug);
 	return empty;
 }
 
-static void serve(struct vhost_blk_queue *q, struct vhost_blk_disk *disk)
+static void vblk_handle_ring(struct vhost_blk_queue *q, struct vhost_blk_be *be)
 {
-	struct vhost_blk_turn turn = { .until = jiffies + 1 };
+	struct vblk_round round = { .until = jiffies + 1 };
 	unsigned int rounds = 0;
 	bool empty;
 
-	q->starved = false;
+	q->throttled = false;
 	q->ioprio = get_current_ioprio();
-	vhost_blk_serving_begins(q);
+	vhost_blk_batch_begin(q);
 	/* Limit the rounds, too: the guest may change the index at any time. */
 	do {
-		empty = take_plugged(q, disk, &turn);
-		vhost_blk_answer_done(q);
+		empty = vblk_handle_plugged(q, be, &round);
+		vhost_blk_process_done(q);
 	} while (empty && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
-		 more_came(q) && !vhost_exceeds_weight(&q->vq, ++rounds, 0));
-	vhost_blk_serving_ends(q);
-	trace_vhost_blk_kick(q, turn.requests, turn.bytes);
+		 vblk_ring_refilled(q) && !vhost_exceeds_weight(&q->vq, ++rounds, 0));
+	vhost_blk_batch_end(q);
+	trace_vhost_blk_kick(q, round.requests, round.bytes);
 }
 
 /**
@@ -391,21 +391,21 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 {
 	struct vhost_virtqueue *vq = container_of(work, struct vhost_virtqueue,
 						  poll.work);
-	struct vhost_blk_queue *q = to_queue(vq);
-	struct vhost_blk_disk *disk;
-	struct vhost_blk_acting acting;
+	struct vhost_blk_queue *q = to_vhost_blk_queue(vq);
+	struct vhost_blk_be *be;
+	struct vhost_blk_saved_identity saved;
 
 	mutex_lock(&vq->mutex);
 	vhost_blk_iotlb_lock(q);
-	vhost_blk_iotlb_retry(q);
-	vhost_blk_publish(q);
+	vhost_blk_iotlb_drop_misses(q);
+	vhost_blk_flush_used(q);
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
 	    vq_meta_prefetch(vq)) {
 		/* It stays for as long as the mutex is held, see vhost_blk_pause(). */
-		disk = queue_to_blk(q)->disk;
-		vhost_blk_owner_begin(&acting, &disk->owner);
-		serve(q, disk);
-		vhost_blk_owner_end(&acting);
+		be = to_vhost_blk(q)->be;
+		vhost_blk_assume_identity(&saved, &be->identity);
+		vblk_handle_ring(q, be);
+		vhost_blk_restore_identity(&saved);
 	}
 	vhost_blk_iotlb_unlock(q);
 	mutex_unlock(&vq->mutex);

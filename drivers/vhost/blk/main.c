@@ -13,13 +13,13 @@
 
 struct workqueue_struct *vhost_blk_wq;
 
-static struct miscdevice vhost_blk_misc = {
+static struct miscdevice vblk_misc = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "vhost-blk",
 	.fops = &vhost_blk_fops,
 };
 
-static int __init vhost_blk_init(void)
+static int __init vblk_init(void)
 {
 	int ret;
 
@@ -34,33 +34,33 @@ static int __init vhost_blk_init(void)
 	 * Not WQ_MEM_RECLAIM: it frees address spaces, which may wait for
 	 * anything.  What memory waits for is done before, elsewhere.
 	 */
-	vhost_blk_end_wq = alloc_workqueue("vhost_blk_end",
-					   WQ_UNBOUND | WQ_SYSFS, WQ_MAX_ACTIVE);
-	if (!vhost_blk_end_wq) {
+	vhost_blk_release_wq = alloc_workqueue("vhost_blk_end",
+					       WQ_UNBOUND | WQ_SYSFS, WQ_MAX_ACTIVE);
+	if (!vhost_blk_release_wq) {
 		ret = -ENOMEM;
 		goto destroy_wq;
 	}
 
-	ret = misc_register(&vhost_blk_misc);
+	ret = misc_register(&vblk_misc);
 	if (ret)
 		goto destroy_end_wq;
 	return 0;
 
 destroy_end_wq:
-	destroy_workqueue(vhost_blk_end_wq);
+	destroy_workqueue(vhost_blk_release_wq);
 destroy_wq:
 	destroy_workqueue(vhost_blk_wq);
 	return ret;
 }
-module_init(vhost_blk_init);
+module_init(vblk_init);
 
-static void __exit vhost_blk_exit(void)
+static void __exit vblk_exit(void)
 {
-	misc_deregister(&vhost_blk_misc);
-	destroy_workqueue(vhost_blk_end_wq);
+	misc_deregister(&vblk_misc);
+	destroy_workqueue(vhost_blk_release_wq);
 	destroy_workqueue(vhost_blk_wq);
 }
-module_exit(vhost_blk_exit);
+module_exit(vblk_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Host kernel accelerator for virtio-blk");

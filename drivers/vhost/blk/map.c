@@ -10,13 +10,13 @@
 
 #include "blk.h"
 
-static unsigned int pages_of(unsigned long addr, size_t len)
+static unsigned int vblk_pages_of(unsigned long addr, size_t len)
 {
 	return DIV_ROUND_UP(offset_in_page(addr) + len, PAGE_SIZE);
 }
 
 /* Does @page continue @bv, so that one bvec and one unpin serve for both? */
-static bool continues(const struct bio_vec *bv, struct page *page)
+static bool vblk_contiguous(const struct bio_vec *bv, struct page *page)
 {
 	unsigned int end = bv->bv_offset + bv->bv_len;
 
@@ -26,8 +26,8 @@ static bool continues(const struct bio_vec *bv, struct page *page)
 	       page_folio(bv->bv_page) == page_folio(page);
 }
 
-static void append_pages(struct vhost_blk_io *io, struct page **pages,
-			 unsigned int nr, unsigned int offset, size_t len)
+static void vblk_append_pages(struct vhost_blk_io *io, struct page **pages,
+			      unsigned int nr, unsigned int offset, size_t len)
 {
 	struct bio_vec *bv;
 	unsigned int i, bytes;
@@ -35,7 +35,7 @@ static void append_pages(struct vhost_blk_io *io, struct page **pages,
 	for (i = 0; i < nr; i++, len -= bytes, offset = 0) {
 		bytes = min_t(size_t, len, PAGE_SIZE - offset);
 		bv = io->nr_bvec ? &io->bvec[io->nr_bvec - 1] : NULL;
-		if (bv && !offset && continues(bv, pages[i])) {
+		if (bv && !offset && vblk_contiguous(bv, pages[i])) {
 			bv->bv_len += bytes;
 			continue;
 		}
@@ -63,7 +63,7 @@ static bool vblk_pinned_too_often(struct page **pages, unsigned int nr)
 	return false;
 }
 
-static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
+static int vblk_pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 {
 	unsigned int gup = req->io.op == VHOST_BLK_OP_READ ? FOLL_WRITE : 0;
 	unsigned long addr = (unsigned long)iov->iov_base;
@@ -75,13 +75,13 @@ static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 		size_t len;
 		int nr;
 
-		nr = min_t(unsigned int, pages_of(addr, left),
+		nr = min_t(unsigned int, vblk_pages_of(addr, left),
 			   VHOST_BLK_PIN_BATCH);
 		nr = pin_user_pages_fast(addr & PAGE_MASK, nr, gup, pages);
 		if (nr <= 0)
 			return nr ? nr : -EFAULT;
 		len = min_t(size_t, left, nr * PAGE_SIZE - offset);
-		append_pages(&req->io, pages, nr, offset, len);
+		vblk_append_pages(&req->io, pages, nr, offset, len);
 		if (vblk_pinned_too_often(pages, nr))
 			return -EBUSY;
 		addr += len;
@@ -94,13 +94,13 @@ static int pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
  * Each bio but the last one gets BIO_MAX_VECS vectors, or a few less if a block
  * is larger than a page.
  */
-static unsigned int vhost_blk_extra_bios(unsigned int nr_pages)
+static unsigned int vblk_extra_bios(unsigned int nr_pages)
 {
 	return nr_pages > BIO_MAX_VECS ? nr_pages / (BIO_MAX_VECS / 2) : 0;
 }
 
 /**
- * vhost_blk_map_room - make room for the pages of a request
+ * vhost_blk_map_alloc - make room for the pages of a request
  * @req: a request that is about to be in flight
  * @iov: its data
  * @nr: segments in @iov
@@ -108,20 +108,20 @@ static unsigned int vhost_blk_extra_bios(unsigned int nr_pages)
  * Return: true, with vhost_blk_unmap() owed, or false where memory is short.
  * Not hard to please, since the data may be bounced instead.
  */
-bool vhost_blk_map_room(struct vhost_blk_req *req, const struct iovec *iov,
-			unsigned int nr)
+bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
+			 unsigned int nr)
 {
 	unsigned int i, nr_pages = 0;
 	size_t size;
 
 	for (i = 0; i < nr; i++)
-		nr_pages += pages_of((unsigned long)iov[i].iov_base,
-				     iov[i].iov_len);
+		nr_pages += vblk_pages_of((unsigned long)iov[i].iov_base,
+					  iov[i].iov_len);
 	req->io.bvec = req->inline_bvec;
 	if (nr_pages <= ARRAY_SIZE(req->inline_bvec))
 		return true;
 	size = array_size(nr_pages, sizeof(*req->io.bvec));
-	size = size_add(size, array_size(vhost_blk_extra_bios(nr_pages),
+	size = size_add(size, array_size(vblk_extra_bios(nr_pages),
 					 sizeof(*req->more_bios)));
 	req->io.bvec = kvmalloc(size, GFP_NOIO | __GFP_ACCOUNT |
 				      __GFP_NORETRY | __GFP_NOWARN);
@@ -144,7 +144,7 @@ int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 	int ret;
 
 	for (i = 0; i < nr; i++) {
-		ret = pin_segment(req, &iov[i]);
+		ret = vblk_pin_segment(req, &iov[i]);
 		if (ret) {
 			vhost_blk_unmap(req);
 			return ret;
@@ -167,8 +167,8 @@ void vhost_blk_unmap(struct vhost_blk_req *req)
 
 	for (i = 0; i < io->nr_bvec; i++)
 		unpin_user_page_range_dirty_lock(io->bvec[i].bv_page,
-						 pages_of(io->bvec[i].bv_offset,
-							  io->bvec[i].bv_len),
+						 vblk_pages_of(io->bvec[i].bv_offset,
+							       io->bvec[i].bv_len),
 						 dirty);
 	if (io->bvec != req->inline_bvec)
 		kvfree(io->bvec);

@@ -28,69 +28,69 @@
 #include "blk.h"
 
 /**
- * vhost_blk_owner_get - take note of the caller's credentials and control groups
- * @owner: filled in
+ * vhost_blk_identity_get - take note of the caller's credentials and control groups
+ * @identity: filled in
  */
-void vhost_blk_owner_get(struct vhost_blk_owner *owner)
+void vhost_blk_identity_get(struct vhost_blk_identity *identity)
 {
 #ifdef CONFIG_BLK_CGROUP
-	owner->blkcg = task_get_css(current, io_cgrp_id);
+	identity->blkcg = task_get_css(current, io_cgrp_id);
 #endif
-	owner->memcg = get_mem_cgroup_from_mm(current->mm);
-	owner->cred = get_current_cred();
+	identity->memcg = get_mem_cgroup_from_mm(current->mm);
+	identity->cred = get_current_cred();
 }
 
-void vhost_blk_owner_put(struct vhost_blk_owner *owner)
+void vhost_blk_identity_put(struct vhost_blk_identity *identity)
 {
-	if (owner->blkcg)
-		css_put(owner->blkcg);
-	mem_cgroup_put(owner->memcg);
-	put_cred(owner->cred);
+	if (identity->blkcg)
+		css_put(identity->blkcg);
+	mem_cgroup_put(identity->memcg);
+	put_cred(identity->cred);
 }
 
 /**
- * vhost_blk_owner_begin - act for an owner from here on
- * @acting: filled in, for vhost_blk_owner_end()
- * @owner: the owner; may be freed before vhost_blk_owner_end()
+ * vhost_blk_assume_identity - act for an owner from here on
+ * @saved: filled in, for vhost_blk_restore_identity()
+ * @identity: the owner; may be freed before vhost_blk_restore_identity()
  *
  * Calls for the same owner may nest: the inner pair changes nothing.  A kernel
  * thread has the credentials of a user process only while it acts for one, so
  * that is what tells an inner call.
  */
-void vhost_blk_owner_begin(struct vhost_blk_acting *acting,
-			   const struct vhost_blk_owner *owner)
+void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
+			       const struct vhost_blk_identity *identity)
 {
-	*acting = (struct vhost_blk_acting){};
-	if (likely(current_cred() == owner->cred))
+	*saved = (struct vhost_blk_saved_identity){};
+	if (likely(current_cred() == identity->cred))
 		return;
 	/* Has its own reference, since the owner may be freed before the end. */
-	acting->cred = override_creds(get_cred(owner->cred));
-	acting->kthread = current->flags & PF_KTHREAD;
-	if (!acting->kthread)
+	saved->cred = override_creds(get_cred(identity->cred));
+	saved->kthread = current->flags & PF_KTHREAD;
+	if (!saved->kthread)
 		return;
-	kthread_associate_blkcg(owner->blkcg);
-	acting->memcg = set_active_memcg(owner->memcg);
+	kthread_associate_blkcg(identity->blkcg);
+	saved->memcg = set_active_memcg(identity->memcg);
 }
 
 /**
- * vhost_blk_owner_end - act for oneself again
- * @acting: of vhost_blk_owner_begin()
+ * vhost_blk_restore_identity - act for oneself again
+ * @saved: of vhost_blk_assume_identity()
  */
-void vhost_blk_owner_end(const struct vhost_blk_acting *acting)
+void vhost_blk_restore_identity(const struct vhost_blk_saved_identity *saved)
 {
-	if (!acting->cred)
+	if (!saved->cred)
 		return;
-	if (acting->kthread) {
-		set_active_memcg(acting->memcg);
+	if (saved->kthread) {
+		set_active_memcg(saved->memcg);
 		kthread_associate_blkcg(NULL);
 	}
-	put_cred(revert_creds(acting->cred));
+	put_cred(revert_creds(saved->cred));
 }
 
-static void vhost_blk_do_punted(struct vhost_blk_req *req, bool drop)
+static void vblk_run_punted(struct vhost_blk_req *req, bool drop)
 {
 	int ioprio = get_current_ioprio(), wanted = req->io.ioprio;
-	struct vhost_blk_acting acting;
+	struct vhost_blk_saved_identity saved;
 
 	/*
 	 * If set_task_ioprio() fails, the I/O is done with the wrong priority.
@@ -98,29 +98,29 @@ static void vhost_blk_do_punted(struct vhost_blk_req *req, bool drop)
 	 */
 	if (ioprio != wanted)
 		set_task_ioprio(current, wanted);
-	vhost_blk_owner_begin(&acting, &req->disk->owner);
+	vhost_blk_assume_identity(&saved, &req->be->identity);
 	if (drop)
 		vhost_blk_req_done(req, -ECANCELED);
 	else
 		req->punted(req);
-	vhost_blk_owner_end(&acting);
+	vhost_blk_restore_identity(&saved);
 	if (ioprio != wanted)
 		set_task_ioprio(current, ioprio);
 }
 
 /* Once the owner is dead another VMM may have the disk. */
-static void punted_work(struct work_struct *work)
+static void vblk_punted_work(struct work_struct *work)
 {
 	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
 						 work);
 
-	vhost_blk_do_punted(req, vhost_blk_dead(req->q));
+	vblk_run_punted(req, vhost_blk_dead(req->q));
 }
 
-static void vhost_blk_last_work(struct work_struct *work)
+static void vblk_punted_always_work(struct work_struct *work)
 {
-	vhost_blk_do_punted(container_of(work, struct vhost_blk_req, work),
-			    false);
+	vblk_run_punted(container_of(work, struct vhost_blk_req, work),
+			false);
 }
 
 /**
@@ -134,12 +134,12 @@ void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req))
 {
 	req->punted = fn;
-	INIT_WORK(&req->work, punted_work);
-	queue_work(queue_to_blk(req->q)->wq, &req->work);
+	INIT_WORK(&req->work, vblk_punted_work);
+	queue_work(to_vhost_blk(req->q)->wq, &req->work);
 }
 
 /**
- * vhost_blk_punt_last - leave to the workqueue what remains to be done for I/O
+ * vhost_blk_punt_always - leave to the workqueue what remains to be done for I/O
  *	that has ended
  * @req: the request, as for vhost_blk_punt()
  * @fn: changes nothing on the disk; ends in vhost_blk_req_done()
@@ -148,12 +148,12 @@ void vhost_blk_punt(struct vhost_blk_req *req,
  *
  * Context: any.
  */
-void vhost_blk_punt_last(struct vhost_blk_req *req,
-			 void (*fn)(struct vhost_blk_req *req))
+void vhost_blk_punt_always(struct vhost_blk_req *req,
+			   void (*fn)(struct vhost_blk_req *req))
 {
 	req->punted = fn;
-	INIT_WORK(&req->work, vhost_blk_last_work);
-	queue_work(queue_to_blk(req->q)->wq, &req->work);
+	INIT_WORK(&req->work, vblk_punted_always_work);
+	queue_work(to_vhost_blk(req->q)->wq, &req->work);
 }
 
 /**
@@ -174,7 +174,7 @@ void vhost_blk_submit_work(struct work_struct *work)
 	list = llist_reverse_order(llist_del_all(&q->to_submit));
 	blk_start_plug(&plug);
 	llist_for_each_entry_safe(req, next, list, submit_node)
-		vhost_blk_do_punted(req, vhost_blk_dead(q));
+		vblk_run_punted(req, vhost_blk_dead(q));
 	blk_finish_plug(&plug);
 }
 
@@ -198,11 +198,11 @@ void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 
 	req->punted = fn;
 	if (llist_add(&req->submit_node, &q->to_submit))
-		queue_work(queue_to_blk(q)->submit_wq, &q->submit_work);
+		queue_work(to_vhost_blk(q)->submit_wq, &q->submit_work);
 }
 
 /**
- * vhost_blk_works_flush - wait for what threads do after the last request
+ * vhost_blk_flush_workqueues - wait for what threads do after the last request
  * @blk: the device, nothing in flight
  *
  * A plug is finished once all the requests below it were submitted, so perhaps
@@ -210,7 +210,7 @@ void vhost_blk_punt_in_order(struct vhost_blk_req *req,
  * that look at the device.  So before the backend is closed.  There is nothing
  * else that the threads have left to do: this does not wait for the backend.
  */
-void vhost_blk_works_flush(struct vhost_blk *blk)
+void vhost_blk_flush_workqueues(struct vhost_blk *blk)
 {
 	if (blk->submit_wq)
 		flush_workqueue(blk->submit_wq);

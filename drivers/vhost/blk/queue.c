@@ -25,7 +25,7 @@ void vhost_blk_queue_init(struct vhost_blk_queue *q)
 	INIT_WORK(&q->submit_work, vhost_blk_submit_work);
 	init_llist_head(&q->done);
 	vhost_work_init(&q->done_work, vhost_blk_done_work);
-	INIT_DELAYED_WORK(&q->orphan_work, vhost_blk_orphan_work);
+	INIT_DELAYED_WORK(&q->dead_worker_work, vhost_blk_dead_worker_work);
 	init_waitqueue_head(&q->idle);
 	atomic_set(&q->state, VHOST_BLK_QUEUE_STOPPED);
 }
@@ -57,11 +57,11 @@ void vhost_blk_queue_free(struct vhost_blk_queue *q)
 	q->iov = NULL;
 	vhost_blk_bounce_free(q->bounce);
 	q->bounce = NULL;
-	vhost_blk_track_free(q);
+	vhost_blk_free_tracking(q);
 }
 
 /* Have a request for each descriptor head.  The mutex of the queue is held. */
-static int alloc_requests(struct vhost_blk_queue *q)
+static int vblk_alloc_requests(struct vhost_blk_queue *q)
 {
 	unsigned int i, num = q->vq.num;
 
@@ -90,7 +90,7 @@ static int alloc_requests(struct vhost_blk_queue *q)
 }
 
 /* What a stop could not put into the used ring is lost with that ring. */
-static void forget_unpublished(struct vhost_blk_queue *q)
+static void vblk_drop_unflushed_used(struct vhost_blk_queue *q)
 {
 	unsigned int i;
 
@@ -100,7 +100,7 @@ static void forget_unpublished(struct vhost_blk_queue *q)
 }
 
 /* Behind an IOMMU any address is as good as another, 0 included. */
-static bool has_addresses(const struct vhost_virtqueue *vq)
+static bool vblk_has_addresses(const struct vhost_virtqueue *vq)
 {
 	if (vq->iotlb)
 		return vq->desc || vq->avail || vq->used;
@@ -108,7 +108,7 @@ static bool has_addresses(const struct vhost_virtqueue *vq)
 }
 
 /* Return: 1 if the queue was started, 0 if there was nothing to do. */
-static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
+static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	int ret;
@@ -123,18 +123,18 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	default:
 		return 0;
 	}
-	if (!has_addresses(vq))
+	if (!vblk_has_addresses(vq))
 		return 0;
-	if (!vhost_blk_vq_has_worker(vq) || vhost_blk_owner_ended(blk))
+	if (!vhost_blk_vq_has_worker(vq) || vhost_blk_owner_exited(blk))
 		return -EOWNERDEAD;
 	if (vq->num > VHOST_BLK_MAX_QUEUE_SIZE)
 		return -EINVAL;
 	if (!vhost_vq_access_ok(vq))
 		return -EFAULT;
-	forget_unpublished(q);
-	ret = alloc_requests(q);
+	vblk_drop_unflushed_used(q);
+	ret = vblk_alloc_requests(q);
 	if (!ret)
-		ret = vhost_blk_track_set(q, blk->features);
+		ret = vhost_blk_set_tracking(q, blk->features);
 	if (ret)
 		return ret;
 
@@ -154,12 +154,12 @@ static int start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	}
 	WRITE_ONCE(q->break_reason, VHOST_BLK_BREAK_NONE);
 	WRITE_ONCE(q->break_error, 0);
-	vhost_blk_hurry(q, 0);
-	q->starved = false;
+	vhost_blk_set_deadline(q, 0);
+	q->throttled = false;
 	q->idle_since = 0;
 	q->poll_ns = 0;
-	q->sync = vhost_blk_must_sync(blk);
-	q->ops = vhost_blk_ops_of(blk->features);
+	q->writethrough = vhost_blk_writethrough(blk);
+	q->op_mask = vhost_blk_op_mask(blk->features);
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_START);
 	return 1;
 }
@@ -170,7 +170,7 @@ static int vblk_lock_and_start(struct vhost_blk *blk, struct vhost_blk_queue *q)
 
 	if (mutex_lock_killable(&q->vq.mutex))
 		return -EINTR;
-	ret = start_queue(blk, q);
+	ret = vblk_start_locked(blk, q);
 	mutex_unlock(&q->vq.mutex);
 	return ret;
 }
@@ -186,7 +186,7 @@ static bool vblk_stopped(const struct vhost_blk_queue *q)
  */
 static void vblk_begin_stop(struct vhost_blk_queue *q)
 {
-	vhost_blk_hurry(q, VHOST_BLK_STOP_PATIENCE);
+	vhost_blk_set_deadline(q, VHOST_BLK_STOP_TIMEOUT);
 	if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_STOP))
 		vhost_blk_wake_worker(q);
 }
@@ -229,7 +229,7 @@ int vhost_blk_stop(struct vhost_blk *blk)
 	unsigned int i;
 	int ret = 0;
 
-	WRITE_ONCE(blk->watched, false);
+	WRITE_ONCE(blk->capacity_polled, false);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		vblk_begin_stop(&blk->queues[i]);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
@@ -247,7 +247,7 @@ void vhost_blk_abandon(struct vhost_blk *blk)
 {
 	unsigned int i;
 
-	WRITE_ONCE(blk->watched, false);
+	WRITE_ONCE(blk->capacity_polled, false);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		if (vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_ABANDON))
 			vhost_blk_wake_worker(&blk->queues[i]);
@@ -266,17 +266,17 @@ void vhost_blk_queue_drained(struct vhost_blk_queue *q)
 		return;
 	vhost_vq_set_backend(&q->vq, NULL);
 	wake_up_all(&q->idle);
-	vhost_blk_put(queue_to_blk(q));
+	vhost_blk_put(to_vhost_blk(q));
 }
 
 /*
  * The owner's memory may be another process' too, which starts a queue when the
- * owner has just ended.  Pairs with vblk_owner_end_work(): what that did not
+ * owner has just ended.  Pairs with vblk_owner_exit_work(): what that did not
  * find started is given up here.
  */
-static void vblk_check_owner(struct vhost_blk *blk)
+static void vblk_abandon_if_owner_exited(struct vhost_blk *blk)
 {
-	if (vhost_blk_owner_ended(blk))
+	if (vhost_blk_owner_exited(blk))
 		vhost_blk_abandon(blk);
 }
 
@@ -295,8 +295,8 @@ int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	if (ret > 0)
 		vhost_poll_queue(&q->vq.poll);
 	if (ret >= 0)
-		vhost_blk_resize_watch(blk);
-	vblk_check_owner(blk);
+		vhost_blk_capacity_poll_start(blk);
+	vblk_abandon_if_owner_exited(blk);
 	return min(ret, 0);
 }
 
@@ -321,8 +321,8 @@ int vhost_blk_start(struct vhost_blk *blk)
 	}
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		vhost_poll_queue(&blk->queues[i].vq.poll);
-	vhost_blk_resize_watch(blk);
-	vblk_check_owner(blk);
+	vhost_blk_capacity_poll_start(blk);
+	vblk_abandon_if_owner_exited(blk);
 	return 0;
 
 stop_started:
@@ -343,11 +343,11 @@ void vhost_blk_resume(struct vhost_blk *blk)
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
 		q = &blk->queues[i];
-		vhost_blk_hurry(q, 0);
+		vhost_blk_set_deadline(q, 0);
 		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_PAUSED)
 			continue;
 		/* The worker reads it only if the queue runs. */
-		WRITE_ONCE(q->sync, vhost_blk_must_sync(blk));
+		WRITE_ONCE(q->writethrough, vhost_blk_writethrough(blk));
 		if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_RESUME))
 			vhost_poll_queue(&q->vq.poll);
 	}
@@ -359,7 +359,7 @@ static bool vblk_idle(const struct vhost_blk_queue *q)
 }
 
 /* Let the worker finish what it began before it could see the state of now. */
-static int vblk_settle(struct vhost_blk_queue *q)
+static int vblk_sync_with_worker(struct vhost_blk_queue *q)
 {
 	if (mutex_lock_killable(&q->vq.mutex))
 		return -EINTR;
@@ -372,9 +372,9 @@ static int vblk_wait_idle(struct vhost_blk_queue *q)
 {
 	if (vblk_stopped(q))
 		return 0;
-	if (vblk_settle(q) || wait_event_killable(q->idle, vblk_idle(q)))
+	if (vblk_sync_with_worker(q) || wait_event_killable(q->idle, vblk_idle(q)))
 		return -EINTR;
-	return vblk_settle(q);
+	return vblk_sync_with_worker(q);
 }
 
 /**
@@ -389,7 +389,7 @@ int vhost_blk_pause(struct vhost_blk *blk)
 	unsigned int i;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		vhost_blk_hurry(&blk->queues[i], VHOST_BLK_PAUSE_PATIENCE);
+		vhost_blk_set_deadline(&blk->queues[i], VHOST_BLK_PAUSE_TIMEOUT);
 		vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_PAUSE);
 	}
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
@@ -405,7 +405,7 @@ int vhost_blk_pause(struct vhost_blk *blk)
  * A queue that is stopped is acknowledged whatever happens: translations have been
  * switched already, and nobody has the mutex for long who hasn't dev.mutex too.
  */
-static int vblk_ack_features(struct vhost_blk_queue *q, u64 features)
+static int vblk_ack_queue_features(struct vhost_blk_queue *q, u64 features)
 {
 	if (vblk_stopped(q))
 		mutex_lock(&q->vq.mutex);
@@ -416,7 +416,7 @@ static int vblk_ack_features(struct vhost_blk_queue *q, u64 features)
 	return 0;
 }
 
-static int vblk_track_features(struct vhost_blk_queue *q, u64 features)
+static int vblk_track_queue(struct vhost_blk_queue *q, u64 features)
 {
 	int ret = 0;
 
@@ -424,7 +424,7 @@ static int vblk_track_features(struct vhost_blk_queue *q, u64 features)
 		return 0;
 	if (mutex_lock_killable(&q->vq.mutex))
 		return -EINTR;
-	ret = vhost_blk_track_set(q, features);
+	ret = vhost_blk_set_tracking(q, features);
 	mutex_unlock(&q->vq.mutex);
 	return ret;
 }
@@ -444,9 +444,9 @@ int vhost_blk_ack_features(struct vhost_blk *blk, u64 features)
 	int ret = 0;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
-		ret = vblk_track_features(&blk->queues[i], features);
+		ret = vblk_track_queue(&blk->queues[i], features);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
-		ret = vblk_ack_features(&blk->queues[i], features);
+		ret = vblk_ack_queue_features(&blk->queues[i], features);
 	if (!ret)
 		WRITE_ONCE(blk->features, features);
 	return ret;

@@ -21,7 +21,7 @@ static void vblk_charge_zeroes(struct vhost_blk_req *req)
 	unsigned int i;
 
 	if (io->op != VHOST_BLK_OP_WRITE_ZEROES ||
-	    !vhost_blk_disk_writes_zeroes(req->disk))
+	    !vhost_blk_backend_writes_zeroes(req->be))
 		return;
 	for (i = 0; i < io->nr_ranges; i++)
 		req->zeroes += io->ranges[i].len;
@@ -72,7 +72,7 @@ int vhost_blk_read_ranges(struct vhost_blk_req *req,
 	iov_iter_init(&iter, ITER_SOURCE, iov, nr, len);
 	if (!copy_from_iter_full(raw, len, &iter))
 		goto free_raw;
-	range_limits.range_sectors = vhost_blk_disk_max_range(req->disk, io->op);
+	range_limits.range_sectors = vhost_blk_backend_max_range(req->be, io->op);
 	req->status = vhost_blk_parse_ranges(raw, io->nr_ranges, io->op,
 					     &range_limits, io->ranges);
 	if (req->status == VIRTIO_BLK_S_OK)
@@ -89,7 +89,7 @@ free_raw:
  */
 static u64 vblk_grace_cost(const struct vhost_blk_io *io)
 {
-	u64 cost = io->sync ? VHOST_BLK_GRACE_FLUSH : 0;
+	u64 cost = io->fua ? VHOST_BLK_GRACE_FLUSH : 0;
 	unsigned int i;
 
 	if (!vhost_blk_op_has_ranges(io->op))
@@ -104,24 +104,24 @@ static u64 vblk_grace_cost(const struct vhost_blk_io *io)
 
 static bool vblk_spare(const struct vhost_blk_req *req)
 {
-	return vhost_blk_take_grace(queue_to_blk(req->q),
+	return vhost_blk_take_grace(to_vhost_blk(req->q),
 				    vblk_grace_cost(&req->io));
 }
 
 /**
- * vhost_blk_gives_up - should a request without data give up what is left of it?
+ * vhost_blk_should_abort_step - should a request without data give up what is left of it?
  * @req: the request; called by one thread at a time
  *
- * As vhost_blk_must_hurry(), but small requests are done to the end, as long as
+ * As vhost_blk_should_abort(), but small requests are done to the end, as long as
  * they are few and their queue isn't dead.
  *
  * Context: any.
  */
-bool vhost_blk_gives_up(struct vhost_blk_req *req)
+bool vhost_blk_should_abort_step(struct vhost_blk_req *req)
 {
 	struct vhost_blk_queue *q = req->q;
 
-	if (!vhost_blk_must_hurry(q))
+	if (!vhost_blk_should_abort(q))
 		return false;
 	if (vhost_blk_dead(q))
 		return true;
@@ -141,13 +141,13 @@ static int vblk_do_range(struct vhost_blk_req *req,
 					 const struct vhost_blk_range *range),
 			 u64 step)
 {
-	u64 before = (u64)req->disk->range_offset * SECTOR_SIZE;
+	u64 before = (u64)req->be->range_offset * SECTOR_SIZE;
 	struct vhost_blk_range part = *range;
 	u64 offset, left;
 	int ret = 0;
 
 	for (left = range->len; left && !ret; left -= part.len) {
-		if (vhost_blk_gives_up(req))
+		if (vhost_blk_should_abort_step(req))
 			return req->io.op == VHOST_BLK_OP_DISCARD ?
 			       0 : -ECANCELED;
 		div64_u64_rem(part.pos + before, step, &offset);
@@ -178,7 +178,7 @@ int vhost_blk_do_ranges(struct vhost_blk_req *req,
 
 	for (i = 0; i < io->nr_ranges && !ret; i++)
 		ret = vblk_do_range(req, &io->ranges[i], do_range, step);
-	if (!ret && io->sync && io->op == VHOST_BLK_OP_WRITE_ZEROES)
-		ret = vhost_blk_disk_flush(req->disk);
+	if (!ret && io->fua && io->op == VHOST_BLK_OP_WRITE_ZEROES)
+		ret = vhost_blk_backend_flush(req->be);
 	return ret;
 }

@@ -13,57 +13,57 @@
 #include "blk.h"
 
 /**
- * vhost_blk_reply_prepare - make room for an answer
+ * vhost_blk_response_alloc - make room for an answer
  * @req: its cmd is set
- * @iov: where it goes to, cmd.reply bytes
+ * @iov: where it goes to, cmd.response bytes
  * @nr: segments in @iov
  *
- * Return: 0 or -ENOMEM; req->reply is to be freed in either case.
+ * Return: 0 or -ENOMEM; req->response is to be freed in either case.
  */
-int vhost_blk_reply_prepare(struct vhost_blk_req *req, const struct iovec *iov,
-			    unsigned int nr)
+int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
+			     unsigned int nr)
 {
-	struct vhost_blk_reply *reply;
-	size_t head = struct_size(reply, iov, nr);
+	struct vhost_blk_response *response;
+	size_t head = struct_size(response, iov, nr);
 
 	/* What isn't filled in must not be an old secret. */
-	reply = kvzalloc(head + req->cmd.reply,
-			 GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
-	if (!reply)
+	response = kvzalloc(head + req->cmd.response,
+			    GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
+	if (!response)
 		return -ENOMEM;
-	reply->buf = (void *)reply + head;
-	reply->nr_iov = nr;
-	memcpy(reply->iov, iov, nr * sizeof(*iov));
-	req->reply = reply;
+	response->buf = (void *)response + head;
+	response->nr_iov = nr;
+	memcpy(response->iov, iov, nr * sizeof(*iov));
+	req->response = response;
 	return 0;
 }
 
 /**
- * vhost_blk_reply_set - the answer is a copy of something
+ * vhost_blk_response_set - the answer is a copy of something
  * @req: has a reply
  * @from: the answer
  * @len: its length; what is beyond the room is cut off
  */
-void vhost_blk_reply_set(struct vhost_blk_req *req, const void *from, u32 len)
+void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len)
 {
-	req->reply->len = min(len, req->cmd.reply);
-	memcpy(req->reply->buf, from, req->reply->len);
+	req->response->len = min(len, req->cmd.response);
+	memcpy(req->response->buf, from, req->response->len);
 }
 
 /**
- * vhost_blk_reply_send - copy the answer to the guest
+ * vhost_blk_response_send - copy the answer to the guest
  * @req: done, in the worker
  *
  * Return: 0 or -EFAULT.
  */
-int vhost_blk_reply_send(struct vhost_blk_req *req)
+int vhost_blk_response_send(struct vhost_blk_req *req)
 {
-	struct vhost_blk_reply *reply = req->reply;
+	struct vhost_blk_response *response = req->response;
 	struct iov_iter iter;
 
-	iov_iter_init(&iter, ITER_DEST, reply->iov, reply->nr_iov,
-		      req->cmd.reply);
-	if (copy_to_iter(reply->buf, reply->len, &iter) != reply->len)
+	iov_iter_init(&iter, ITER_DEST, response->iov, response->nr_iov,
+		      req->cmd.response);
+	if (copy_to_iter(response->buf, response->len, &iter) != response->len)
 		return -EFAULT;
 	return 0;
 }

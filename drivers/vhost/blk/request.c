@@ -49,7 +49,7 @@ u8 __user *vhost_blk_status_slot(const struct iovec *iov, unsigned int nr)
 }
 
 /**
- * vhost_blk_iov_trim - cut an array of segments to one range of its bytes
+ * vhost_blk_trim_iov - cut an array of segments to one range of its bytes
  * @iov: in: the segments; out: the first one of the range.  Segments at both
  *	ends of the range are changed.
  * @nr: how many
@@ -60,7 +60,7 @@ u8 __user *vhost_blk_status_slot(const struct iovec *iov, unsigned int nr)
  * not empty; one behind it is where it was before (the vhost core makes none
  * of descriptors of no length).
  */
-unsigned int vhost_blk_iov_trim(struct iovec **iov, unsigned int nr, u64 skip,
+unsigned int vhost_blk_trim_iov(struct iovec **iov, unsigned int nr, u64 skip,
 				u64 len)
 {
 	struct iovec *v = *iov;
@@ -85,34 +85,34 @@ unsigned int vhost_blk_iov_trim(struct iovec **iov, unsigned int nr, u64 skip,
 }
 
 /* Whole blocks that lie in the backend; no sum here can wrap. */
-static bool sectors_ok(u64 sector, u64 nr,
-		       const struct vhost_blk_limits *limits)
+static bool vblk_sectors_ok(u64 sector, u64 nr,
+			    const struct vhost_blk_limits *limits)
 {
 	if ((sector | nr) & (limits->block_sectors - 1))
 		return false;
 	return nr <= limits->capacity && sector <= limits->capacity - nr;
 }
 
-static bool range_ok(u64 sector, u64 len, const struct vhost_blk_limits *limits)
+static bool vblk_range_ok(u64 sector, u64 len, const struct vhost_blk_limits *limits)
 {
 	if (len % SECTOR_BYTES || len > VHOST_BLK_MAX_BYTES)
 		return false;
-	return sectors_ok(sector, len / SECTOR_BYTES, limits);
+	return vblk_sectors_ok(sector, len / SECTOR_BYTES, limits);
 }
 
-static u8 parse_rw(const struct vhost_blk_header *hdr, u64 len,
-		   const struct vhost_blk_limits *limits,
-		   struct vhost_blk_cmd *cmd)
+static u8 vblk_parse_rw(const struct vhost_blk_header *hdr, u64 len,
+			const struct vhost_blk_limits *limits,
+			struct vhost_blk_cmd *cmd)
 {
-	if (!range_ok(hdr->sector, len, limits))
+	if (!vblk_range_ok(hdr->sector, len, limits))
 		return VIRTIO_BLK_S_IOERR;
 	cmd->pos = hdr->sector * SECTOR_BYTES;
 	cmd->len = len;
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 parse_array(u64 len, unsigned int max_ranges,
-		      struct vhost_blk_cmd *cmd)
+static u8 vblk_parse_array(u64 len, unsigned int max_ranges,
+			   struct vhost_blk_cmd *cmd)
 {
 	const u32 one = sizeof(struct virtio_blk_discard_write_zeroes);
 
@@ -122,33 +122,33 @@ static u8 parse_array(u64 len, unsigned int max_ranges,
 	return VIRTIO_BLK_S_OK;
 }
 
-static bool starts_zone(u64 sector, const struct vhost_blk_limits *limits)
+static bool vblk_starts_zone(u64 sector, const struct vhost_blk_limits *limits)
 {
 	return sector < limits->capacity &&
 	       !(sector & (limits->zone_sectors - 1));
 }
 
 /* The device answers with where the data went (5.2.6.2). */
-static u8 parse_append(const struct vhost_blk_header *hdr, u64 len, u64 room,
-		       const struct vhost_blk_limits *limits,
-		       struct vhost_blk_cmd *cmd)
+static u8 vblk_parse_append(const struct vhost_blk_header *hdr, u64 len, u64 room,
+			    const struct vhost_blk_limits *limits,
+			    struct vhost_blk_cmd *cmd)
 {
 	if (!limits->append_sectors)
 		return VIRTIO_BLK_S_UNSUPP;
 	if (room < sizeof(__le64))
 		return VIRTIO_BLK_S_IOERR;
-	if (!starts_zone(hdr->sector, limits) || !len ||
+	if (!vblk_starts_zone(hdr->sector, limits) || !len ||
 	    len > (u64)limits->append_sectors * SECTOR_BYTES ||
 	    len > (u64)limits->zone_sectors * SECTOR_BYTES)
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	cmd->reply = sizeof(__le64);
-	return parse_rw(hdr, len, limits, cmd);
+	cmd->response = sizeof(__le64);
+	return vblk_parse_rw(hdr, len, limits, cmd);
 }
 
 /* As many descriptors as there is room for, at least one. */
-static u8 parse_report(const struct vhost_blk_header *hdr, u64 room,
-		       const struct vhost_blk_limits *limits,
-		       struct vhost_blk_cmd *cmd)
+static u8 vblk_parse_report(const struct vhost_blk_header *hdr, u64 room,
+			    const struct vhost_blk_limits *limits,
+			    struct vhost_blk_cmd *cmd)
 {
 	const u32 head = sizeof(struct virtio_blk_zone_report);
 	const u32 one = sizeof(struct virtio_blk_zone_descriptor);
@@ -157,23 +157,23 @@ static u8 parse_report(const struct vhost_blk_header *hdr, u64 room,
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
 	room = min_t(u64, room, head + VHOST_BLK_MAX_REPORT * one);
 	cmd->pos = hdr->sector * SECTOR_BYTES;
-	cmd->reply = room - (room - head) % one;
+	cmd->response = room - (room - head) % one;
 	return VIRTIO_BLK_S_OK;
 }
 
 /* Open, close, finish and reset of one zone. */
-static u8 parse_zone(const struct vhost_blk_header *hdr,
-		     const struct vhost_blk_limits *limits,
-		     struct vhost_blk_cmd *cmd)
+static u8 vblk_parse_zone(const struct vhost_blk_header *hdr,
+			  const struct vhost_blk_limits *limits,
+			  struct vhost_blk_cmd *cmd)
 {
-	if (!starts_zone(hdr->sector, limits))
+	if (!vblk_starts_zone(hdr->sector, limits))
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
 	cmd->pos = hdr->sector * SECTOR_BYTES;
 	return VIRTIO_BLK_S_OK;
 }
 
 /* From VIRTIO_BLK_T_* to an operation; -1 for none. */
-static int op_of(u32 type)
+static int vblk_op_of(u32 type)
 {
 	switch (type) {
 	case VIRTIO_BLK_T_IN:
@@ -209,7 +209,7 @@ static int op_of(u32 type)
 	}
 }
 
-static bool op_changes(enum vhost_blk_op op)
+static bool vblk_op_writes(enum vhost_blk_op op)
 {
 	switch (op) {
 	case VHOST_BLK_OP_READ:
@@ -222,32 +222,32 @@ static bool op_changes(enum vhost_blk_op op)
 	}
 }
 
-static u8 parse_op(const struct vhost_blk_header *hdr, u64 data, u64 room,
-		   const struct vhost_blk_limits *limits,
-		   struct vhost_blk_cmd *cmd)
+static u8 vblk_parse_op(const struct vhost_blk_header *hdr, u64 data, u64 room,
+			const struct vhost_blk_limits *limits,
+			struct vhost_blk_cmd *cmd)
 {
 	switch (cmd->op) {
 	case VHOST_BLK_OP_READ:
-		return parse_rw(hdr, room, limits, cmd);
+		return vblk_parse_rw(hdr, room, limits, cmd);
 	case VHOST_BLK_OP_WRITE:
-		return parse_rw(hdr, data, limits, cmd);
+		return vblk_parse_rw(hdr, data, limits, cmd);
 	case VHOST_BLK_OP_GET_ID:
-		cmd->reply = min_t(u64, room, VHOST_BLK_SERIAL_LEN);
+		cmd->response = min_t(u64, room, VHOST_BLK_SERIAL_LEN);
 		return VIRTIO_BLK_S_OK;
 	case VHOST_BLK_OP_DISCARD:
 	case VHOST_BLK_OP_SECURE_ERASE:
-		return parse_array(data, VHOST_BLK_MAX_RANGES, cmd);
+		return vblk_parse_array(data, VHOST_BLK_MAX_RANGES, cmd);
 	case VHOST_BLK_OP_WRITE_ZEROES:
-		return parse_array(data, VHOST_BLK_MAX_ZEROES, cmd);
+		return vblk_parse_array(data, VHOST_BLK_MAX_ZEROES, cmd);
 	case VHOST_BLK_OP_ZONE_APPEND:
-		return parse_append(hdr, data, room, limits, cmd);
+		return vblk_parse_append(hdr, data, room, limits, cmd);
 	case VHOST_BLK_OP_ZONE_REPORT:
-		return parse_report(hdr, room, limits, cmd);
+		return vblk_parse_report(hdr, room, limits, cmd);
 	case VHOST_BLK_OP_ZONE_OPEN:
 	case VHOST_BLK_OP_ZONE_CLOSE:
 	case VHOST_BLK_OP_ZONE_FINISH:
 	case VHOST_BLK_OP_ZONE_RESET:
-		return parse_zone(hdr, limits, cmd);
+		return vblk_parse_zone(hdr, limits, cmd);
 	case VHOST_BLK_OP_FLUSH:
 	case VHOST_BLK_OP_ZONE_RESET_ALL:
 		return VIRTIO_BLK_S_OK;
@@ -280,36 +280,36 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 	if (!hdr || readable < HEADER_BYTES)
 		return VIRTIO_BLK_S_IOERR;
 
-	op = op_of(hdr->type);
-	if (op < 0 || !(limits->ops & BIT(op)))
+	op = vblk_op_of(hdr->type);
+	if (op < 0 || !(limits->op_mask & BIT(op)))
 		return VIRTIO_BLK_S_UNSUPP;
 	cmd->op = op;
-	if (limits->ro && op_changes(op))
+	if (limits->ro && vblk_op_writes(op))
 		return VIRTIO_BLK_S_IOERR;
-	return parse_op(hdr, readable - HEADER_BYTES, writable - 1, limits, cmd);
+	return vblk_parse_op(hdr, readable - HEADER_BYTES, writable - 1, limits, cmd);
 }
 
 /**
- * vhost_blk_cut_chain - leave of a chain what its request is about
+ * vhost_blk_trim_chain - leave of a chain what its request is about
  * @chain: all of the chain; its segments are changed
  * @cmd: what vhost_blk_parse() made of it
  */
-void vhost_blk_cut_chain(struct vhost_blk_chain *chain,
-			 const struct vhost_blk_cmd *cmd)
+void vhost_blk_trim_chain(struct vhost_blk_chain *chain,
+			  const struct vhost_blk_cmd *cmd)
 {
-	u32 in = cmd->reply, out = 0;
+	u32 in = cmd->response, out = 0;
 
 	if (cmd->op == VHOST_BLK_OP_READ)
 		in = cmd->len;
 	else
 		out = cmd->len;
-	chain->nr_out = vhost_blk_iov_trim(&chain->out, chain->nr_out,
+	chain->nr_out = vhost_blk_trim_iov(&chain->out, chain->nr_out,
 					   HEADER_BYTES, out);
-	chain->nr_in = vhost_blk_iov_trim(&chain->in, chain->nr_in, 0, in);
+	chain->nr_in = vhost_blk_trim_iov(&chain->in, chain->nr_in, 0, in);
 }
 
 /* What a range may be flagged with (5.2.6.2). */
-static bool flags_ok(enum vhost_blk_op op, u32 flags)
+static bool vblk_range_flags_ok(enum vhost_blk_op op, u32 flags)
 {
 	if (op == VHOST_BLK_OP_WRITE_ZEROES)
 		flags &= ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
@@ -334,7 +334,7 @@ u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		if (!flags_ok(op, le32_to_cpu(raw[i].flags)))
+		if (!vblk_range_flags_ok(op, le32_to_cpu(raw[i].flags)))
 			return VIRTIO_BLK_S_UNSUPP;
 
 	for (i = 0; i < nr; i++) {
@@ -342,7 +342,7 @@ u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
 		u32 sectors = le32_to_cpu(raw[i].num_sectors);
 
 		if (sectors > limits->range_sectors ||
-		    !sectors_ok(sector, sectors, limits))
+		    !vblk_sectors_ok(sector, sectors, limits))
 			return VIRTIO_BLK_S_IOERR;
 		ranges[i] = (struct vhost_blk_range){
 			.pos = sector * SECTOR_BYTES,

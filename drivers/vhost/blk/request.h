@@ -75,7 +75,7 @@ struct vhost_blk_header {
  * @append_sectors: sectors of one zone append, at most
  * @range_sectors: maximum number of sectors in one range, as advertised for the
  *	operation; used by vhost_blk_parse_ranges() only
- * @ops: bits of the operations whose feature was negotiated
+ * @op_mask: bits of the operations whose feature was negotiated
  * @ro: nothing may be changed
  */
 struct vhost_blk_limits {
@@ -84,7 +84,7 @@ struct vhost_blk_limits {
 	u32 zone_sectors;
 	u32 append_sectors;
 	u32 range_sectors;
-	u32 ops;
+	u32 op_mask;
 	bool ro;
 };
 
@@ -94,7 +94,7 @@ struct vhost_blk_limits {
  * @pos: offset in the backend, in bytes
  * @len: bytes of data, or of the array of ranges: at the start of the
  *	writable part for a read, behind the header for everything else
- * @reply: bytes that the device answers with at most, status not counted, at
+ * @response: bytes that the device answers with at most, status not counted, at
  *	the start of the writable part; data of a read isn't a reply
  * @room: writable bytes in front of the status, U32_MAX if there are more;
  *	valid whatever vhost_blk_parse() returns
@@ -103,7 +103,7 @@ struct vhost_blk_cmd {
 	enum vhost_blk_op op;
 	u64 pos;
 	u32 len;
-	u32 reply;
+	u32 response;
 	u32 room;
 };
 
@@ -155,13 +155,13 @@ static inline bool vhost_blk_op_moves_data(enum vhost_blk_op op)
 /* request.c APIs: */
 u64 vhost_blk_iov_len(const struct iovec *iov, unsigned int nr);
 u8 __user *vhost_blk_status_slot(const struct iovec *iov, unsigned int nr);
-unsigned int vhost_blk_iov_trim(struct iovec **iov, unsigned int nr, u64 skip,
+unsigned int vhost_blk_trim_iov(struct iovec **iov, unsigned int nr, u64 skip,
 				u64 len);
 u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		   u64 writable, const struct vhost_blk_limits *limits,
 		   struct vhost_blk_cmd *cmd);
-void vhost_blk_cut_chain(struct vhost_blk_chain *chain,
-			 const struct vhost_blk_cmd *cmd);
+void vhost_blk_trim_chain(struct vhost_blk_chain *chain,
+			  const struct vhost_blk_cmd *cmd);
 u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
 			  unsigned int nr, enum vhost_blk_op op,
 			  const struct vhost_blk_limits *limits,

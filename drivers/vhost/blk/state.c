@@ -53,21 +53,21 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
 }
 
 /**
- * vhost_blk_hurry - an ioctl begins or ends to wait for requests
+ * vhost_blk_set_deadline - an ioctl begins or ends to wait for requests
  * @q: the queue that it waits for, dev.mutex held
  * @patience: in jiffies, or 0 if the wait is over
  *
  * Whatever the state: a queue that is broken while it is paused has requests to
  * wait for too.  Each wait has its own grace, see vhost_blk_take_grace().
  */
-void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience)
+void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long patience)
 {
-	atomic_set(&queue_to_blk(q)->grace, VHOST_BLK_GRACE);
-	WRITE_ONCE(q->hurry_at, patience ? (jiffies + patience) ?: 1 : 0);
+	atomic_set(&to_vhost_blk(q)->grace, VHOST_BLK_GRACE);
+	WRITE_ONCE(q->deadline, patience ? (jiffies + patience) ?: 1 : 0);
 }
 
 /**
- * vhost_blk_must_hurry - should a request give up what is left of it?
+ * vhost_blk_should_abort - should a request give up what is left of it?
  * @q: the queue of the request
  *
  * A request of ranges, or one to reset all zones, may take as long as the guest
@@ -76,9 +76,9 @@ void vhost_blk_hurry(struct vhost_blk_queue *q, unsigned long patience)
  *
  * Context: any.
  */
-bool vhost_blk_must_hurry(const struct vhost_blk_queue *q)
+bool vhost_blk_should_abort(const struct vhost_blk_queue *q)
 {
-	unsigned long at = READ_ONCE(q->hurry_at);
+	unsigned long at = READ_ONCE(q->deadline);
 
 	return (at && time_after_eq(jiffies, at)) || vhost_blk_dead(q);
 }

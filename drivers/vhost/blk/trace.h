@@ -26,10 +26,10 @@
 	__field(pid_t, opener)						\
 	__field(u16, queue)
 #define VHOST_BLK_TRACE_ASSIGN(q) do {					\
-	__entry->dev = queue_to_blk(q)->id;				\
-	__entry->owner = queue_to_blk(q)->owner;			\
-	__entry->opener = queue_to_blk(q)->opener;			\
-	__entry->queue = (q) - queue_to_blk(q)->queues;			\
+	__entry->dev = to_vhost_blk(q)->id;				\
+	__entry->owner = to_vhost_blk(q)->owner;			\
+	__entry->opener = to_vhost_blk(q)->opener;			\
+	__entry->queue = (q) - to_vhost_blk(q)->queues;			\
 } while (0)
 #define VHOST_BLK_TRACE_FORMAT	"dev=%u owner=%d opener=%d queue=%u"
 #define VHOST_BLK_TRACE_ARGS	__entry->dev, __entry->owner, __entry->opener,	\

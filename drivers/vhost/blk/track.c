@@ -13,13 +13,13 @@
 #include "blk.h"
 
 /**
- * vhost_blk_track_set - record from now on, or no more
+ * vhost_blk_set_tracking - record from now on, or no more
  * @q: the queue, nothing of it in flight, its mutex held
  * @features: acknowledged by the guest and the VMM
  *
  * Return: 0 or -ENOMEM.
  */
-int vhost_blk_track_set(struct vhost_blk_queue *q, u64 features)
+int vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features)
 {
 	bool wanted = features & (1ULL << VHOST_F_LOG_ALL |
 				  1ULL << VIRTIO_F_ACCESS_PLATFORM);
@@ -32,7 +32,7 @@ int vhost_blk_track_set(struct vhost_blk_queue *q, u64 features)
 	return 0;
 }
 
-void vhost_blk_track_free(struct vhost_blk_queue *q)
+void vhost_blk_free_tracking(struct vhost_blk_queue *q)
 {
 	kvfree(q->track);
 	q->track = NULL;
@@ -42,21 +42,21 @@ void vhost_blk_track_free(struct vhost_blk_queue *q)
  * The vhost core tells the writable descriptors, by address in the guest;
  * @iov has the same bytes, cut wherever they aren't contiguous in the owner.
  */
-static void fill_spans(struct vhost_blk_req *req, const struct iovec *iov,
-		       unsigned int nr, const struct vhost_log *log)
+static void vblk_fill_write_ranges(struct vhost_blk_req *req, const struct iovec *iov,
+				   unsigned int nr, const struct vhost_log *log)
 {
-	struct vhost_blk_span *span = req->spans;
+	struct vhost_blk_write_range *range = req->writes;
 	u64 done = 0;
 
-	req->nr_spans = nr;
-	req->span_first = U64_MAX;
-	req->span_last = 0;
-	for (; nr--; iov++, span++) {
-		span->addr = log->addr + done;
-		span->base = iov->iov_base;
-		span->len = iov->iov_len;
-		req->span_first = min(req->span_first, span->addr);
-		req->span_last = max(req->span_last, span->addr + span->len - 1);
+	req->nr_writes = nr;
+	req->first_write = U64_MAX;
+	req->last_write = 0;
+	for (; nr--; iov++, range++) {
+		range->addr = log->addr + done;
+		range->base = iov->iov_base;
+		range->len = iov->iov_len;
+		req->first_write = min(req->first_write, range->addr);
+		req->last_write = max(req->last_write, range->addr + range->len - 1);
 		done += iov->iov_len;
 		if (done >= log->len) {
 			log++;
@@ -66,7 +66,7 @@ static void fill_spans(struct vhost_blk_req *req, const struct iovec *iov,
 }
 
 /**
- * vhost_blk_track - record where a request may write
+ * vhost_blk_track_writes - record where a request may write
  * @req: a request that is about to be in flight
  * @iov: the writable segments of its chain, as they came from the core
  * @nr: how many; vhost_blk_queue.track has the descriptors
@@ -74,37 +74,37 @@ static void fill_spans(struct vhost_blk_req *req, const struct iovec *iov,
  * Return: 0, or -EAGAIN where it has to wait for memory.  With nothing in flight
  * there is always some.
  */
-int vhost_blk_track(struct vhost_blk_req *req, const struct iovec *iov,
-		    unsigned int nr)
+int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
+			   unsigned int nr)
 {
 	struct vhost_blk_track *track = req->q->track;
 
-	req->spans = req->inline_spans;
-	if (nr > ARRAY_SIZE(req->inline_spans))
-		req->spans = kvmalloc_array(nr, sizeof(*req->spans),
-					    GFP_NOIO | __GFP_ACCOUNT |
-					    __GFP_NOWARN);
-	if (!req->spans && !req->q->inflight)
-		req->spans = track->spare;
-	if (!req->spans)
+	req->writes = req->inline_writes;
+	if (nr > ARRAY_SIZE(req->inline_writes))
+		req->writes = kvmalloc_array(nr, sizeof(*req->writes),
+					     GFP_NOIO | __GFP_ACCOUNT |
+					     __GFP_NOWARN);
+	if (!req->writes && !req->q->inflight)
+		req->writes = track->spare;
+	if (!req->writes)
 		return -EAGAIN;
-	fill_spans(req, iov, nr, track->log);
+	vblk_fill_write_ranges(req, iov, nr, track->log);
 	return 0;
 }
 
 /**
- * vhost_blk_untrack - forget it
+ * vhost_blk_untrack_writes - forget it
  * @req: the request; need not have been recorded
  */
-void vhost_blk_untrack(struct vhost_blk_req *req)
+void vhost_blk_untrack_writes(struct vhost_blk_req *req)
 {
 	struct vhost_blk_track *track = req->q->track;
 
-	if (req->spans != req->inline_spans &&
-	    !(track && req->spans == track->spare))
-		kvfree(req->spans);
-	req->spans = NULL;
-	req->nr_spans = 0;
+	if (req->writes != req->inline_writes &&
+	    !(track && req->writes == track->spare))
+		kvfree(req->writes);
+	req->writes = NULL;
+	req->nr_writes = 0;
 }
 
 /*
@@ -113,8 +113,8 @@ void vhost_blk_untrack(struct vhost_blk_req *req)
  * of them, and does that again.  A region may have a single byte, so it is given a
  * page at a time, and no more once the process has been killed.
  */
-static int vblk_log_span(struct vhost_blk_queue *q,
-			 const struct vhost_blk_span *span, u64 off, u64 len)
+static int vblk_log_range(struct vhost_blk_queue *q,
+			  const struct vhost_blk_write_range *range, u64 off, u64 len)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vhost_log log;
@@ -126,12 +126,12 @@ static int vblk_log_span(struct vhost_blk_queue *q,
 		part = len;
 		if (vq->iotlb)
 			part = min_t(u64, len, PAGE_SIZE -
-				     offset_in_page(span->base + off));
+				     offset_in_page(range->base + off));
 		iov = (struct iovec){
-			.iov_base = span->base + off, .iov_len = part,
+			.iov_base = range->base + off, .iov_len = part,
 		};
 		log = (struct vhost_log){
-			.addr = span->addr + off, .len = part,
+			.addr = range->addr + off, .len = part,
 		};
 		if (vhost_blk_dead(q) || fatal_signal_pending(current))
 			return -EINTR;
@@ -142,14 +142,14 @@ static int vblk_log_span(struct vhost_blk_queue *q,
 }
 
 /**
- * vhost_blk_log - part of what a request may write has been written
+ * vhost_blk_log_writes - part of what a request may write has been written
  * @req: the request, in the worker
  * @off: first byte, counted over the writable segments of its chain
  * @len: bytes
  *
  * Return: 0, or an error where the log can't be written.
  */
-int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len)
+int vhost_blk_log_writes(struct vhost_blk_req *req, u64 off, u64 len)
 {
 	struct vhost_virtqueue *vq = &req->q->vq;
 	unsigned int i;
@@ -157,16 +157,16 @@ int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len)
 
 	if (!vhost_has_feature(vq, VHOST_F_LOG_ALL))
 		return 0;
-	for (i = 0; i < req->nr_spans && len && !ret; i++) {
-		const struct vhost_blk_span *span = &req->spans[i];
+	for (i = 0; i < req->nr_writes && len && !ret; i++) {
+		const struct vhost_blk_write_range *range = &req->writes[i];
 		u64 part;
 
-		if (off >= span->len) {
-			off -= span->len;
+		if (off >= range->len) {
+			off -= range->len;
 			continue;
 		}
-		part = min(len, span->len - off);
-		ret = vblk_log_span(req->q, span, off, part);
+		part = min(len, range->len - off);
+		ret = vblk_log_range(req->q, range, off, part);
 		len -= part;
 		off = 0;
 	}
@@ -178,27 +178,27 @@ int vhost_blk_log(struct vhost_blk_req *req, u64 off, u64 len)
  * queue; beyond this number the range from the first to the last byte of a
  * request counts as its own, so that the VMM may wait for it in vain.
  */
-#define VBLK_MAX_SPANS_SEEN	(16U * 1024)
+#define VBLK_MAX_RANGES_CHECKED	(16U * 1024)
 
 static bool vblk_overlaps(const struct vhost_blk_req *req, u64 first, u64 last,
-			  unsigned int *seen)
+			  unsigned int *checked)
 {
-	const struct vhost_blk_span *span = req->spans;
+	const struct vhost_blk_write_range *range = req->writes;
 	unsigned int i;
 
-	if (req->span_first > last || req->span_last < first)
+	if (req->first_write > last || req->last_write < first)
 		return false;
-	*seen += req->nr_spans;
-	if (*seen > VBLK_MAX_SPANS_SEEN)
+	*checked += req->nr_writes;
+	if (*checked > VBLK_MAX_RANGES_CHECKED)
 		return true;
-	for (i = 0; i < req->nr_spans; i++, span++)
-		if (span->addr <= last && span->addr + span->len - 1 >= first)
+	for (i = 0; i < req->nr_writes; i++, range++)
+		if (range->addr <= last && range->addr + range->len - 1 >= first)
 			return true;
 	return false;
 }
 
 /**
- * vhost_blk_may_write - may a request in flight write there?
+ * vhost_blk_writes_overlap - may a request in flight write there?
  * @q: the queue, its mutex held
  * @first: first address, in the guest
  * @last: last address
@@ -206,15 +206,15 @@ static bool vblk_overlaps(const struct vhost_blk_req *req, u64 first, u64 last,
  * Return: false if none does, true if one does, or if that would take too long
  * to find out.
  */
-bool vhost_blk_may_write(const struct vhost_blk_queue *q, u64 first, u64 last)
+bool vhost_blk_writes_overlap(const struct vhost_blk_queue *q, u64 first, u64 last)
 {
-	unsigned int i, seen = 0, left = q->inflight;
+	unsigned int i, checked = 0, left = q->inflight;
 
 	for (i = 0; i < q->nr_reqs && left; i++) {
-		if (!q->reqs[i].nr_spans)
+		if (!q->reqs[i].nr_writes)
 			continue;
 		left--;
-		if (vblk_overlaps(&q->reqs[i], first, last, &seen))
+		if (vblk_overlaps(&q->reqs[i], first, last, &checked))
 			return true;
 	}
 	return false;

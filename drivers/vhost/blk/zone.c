@@ -16,24 +16,24 @@
 
 /**
  * vhost_blk_zone_open - is this a zoned device?
- * @disk: a block device that is being attached
+ * @be: a block device that is being attached
  */
-int vhost_blk_zone_open(struct vhost_blk_disk *disk)
+int vhost_blk_zone_open(struct vhost_blk_be *be)
 {
-	struct block_device *bdev = disk->bdev;
+	struct block_device *bdev = be->bdev;
 	unsigned int append;
 
 	if (!bdev_is_zoned(bdev))
 		return 0;
-	disk->zone_sectors = bdev_zone_sectors(bdev);
-	disk->write_granularity = bdev_zone_write_granularity(bdev);
-	if (!is_power_of_2(disk->zone_sectors) ||
-	    !is_power_of_2(disk->write_granularity) ||
-	    queue_max_bytes(bdev_get_queue(bdev)) < disk->write_granularity)
+	be->zone_sectors = bdev_zone_sectors(bdev);
+	be->write_granularity = bdev_zone_write_granularity(bdev);
+	if (!is_power_of_2(be->zone_sectors) ||
+	    !is_power_of_2(be->write_granularity) ||
+	    queue_max_bytes(bdev_get_queue(bdev)) < be->write_granularity)
 		return -EOPNOTSUPP;
 	/* The block layer splits writes at multiples of it, as at blocks. */
-	vhost_blk_disk_align(disk, bdev_dma_alignment(bdev),
-			     disk->write_granularity);
+	vhost_blk_backend_set_align(be, bdev_dma_alignment(bdev),
+				    be->write_granularity);
 
 	/*
 	 * The block layer may split anything but an append: it has to fit, and
@@ -41,28 +41,28 @@ int vhost_blk_zone_open(struct vhost_blk_disk *disk)
 	 */
 	append = min_t(unsigned int, bdev_max_segments(bdev),
 		       VHOST_BLK_BOUNCE_PAGES) * (PAGE_SIZE / SECTOR_SIZE);
-	disk->append_sectors = min(append, bdev_max_zone_append_sectors(bdev));
-	disk->features |= 1ULL << VIRTIO_BLK_F_ZONED;
+	be->append_sectors = min(append, bdev_max_zone_append_sectors(bdev));
+	be->features |= 1ULL << VIRTIO_BLK_F_ZONED;
 	return 0;
 }
 
 /**
  * vhost_blk_zone_config - the field `zoned` of the configuration space (5.2.4)
- * @disk: a zoned device
+ * @be: a zoned device
  * @config: its zoned is filled in
  */
-void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
+void vhost_blk_zone_config(const struct vhost_blk_be *be,
 			   union vhost_blk_config *config)
 {
 	struct virtio_blk_zoned_characteristics *z = &config->zoned;
-	struct block_device *bdev = disk->bdev;
+	struct block_device *bdev = be->bdev;
 
-	z->zone_sectors = __cpu_to_virtio32(true, disk->zone_sectors);
+	z->zone_sectors = __cpu_to_virtio32(true, be->zone_sectors);
 	z->max_open_zones =
 		__cpu_to_virtio32(true, bdev_max_open_zones(bdev));
 	z->max_active_zones =
 		__cpu_to_virtio32(true, bdev_max_active_zones(bdev));
-	z->max_append_sectors = __cpu_to_virtio32(true, disk->append_sectors);
+	z->max_append_sectors = __cpu_to_virtio32(true, be->append_sectors);
 	z->write_granularity =
 		__cpu_to_virtio32(true, bdev_zone_write_granularity(bdev));
 	z->model = VIRTIO_BLK_Z_HM;
@@ -76,22 +76,22 @@ static bool vblk_zone_limit_kept(unsigned int limit, unsigned int old)
 
 /**
  * vhost_blk_zone_may_replace - is what the driver read of zones still true?
- * @disk: the backend that is to be attached
+ * @be: the backend that is to be attached
  * @old: the one that the guest has, zoned as well
  */
-bool vhost_blk_zone_may_replace(const struct vhost_blk_disk *disk,
-				const struct vhost_blk_disk *old)
+bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
+				const struct vhost_blk_be *old)
 {
-	return disk->zone_sectors == old->zone_sectors &&
-	       disk->append_sectors >= old->append_sectors &&
-	       disk->write_granularity <= old->write_granularity &&
-	       vblk_zone_limit_kept(bdev_max_open_zones(disk->bdev),
+	return be->zone_sectors == old->zone_sectors &&
+	       be->append_sectors >= old->append_sectors &&
+	       be->write_granularity <= old->write_granularity &&
+	       vblk_zone_limit_kept(bdev_max_open_zones(be->bdev),
 				    bdev_max_open_zones(old->bdev)) &&
-	       vblk_zone_limit_kept(bdev_max_active_zones(disk->bdev),
+	       vblk_zone_limit_kept(bdev_max_active_zones(be->bdev),
 				    bdev_max_active_zones(old->bdev));
 }
 
-static bool vblk_zone_crossed(const struct vhost_blk_req *req,
+static bool vblk_crosses_zone(const struct vhost_blk_req *req,
 			      const struct vhost_blk_limits *limits)
 {
 	const struct vhost_blk_cmd *cmd = &req->cmd;
@@ -121,26 +121,26 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits)
 {
 	const struct vhost_blk_cmd *cmd = &req->cmd;
-	bool zoned = limits->ops & VHOST_BLK_ZONE_OPS;
+	bool zoned = limits->op_mask & VHOST_BLK_ZONE_OPS;
 	bool crossed, uneven;
 
 	if (likely(!limits->zone_sectors) || !vhost_blk_op_moves_data(cmd->op))
 		return VIRTIO_BLK_S_OK;
-	crossed = vblk_zone_crossed(req, limits);
+	crossed = vblk_crosses_zone(req, limits);
 	uneven = cmd->op != VHOST_BLK_OP_READ &&
-		 (cmd->pos + cmd->len) & (req->disk->write_granularity - 1);
+		 (cmd->pos + cmd->len) & (req->be->write_granularity - 1);
 	if (!crossed && !uneven)
 		return VIRTIO_BLK_S_OK;
-	if (zoned && bdev_zone_is_seq(req->disk->bdev, cmd->pos >> SECTOR_SHIFT))
+	if (zoned && bdev_zone_is_seq(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
 		return crossed ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
 				 VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
 	if (crossed && cmd->op != VHOST_BLK_OP_READ &&
-	    cmd->pos & (req->disk->write_granularity - 1))
+	    cmd->pos & (req->be->write_granularity - 1))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 zone_state(const struct blk_zone *zone)
+static u8 vblk_zone_state(const struct blk_zone *zone)
 {
 	switch (zone->cond) {
 	case BLK_ZONE_COND_EMPTY:
@@ -162,7 +162,7 @@ static u8 zone_state(const struct blk_zone *zone)
 	}
 }
 
-static u8 zone_type(const struct blk_zone *zone)
+static u8 vblk_zone_type(const struct blk_zone *zone)
 {
 	switch (zone->type) {
 	case BLK_ZONE_TYPE_SEQWRITE_REQ:
@@ -175,46 +175,46 @@ static u8 zone_type(const struct blk_zone *zone)
 }
 
 /* A device that reports more than it was asked for is not to be trusted. */
-static int report_one(struct blk_zone *zone, unsigned int idx, void *data)
+static int vblk_report_zone(struct blk_zone *zone, unsigned int idx, void *data)
 {
 	struct vhost_blk_req *req = data;
-	struct virtio_blk_zone_report *report = req->reply->buf;
+	struct virtio_blk_zone_report *report = req->response->buf;
 	struct virtio_blk_zone_descriptor *desc = &report->zones[idx];
 
-	if ((void *)(desc + 1) > req->reply->buf + req->cmd.reply)
+	if ((void *)(desc + 1) > req->response->buf + req->cmd.response)
 		return -EIO;
 	desc->z_cap = __cpu_to_virtio64(true, zone->capacity);
 	desc->z_start = __cpu_to_virtio64(true, zone->start);
 	desc->z_wp = __cpu_to_virtio64(true, zone->wp);
-	desc->z_type = zone_type(zone);
-	desc->z_state = zone_state(zone);
+	desc->z_type = vblk_zone_type(zone);
+	desc->z_state = vblk_zone_state(zone);
 	return 0;
 }
 
-static int report(struct vhost_blk_req *req)
+static int vblk_report_zones(struct vhost_blk_req *req)
 {
-	struct virtio_blk_zone_report *report = req->reply->buf;
+	struct virtio_blk_zone_report *report = req->response->buf;
 	unsigned int room;
 	int nr;
 
-	room = (req->cmd.reply - sizeof(*report)) / sizeof(report->zones[0]);
-	nr = blkdev_report_zones(req->disk->bdev, req->io.pos >> SECTOR_SHIFT,
-				 room, report_one, req);
+	room = (req->cmd.response - sizeof(*report)) / sizeof(report->zones[0]);
+	nr = blkdev_report_zones(req->be->bdev, req->io.pos >> SECTOR_SHIFT,
+				 room, vblk_report_zone, req);
 	if (nr < 0)
 		return nr;
 	report->nr_zones = __cpu_to_virtio64(true, nr);
-	req->reply->len = struct_size(report, zones, nr);
+	req->response->len = struct_size(report, zones, nr);
 	return 0;
 }
 
-static int take_zone(struct blk_zone *zone, unsigned int idx, void *data)
+static int vblk_copy_zone(struct blk_zone *zone, unsigned int idx, void *data)
 {
 	*(struct blk_zone *)data = *zone;
 	return 0;
 }
 
 /* Why was a request for this zone refused?  The zone is as it was then. */
-static u8 reason(const struct vhost_blk_io *io, const struct blk_zone *zone)
+static u8 vblk_zone_error_status(const struct vhost_blk_io *io, const struct blk_zone *zone)
 {
 	bool write = io->op == VHOST_BLK_OP_WRITE;
 	u64 sector = io->pos >> SECTOR_SHIFT;
@@ -241,16 +241,16 @@ static u8 reason(const struct vhost_blk_io *io, const struct blk_zone *zone)
 }
 
 /**
- * vhost_blk_zone_explain - from the device's refusal to a status of 5.2.6
+ * vhost_blk_zone_map_error - from the device's refusal to a status of 5.2.6
  * @req: failed; from the workqueue, since the zone has to be looked at
  */
-void vhost_blk_zone_explain(struct vhost_blk_req *req)
+void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 {
 	struct blk_zone zone = {};
 
-	if (blkdev_report_zones(req->disk->bdev, req->io.pos >> SECTOR_SHIFT, 1,
-				take_zone, &zone) == 1)
-		req->status = reason(&req->io, &zone);
+	if (blkdev_report_zones(req->be->bdev, req->io.pos >> SECTOR_SHIFT, 1,
+				vblk_copy_zone, &zone) == 1)
+		req->status = vblk_zone_error_status(&req->io, &zone);
 	else
 		req->status = VIRTIO_BLK_S_IOERR;
 	vhost_blk_req_done(req, 0);
@@ -316,12 +316,12 @@ static int vblk_zone_look(struct vhost_blk_req *req, sector_t sector,
 
 	for (;;) {
 		bitmap_zero(todo, VBLK_ZONE_STEP);
-		nr = blkdev_report_zones(req->disk->bdev, sector,
+		nr = blkdev_report_zones(req->be->bdev, sector,
 					 VBLK_ZONE_STEP, vblk_zone_needs_reset,
 					 todo);
 		if (nr != -EAGAIN)
 			return nr ?: -EIO;
-		if (vhost_blk_must_hurry(req->q))
+		if (vhost_blk_should_abort(req->q))
 			return -ECANCELED;
 		schedule_timeout_idle(max(HZ / 50, 1));
 	}
@@ -334,13 +334,13 @@ static int vblk_zone_look(struct vhost_blk_req *req, sector_t sector,
 static int vblk_zone_reset_some(struct vhost_blk_req *req, sector_t sector,
 				const unsigned long *todo)
 {
-	struct block_device *bdev = req->disk->bdev;
-	sector_t size = req->disk->zone_sectors;
+	struct block_device *bdev = req->be->bdev;
+	sector_t size = req->be->zone_sectors;
 	int ret, error = 0;
 	unsigned int i;
 
 	for_each_set_bit(i, todo, VBLK_ZONE_STEP) {
-		if (vhost_blk_must_hurry(req->q))
+		if (vhost_blk_should_abort(req->q))
 			return -ECANCELED;
 		ret = vblk_zone_mgmt(bdev, REQ_OP_ZONE_RESET,
 				     sector + i * size);
@@ -357,12 +357,12 @@ static int vblk_zone_reset_some(struct vhost_blk_req *req, sector_t sector,
  */
 static int vblk_zone_reset_each(struct vhost_blk_req *req)
 {
-	sector_t end = bdev_nr_sectors(req->disk->bdev), sector = 0;
+	sector_t end = bdev_nr_sectors(req->be->bdev), sector = 0;
 	DECLARE_BITMAP(todo, VBLK_ZONE_STEP);
 	int nr, ret, error = 0;
 
 	while (sector < end) {
-		if (vhost_blk_must_hurry(req->q))
+		if (vhost_blk_should_abort(req->q))
 			return -ECANCELED;
 		nr = vblk_zone_look(req, sector, todo);
 		if (nr < 0)
@@ -371,7 +371,7 @@ static int vblk_zone_reset_each(struct vhost_blk_req *req)
 		if (ret == -ECANCELED)
 			return ret;
 		error = error ?: ret;
-		sector += (sector_t)nr * req->disk->zone_sectors;
+		sector += (sector_t)nr * req->be->zone_sectors;
 		cond_resched();
 	}
 	return error;
@@ -379,7 +379,7 @@ static int vblk_zone_reset_each(struct vhost_blk_req *req)
 
 static int vblk_zone_reset_all(struct vhost_blk_req *req)
 {
-	struct block_device *bdev = req->disk->bdev;
+	struct block_device *bdev = req->be->bdev;
 	int ret = -EOPNOTSUPP;
 
 	if (queue_is_mq(bdev_get_queue(bdev)))
@@ -395,14 +395,14 @@ static int vblk_zone_reset_all(struct vhost_blk_req *req)
  */
 int vhost_blk_zone_control(struct vhost_blk_req *req)
 {
-	struct block_device *bdev = req->disk->bdev;
+	struct block_device *bdev = req->be->bdev;
 	sector_t sector = req->io.pos >> SECTOR_SHIFT;
 	enum req_op op;
 	int ret;
 
 	switch (req->io.op) {
 	case VHOST_BLK_OP_ZONE_REPORT:
-		return report(req);
+		return vblk_report_zones(req);
 	case VHOST_BLK_OP_ZONE_OPEN:
 		op = REQ_OP_ZONE_OPEN;
 		break;
@@ -417,36 +417,36 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 		break;
 	case VHOST_BLK_OP_ZONE_RESET_ALL:
 		ret = vblk_zone_reset_all(req);
-		vhost_blk_cache_after(req->disk, 0,
-				      bdev_nr_sectors(bdev) << SECTOR_SHIFT);
+		vhost_blk_cache_invalidate(req->be, 0,
+					   bdev_nr_sectors(bdev) << SECTOR_SHIFT);
 		return ret;
 	default:
 		return -EOPNOTSUPP;
 	}
-	if (vhost_blk_gives_up(req))
+	if (vhost_blk_should_abort_step(req))
 		return -ECANCELED;
 	ret = vblk_zone_mgmt(bdev, op, sector);
 	if (op == REQ_OP_ZONE_RESET)
-		vhost_blk_cache_after(req->disk, req->io.pos,
-				      (u64)req->disk->zone_sectors <<
-				      SECTOR_SHIFT);
+		vhost_blk_cache_invalidate(req->be, req->io.pos,
+					   (u64)req->be->zone_sectors <<
+					   SECTOR_SHIFT);
 	return ret;
 }
 
 #else
 
-int vhost_blk_zone_open(struct vhost_blk_disk *disk)
+int vhost_blk_zone_open(struct vhost_blk_be *be)
 {
 	return 0;
 }
 
-void vhost_blk_zone_config(const struct vhost_blk_disk *disk,
+void vhost_blk_zone_config(const struct vhost_blk_be *be,
 			   union vhost_blk_config *config)
 {
 }
 
-bool vhost_blk_zone_may_replace(const struct vhost_blk_disk *disk,
-				const struct vhost_blk_disk *old)
+bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
+				const struct vhost_blk_be *old)
 {
 	return true;
 }
@@ -457,7 +457,7 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 	return VIRTIO_BLK_S_OK;
 }
 
-void vhost_blk_zone_explain(struct vhost_blk_req *req)
+void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 {
 	vhost_blk_req_done(req, -EIO);
 }

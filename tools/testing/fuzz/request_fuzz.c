@@ -42,13 +42,13 @@ static void get_limits(const struct request_input *in, struct vhost_blk_limits *
 		.block_sectors = 1U << in->block_shift % 8,
 		.append_sectors = in->append_sectors,
 		.range_sectors = in->append_sectors ?: VHOST_BLK_MAX_RANGE_SECTORS,
-		.ops = in->ops,
+		.op_mask = in->ops,
 		.ro = in->flags & INPUT_F_RO,
 	};
 	if (in->flags & INPUT_F_ZONED)
 		l->zone_sectors = 1U << in->zone_shift % 32;
 	else
-		l->ops &= ~VHOST_BLK_ZONE_OPS;
+		l->op_mask &= ~VHOST_BLK_ZONE_OPS;
 }
 
 /* Segments of addresses that nobody looks at, far from each other */
@@ -92,8 +92,8 @@ static void check_chain(const struct request_input *in, const struct vhost_blk_l
 	if (status)
 		goto out_free;
 
-	vhost_blk_cut_chain(&chain, &cmd);
-	want_in = cmd.op == VHOST_BLK_OP_READ ? cmd.len : cmd.reply;
+	vhost_blk_trim_chain(&chain, &cmd);
+	want_in = cmd.op == VHOST_BLK_OP_READ ? cmd.len : cmd.response;
 	must(oracle_cut(whole, out, sizeof(struct virtio_blk_outhdr),
 			cmd.op == VHOST_BLK_OP_READ ? 0 : cmd.len, chain.out, chain.nr_out));
 	must(oracle_cut(whole + out, inn, 0, want_in, chain.in, chain.nr_in));

@@ -149,10 +149,10 @@ static const char *check_cmd(const struct rule *rule, u64 sector, u64 data, u64 
 		return "another length";
 	if (cmd->pos != pos)
 		return "another position";
-	if (cmd->reply != reply_of(rule, room))
-		return "another length of the reply";
-	if (cmd->reply > room)
-		return "the reply reaches into the status";
+	if (cmd->response != reply_of(rule, room))
+		return "another length of the response";
+	if (cmd->response > room)
+		return "the response reaches into the status";
 	return NULL;
 }
 
@@ -170,7 +170,7 @@ const char *oracle_parse(const struct vhost_blk_header *hdr, u64 readable, u64 w
 		return status == S_IOERR ? NULL : "no header, but not IOERR";
 	data = readable - HEADER;
 	rule = rule_of(hdr->type);
-	if (!rule || !(limits->ops >> rule->op & 1))
+	if (!rule || !(limits->op_mask >> rule->op & 1))
 		return status == S_UNSUPP ? NULL : "not negotiated, but not UNSUPP";
 	if (limits->ro && rule->changes)
 		return status == S_IOERR ? NULL : "read-only, but not IOERR";

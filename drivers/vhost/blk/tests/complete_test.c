@@ -63,7 +63,7 @@ static void used_len_test(struct kunit *test)
 {
 	static const struct {
 		struct vhost_blk_cmd cmd;
-		u32 replied;
+		u32 response_len;
 		u8 status;
 		u32 used;
 	} cases[] = {
@@ -78,20 +78,20 @@ static void used_len_test(struct kunit *test)
 		{ { VHOST_BLK_OP_FLUSH }, .used = 1 },
 		{ { VHOST_BLK_OP_FLUSH, .room = 1 }, .used = 0 },
 		{ { VHOST_BLK_OP_DISCARD, .len = 16 }, .used = 1 },
-		{ { VHOST_BLK_OP_GET_ID, .reply = 20, .room = 20 },
-		  .replied = 20, .used = 21 },
-		{ { VHOST_BLK_OP_GET_ID, .reply = 7, .room = 7 },
-		  .replied = 7, .used = 8 },
-		{ { VHOST_BLK_OP_GET_ID, .reply = 20, .room = 21 },
-		  .replied = 20, .used = 20 },
-		{ { VHOST_BLK_OP_GET_ID, .reply = 20, .room = 20 },
+		{ { VHOST_BLK_OP_GET_ID, .response = 20, .room = 20 },
+		  .response_len = 20, .used = 21 },
+		{ { VHOST_BLK_OP_GET_ID, .response = 7, .room = 7 },
+		  .response_len = 7, .used = 8 },
+		{ { VHOST_BLK_OP_GET_ID, .response = 20, .room = 21 },
+		  .response_len = 20, .used = 20 },
+		{ { VHOST_BLK_OP_GET_ID, .response = 20, .room = 20 },
 		  .status = VIRTIO_BLK_S_UNSUPP, .used = 0 },
-		{ { VHOST_BLK_OP_ZONE_APPEND, .reply = 8, .room = 8 },
-		  .replied = 8, .used = 9 },
-		{ { VHOST_BLK_OP_ZONE_REPORT, .reply = 192, .room = 192 },
-		  .replied = 192, .used = 193 },
-		{ { VHOST_BLK_OP_ZONE_REPORT, .reply = 192, .room = 192 },
-		  .replied = 128, .used = 128 },
+		{ { VHOST_BLK_OP_ZONE_APPEND, .response = 8, .room = 8 },
+		  .response_len = 8, .used = 9 },
+		{ { VHOST_BLK_OP_ZONE_REPORT, .response = 192, .room = 192 },
+		  .response_len = 192, .used = 193 },
+		{ { VHOST_BLK_OP_ZONE_REPORT, .response = 192, .room = 192 },
+		  .response_len = 128, .used = 128 },
 		{ { VHOST_BLK_OP_READ, .len = 1U << 30, .room = U32_MAX },
 		  .used = 1U << 30 },
 	};
@@ -100,7 +100,7 @@ static void used_len_test(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		KUNIT_EXPECT_EQ_MSG(test,
 				    vhost_blk_used_len(&cases[i].cmd,
-						       cases[i].replied,
+						       cases[i].response_len,
 						       cases[i].status),
 				    cases[i].used, "case %u", i);
 }
@@ -143,14 +143,14 @@ static void orphan_test(struct kunit *test)
 	make_busy(&f->q, &f->reqs[1], 512);
 
 	vhost_blk_req_done(&f->reqs[0], 0);
-	flush_delayed_work(&f->q.orphan_work);
+	flush_delayed_work(&f->q.dead_worker_work);
 	KUNIT_EXPECT_FALSE(test, f->reqs[0].busy);
 	KUNIT_EXPECT_TRUE(test, f->reqs[1].busy);
 	KUNIT_EXPECT_EQ(test, f->q.inflight, 1U);
 	KUNIT_EXPECT_EQ(test, f->q.inflight_bytes, 512ULL);
 
 	vhost_blk_req_done(&f->reqs[1], -EIO);
-	flush_delayed_work(&f->q.orphan_work);
+	flush_delayed_work(&f->q.dead_worker_work);
 	KUNIT_EXPECT_FALSE(test, f->reqs[1].busy);
 	KUNIT_EXPECT_EQ(test, f->q.inflight, 0U);
 	KUNIT_EXPECT_EQ(test, f->q.inflight_bytes, 0ULL);

@@ -16,51 +16,51 @@
 #define ALL_OPS	U32_MAX
 
 static const struct vhost_blk_limits disk_512 = {
-	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = 1000, .block_sectors = 1, .op_mask = ALL_OPS,
 	.range_sectors = VHOST_BLK_MAX_RANGE_SECTORS,
 };
 
 static const struct vhost_blk_limits disk_4k = {
-	.capacity = 1000, .block_sectors = 8, .ops = ALL_OPS,
+	.capacity = 1000, .block_sectors = 8, .op_mask = ALL_OPS,
 	.range_sectors = VHOST_BLK_MAX_RANGE_SECTORS,
 };
 
 static const struct vhost_blk_limits disk_ro = {
-	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = 1000, .block_sectors = 1, .op_mask = ALL_OPS,
 	.ro = true,
 };
 
 static const struct vhost_blk_limits disk_huge = {
-	.capacity = U64_MAX, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = U64_MAX, .block_sectors = 1, .op_mask = ALL_OPS,
 	.range_sectors = VHOST_BLK_MAX_RANGE_SECTORS,
 };
 
 static const struct vhost_blk_limits disk_slow = {
-	.capacity = U64_MAX, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = U64_MAX, .block_sectors = 1, .op_mask = ALL_OPS,
 	.range_sectors = 65536,
 };
 
 static const struct vhost_blk_limits disk_zoned = {
-	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = 1000, .block_sectors = 1, .op_mask = ALL_OPS,
 	.zone_sectors = 128, .append_sectors = 64,
 };
 
 static const struct vhost_blk_limits disk_zoned_ro = {
-	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = 1000, .block_sectors = 1, .op_mask = ALL_OPS,
 	.zone_sectors = 128, .append_sectors = 64, .ro = true,
 };
 
 static const struct vhost_blk_limits disk_zoned_no_append = {
-	.capacity = 1000, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = 1000, .block_sectors = 1, .op_mask = ALL_OPS,
 	.zone_sectors = 128,
 };
 
 static const struct vhost_blk_limits disk_basic = {
-	.capacity = 1000, .block_sectors = 1, .ops = VHOST_BLK_BASIC_OPS,
+	.capacity = 1000, .block_sectors = 1, .op_mask = VHOST_BLK_BASIC_OPS,
 };
 
 static const struct vhost_blk_limits disk_empty = {
-	.capacity = 0, .block_sectors = 1, .ops = ALL_OPS,
+	.capacity = 0, .block_sectors = 1, .op_mask = ALL_OPS,
 };
 
 /**
@@ -250,7 +250,7 @@ static void parse_test(struct kunit *test)
 		return;
 	KUNIT_EXPECT_EQ(test, c->op, cmd.op);
 	KUNIT_EXPECT_EQ(test, want_len(c), (u64)cmd.len);
-	KUNIT_EXPECT_EQ(test, want_reply(c), (u64)cmd.reply);
+	KUNIT_EXPECT_EQ(test, want_reply(c), (u64)cmd.response);
 	if (c->sector < 1000)
 		KUNIT_EXPECT_EQ(test, cmd.pos, c->sector * 512);
 }
@@ -403,7 +403,7 @@ static void check_trim(struct kunit *test, const size_t *lens, unsigned int nr,
 
 	make_iov(iov, lens, nr);
 	make_iov(whole, lens, nr);
-	n = vhost_blk_iov_trim(&v, nr, skip, len);
+	n = vhost_blk_trim_iov(&v, nr, skip, len);
 	KUNIT_ASSERT_EQ(test, vhost_blk_iov_len(v, n), (u64)len);
 
 	while (w < nr && at >= lens[w])
@@ -446,7 +446,7 @@ static void cut_test(struct kunit *test)
 
 	make_iov(iov, lens, 4);
 	chain = (struct vhost_blk_chain){ iov, 2, iov + 2, 2 };
-	vhost_blk_cut_chain(&chain, &write);
+	vhost_blk_trim_chain(&chain, &write);
 	KUNIT_EXPECT_EQ(test, chain.nr_out, 1U);
 	KUNIT_EXPECT_PTR_EQ(test, chain.out->iov_base,
 			    (void __user *)(0x20000UL + 6));
@@ -455,7 +455,7 @@ static void cut_test(struct kunit *test)
 
 	make_iov(iov, lens, 4);
 	chain = (struct vhost_blk_chain){ iov, 2, iov + 2, 2 };
-	vhost_blk_cut_chain(&chain, &read);
+	vhost_blk_trim_chain(&chain, &read);
 	KUNIT_EXPECT_EQ(test, chain.nr_out, 0U);
 	KUNIT_EXPECT_EQ(test, chain.nr_in, 2U);
 	KUNIT_EXPECT_EQ(test, chain.in[0].iov_len, (size_t)12);
