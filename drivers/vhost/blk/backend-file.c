@@ -16,7 +16,7 @@
 #include <linux/stat.h>
 #include <linux/uio.h>
 
-#include "blk.h"
+#include "internal.h"
 
 static void vblk_file_retry(struct vhost_blk_req *req);
 

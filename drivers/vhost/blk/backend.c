@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 4: from a file descriptor to a backend.
+ * What all backends have in common: attaching one, its limits and flushes, and
+ * the workqueues that run what may sleep.
  */
 #include <linux/blkdev.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/ioprio.h>
+#include <linux/llist.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
-#include "blk.h"
+#include "internal.h"
 
 static int vblk_pick_ops(struct vhost_blk_be *be)
 {
@@ -335,4 +340,156 @@ void vhost_blk_backend_limits(const struct vhost_blk_be *be,
 	limits->ro = be->ro ||
 		     (be->bdev && (bdev_read_only(be->bdev) ||
 				   IS_SWAPFILE(be->mapping->host)));
+}
+
+/*
+ * The first backend brings the workqueue.  Not WQ_MEM_RECLAIM, as with loop: file
+ * systems flush workqueues of their own that aren't, which the kernel warns
+ * about, and its rescuer is a kernel thread that nobody is charged for.
+ * Hibernation must not see files change after its image was taken.
+ */
+int vhost_blk_create_workqueues(struct vhost_blk *blk)
+{
+	if (!blk->submit_wq)
+		blk->submit_wq = alloc_workqueue("vhost-blk-submit-%d",
+						 WQ_UNBOUND | WQ_FREEZABLE,
+						 VHOST_BLK_MAX_QUEUES,
+						 task_tgid_nr(current));
+	if (!blk->wq)
+		blk->wq = alloc_workqueue("vhost-blk-%d",
+					  WQ_UNBOUND | WQ_FREEZABLE,
+					  VHOST_BLK_MAX_PUNTED,
+					  task_tgid_nr(current));
+	return blk->wq && blk->submit_wq ? 0 : -ENOMEM;
+}
+
+static void vblk_run_punted(struct vhost_blk_req *req, bool drop)
+{
+	int ioprio = get_current_ioprio(), wanted = req->io.ioprio;
+	struct vhost_blk_saved_identity saved;
+
+	/*
+	 * If set_task_ioprio() fails, the I/O is done with the wrong priority.
+	 * It needs the kernel thread's own credentials.
+	 */
+	if (ioprio != wanted)
+		set_task_ioprio(current, wanted);
+	vhost_blk_assume_identity(&saved, &req->be->identity);
+	if (drop)
+		vhost_blk_req_done(req, -ECANCELED);
+	else
+		req->punted(req);
+	vhost_blk_restore_identity(&saved);
+	if (ioprio != wanted)
+		set_task_ioprio(current, ioprio);
+}
+
+/* Once the owner is dead another VMM may have the disk. */
+static void vblk_punted_work(struct work_struct *work)
+{
+	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
+						 work);
+
+	vblk_run_punted(req, vhost_blk_dead(req->q));
+}
+
+static void vblk_punted_always_work(struct work_struct *work)
+{
+	vblk_run_punted(container_of(work, struct vhost_blk_req, work),
+			false);
+}
+
+/**
+ * vhost_blk_punt - leave to the workqueue what has to sleep
+ * @req: the request, not in the hands of anybody else
+ * @fn: ends in vhost_blk_req_done()
+ *
+ * Context: any.
+ */
+void vhost_blk_punt(struct vhost_blk_req *req,
+		    void (*fn)(struct vhost_blk_req *req))
+{
+	req->punted = fn;
+	INIT_WORK(&req->work, vblk_punted_work);
+	queue_work(to_vhost_blk(req->q)->wq, &req->work);
+}
+
+/**
+ * vhost_blk_punt_always - leave to the workqueue what remains to be done for I/O
+ *	that has ended
+ * @req: the request, as for vhost_blk_punt()
+ * @fn: changes nothing on the disk; ends in vhost_blk_req_done()
+ *
+ * It is done even if the queue is dead: the host has to see what was written.
+ *
+ * Context: any.
+ */
+void vhost_blk_punt_always(struct vhost_blk_req *req,
+			   void (*fn)(struct vhost_blk_req *req))
+{
+	req->punted = fn;
+	INIT_WORK(&req->work, vblk_punted_always_work);
+	queue_work(to_vhost_blk(req->q)->wq, &req->work);
+}
+
+/**
+ * vhost_blk_submit_work - submit what was left to the thread of a queue
+ * @work: vhost_blk_queue.submit_work
+ *
+ * With one plug, as the worker has it.  The queue may be freed once the last
+ * request is done, but for the workqueue, which is waited for.
+ */
+void vhost_blk_submit_work(struct work_struct *work)
+{
+	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
+						 submit_work);
+	struct vhost_blk_req *req, *next;
+	struct llist_node *list;
+	struct blk_plug plug;
+
+	list = llist_reverse_order(llist_del_all(&q->to_submit));
+	blk_start_plug(&plug);
+	llist_for_each_entry_safe(req, next, list, submit_node)
+		vblk_run_punted(req, vhost_blk_dead(q));
+	blk_finish_plug(&plug);
+}
+
+/**
+ * vhost_blk_punt_in_order - leave to one thread of the queue what may wait for a
+ *	tag
+ * @req: the request, as for vhost_blk_punt()
+ * @fn: submits it; ends in vhost_blk_req_done()
+ *
+ * Many threads would get no more tags.  Those that wait behind the first are
+ * dropped if their queue dies; one that waits in the block layer can't be.  All
+ * that the thread finds is one batch: where each request is left to it, waking
+ * it is most of the cost.
+ *
+ * Context: any.
+ */
+void vhost_blk_punt_in_order(struct vhost_blk_req *req,
+			     void (*fn)(struct vhost_blk_req *req))
+{
+	struct vhost_blk_queue *q = req->q;
+
+	req->punted = fn;
+	if (llist_add(&req->submit_node, &q->to_submit))
+		queue_work(to_vhost_blk(q)->submit_wq, &q->submit_work);
+}
+
+/**
+ * vhost_blk_flush_workqueues - wait for what threads do after the last request
+ * @blk: the device, nothing in flight
+ *
+ * A plug is finished once all the requests below it were submitted, so perhaps
+ * after the last of them is done, and stacked devices (md) have callbacks there
+ * that look at the device.  So before the backend is closed.  There is nothing
+ * else that the threads have left to do: this does not wait for the backend.
+ */
+void vhost_blk_flush_workqueues(struct vhost_blk *blk)
+{
+	if (blk->submit_wq)
+		flush_workqueue(blk->submit_wq);
+	if (blk->wq)
+		flush_workqueue(blk->wq);
 }

@@ -19,7 +19,7 @@
 #include <linux/slab.h>
 #include <linux/uio.h>
 
-#include "blk.h"
+#include "internal.h"
 #include "trace.h"
 
 /*

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 5: status byte, used ring, signal.  What finished together is answered
- * together: one update of the used ring and at most one signal.
+ * Completion by the worker: the response, the status byte, the used ring, the
+ * signal.  Requests that finished together are completed together: one update
+ * of the used ring and at most one signal.
+ *
+ * The response is what a device answers besides data and status: its id, a
+ * zone report, where an append went.  It is made in kernel memory, in any
+ * context, and copied to the guest by the worker.
  */
 #include <linux/blkdev.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 
-#include "blk.h"
+#include "internal.h"
 #include "trace.h"
 
 /**
@@ -34,71 +45,60 @@ u8 vhost_blk_status(int error, bool zoned)
 	}
 }
 
-/*
- * It may wait for the lock of a page that the owner holds by a file system of its
- * own, so it must not be in the way of other devices.
+/**
+ * vhost_blk_response_alloc - make room for an answer
+ * @req: its cmd is set
+ * @iov: where it goes to, cmd.response bytes
+ * @nr: segments in @iov
+ *
+ * Return: 0 or -ENOMEM; req->response is to be freed in either case.
  */
-static void vblk_queue_dead_worker_work(struct vhost_blk_queue *q,
-					unsigned long delay)
+int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
+			     unsigned int nr)
 {
-	queue_delayed_work(to_vhost_blk(q)->submit_wq, &q->dead_worker_work, delay);
+	struct vhost_blk_response *response;
+	size_t head = struct_size(response, iov, nr);
+
+	/* What isn't filled in must not be an old secret. */
+	response = kvzalloc(head + req->cmd.response,
+			    GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
+	if (!response)
+		return -ENOMEM;
+	response->buf = (void *)response + head;
+	response->nr_iov = nr;
+	memcpy(response->iov, iov, nr * sizeof(*iov));
+	req->response = response;
+	return 0;
 }
 
 /**
- * vhost_blk_wake_worker - have the worker look at a queue, kicked or not
- * @q: the queue, not stopped or about to be
- *
- * Context: any.  Without a worker, since it was killed, a workqueue does what
- * can be done without the owner's memory.
+ * vhost_blk_response_set - the answer is a copy of something
+ * @req: has a reply
+ * @from: the answer
+ * @len: its length; what is beyond the room is cut off
  */
-void vhost_blk_wake_worker(struct vhost_blk_queue *q)
+void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len)
 {
-	if (!vhost_vq_work_queue(&q->vq, &q->done_work))
-		vblk_queue_dead_worker_work(q, 0);
+	req->response->len = min(len, req->cmd.response);
+	memcpy(req->response->buf, from, req->response->len);
 }
 
 /**
- * vhost_blk_req_done - the I/O of a request is done
- * @req: the request; not to be touched afterwards
- * @error: 0 or a negative errno
+ * vblk_response_send - copy the answer to the guest
+ * @req: done, in the worker
  *
- * Context: any.  Called exactly once for each time that the request was
- * submitted.
+ * Return: 0 or -EFAULT.
  */
-void vhost_blk_req_done(struct vhost_blk_req *req, int error)
+static int vblk_response_send(struct vhost_blk_req *req)
 {
-	struct vhost_blk_queue *q = req->q;
+	struct vhost_blk_response *response = req->response;
+	struct iov_iter iter;
 
-	trace_vhost_blk_done(q, req->head, error);
-	req->error = error;
-	/*
-	 * The worker may be about to look at the list already.  What frees the
-	 * queue waits for a grace period first, so @q stays until the end.
-	 */
-	rcu_read_lock();
-	if (llist_add(&req->done_node, &q->done) && !READ_ONCE(q->batching))
-		vhost_blk_wake_worker(q);
-	rcu_read_unlock();
-}
-
-/**
- * vhost_blk_batch_begin - the worker will look at what is done
- * @q: the queue, its mutex held
- *
- * Until vhost_blk_batch_end() nobody needs to wake it.
- */
-void vhost_blk_batch_begin(struct vhost_blk_queue *q)
-{
-	WRITE_ONCE(q->batching, true);
-}
-
-void vhost_blk_batch_end(struct vhost_blk_queue *q)
-{
-	WRITE_ONCE(q->batching, false);
-	/* Pairs with llist_add() in vhost_blk_req_done(). */
-	smp_mb();
-	if (!llist_empty(&q->done))
-		vhost_blk_wake_worker(q);
+	iov_iter_init(&iter, ITER_DEST, response->iov, response->nr_iov,
+		      req->cmd.response);
+	if (copy_to_iter(response->buf, response->len, &iter) != response->len)
+		return -EFAULT;
+	return 0;
 }
 
 /**
@@ -147,7 +147,7 @@ static u8 vblk_final_status(struct vhost_blk_req *req, u32 *response_len)
 					  req->q->op_mask & VHOST_BLK_ZONE_OPS);
 	if (status != VIRTIO_BLK_S_OK || !req->response)
 		return status;
-	if (vhost_blk_response_send(req))
+	if (vblk_response_send(req))
 		return VIRTIO_BLK_S_IOERR;
 	*response_len = req->response->len;
 	return status;
@@ -250,6 +250,20 @@ static bool vblk_may_complete(const struct vhost_blk_queue *q)
 	return state != VHOST_BLK_QUEUE_STOPPED && state != VHOST_BLK_QUEUE_DEAD;
 }
 
+/*
+ * Some requests have just been completed, and the guest may soon have others:
+ * begin to poll, see kick.c.
+ */
+static void vblk_restart_polling(struct vhost_blk_queue *q)
+{
+	if (!vhost_blk_poll_timeout_ns(q))
+		return;
+	q->idle_since = ktime_get_ns();
+	if (q->poll_ns && !q->batching &&
+	    vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING)
+		vhost_poll_queue(&q->vq.poll);
+}
+
 /**
  * vhost_blk_flush_used - put what has been answered into the used ring
  * @q: the queue, its mutex held
@@ -273,7 +287,7 @@ void vhost_blk_flush_used(struct vhost_blk_queue *q)
 		vhost_blk_break(q, VHOST_BLK_BREAK_USED, ret);
 	else
 		vhost_signal(vq->dev, vq);
-	vhost_blk_poll_restart(q);
+	vblk_restart_polling(q);
 }
 
 /* Let chains that found no room try again, and wake who waits for requests. */
@@ -343,7 +357,7 @@ void vhost_blk_dead_worker_work(struct work_struct *work)
 						 dead_worker_work);
 
 	if (!mutex_trylock(&q->vq.mutex)) {
-		vblk_queue_dead_worker_work(q, HZ / 50);
+		vhost_blk_queue_dead_worker(q, HZ / 50);
 		return;
 	}
 	if (vhost_vq_work_queue(&q->vq, &q->done_work)) {

@@ -1,55 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Feature bits and the configuration space, computed from the backend.
+ * Feature bits and the configuration space, computed from the backend, and the
+ * notice that the configuration has changed.
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/eventfd.h>
 #include <linux/math64.h>
+#include <linux/timer.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
-#include "blk.h"
-
-#define FEATURE(bit)	(1ULL << (bit))
+#include "internal.h"
 
 static const u64 vblk_module_features =
-	FEATURE(VHOST_F_LOG_ALL) |
-	FEATURE(VIRTIO_F_ACCESS_PLATFORM) |
-	FEATURE(VIRTIO_F_NOTIFY_ON_EMPTY) |
-	FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
-	FEATURE(VIRTIO_RING_F_EVENT_IDX) |
-	FEATURE(VIRTIO_F_ANY_LAYOUT) |
-	FEATURE(VIRTIO_F_VERSION_1) |
-	FEATURE(VIRTIO_BLK_F_SIZE_MAX) |
-	FEATURE(VIRTIO_BLK_F_SEG_MAX) |
-	FEATURE(VIRTIO_BLK_F_GEOMETRY) |
-	FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
-	FEATURE(VIRTIO_BLK_F_FLUSH) |
-	FEATURE(VIRTIO_BLK_F_TOPOLOGY) |
-	FEATURE(VIRTIO_BLK_F_CONFIG_WCE) |
-	FEATURE(VIRTIO_BLK_F_MQ);
+	BIT_ULL(VHOST_F_LOG_ALL) |
+	BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |
+	BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) |
+	BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
+	BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
+	BIT_ULL(VIRTIO_F_ANY_LAYOUT) |
+	BIT_ULL(VIRTIO_F_VERSION_1) |
+	BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) |
+	BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |
+	BIT_ULL(VIRTIO_BLK_F_GEOMETRY) |
+	BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) |
+	BIT_ULL(VIRTIO_BLK_F_FLUSH) |
+	BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) |
+	BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE) |
+	BIT_ULL(VIRTIO_BLK_F_MQ);
 
 /* Those that one backend has and another hasn't. */
 static const u64 vblk_backend_features =
-	FEATURE(VIRTIO_BLK_F_RO) |
-	FEATURE(VIRTIO_BLK_F_DISCARD) |
-	FEATURE(VIRTIO_BLK_F_WRITE_ZEROES) |
-	FEATURE(VIRTIO_BLK_F_SECURE_ERASE) |
-	FEATURE(VIRTIO_BLK_F_ZONED);
+	BIT_ULL(VIRTIO_BLK_F_RO) |
+	BIT_ULL(VIRTIO_BLK_F_DISCARD) |
+	BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES) |
+	BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE) |
+	BIT_ULL(VIRTIO_BLK_F_ZONED);
 
 static u64 vblk_features_of(const struct vhost_blk_be *be)
 {
-	return be->features | (be->ro ? FEATURE(VIRTIO_BLK_F_RO) : 0);
+	return be->features | (be->ro ? BIT_ULL(VIRTIO_BLK_F_RO) : 0);
 }
 
 /**
- * vhost_blk_features - the bits on offer
+ * vblk_offered_features - the bits on offer
  * @blk: the device, its mutex held
  *
  * Return: before a backend is attached all that the module can do, after that
  * all that this backend can.
  */
-u64 vhost_blk_features(const struct vhost_blk *blk)
+static u64 vblk_offered_features(const struct vhost_blk *blk)
 {
 	return vblk_module_features |
 	       (blk->be ? vblk_features_of(blk->be) : vblk_backend_features);
@@ -66,7 +67,7 @@ u64 vhost_blk_features(const struct vhost_blk *blk)
 bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 				  const struct vhost_blk_be *be)
 {
-	u64 ro = FEATURE(VIRTIO_BLK_F_RO), known = blk->features;
+	u64 ro = BIT_ULL(VIRTIO_BLK_F_RO), known = blk->features;
 
 	if (!known)
 		return true;
@@ -75,12 +76,158 @@ bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 	if (be->ro && !(known & ro) && !(blk->be && blk->be->ro))
 		return false;
 	/* A driver that knows of no zones would write where it likes. */
-	if (be->features & ~known & FEATURE(VIRTIO_BLK_F_ZONED))
+	if (be->features & ~known & BIT_ULL(VIRTIO_BLK_F_ZONED))
 		return false;
 	if (be->zone_sectors && blk->be && blk->be->zone_sectors &&
 	    !vhost_blk_zone_may_replace(be, blk->be))
 		return false;
 	return !(known & vblk_backend_features & ~ro & ~be->features);
+}
+
+/* While the device runs, the VMM may switch the dirty log and no more. */
+static long vblk_check_features(struct vhost_blk *blk, u64 features, bool running)
+{
+	u64 log = 1ULL << VHOST_F_LOG_ALL;
+	/*
+	 * After a swap to a writable backend it is not offered any more.  But
+	 * the driver goes on that has acknowledged it, or one that was booted
+	 * since and has been offered it by the VMM, as the one before.
+	 */
+	u64 ro = 1ULL << VIRTIO_BLK_F_RO;
+
+	if (features & ~(vblk_offered_features(blk) | ro))
+		return -EOPNOTSUPP;
+	if (running && (features ^ blk->features) & ~log)
+		return -EBUSY;
+	if (features & log && !vhost_log_access_ok(&blk->dev))
+		return -EFAULT;
+	return 0;
+}
+
+/*
+ * A driver that can't flush starts with writethrough (5.2.5.2); for a legacy one
+ * no feature changes the mode (5.2.5.3).
+ */
+static bool vblk_starts_writethrough(u64 features)
+{
+	return (features & (1ULL << VIRTIO_F_VERSION_1)) &&
+	       (features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE)) &&
+	       !(features & (1ULL << VIRTIO_BLK_F_FLUSH));
+}
+
+/*
+ * A queue that is stopped is acknowledged whatever happens: translations have been
+ * switched already, and nobody has the mutex for long who hasn't dev.mutex too.
+ */
+static int vblk_ack_queue_features(struct vhost_blk_queue *q, u64 features)
+{
+	if (vhost_blk_stopped(q))
+		mutex_lock(&q->vq.mutex);
+	else if (mutex_lock_killable(&q->vq.mutex))
+		return -EINTR;
+	q->vq.acked_features = features;
+	mutex_unlock(&q->vq.mutex);
+	return 0;
+}
+
+static int vblk_track_queue(struct vhost_blk_queue *q, u64 features)
+{
+	int ret = 0;
+
+	if (vhost_blk_stopped(q))
+		return 0;
+	if (mutex_lock_killable(&q->vq.mutex))
+		return -EINTR;
+	ret = vhost_blk_set_tracking(q, features);
+	mutex_unlock(&q->vq.mutex);
+	return ret;
+}
+
+/**
+ * vblk_commit_features - what guest and VMM have agreed on holds from now on
+ * @blk: the device, nothing in flight, its mutex held
+ * @features: checked
+ *
+ * Return: 0; -ENOMEM, with nothing changed that is seen outside; or -EINTR if
+ * the caller is being killed and the device runs: then some queues may log what
+ * they write and others not, until features are set again.
+ */
+static int vblk_commit_features(struct vhost_blk *blk, u64 features)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
+		ret = vblk_track_queue(&blk->queues[i], features);
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
+		ret = vblk_ack_queue_features(&blk->queues[i], features);
+	if (!ret)
+		WRITE_ONCE(blk->features, features);
+	return ret;
+}
+
+/*
+ * Requests that were taken before the log was on don't know what they will
+ * have written: they are waited for.
+ */
+long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp)
+{
+	bool running = vhost_blk_running(blk);
+	u64 features;
+	long ret;
+
+	if (copy_from_user(&features, argp, sizeof(features)))
+		return -EFAULT;
+	ret = vblk_check_features(blk, features, running);
+	if (ret || (running && features == blk->features))
+		return ret;
+	ret = vhost_blk_pause(blk);
+	if (ret)
+		return ret;
+	if (!running)
+		ret = vhost_blk_iotlb_set(blk, features);
+	if (!ret)
+		ret = vblk_commit_features(blk, features);
+	if (!ret && !running && vblk_starts_writethrough(features))
+		WRITE_ONCE(blk->writeback, false);
+	vhost_blk_resume(blk);
+	return ret;
+}
+
+long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp)
+{
+	u64 features = vblk_offered_features(blk);
+
+	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
+}
+
+static const u64 vblk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
+
+long vhost_blk_get_backend_features(void __user *argp)
+{
+	return copy_to_user(argp, &vblk_backend_bits,
+			    sizeof(vblk_backend_bits)) ? -EFAULT : 0;
+}
+
+/* As vhost_set_backend_features(), which can't be killed while it waits. */
+long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp)
+{
+	unsigned int i;
+	u64 features;
+
+	if (copy_from_user(&features, argp, sizeof(features)))
+		return -EFAULT;
+	if (features & ~vblk_backend_bits)
+		return -EOPNOTSUPP;
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
+		struct vhost_virtqueue *vq = &blk->queues[i].vq;
+
+		if (mutex_lock_killable(&vq->mutex))
+			return -EINTR;
+		vq->acked_backend_features = features;
+		mutex_unlock(&vq->mutex);
+	}
+	return 0;
 }
 
 /**
@@ -91,26 +238,15 @@ u32 vhost_blk_op_mask(u64 features)
 {
 	u32 ops = VHOST_BLK_BASIC_OPS;
 
-	if (features & FEATURE(VIRTIO_BLK_F_DISCARD))
+	if (features & BIT_ULL(VIRTIO_BLK_F_DISCARD))
 		ops |= BIT(VHOST_BLK_OP_DISCARD);
-	if (features & FEATURE(VIRTIO_BLK_F_WRITE_ZEROES))
+	if (features & BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES))
 		ops |= BIT(VHOST_BLK_OP_WRITE_ZEROES);
-	if (features & FEATURE(VIRTIO_BLK_F_SECURE_ERASE))
+	if (features & BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE))
 		ops |= BIT(VHOST_BLK_OP_SECURE_ERASE);
-	if (features & FEATURE(VIRTIO_BLK_F_ZONED))
+	if (features & BIT_ULL(VIRTIO_BLK_F_ZONED))
 		ops |= VHOST_BLK_ZONE_OPS;
 	return ops;
-}
-
-/**
- * vhost_blk_writethrough - is each write to be stable when it completes (5.2.6.2)?
- * @blk: the device, its mutex held
- */
-bool vhost_blk_writethrough(const struct vhost_blk *blk)
-{
-	if (blk->features & FEATURE(VIRTIO_BLK_F_CONFIG_WCE))
-		return !blk->writeback;
-	return !(blk->features & FEATURE(VIRTIO_BLK_F_FLUSH));
 }
 
 /* Any will do for those who still ask: this is what disks used to say. */
@@ -249,4 +385,82 @@ long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp)
 	if (ctx)
 		eventfd_ctx_put(ctx);
 	return 0;
+}
+
+/* Runs the polls of all devices; none of its works waits for a backend. */
+struct workqueue_struct *vhost_blk_wq;
+
+/*
+ * Live resize: the guest is told, by way of the VMM, when the capacity of the
+ * backend changes.
+ *
+ * The kernel has no notice for that which serves both files and block devices,
+ * so a running device is polled once a second.  Requests are checked against the
+ * current size, whatever the guest has been told.
+ *
+ * Rounded, so that all devices of a host wake it up together.
+ */
+static void vblk_requeue_capacity_poll(struct vhost_blk *blk)
+{
+	queue_delayed_work(vhost_blk_wq, &blk->capacity_poll,
+			   round_jiffies_relative(HZ));
+}
+
+static void vblk_capacity_poll_work(struct work_struct *work)
+{
+	struct vhost_blk *blk = container_of(to_delayed_work(work),
+					     struct vhost_blk, capacity_poll);
+
+	/* Whoever has the mutex may be waiting for this work to end. */
+	if (!mutex_trylock(&blk->dev.mutex)) {
+		vblk_requeue_capacity_poll(blk);
+		return;
+	}
+	if (READ_ONCE(blk->capacity_polled)) {
+		vhost_blk_capacity_check(blk);
+		vblk_requeue_capacity_poll(blk);
+	}
+	mutex_unlock(&blk->dev.mutex);
+}
+
+void vhost_blk_capacity_init(struct vhost_blk *blk)
+{
+	INIT_DELAYED_WORK(&blk->capacity_poll, vblk_capacity_poll_work);
+}
+
+/**
+ * vhost_blk_capacity_check - signal the eventfd if the capacity has changed
+ * @blk: the device, its mutex held
+ */
+void vhost_blk_capacity_check(struct vhost_blk *blk)
+{
+	struct vhost_blk_limits limits = {};
+
+	if (blk->be)
+		vhost_blk_backend_limits(blk->be, &limits);
+	if (limits.capacity == blk->capacity)
+		return;
+	blk->capacity = limits.capacity;
+	if (blk->config_call)
+		eventfd_signal(blk->config_call);
+}
+
+/**
+ * vhost_blk_capacity_poll_start - look now, and again until the device is stopped
+ * @blk: the device, started, maybe without a queue; its mutex held
+ */
+void vhost_blk_capacity_poll_start(struct vhost_blk *blk)
+{
+	vhost_blk_capacity_check(blk);
+	WRITE_ONCE(blk->capacity_polled, true);
+	vblk_requeue_capacity_poll(blk);
+}
+
+/**
+ * vhost_blk_capacity_poll_end - look no more
+ * @blk: the device, stopped; its mutex may be held
+ */
+void vhost_blk_capacity_poll_end(struct vhost_blk *blk)
+{
+	cancel_delayed_work_sync(&blk->capacity_poll);
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One open of /dev/vhost-blk: open and the ioctls.
+ * The module, and one open of /dev/vhost-blk: open and the ioctls.
  */
+#include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/kdev_t.h>
+#include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -12,7 +15,10 @@
 #include <linux/vhost_iotlb.h>
 #include <linux/workqueue.h>
 
-#include "blk.h"
+#include "internal.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 /* For the tracepoints */
 static atomic_t vblk_last_id = ATOMIC_INIT(0);
@@ -41,122 +47,6 @@ static int vblk_open(struct inode *inode, struct file *file)
 	blk->writeback = true;
 	file->private_data = blk;
 	return 0;
-}
-
-/* While the device runs, the VMM may switch the dirty log and no more. */
-static long vblk_check_features(struct vhost_blk *blk, u64 features, bool running)
-{
-	u64 log = 1ULL << VHOST_F_LOG_ALL;
-	/*
-	 * After a swap to a writable backend it is not offered any more.  But
-	 * the driver goes on that has acknowledged it, or one that was booted
-	 * since and has been offered it by the VMM, as the one before.
-	 */
-	u64 ro = 1ULL << VIRTIO_BLK_F_RO;
-
-	if (features & ~(vhost_blk_features(blk) | ro))
-		return -EOPNOTSUPP;
-	if (running && (features ^ blk->features) & ~log)
-		return -EBUSY;
-	if (features & log && !vhost_log_access_ok(&blk->dev))
-		return -EFAULT;
-	return 0;
-}
-
-/*
- * A driver that can't flush starts with writethrough (5.2.5.2); for a legacy one
- * no feature changes the mode (5.2.5.3).
- */
-static bool vblk_starts_writethrough(u64 features)
-{
-	return (features & (1ULL << VIRTIO_F_VERSION_1)) &&
-	       (features & (1ULL << VIRTIO_BLK_F_CONFIG_WCE)) &&
-	       !(features & (1ULL << VIRTIO_BLK_F_FLUSH));
-}
-
-/*
- * Requests that were taken before the log was on don't know what they will
- * have written: they are waited for.
- */
-static long vblk_set_features(struct vhost_blk *blk, void __user *argp)
-{
-	bool running = vhost_blk_running(blk);
-	u64 features;
-	long ret;
-
-	if (copy_from_user(&features, argp, sizeof(features)))
-		return -EFAULT;
-	ret = vblk_check_features(blk, features, running);
-	if (ret || (running && features == blk->features))
-		return ret;
-	ret = vhost_blk_pause(blk);
-	if (ret)
-		return ret;
-	if (!running)
-		ret = vhost_blk_iotlb_set(blk, features);
-	if (!ret)
-		ret = vhost_blk_ack_features(blk, features);
-	if (!ret && !running && vblk_starts_writethrough(features))
-		WRITE_ONCE(blk->writeback, false);
-	vhost_blk_resume(blk);
-	return ret;
-}
-
-static long vblk_get_features(struct vhost_blk *blk, void __user *argp)
-{
-	u64 features = vhost_blk_features(blk);
-
-	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
-}
-
-static const u64 vblk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
-
-static long vblk_get_backend_features(void __user *argp)
-{
-	return copy_to_user(argp, &vblk_backend_bits,
-			    sizeof(vblk_backend_bits)) ? -EFAULT : 0;
-}
-
-/* As vhost_set_backend_features(), which can't be killed while it waits. */
-static long vblk_set_backend_features(struct vhost_blk *blk, void __user *argp)
-{
-	unsigned int i;
-	u64 features;
-
-	if (copy_from_user(&features, argp, sizeof(features)))
-		return -EFAULT;
-	if (features & ~vblk_backend_bits)
-		return -EOPNOTSUPP;
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {
-		struct vhost_virtqueue *vq = &blk->queues[i].vq;
-
-		if (mutex_lock_killable(&vq->mutex))
-			return -EINTR;
-		vq->acked_backend_features = features;
-		mutex_unlock(&vq->mutex);
-	}
-	return 0;
-}
-
-/*
- * The first backend brings the workqueue.  Not WQ_MEM_RECLAIM, as with loop: file
- * systems flush workqueues of their own that aren't, which the kernel warns
- * about, and its rescuer is a kernel thread that nobody is charged for.
- * Hibernation must not see files change after its image was taken.
- */
-static int vblk_create_workqueues(struct vhost_blk *blk)
-{
-	if (!blk->submit_wq)
-		blk->submit_wq = alloc_workqueue("vhost-blk-submit-%d",
-						 WQ_UNBOUND | WQ_FREEZABLE,
-						 VHOST_BLK_MAX_QUEUES,
-						 task_tgid_nr(current));
-	if (!blk->wq)
-		blk->wq = alloc_workqueue("vhost-blk-%d",
-					  WQ_UNBOUND | WQ_FREEZABLE,
-					  VHOST_BLK_MAX_PUNTED,
-					  task_tgid_nr(current));
-	return blk->wq && blk->submit_wq ? 0 : -ENOMEM;
 }
 
 /* No queue takes chains, and nothing is in flight. */
@@ -214,7 +104,7 @@ static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 		if (vhost_blk_running(blk))
 			return -EBUSY;
 	} else {
-		ret = vblk_create_workqueues(blk);
+		ret = vhost_blk_create_workqueues(blk);
 		if (ret)
 			return ret;
 		be = vhost_blk_backend_open(&arg);
@@ -345,6 +235,76 @@ static long vblk_prepare_attach_worker(struct vhost_blk *blk, void __user *argp)
 	return 0;
 }
 
+static void vblk_backend_info(const struct vhost_blk_be *be,
+			      struct vhost_blk_info *info)
+{
+	struct vhost_blk_limits limits = {};
+
+	vhost_blk_backend_limits(be, &limits);
+	info->flags = VHOST_BLK_INFO_F_BACKEND;
+	if (limits.ro)
+		info->flags |= VHOST_BLK_INFO_F_RO;
+	if (be->bdev)
+		info->flags |= VHOST_BLK_INFO_F_BLOCK_DEVICE;
+	if (be->bdev || (be->iocb_flags & IOCB_DIRECT))
+		info->flags |= VHOST_BLK_INFO_F_DIRECT;
+	info->dev_major = MAJOR(be->dev);
+	info->dev_minor = MINOR(be->dev);
+	info->ino = be->ino;
+	info->capacity = limits.capacity;
+	info->block_size = be->block_size;
+	info->flush_error = READ_ONCE(be->flush_error);
+}
+
+/**
+ * vblk_get_info - VHOST_BLK_GET_INFO
+ * @blk: the device
+ * @argp: the ioctl's argument
+ *
+ * Without dev.mutex, like what follows: the VMM asks because an ioctl of
+ * another thread, which has it, does not return.
+ */
+static long vblk_get_info(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_blk_info info = {
+		.running = vhost_blk_running(blk),
+		.features = READ_ONCE(blk->features),
+		.trace_dev = blk->id,
+	};
+
+	mutex_lock(&blk->backend_mutex);
+	if (blk->be)
+		vblk_backend_info(blk->be, &info);
+	mutex_unlock(&blk->backend_mutex);
+	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+/**
+ * vblk_get_vring_info - VHOST_BLK_GET_VRING_INFO
+ * @blk: the device
+ * @argp: the ioctl's argument
+ */
+static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_blk_vring_info info;
+	struct vhost_blk_queue *q;
+	u32 index;
+
+	if (get_user(index, (u32 __user *)argp))
+		return -EFAULT;
+	q = vhost_blk_queue_at(blk, index);
+	if (!q)
+		return -ENOBUFS;
+	info = (struct vhost_blk_vring_info){
+		.index = index,
+		.state = vhost_blk_queue_state(q),
+		.break_reason = READ_ONCE(q->break_reason),
+		.break_error = READ_ONCE(q->break_error),
+		.inflight = READ_ONCE(q->inflight),
+	};
+	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
 /* Return: 0 if the state allows what the vhost core is to do. */
 static long vblk_prepare_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 				    void __user *argp)
@@ -435,25 +395,25 @@ static long vblk_ioctl(struct file *file, unsigned int cmd,
 	case VHOST_BLK_GET_CONFIG:
 		return vhost_blk_get_config(blk, argp);
 	case VHOST_BLK_GET_INFO:
-		return vhost_blk_get_info(blk, argp);
+		return vblk_get_info(blk, argp);
 	case VHOST_BLK_GET_VRING_INFO:
-		return vhost_blk_get_vring_info(blk, argp);
+		return vblk_get_vring_info(blk, argp);
 	}
 	/* Another thread may be waiting for a device that hangs. */
 	if (mutex_lock_killable(&blk->dev.mutex))
 		return -EINTR;
 	switch (cmd) {
 	case VHOST_GET_FEATURES:
-		ret = vblk_get_features(blk, argp);
+		ret = vhost_blk_get_features(blk, argp);
 		break;
 	case VHOST_SET_FEATURES:
-		ret = vblk_set_features(blk, argp);
+		ret = vhost_blk_set_features(blk, argp);
 		break;
 	case VHOST_GET_BACKEND_FEATURES:
-		ret = vblk_get_backend_features(argp);
+		ret = vhost_blk_get_backend_features(argp);
 		break;
 	case VHOST_SET_BACKEND_FEATURES:
-		ret = vblk_set_backend_features(blk, argp);
+		ret = vhost_blk_set_backend_features(blk, argp);
 		break;
 	default:
 		ret = vblk_owner_ioctl(blk, cmd, argp);
@@ -462,7 +422,7 @@ static long vblk_ioctl(struct file *file, unsigned int cmd,
 	return ret;
 }
 
-const struct file_operations vhost_blk_fops = {
+static const struct file_operations vblk_fops = {
 	.owner = THIS_MODULE,
 	.open = vblk_open,
 	.flush = vhost_blk_fop_flush,
@@ -474,3 +434,55 @@ const struct file_operations vhost_blk_fops = {
 	.unlocked_ioctl = vblk_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
+
+static struct miscdevice vblk_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vhost-blk",
+	.fops = &vblk_fops,
+};
+
+static int __init vblk_init(void)
+{
+	int ret;
+
+	/* Guests may be what memory is being written back to: WQ_MEM_RECLAIM. */
+	vhost_blk_wq = alloc_workqueue("vhost_blk",
+				       WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_SYSFS,
+				       0);
+	if (!vhost_blk_wq)
+		return -ENOMEM;
+
+	/*
+	 * Not WQ_MEM_RECLAIM: it frees address spaces, which may wait for
+	 * anything.  What memory waits for is done before, elsewhere.
+	 */
+	vhost_blk_release_wq = alloc_workqueue("vhost_blk_end",
+					       WQ_UNBOUND | WQ_SYSFS, WQ_MAX_ACTIVE);
+	if (!vhost_blk_release_wq) {
+		ret = -ENOMEM;
+		goto destroy_wq;
+	}
+
+	ret = misc_register(&vblk_misc);
+	if (ret)
+		goto destroy_end_wq;
+	return 0;
+
+destroy_end_wq:
+	destroy_workqueue(vhost_blk_release_wq);
+destroy_wq:
+	destroy_workqueue(vhost_blk_wq);
+	return ret;
+}
+module_init(vblk_init);
+
+static void __exit vblk_exit(void)
+{
+	misc_deregister(&vblk_misc);
+	destroy_workqueue(vhost_blk_release_wq);
+	destroy_workqueue(vhost_blk_wq);
+}
+module_exit(vblk_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Host kernel accelerator for virtio-blk");

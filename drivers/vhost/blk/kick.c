@@ -1,40 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 1: a guest's kick.  Takes chains off the available ring until it is
- * empty, the queue's turn is over, or the next chain has to wait.
+ * A guest's kick.  Takes chains off the available ring until it is empty, the
+ * queue's turn is over, or the next chain has to wait.
+ *
+ * With VHOST_SET_VRING_BUSYLOOP_TIMEOUT a worker whose ring is empty polls the
+ * ring for a while before it turns notifications on and sleeps: the guest saves
+ * a kick, the worker a wake-up.  How long it polls is learnt from the guest: a
+ * queue whose next chain comes later than the timeout isn't polled, one whose
+ * chains come soon is polled for twice as long as the last chain took.
+ *
+ * Polling ends if another task wants the CPU or the worker has other work,
+ * completions for example.  The mutex of the queue is released after a slice,
+ * since a stop may be waiting for it.
  */
 #include <linux/blkdev.h>
 #include <linux/ioprio.h>
+#include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/minmax.h>
 #include <linux/nospec.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 #include <linux/uio.h>
 
-#include "blk.h"
+#include "internal.h"
 #include "trace.h"
 
-/**
- * vhost_blk_break - take no more chains from a queue
- * @q: the queue, its mutex held
- * @reason: a chain that can't be answered, or memory of the guest's that can't
- *	be written
- * @error: the errno that goes with it, or 0
- *
- * Requests in flight complete.  No chains are taken until the VMM stops and
- * starts the queue; it is told by the queue's error eventfd, and reads the
- * reason by VHOST_BLK_GET_VRING_INFO.  Other queues are not affected.
- */
-void vhost_blk_break(struct vhost_blk_queue *q,
-		     enum vhost_blk_break_reason reason, int error)
-{
-	trace_vhost_blk_break(q, reason, error);
-	if (q->break_reason == VHOST_BLK_BREAK_NONE) {
-		WRITE_ONCE(q->break_reason, reason);
-		WRITE_ONCE(q->break_error, error);
-	}
-	vhost_blk_queue_event(q, VHOST_BLK_EVENT_BREAK);
-	vq_err(&q->vq, "queue broken\n");
-}
+#define VBLK_POLL_SLICE_NS	(50 * NSEC_PER_USEC)
+#define VBLK_POLL_MIN_NS	(4 * NSEC_PER_USEC)
 
 /* Read the header once; NULL where there is none or it can't be read. */
 static const struct vhost_blk_header *vblk_read_header(struct vhost_blk_queue *q,
@@ -282,6 +276,21 @@ static int vblk_get_chain(struct vhost_blk_queue *q,
 	return head;
 }
 
+/* The guest has made a chain available, and q->idle_since isn't 0. */
+static void vblk_poll_hit(struct vhost_blk_queue *q)
+{
+	u64 took, timeout;
+
+	timeout = vhost_blk_poll_timeout_ns(q);
+	took = ktime_get_ns() - q->idle_since;
+	q->idle_since = 0;
+	if (took > timeout)
+		q->poll_ns = 0;
+	else
+		q->poll_ns = clamp(2 * took, min(VBLK_POLL_MIN_NS, timeout),
+				   timeout);
+}
+
 /*
  * A queue's turn lasts until what it took exceeds the weight of the vhost core, or
  * until its time is over: a chain may have thousands of descriptors in each of a
@@ -319,7 +328,7 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 		if (head == vq->num)
 			return true;
 		if (q->idle_since)
-			vhost_blk_poll_hit(q);
+			vblk_poll_hit(q);
 		ret = vblk_handle_chain(q, be, head, &chain, round);
 		if (ret == -EAGAIN) {
 			/* Completion kicks for us, so notify stays off. */
@@ -339,12 +348,47 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 }
 
 /*
+ * Poll an empty ring, notifications off, nothing plugged.
+ *
+ * Return: 1 if a chain or a completion is there, 0 if notifications have to be
+ * turned on, -EAGAIN if other work goes first and polling was rescheduled.
+ */
+static int vblk_poll_ring(struct vhost_blk_queue *q)
+{
+	struct vhost_virtqueue *vq = &q->vq;
+	u64 window = min(q->poll_ns, vhost_blk_poll_timeout_ns(q));
+	u64 now, slice_end, end;
+
+	if (!window)
+		return 0;
+	now = ktime_get_ns();
+	if (!q->idle_since)
+		q->idle_since = now;
+	end = q->idle_since + window;
+	slice_end = min(end, now + VBLK_POLL_SLICE_NS);
+	for (; now < slice_end; now = ktime_get_ns()) {
+		if (!llist_empty(&q->done) ||
+		    !vhost_vq_avail_empty(vq->dev, vq))
+			return 1;
+		if (vhost_vq_has_work(vq))
+			break;
+		if (!single_task_running() || need_resched())
+			return 0;
+		cpu_relax();
+	}
+	if (now >= end)
+		return 0;
+	vhost_poll_queue(&vq->poll);
+	return -EAGAIN;
+}
+
+/*
  * Is there more on a ring that was empty a moment ago?  If not, the guest kicks,
  * or the worker comes again by itself.
  */
 static bool vblk_ring_refilled(struct vhost_blk_queue *q)
 {
-	int ret = vhost_blk_poll_ring(q);
+	int ret = vblk_poll_ring(q);
 
 	if (ret)
 		return ret > 0;

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 3: guest pages to bio_vec, by pinning.  Data that the backend can't
+ * From guest memory to kernel objects: pages of data become bio_vecs by pinning,
+ * the list of ranges of a discard, write zeroes or secure erase is read once and
+ * all of it is checked before anything is done.  Data that the backend can't
  * take where it lies goes through bounce.c instead.
  */
 #include <linux/bio.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/uio.h>
 
-#include "blk.h"
+#include "internal.h"
 
 static unsigned int vblk_pages_of(unsigned long addr, size_t len)
 {
@@ -174,4 +178,131 @@ void vhost_blk_unmap(struct vhost_blk_req *req)
 		kvfree(io->bvec);
 	io->bvec = NULL;
 	io->nr_bvec = 0;
+}
+
+/*
+ * Zeroes that may have to be written count against the bytes that a queue may
+ * have in flight, as if the guest had written them.  They are known only once
+ * the list has been read, so the last request that was admitted may exceed
+ * VHOST_BLK_MAX_INFLIGHT_BYTES.
+ */
+static void vblk_charge_zeroes(struct vhost_blk_req *req)
+{
+	struct vhost_blk_io *io = &req->io;
+	unsigned int i;
+
+	if (io->op != VHOST_BLK_OP_WRITE_ZEROES ||
+	    !vhost_blk_backend_writes_zeroes(req->be))
+		return;
+	for (i = 0; i < io->nr_ranges; i++)
+		req->zeroes += io->ranges[i].len;
+	req->q->inflight_bytes += req->zeroes;
+}
+
+/**
+ * vhost_blk_free_ranges - undo vhost_blk_read_ranges()
+ * @req: the request, the mutex of its queue held
+ */
+void vhost_blk_free_ranges(struct vhost_blk_req *req)
+{
+	req->q->inflight_bytes -= req->zeroes;
+	req->zeroes = 0;
+	kfree(req->io.ranges);
+	req->io.ranges = NULL;
+}
+
+/**
+ * vhost_blk_read_ranges - from guest memory to req->io.ranges
+ * @req: its cmd is set; req->status is changed where a range is refused
+ * @limits: of the backend
+ * @iov: the list, cmd.len bytes of it
+ * @nr: segments in @iov
+ *
+ * Return: 0 or an error; vhost_blk_free_ranges() is owed in either case.
+ */
+int vhost_blk_read_ranges(struct vhost_blk_req *req,
+			  const struct vhost_blk_limits *limits,
+			  const struct iovec *iov, unsigned int nr)
+{
+	struct vhost_blk_limits range_limits = *limits;
+	struct virtio_blk_discard_write_zeroes *raw;
+	struct vhost_blk_io *io = &req->io;
+	u32 len = req->cmd.len;
+	struct iov_iter iter;
+	int ret = -ENOMEM;
+
+	req->zeroes = 0;
+	io->nr_ranges = len / sizeof(*raw);
+	io->ranges = kmalloc_array(io->nr_ranges, sizeof(*io->ranges),
+				   GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
+	raw = kmalloc(len, GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
+	if (!io->ranges || !raw)
+		goto free_raw;
+
+	ret = -EFAULT;
+	iov_iter_init(&iter, ITER_SOURCE, iov, nr, len);
+	if (!copy_from_iter_full(raw, len, &iter))
+		goto free_raw;
+	range_limits.range_sectors = vhost_blk_backend_max_range(req->be, io->op);
+	req->status = vhost_blk_parse_ranges(raw, io->nr_ranges, io->op,
+					     &range_limits, io->ranges);
+	if (req->status == VIRTIO_BLK_S_OK)
+		vblk_charge_zeroes(req);
+	ret = 0;
+free_raw:
+	kfree(raw);
+	return ret;
+}
+
+/*
+ * A step ends at a multiple of its size, counted from the start of the disk that
+ * a partition is on, so that granules of the backend stay whole.  A discard is a
+ * hint, and needn't be done to the end.
+ */
+static int vblk_do_range(struct vhost_blk_req *req,
+			 const struct vhost_blk_range *range,
+			 int (*do_range)(struct vhost_blk_req *req,
+					 const struct vhost_blk_range *range),
+			 u64 step)
+{
+	u64 before = (u64)req->be->range_offset * SECTOR_SIZE;
+	struct vhost_blk_range part = *range;
+	u64 offset, left;
+	int ret = 0;
+
+	for (left = range->len; left && !ret; left -= part.len) {
+		if (vhost_blk_should_abort_step(req))
+			return req->io.op == VHOST_BLK_OP_DISCARD ?
+			       0 : -ECANCELED;
+		div64_u64_rem(part.pos + before, step, &offset);
+		part.len = min(left, step - offset);
+		ret = do_range(req, &part);
+		part.pos += part.len;
+	}
+	return ret;
+}
+
+/**
+ * vhost_blk_do_ranges - do what is to be done to ranges, one after the other
+ * @req: the request; sleeps
+ * @do_range: does it to a range, which isn't empty
+ * @step: maximum bytes for @do_range; before each step it is checked whether
+ *	anybody still waits for the request
+ *
+ * Return: 0, or the error that ended it; -ECANCELED if it was given up.
+ */
+int vhost_blk_do_ranges(struct vhost_blk_req *req,
+			int (*do_range)(struct vhost_blk_req *req,
+					const struct vhost_blk_range *range),
+			u64 step)
+{
+	struct vhost_blk_io *io = &req->io;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < io->nr_ranges && !ret; i++)
+		ret = vblk_do_range(req, &io->ranges[i], do_range, step);
+	if (!ret && io->fua && io->op == VHOST_BLK_OP_WRITE_ZEROES)
+		ret = vhost_blk_backend_flush(req->be);
+	return ret;
 }

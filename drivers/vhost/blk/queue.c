@@ -12,7 +12,7 @@
 #include <linux/nospec.h>
 #include <linux/slab.h>
 
-#include "blk.h"
+#include "internal.h"
 
 /**
  * vhost_blk_queue_init - prepare a queue before vhost_dev_init()
@@ -107,6 +107,17 @@ static bool vblk_has_addresses(const struct vhost_virtqueue *vq)
 	return vq->desc && vq->avail && vq->used;
 }
 
+/**
+ * vblk_writethrough - is each write to be stable when it completes (5.2.6.2)?
+ * @blk: the device, its mutex held
+ */
+static bool vblk_writethrough(const struct vhost_blk *blk)
+{
+	if (blk->features & BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE))
+		return !blk->writeback;
+	return !(blk->features & BIT_ULL(VIRTIO_BLK_F_FLUSH));
+}
+
 /* Return: 1 if the queue was started, 0 if there was nothing to do. */
 static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
@@ -158,7 +169,7 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	q->throttled = false;
 	q->idle_since = 0;
 	q->poll_ns = 0;
-	q->writethrough = vhost_blk_writethrough(blk);
+	q->writethrough = vblk_writethrough(blk);
 	q->op_mask = vhost_blk_op_mask(blk->features);
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_START);
 	return 1;
@@ -175,11 +186,6 @@ static int vblk_lock_and_start(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	return ret;
 }
 
-static bool vblk_stopped(const struct vhost_blk_queue *q)
-{
-	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED;
-}
-
 /*
  * The worker stops the queue, after everything it was doing: the caller needs
  * neither the mutex of the queue nor the owner's memory.
@@ -193,7 +199,7 @@ static void vblk_begin_stop(struct vhost_blk_queue *q)
 
 static int vblk_wait_stopped(struct vhost_blk_queue *q)
 {
-	if (!wait_event_killable(q->idle, vblk_stopped(q)))
+	if (!wait_event_killable(q->idle, vhost_blk_stopped(q)))
 		return 0;
 	/*
 	 * Nobody has been told that the queue stopped, and its memory may be
@@ -251,22 +257,6 @@ void vhost_blk_abandon(struct vhost_blk *blk)
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		if (vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_ABANDON))
 			vhost_blk_wake_worker(&blk->queues[i]);
-}
-
-/**
- * vhost_blk_queue_drained - end a stop if nothing is in flight any more
- * @q: the queue, its mutex held; the caller does nothing but unlock afterwards
- *
- * This may drop the last reference to the device.  The device is freed by a
- * work that waits for the worker, so for the caller, to be through.
- */
-void vhost_blk_queue_drained(struct vhost_blk_queue *q)
-{
-	if (q->inflight || !vhost_blk_queue_event(q, VHOST_BLK_EVENT_DRAINED))
-		return;
-	vhost_vq_set_backend(&q->vq, NULL);
-	wake_up_all(&q->idle);
-	vhost_blk_put(to_vhost_blk(q));
 }
 
 /*
@@ -347,7 +337,7 @@ void vhost_blk_resume(struct vhost_blk *blk)
 		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_PAUSED)
 			continue;
 		/* The worker reads it only if the queue runs. */
-		WRITE_ONCE(q->writethrough, vhost_blk_writethrough(blk));
+		WRITE_ONCE(q->writethrough, vblk_writethrough(blk));
 		if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_RESUME))
 			vhost_poll_queue(&q->vq.poll);
 	}
@@ -370,7 +360,7 @@ static int vblk_sync_with_worker(struct vhost_blk_queue *q)
 /* Return: 0 once nothing is in flight and all of it has been answered. */
 static int vblk_wait_idle(struct vhost_blk_queue *q)
 {
-	if (vblk_stopped(q))
+	if (vhost_blk_stopped(q))
 		return 0;
 	if (vblk_sync_with_worker(q) || wait_event_killable(q->idle, vblk_idle(q)))
 		return -EINTR;
@@ -401,57 +391,6 @@ int vhost_blk_pause(struct vhost_blk *blk)
 	return 0;
 }
 
-/*
- * A queue that is stopped is acknowledged whatever happens: translations have been
- * switched already, and nobody has the mutex for long who hasn't dev.mutex too.
- */
-static int vblk_ack_queue_features(struct vhost_blk_queue *q, u64 features)
-{
-	if (vblk_stopped(q))
-		mutex_lock(&q->vq.mutex);
-	else if (mutex_lock_killable(&q->vq.mutex))
-		return -EINTR;
-	q->vq.acked_features = features;
-	mutex_unlock(&q->vq.mutex);
-	return 0;
-}
-
-static int vblk_track_queue(struct vhost_blk_queue *q, u64 features)
-{
-	int ret = 0;
-
-	if (vblk_stopped(q))
-		return 0;
-	if (mutex_lock_killable(&q->vq.mutex))
-		return -EINTR;
-	ret = vhost_blk_set_tracking(q, features);
-	mutex_unlock(&q->vq.mutex);
-	return ret;
-}
-
-/**
- * vhost_blk_ack_features - what guest and VMM have agreed on holds from now on
- * @blk: the device, nothing in flight, its mutex held
- * @features: checked
- *
- * Return: 0; -ENOMEM, with nothing changed that is seen outside; or -EINTR if
- * the caller is being killed and the device runs: then some queues may log what
- * they write and others not, until features are set again.
- */
-int vhost_blk_ack_features(struct vhost_blk *blk, u64 features)
-{
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
-		ret = vblk_track_queue(&blk->queues[i], features);
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES && !ret; i++)
-		ret = vblk_ack_queue_features(&blk->queues[i], features);
-	if (!ret)
-		WRITE_ONCE(blk->features, features);
-	return ret;
-}
-
 /**
  * vhost_blk_running - is any queue not stopped?
  * @blk: the device; without its mutex a queue may start or stop meanwhile
@@ -461,7 +400,7 @@ bool vhost_blk_running(const struct vhost_blk *blk)
 	unsigned int i;
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		if (!vblk_stopped(&blk->queues[i]))
+		if (!vhost_blk_stopped(&blk->queues[i]))
 			return true;
 	return false;
 }

@@ -12,7 +12,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "blk.h"
+#include "internal.h"
 
 /*
  * Which queue: every event begins with the number of the device, which no other

@@ -10,7 +10,7 @@
 #include <linux/blkzoned.h>
 #include <linux/log2.h>
 
-#include "blk.h"
+#include "internal.h"
 
 #ifdef CONFIG_BLK_DEV_ZONED
 

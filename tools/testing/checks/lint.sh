@@ -144,7 +144,7 @@ analyse() {
 		run_logged "$name" "$log" "$VB_TOP/tools/build-module.sh" "$1" "$2" "$out" \
 			-j"$(nproc)" W=1 "${@:3}" || status=$?
 		# If sparse is too old for the kernel, make continues without it.
-		if [[ " $* " == *" C=2 "* ]] && ! grep -q '^  CHECK .*main.c' "$log"; then
+		if [[ " $* " == *" C=2 "* ]] && ! grep -q '^  CHECK .*device.c' "$log"; then
 			status=1
 		fi
 	fi

@@ -5,7 +5,7 @@
 #include <kunit/test.h>
 #include <linux/blkdev.h>
 
-#include "../blk.h"
+#include "../internal.h"
 
 /* Every errno: few have a status of their own. */
 static void status_test(struct kunit *test)

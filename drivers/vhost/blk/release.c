@@ -26,7 +26,7 @@
 #include <linux/wait.h>
 #include <linux/wait_bit.h>
 
-#include "blk.h"
+#include "internal.h"
 
 /*
  * How long a process that exits waits for its requests.  Unless the backend
@@ -34,8 +34,6 @@
  * same disk once this one was reaped doesn't find its writes among its own.
  */
 #define VBLK_LINGER	(4 * HZ)
-
-struct workqueue_struct *vhost_blk_release_wq;
 
 static void vblk_worker_flush(struct vhost_work *work)
 {
@@ -189,27 +187,6 @@ static void vblk_release_work(struct work_struct *work)
 	vblk_release_device(blk);
 	/* Removal of the module waits for the workqueue, so for our return. */
 	module_put(THIS_MODULE);
-}
-
-/**
- * vhost_blk_put - drop a reference to a device
- * @blk: the device; not to be touched afterwards, but by a caller that the
- *	device's end waits for
- *
- * Context: any.
- */
-void vhost_blk_put(struct vhost_blk *blk)
-{
-	/* The address is not followed: @blk may be freed by then. */
-	refcount_t *refs = &blk->refs;
-
-	if (refcount_dec_and_test(refs)) {
-		queue_work(vhost_blk_release_wq, &blk->release_work);
-		return;
-	}
-	/* Pairs with set_current_state() in wait_var_event(). */
-	smp_mb();
-	wake_up_var(refs);
 }
 
 /* All of its threads are dead: nobody is left to close its descriptors. */

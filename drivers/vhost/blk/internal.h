@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host half of virtio-blk.  A request's way is the way of the files:
- * kick.c, request.c, map.c (or bounce.c), backend-*.c, complete.c.
+ * The host half of virtio-blk.  A request passes through these files in order:
+ * kick.c, request.c, map.c or bounce.c, backend-*.c, complete.c.
+ *
+ * No two files call each other.  From the lowest layer to the highest, a file
+ * calls functions of lower layers only:
+ *
+ *   request.c cgroup.c dirty.c state.c
+ *   backend.c
+ *   map.c bounce.c translate.c
+ *   complete.c
+ *   zone.c
+ *   backend-bdev.c backend-file.c kick.c
+ *   queue.c
+ *   config.c
+ *   release.c
+ *   device.c
  *
  * Locks, outermost first:
  *   vhost_dev.mutex	ioctls: what is attached, started, paused
@@ -13,14 +27,16 @@
  * Completion of the backend's I/O takes neither: it comes from any context
  * and only puts the request on vhost_blk_queue.done.
  */
-#ifndef VHOST_BLK_H
-#define VHOST_BLK_H
+#ifndef VHOST_BLK_INTERNAL_H
+#define VHOST_BLK_INTERNAL_H
 
 #include <linux/atomic.h>
 #include <linux/bio.h>
 #include <linux/bitmap.h>
 #include <linux/bvec.h>
+#include <linux/errseq.h>
 #include <linux/fs.h>
+#include <linux/ktime.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
@@ -34,8 +50,14 @@
 
 #include "vhost.h"
 
-#include "backend.h"
 #include "request.h"
+
+struct cgroup_subsys_state;
+struct cred;
+struct mem_cgroup;
+struct vhost_blk_be;
+struct vhost_blk_req;
+union vhost_blk_config;
 
 /*
  * Segments of one chain: a descriptor that crosses from one memory region
@@ -108,6 +130,122 @@
 #define VHOST_BLK_WINDOW_MIN	(VHOST_BLK_BOUNCE_PAGES / 4)
 
 /**
+ * struct vhost_blk_backend_ops - a kind of backend
+ * @open: fill in the rest of a disk whose @file is set; may refuse
+ * @capacity: current size in sectors of 512 bytes; may change at any time
+ * @flush: make stable what has been written; sleeps.  Called by
+ *	vhost_blk_backend_flush() only.
+ * @config: fill in what the device knows beyond its block size
+ * @submit: start req->io.  It is called from the worker of the queue with the
+ *	mutex of the virtqueue held, must not wait for the I/O or, if the
+ *	backend can tell, for resources, and calls vhost_blk_req_done() exactly
+ *	once, from any context.
+ */
+struct vhost_blk_backend_ops {
+	int (*open)(struct vhost_blk_be *be);
+	u64 (*capacity)(const struct vhost_blk_be *be);
+	int (*flush)(const struct vhost_blk_be *be);
+	void (*config)(const struct vhost_blk_be *be,
+		       union vhost_blk_config *config);
+	void (*submit)(struct vhost_blk_req *req);
+};
+
+/**
+ * struct vhost_blk_identity - in whose name the I/O of a backend is done
+ * @blkcg: the io controller's group, or NULL
+ * @memcg: the memory controller's, or NULL
+ * @cred: credentials of the process that attached the backend
+ */
+struct vhost_blk_identity {
+	struct cgroup_subsys_state *blkcg;
+	struct mem_cgroup *memcg;
+	const struct cred *cred;
+};
+
+/**
+ * struct vhost_blk_saved_identity - what vhost_blk_assume_identity() has replaced
+ * @cred: the thread's own credentials, or NULL if they are the owner's anyway
+ * @memcg: the active memory control group of before
+ * @kthread: control groups are to be restored too
+ */
+struct vhost_blk_saved_identity {
+	const struct cred *cred;
+	struct mem_cgroup *memcg;
+	bool kthread;
+};
+
+/**
+ * struct vhost_blk_be - an attached backend; constant once it is open, except
+ *	for @flush_error
+ * @ops: the kind
+ * @file: our own reference
+ * @bdev: of a block device, and then as long as @file lives
+ * @identity: in whose name the I/O is done
+ * @dev: number of the block device, or of the file system as stat() has it
+ * @ino: of a regular file, as stat() has it, else 0
+ * @mapping: page cache of the block device, or that holds the data of a
+ *	regular file
+ * @wb_err: errors of @mapping before the backend was attached
+ * @iocb_flags: IOCB_* of @file when it was attached, whatever fcntl() does later
+ * @nowait: IOCB_NOWAIT works, and no fanotify listener can make it wait
+ * @max_discard_sectors: maximum sectors of one range to discard, 0 if the backend
+ *	can't, when it was attached; what the guest was told before a swap, if
+ *	that is more
+ * @max_zeroes_sectors: likewise, of one range to zero
+ * @max_erase_sectors: likewise, of one range to erase securely
+ * @range_align: sectors that discards should be aligned to, not 0
+ * @range_offset: sectors of a granule of @range_align that lie in front of the
+ *	start of a partition
+ * @zeroes_unmap: zeroes may deallocate
+ * @flush_error: errno of the first flush that failed, or 0
+ * @ro: nothing may be changed
+ * @features: bits of virtio-blk that depend on the backend
+ * @zone_sectors: sectors in a zone, 0 for none
+ * @write_granularity: of a zoned device, in bytes, a power of two
+ * @append_sectors: sectors of one zone append, at most
+ * @block_size: logical block in bytes, a power of two from 512 up
+ * @addr_mask: bits that must be 0 in the address of every segment of data
+ * @len_mask: bits that must be 0 in its length; if either mask is violated
+ *	the data is bounced
+ * @nowait_len: bytes of a bio that is submitted with REQ_NOWAIT, at most; 0 if
+ *	the device has no REQ_NOWAIT
+ * @nowait_vecs: vectors of such a bio, at most
+ * @stable: a file, for which data must not change while it is written
+ * @serial: answer to VIRTIO_BLK_T_GET_ID
+ */
+struct vhost_blk_be {
+	const struct vhost_blk_backend_ops *ops;
+	struct file *file;
+	struct block_device *bdev;
+	struct address_space *mapping;
+	struct vhost_blk_identity identity;
+	dev_t dev;
+	u64 ino;
+	errseq_t wb_err;
+	int iocb_flags;
+	bool nowait;
+	u32 max_discard_sectors;
+	u32 max_zeroes_sectors;
+	u32 max_erase_sectors;
+	u32 range_align;
+	u32 range_offset;
+	bool zeroes_unmap;
+	int flush_error;
+	bool ro;
+	u64 features;
+	u32 zone_sectors;
+	u32 write_granularity;
+	u32 append_sectors;
+	u32 block_size;
+	u32 addr_mask;
+	u32 len_mask;
+	u32 nowait_len;
+	u32 nowait_vecs;
+	bool stable;
+	u8 serial[VHOST_BLK_SERIAL_LEN];
+};
+
+/**
  * struct vhost_blk_io - the I/O that a backend is to do
  * @op: the operation; never VHOST_BLK_OP_GET_ID
  * @pos: offset in the backend, in bytes
@@ -174,7 +312,7 @@ struct vhost_blk_write_range {
 };
 
 /**
- * struct vhost_blk_track - what track.c keeps for a queue
+ * struct vhost_blk_track - what dirty.c keeps for a queue
  * @log: writable descriptors of the chain being parsed
  * @spare: for a request that finds no memory while nothing is in flight
  */
@@ -309,11 +447,11 @@ enum vhost_blk_event {
  * @writethrough: every write is to be stable when it completes
  * @ioprio: of the worker
  * @op_mask: bits of the operations that the driver has negotiated
- * @tracking: what requests may write is recorded, see track.c
+ * @tracking: what requests may write is recorded, see dirty.c
  * @track: NULL before the first time
  * @idle_since: when the ring was found empty, or the guest was answered, in
  *	nanoseconds of ktime; 0 where neither matters
- * @poll_ns: how long an empty ring is looked at, see busyloop.c
+ * @poll_ns: how long an empty ring is looked at, see kick.c
  * @nr_used: entries in vq.heads that the used ring doesn't have yet
  * @bounce: NULL before the first start
  * @to_submit: requests of vhost_blk_punt_in_order()
@@ -366,7 +504,7 @@ struct vhost_blk_queue {
 	bool worker_flushed;
 };
 
-/* Whose a device is, see end.c. */
+/* Whose a device is, see release.c. */
 enum vhost_blk_life {
 	VHOST_BLK_OPEN,		/* the file's, and its owner's if it has one */
 	VHOST_BLK_OWNER_EXITED,	/* nobody's until it is reset; the file is open */
@@ -452,10 +590,6 @@ union vhost_blk_config {
 
 static_assert(sizeof(union vhost_blk_config) == 96);
 
-/* None of their works waits for a backend. */
-extern struct workqueue_struct *vhost_blk_wq;
-extern struct workqueue_struct *vhost_blk_release_wq;
-
 static inline struct vhost_blk_queue *to_vhost_blk_queue(struct vhost_virtqueue *vq)
 {
 	return container_of(vq, struct vhost_blk_queue, vq);
@@ -481,6 +615,11 @@ vhost_blk_queue_state(const struct vhost_blk_queue *q)
 	return atomic_read_acquire(&q->state);
 }
 
+static inline bool vhost_blk_stopped(const struct vhost_blk_queue *q)
+{
+	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED;
+}
+
 /*
  * Around all that translates addresses, and follows pointers to mappings.  The
  * mutex of the queue is held.
@@ -497,6 +636,12 @@ static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 		up_read(&to_vhost_blk(q)->iotlb_sem);
 }
 
+/* How long the VMM lets the worker poll an empty ring, 0 for not at all. */
+static inline u64 vhost_blk_poll_timeout_ns(const struct vhost_blk_queue *q)
+{
+	return (u64)READ_ONCE(q->vq.busyloop_timeout) * NSEC_PER_USEC;
+}
+
 /* The owner has ended, and the device has not been reset yet. */
 static inline bool vhost_blk_owner_exited(const struct vhost_blk *blk)
 {
@@ -509,14 +654,141 @@ static inline bool vhost_blk_dead(const struct vhost_blk_queue *q)
 	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_DEAD;
 }
 
-/* device.c APIs: */
-extern const struct file_operations vhost_blk_fops;
+/* cgroup.c APIs: */
+void vhost_blk_identity_get(struct vhost_blk_identity *identity);
+void vhost_blk_identity_put(struct vhost_blk_identity *identity);
+void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
+			       const struct vhost_blk_identity *identity);
+void vhost_blk_restore_identity(const struct vhost_blk_saved_identity *saved);
+
+/* dirty.c APIs: */
+int vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features);
+void vhost_blk_free_tracking(struct vhost_blk_queue *q);
+int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
+			   unsigned int nr);
+void vhost_blk_untrack_writes(struct vhost_blk_req *req);
+int vhost_blk_log_writes(struct vhost_blk_req *req, u64 off, u64 len);
+bool vhost_blk_writes_overlap(const struct vhost_blk_queue *q, u64 first, u64 last);
 
 /* state.c APIs: */
+extern struct workqueue_struct *vhost_blk_release_wq;
+
 bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
 void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long patience);
 bool vhost_blk_should_abort(const struct vhost_blk_queue *q);
-bool vhost_blk_take_grace(struct vhost_blk *blk, u64 cost);
+bool vhost_blk_should_abort_step(struct vhost_blk_req *req);
+void vhost_blk_break(struct vhost_blk_queue *q,
+		     enum vhost_blk_break_reason reason, int error);
+void vhost_blk_put(struct vhost_blk *blk);
+void vhost_blk_queue_drained(struct vhost_blk_queue *q);
+void vhost_blk_queue_dead_worker(struct vhost_blk_queue *q, unsigned long delay);
+void vhost_blk_wake_worker(struct vhost_blk_queue *q);
+void vhost_blk_req_done(struct vhost_blk_req *req, int error);
+void vhost_blk_batch_begin(struct vhost_blk_queue *q);
+void vhost_blk_batch_end(struct vhost_blk_queue *q);
+
+/* backend.c APIs: */
+struct vhost_blk_be *vhost_blk_backend_open(const struct vhost_blk_backend *arg);
+void vhost_blk_backend_close(struct vhost_blk_be *be);
+int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error);
+int vhost_blk_backend_flush(struct vhost_blk_be *be);
+u32 vhost_blk_clamp_range(const struct vhost_blk_be *be, u32 sectors);
+__virtio16 vhost_blk_min_io(u32 blocks);
+void vhost_blk_backend_keep_limits(struct vhost_blk_be *be,
+				   const struct vhost_blk_be *old);
+u32 vhost_blk_backend_max_range(const struct vhost_blk_be *be,
+				enum vhost_blk_op op);
+bool vhost_blk_backend_writes_zeroes(const struct vhost_blk_be *be);
+void vhost_blk_backend_range_config(const struct vhost_blk_be *be,
+				    struct virtio_blk_config *config);
+void vhost_blk_backend_set_align(struct vhost_blk_be *be, u32 dma_mask,
+				 u32 unit);
+bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be);
+void vhost_blk_backend_limits(const struct vhost_blk_be *be,
+			      struct vhost_blk_limits *limits);
+int vhost_blk_create_workqueues(struct vhost_blk *blk);
+void vhost_blk_punt(struct vhost_blk_req *req,
+		    void (*fn)(struct vhost_blk_req *req));
+void vhost_blk_punt_always(struct vhost_blk_req *req,
+			   void (*fn)(struct vhost_blk_req *req));
+void vhost_blk_submit_work(struct work_struct *work);
+void vhost_blk_punt_in_order(struct vhost_blk_req *req,
+			     void (*fn)(struct vhost_blk_req *req));
+void vhost_blk_flush_workqueues(struct vhost_blk *blk);
+
+/* map.c APIs: */
+bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
+			 unsigned int nr);
+int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
+		  unsigned int nr);
+void vhost_blk_unmap(struct vhost_blk_req *req);
+void vhost_blk_free_ranges(struct vhost_blk_req *req);
+int vhost_blk_read_ranges(struct vhost_blk_req *req,
+			  const struct vhost_blk_limits *limits,
+			  const struct iovec *iov, unsigned int nr);
+int vhost_blk_do_ranges(struct vhost_blk_req *req,
+			int (*do_range)(struct vhost_blk_req *req,
+					const struct vhost_blk_range *range),
+			u64 step);
+
+/* bounce.c APIs: */
+struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);
+void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
+bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
+			    enum vhost_blk_op op, const struct iovec *iov,
+			    unsigned int nr);
+bool vhost_blk_bounce_reserve(struct vhost_blk_req *req,
+			      const struct vhost_blk_cmd *cmd,
+			      const struct iovec *iov, unsigned int nr);
+int vhost_blk_bounce_start(struct vhost_blk_req *req);
+bool vhost_blk_bounce_next(struct vhost_blk_req *req);
+void vhost_blk_bounce_end(struct vhost_blk_req *req);
+
+/* translate.c APIs: */
+int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features);
+void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q);
+int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
+			struct vhost_iotlb_msg *msg);
+ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from);
+__poll_t vhost_blk_fop_poll(struct file *file, poll_table *wait);
+int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
+			     struct vhost_blk_chain *chain);
+
+/* complete.c APIs: */
+u8 vhost_blk_status(int error, bool zoned);
+int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
+			     unsigned int nr);
+void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len);
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len, u8 status);
+void vhost_blk_flush_used(struct vhost_blk_queue *q);
+void vhost_blk_process_done(struct vhost_blk_queue *q);
+void vhost_blk_done_work(struct vhost_work *work);
+void vhost_blk_dead_worker_work(struct work_struct *work);
+
+/* zone.c APIs: */
+int vhost_blk_zone_open(struct vhost_blk_be *be);
+void vhost_blk_zone_config(const struct vhost_blk_be *be,
+			   union vhost_blk_config *config);
+bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
+				const struct vhost_blk_be *old);
+u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
+			const struct vhost_blk_limits *limits);
+int vhost_blk_zone_control(struct vhost_blk_req *req);
+void vhost_blk_zone_map_error(struct vhost_blk_req *req);
+
+/* backend-bdev.c APIs: */
+extern const struct vhost_blk_backend_ops vhost_blk_bdev_ops;
+bool vhost_blk_cache_overlaps(const struct vhost_blk_req *req);
+int vhost_blk_cache_prepare(const struct vhost_blk_be *be, bool read,
+			    u64 pos, u64 len);
+void vhost_blk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 len);
+
+/* backend-file.c APIs: */
+extern const struct vhost_blk_backend_ops vhost_blk_file_ops;
+
+/* kick.c APIs: */
+void vhost_blk_handle_kick(struct vhost_work *work);
 
 /* queue.c APIs: */
 void vhost_blk_queue_init(struct vhost_blk_queue *q);
@@ -529,134 +801,32 @@ int vhost_blk_stop_queue(struct vhost_blk_queue *q);
 void vhost_blk_abandon(struct vhost_blk *blk);
 int vhost_blk_pause(struct vhost_blk *blk);
 void vhost_blk_resume(struct vhost_blk *blk);
-int vhost_blk_ack_features(struct vhost_blk *blk, u64 features);
-void vhost_blk_queue_drained(struct vhost_blk_queue *q);
 bool vhost_blk_running(const struct vhost_blk *blk);
 
-/* info.c APIs: */
-long vhost_blk_get_info(struct vhost_blk *blk, void __user *argp);
-long vhost_blk_get_vring_info(struct vhost_blk *blk, void __user *argp);
-
 /* config.c APIs: */
-u64 vhost_blk_features(const struct vhost_blk *blk);
+extern struct workqueue_struct *vhost_blk_wq;
+
 bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 				  const struct vhost_blk_be *be);
 u32 vhost_blk_op_mask(u64 features);
-bool vhost_blk_writethrough(const struct vhost_blk *blk);
+long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_get_backend_features(void __user *argp);
 long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp);
-
-/* resize.c APIs: */
 void vhost_blk_capacity_init(struct vhost_blk *blk);
 void vhost_blk_capacity_check(struct vhost_blk *blk);
 void vhost_blk_capacity_poll_start(struct vhost_blk *blk);
 void vhost_blk_capacity_poll_end(struct vhost_blk *blk);
 
-/* end.c APIs: */
+/* release.c APIs: */
 void vhost_blk_release_init(struct vhost_blk *blk);
 void vhost_blk_watch_owner(struct vhost_blk *blk);
 void vhost_blk_unwatch_owner(struct vhost_blk *blk);
 void vhost_blk_shut_down(struct vhost_blk *blk);
-void vhost_blk_put(struct vhost_blk *blk);
 int vhost_blk_fop_flush(struct file *file, fl_owner_t id);
 int vhost_blk_fop_release(struct inode *inode, struct file *file);
-
-/* busyloop.c APIs: */
-void vhost_blk_poll_hit(struct vhost_blk_queue *q);
-void vhost_blk_poll_restart(struct vhost_blk_queue *q);
-int vhost_blk_poll_ring(struct vhost_blk_queue *q);
-
-/* kick.c APIs: */
-void vhost_blk_handle_kick(struct vhost_work *work);
-void vhost_blk_break(struct vhost_blk_queue *q,
-		     enum vhost_blk_break_reason reason, int error);
-
-/* unmapped.c APIs: */
-int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
-			     struct vhost_blk_chain *chain);
-
-/* map.c APIs: */
-bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
-			 unsigned int nr);
-int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
-		  unsigned int nr);
-void vhost_blk_unmap(struct vhost_blk_req *req);
-
-/* track.c APIs: */
-int vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features);
-void vhost_blk_free_tracking(struct vhost_blk_queue *q);
-int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
-			   unsigned int nr);
-void vhost_blk_untrack_writes(struct vhost_blk_req *req);
-int vhost_blk_log_writes(struct vhost_blk_req *req, u64 off, u64 len);
-bool vhost_blk_writes_overlap(const struct vhost_blk_queue *q, u64 first, u64 last);
-
-/* iotlb.c APIs: */
-int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features);
-void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q);
-int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
-			struct vhost_iotlb_msg *msg);
-ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to);
-ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from);
-__poll_t vhost_blk_fop_poll(struct file *file, poll_table *wait);
-
-/* ranges.c APIs: */
-int vhost_blk_read_ranges(struct vhost_blk_req *req,
-			  const struct vhost_blk_limits *limits,
-			  const struct iovec *iov, unsigned int nr);
-void vhost_blk_free_ranges(struct vhost_blk_req *req);
-bool vhost_blk_should_abort_step(struct vhost_blk_req *req);
-int vhost_blk_do_ranges(struct vhost_blk_req *req,
-			int (*do_range)(struct vhost_blk_req *req,
-					const struct vhost_blk_range *range),
-			u64 step);
-
-/* reply.c APIs: */
-int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
-			     unsigned int nr);
-void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len);
-int vhost_blk_response_send(struct vhost_blk_req *req);
-
-/* owner.c APIs: */
-void vhost_blk_submit_work(struct work_struct *work);
-void vhost_blk_punt_in_order(struct vhost_blk_req *req,
-			     void (*fn)(struct vhost_blk_req *req));
-void vhost_blk_punt(struct vhost_blk_req *req,
-		    void (*fn)(struct vhost_blk_req *req));
-void vhost_blk_punt_always(struct vhost_blk_req *req,
-			   void (*fn)(struct vhost_blk_req *req));
-void vhost_blk_flush_workqueues(struct vhost_blk *blk);
-
-/* bounce.c APIs: */
-struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);
-bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
-			    enum vhost_blk_op op, const struct iovec *iov,
-			    unsigned int nr);
-bool vhost_blk_bounce_reserve(struct vhost_blk_req *req,
-			      const struct vhost_blk_cmd *cmd,
-			      const struct iovec *iov, unsigned int nr);
-int vhost_blk_bounce_start(struct vhost_blk_req *req);
-bool vhost_blk_bounce_next(struct vhost_blk_req *req);
-void vhost_blk_bounce_end(struct vhost_blk_req *req);
-void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
-
-/* pagecache.c APIs: */
-bool vhost_blk_cache_overlaps(const struct vhost_blk_req *req);
-int vhost_blk_cache_prepare(const struct vhost_blk_be *be, bool read,
-			    u64 pos, u64 len);
-void vhost_blk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 len);
-
-/* complete.c APIs: */
-u8 vhost_blk_status(int error, bool zoned);
-u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len, u8 status);
-void vhost_blk_req_done(struct vhost_blk_req *req, int error);
-void vhost_blk_wake_worker(struct vhost_blk_queue *q);
-void vhost_blk_batch_begin(struct vhost_blk_queue *q);
-void vhost_blk_batch_end(struct vhost_blk_queue *q);
-void vhost_blk_flush_used(struct vhost_blk_queue *q);
-void vhost_blk_process_done(struct vhost_blk_queue *q);
-void vhost_blk_done_work(struct vhost_work *work);
-void vhost_blk_dead_worker_work(struct work_struct *work);
 
 #endif

@@ -10,7 +10,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "blk.h"
+#include "internal.h"
 
 /**
  * vhost_blk_set_tracking - record from now on, or no more
