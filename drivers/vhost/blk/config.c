@@ -203,7 +203,7 @@ long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp)
 
 static const u64 vblk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
 
-long vhost_blk_get_backend_features(void __user *argp)
+long vhost_blk_get_backend_features(struct vhost_blk *blk, void __user *argp)
 {
 	return copy_to_user(argp, &vblk_backend_bits,
 			    sizeof(vblk_backend_bits)) ? -EFAULT : 0;

@@ -158,7 +158,36 @@ static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 	}
 }
 
-static long vblk_reset_owner(struct vhost_blk *blk)
+/* The ioctls of the vhost core, which checks the owner itself. */
+static long vblk_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
+			    void __user *argp)
+{
+	long ret;
+
+	if (_IOC_TYPE(cmd) != VHOST_VIRTIO)
+		return -ENOIOCTLCMD;
+	ret = vhost_dev_ioctl(&blk->dev, cmd, argp);
+	if (ret == -ENOIOCTLCMD)
+		ret = vhost_worker_ioctl(&blk->dev, cmd, argp);
+	if (ret == -ENOIOCTLCMD)
+		ret = vhost_vring_ioctl(&blk->dev, cmd, argp);
+	return ret;
+}
+
+static long vblk_set_owner(struct vhost_blk *blk, void __user *argp)
+{
+	long ret;
+
+	/* The next one's must not be reset with the last one's. */
+	if (vhost_blk_owner_exited(blk))
+		return -EBUSY;
+	ret = vblk_core_ioctl(blk, VHOST_SET_OWNER, argp);
+	if (!ret)
+		vhost_blk_watch_owner(blk);
+	return ret;
+}
+
+static long vblk_reset_owner(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_iotlb *umem = vhost_dev_reset_owner_prepare();
 	long ret;
@@ -197,7 +226,7 @@ static long vblk_set_mem_table(struct vhost_blk *blk, void __user *argp)
  * read the argument: who changes it in between gets what the core makes of
  * it, and that has been checked by the core, since private_data is set.
  */
-static long vblk_check_vring_addr(struct vhost_blk *blk, void __user *argp)
+static long vblk_set_vring_addr(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vring_addr arg;
 	struct vhost_blk_queue *q;
@@ -205,13 +234,12 @@ static long vblk_check_vring_addr(struct vhost_blk *blk, void __user *argp)
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
 	q = vhost_blk_queue_at(blk, arg.index);
-	if (!q || vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
-		return 0;
-	if (arg.desc_user_addr == (unsigned long)q->vq.desc &&
-	    arg.avail_user_addr == (unsigned long)q->vq.avail &&
-	    arg.used_user_addr == (unsigned long)q->vq.used)
-		return 0;
-	return -EBUSY;
+	if (q && !vhost_blk_stopped(q) &&
+	    (arg.desc_user_addr != (unsigned long)q->vq.desc ||
+	     arg.avail_user_addr != (unsigned long)q->vq.avail ||
+	     arg.used_user_addr != (unsigned long)q->vq.used))
+		return -EBUSY;
+	return vblk_core_ioctl(blk, VHOST_SET_VRING_ADDR, argp);
 }
 
 /*
@@ -219,7 +247,7 @@ static long vblk_check_vring_addr(struct vhost_blk *blk, void __user *argp)
  * that has something queued.  A stopped queue may: what completed its last
  * request was found by a kick before.
  */
-static long vblk_prepare_attach_worker(struct vhost_blk *blk, void __user *argp)
+static long vblk_attach_vring_worker(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vring_worker arg;
 	struct vhost_blk_queue *q;
@@ -227,12 +255,12 @@ static long vblk_prepare_attach_worker(struct vhost_blk *blk, void __user *argp)
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
 	q = vhost_blk_queue_at(blk, arg.index);
-	if (q && vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_STOPPED)
+	if (q && !vhost_blk_stopped(q))
 		return -EBUSY;
 	/* Who put the last request on the list may still be waking the worker. */
 	synchronize_rcu();
 	vhost_dev_flush(&blk->dev);
-	return 0;
+	return vblk_core_ioctl(blk, VHOST_ATTACH_VRING_WORKER, argp);
 }
 
 static void vblk_backend_info(const struct vhost_blk_be *be,
@@ -305,119 +333,71 @@ static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-/* Return: 0 if the state allows what the vhost core is to do. */
-static long vblk_prepare_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
-				    void __user *argp)
+/**
+ * struct vblk_ioctl_def - an ioctl that the driver handles itself
+ * @cmd: its number
+ * @flags: VBLK_IOCTL_*
+ * @fn: does it; @argp is the ioctl's argument
+ */
+struct vblk_ioctl_def {
+	unsigned int cmd;
+	unsigned int flags;
+	long (*fn)(struct vhost_blk *blk, void __user *argp);
+};
+
+/* Without dev.mutex, which another ioctl may hold while it waits for requests */
+#define VBLK_IOCTL_NOLOCK	BIT(0)
+/* Only the owner may call it. */
+#define VBLK_IOCTL_OWNER	BIT(1)
+
+static const struct vblk_ioctl_def vblk_ioctls[] = {
+	{ VHOST_BLK_GET_CONFIG, VBLK_IOCTL_NOLOCK, vhost_blk_get_config },
+	{ VHOST_BLK_GET_INFO, VBLK_IOCTL_NOLOCK, vblk_get_info },
+	{ VHOST_BLK_GET_VRING_INFO, VBLK_IOCTL_NOLOCK, vblk_get_vring_info },
+	{ VHOST_BLK_SET_BACKEND, VBLK_IOCTL_OWNER, vblk_set_backend },
+	{ VHOST_BLK_SET_RUNNING, VBLK_IOCTL_OWNER, vblk_set_running },
+	{ VHOST_BLK_SET_VRING_RUNNING, VBLK_IOCTL_OWNER, vblk_set_vring_running },
+	{ VHOST_BLK_SET_CONFIG, VBLK_IOCTL_OWNER, vhost_blk_set_config },
+	{ VHOST_BLK_SET_CONFIG_CALL, VBLK_IOCTL_OWNER, vhost_blk_set_config_call },
+	{ VHOST_GET_FEATURES, 0, vhost_blk_get_features },
+	{ VHOST_SET_FEATURES, 0, vhost_blk_set_features },
+	{ VHOST_GET_BACKEND_FEATURES, 0, vhost_blk_get_backend_features },
+	{ VHOST_SET_BACKEND_FEATURES, 0, vhost_blk_set_backend_features },
+	{ VHOST_SET_OWNER, 0, vblk_set_owner },
+	{ VHOST_RESET_OWNER, VBLK_IOCTL_OWNER, vblk_reset_owner },
+	{ VHOST_SET_MEM_TABLE, VBLK_IOCTL_OWNER, vblk_set_mem_table },
+	{ VHOST_SET_VRING_ADDR, VBLK_IOCTL_OWNER, vblk_set_vring_addr },
+	{ VHOST_ATTACH_VRING_WORKER, VBLK_IOCTL_OWNER, vblk_attach_vring_worker },
+};
+
+static const struct vblk_ioctl_def *vblk_find_ioctl(unsigned int cmd)
 {
-	switch (cmd) {
-	case VHOST_SET_OWNER:
-		/* The next one's must not be reset with the last one's. */
-		return vhost_blk_owner_exited(blk) ? -EBUSY : 0;
-	case VHOST_SET_VRING_ADDR:
-		return vblk_check_vring_addr(blk, argp);
-	case VHOST_ATTACH_VRING_WORKER:
-		return vblk_prepare_attach_worker(blk, argp);
-	default:
-		return 0;
-	}
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(vblk_ioctls); i++)
+		if (vblk_ioctls[i].cmd == cmd)
+			return &vblk_ioctls[i];
+	return NULL;
 }
 
-static long vblk_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
-			    void __user *argp)
+static long vblk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	long ret;
-
-	if (_IOC_TYPE(cmd) != VHOST_VIRTIO)
-		return -ENOIOCTLCMD;
-	ret = vblk_prepare_core_ioctl(blk, cmd, argp);
-	if (ret)
-		return ret;
-	ret = vhost_dev_ioctl(&blk->dev, cmd, argp);
-	if (!ret && cmd == VHOST_SET_OWNER)
-		vhost_blk_watch_owner(blk);
-	if (ret == -ENOIOCTLCMD)
-		ret = vhost_worker_ioctl(&blk->dev, cmd, argp);
-	if (ret == -ENOIOCTLCMD)
-		ret = vhost_vring_ioctl(&blk->dev, cmd, argp);
-	return ret;
-}
-
-/* Those that only the owner may call. */
-static long vblk_owner_ioctl(struct vhost_blk *blk, unsigned int cmd,
-			     void __user *argp)
-{
-	long ret;
-
-	switch (cmd) {
-	case VHOST_BLK_SET_BACKEND:
-	case VHOST_BLK_SET_RUNNING:
-	case VHOST_BLK_SET_VRING_RUNNING:
-	case VHOST_BLK_SET_CONFIG:
-	case VHOST_BLK_SET_CONFIG_CALL:
-	case VHOST_RESET_OWNER:
-	case VHOST_SET_MEM_TABLE:
-	case VHOST_SET_VRING_ADDR:
-	case VHOST_ATTACH_VRING_WORKER:
-		ret = vhost_dev_check_owner(&blk->dev);
-		if (ret)
-			return ret;
-	}
-
-	switch (cmd) {
-	case VHOST_BLK_SET_BACKEND:
-		return vblk_set_backend(blk, argp);
-	case VHOST_BLK_SET_RUNNING:
-		return vblk_set_running(blk, argp);
-	case VHOST_BLK_SET_VRING_RUNNING:
-		return vblk_set_vring_running(blk, argp);
-	case VHOST_BLK_SET_CONFIG:
-		return vhost_blk_set_config(blk, argp);
-	case VHOST_BLK_SET_CONFIG_CALL:
-		return vhost_blk_set_config_call(blk, argp);
-	case VHOST_RESET_OWNER:
-		return vblk_reset_owner(blk);
-	case VHOST_SET_MEM_TABLE:
-		return vblk_set_mem_table(blk, argp);
-	default:
-		return vblk_core_ioctl(blk, cmd, argp);
-	}
-}
-
-static long vblk_ioctl(struct file *file, unsigned int cmd,
-		       unsigned long arg)
-{
+	const struct vblk_ioctl_def *def = vblk_find_ioctl(cmd);
 	struct vhost_blk *blk = file->private_data;
 	void __user *argp = (void __user *)arg;
-	long ret;
+	long ret = 0;
 
-	switch (cmd) {
-	/* These do not wait for one that waits for requests. */
-	case VHOST_BLK_GET_CONFIG:
-		return vhost_blk_get_config(blk, argp);
-	case VHOST_BLK_GET_INFO:
-		return vblk_get_info(blk, argp);
-	case VHOST_BLK_GET_VRING_INFO:
-		return vblk_get_vring_info(blk, argp);
-	}
+	if (def && (def->flags & VBLK_IOCTL_NOLOCK))
+		return def->fn(blk, argp);
 	/* Another thread may be waiting for a device that hangs. */
 	if (mutex_lock_killable(&blk->dev.mutex))
 		return -EINTR;
-	switch (cmd) {
-	case VHOST_GET_FEATURES:
-		ret = vhost_blk_get_features(blk, argp);
-		break;
-	case VHOST_SET_FEATURES:
-		ret = vhost_blk_set_features(blk, argp);
-		break;
-	case VHOST_GET_BACKEND_FEATURES:
-		ret = vhost_blk_get_backend_features(argp);
-		break;
-	case VHOST_SET_BACKEND_FEATURES:
-		ret = vhost_blk_set_backend_features(blk, argp);
-		break;
-	default:
-		ret = vblk_owner_ioctl(blk, cmd, argp);
-	}
+	if (!def)
+		ret = vblk_core_ioctl(blk, cmd, argp);
+	else if (def->flags & VBLK_IOCTL_OWNER)
+		ret = vhost_dev_check_owner(&blk->dev);
+	if (def && !ret)
+		ret = def->fn(blk, argp);
 	mutex_unlock(&blk->dev.mutex);
 	return ret;
 }

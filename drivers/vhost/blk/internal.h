@@ -812,7 +812,7 @@ u32 vhost_blk_op_mask(u64 features);
 long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp);
-long vhost_blk_get_backend_features(void __user *argp);
+long vhost_blk_get_backend_features(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp);
