@@ -137,15 +137,11 @@ static bool vblk_cache_dirty(struct address_space *mapping)
 	       mapping_tagged(mapping, PAGECACHE_TAG_WRITEBACK);
 }
 
-/**
- * vhost_blk_cache_overlaps - does the page cache have any of the data?
- * @req: of a block device whose page cache isn't empty
- *
- * A read needs only what is dirty.
- *
- * Context: any.
+/*
+ * Does the page cache, which isn't empty, have any of the data?  A read needs
+ * only what is dirty.  Called in any context.
  */
-bool vhost_blk_cache_overlaps(const struct vhost_blk_req *req)
+static bool vblk_cache_overlaps(const struct vhost_blk_req *req)
 {
 	struct address_space *mapping = req->be->mapping;
 	const struct vhost_blk_io *io = &req->io;
@@ -157,17 +153,25 @@ bool vhost_blk_cache_overlaps(const struct vhost_blk_req *req)
 	return filemap_range_has_page(mapping, io->pos, io->pos + io->len - 1);
 }
 
-/**
- * vhost_blk_cache_prepare - prepare the page cache for I/O by bios; sleeps
- * @be: a block device
- * @read: nothing is going to be changed
- * @pos: start, in bytes
- * @len: in bytes, not 0
+/*
+ * Drop what is stale after a change of @len bytes, which is not 0; sleeps.  A
+ * page that is dirty or in use stays.  Direct I/O can't do better.
+ */
+static void vblk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 len)
+{
+	if (READ_ONCE(be->mapping->nrpages))
+		invalidate_inode_pages2_range(be->mapping, pos >> PAGE_SHIFT,
+					      (pos + len - 1) >> PAGE_SHIFT);
+}
+
+/*
+ * Prepare the page cache for I/O by bios on @len bytes, which is not 0; sleeps.
+ * If @read nothing is going to be changed.
  *
  * Return: 0, or the error of writing dirty pages.
  */
-int vhost_blk_cache_prepare(const struct vhost_blk_be *be, bool read,
-			    u64 pos, u64 len)
+static int vblk_cache_prepare(const struct vhost_blk_be *be, bool read, u64 pos,
+			      u64 len)
 {
 	int ret;
 
@@ -175,23 +179,8 @@ int vhost_blk_cache_prepare(const struct vhost_blk_be *be, bool read,
 		return 0;
 	ret = filemap_write_and_wait_range(be->mapping, pos, pos + len - 1);
 	if (!ret && !read)
-		vhost_blk_cache_invalidate(be, pos, len);
+		vblk_cache_invalidate(be, pos, len);
 	return ret;
-}
-
-/**
- * vhost_blk_cache_invalidate - drop what is stale after a change; sleeps
- * @be: a block device
- * @pos: start, in bytes
- * @len: in bytes, not 0
- *
- * A page that is dirty or in use stays.  Direct I/O can't do better.
- */
-void vhost_blk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 len)
-{
-	if (READ_ONCE(be->mapping->nrpages))
-		invalidate_inode_pages2_range(be->mapping, pos >> PAGE_SHIFT,
-					      (pos + len - 1) >> PAGE_SHIFT);
 }
 
 /* Bytes of a range to be done at a time, see vhost_blk_do_ranges() */
@@ -234,35 +223,19 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 static int vblk_bdev_range(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
-	int ret = vhost_blk_cache_prepare(req->be, false, range->pos,
+	int ret = vblk_cache_prepare(req->be, false, range->pos,
 					  range->len);
 
 	if (ret)
 		return ret;
 	ret = vblk_bdev_issue(req, range);
-	vhost_blk_cache_invalidate(req->be, range->pos, range->len);
+	vblk_cache_invalidate(req->be, range->pos, range->len);
 	return ret;
-}
-
-/*
- * Must the zone be looked at, for the status of a request that it refused?  The
- * error doesn't tell: null_blk says EIO, a SCSI disk EREMOTEIO.  Three errors
- * have a status of their own.  Requests that aren't about one zone, or were given
- * up, end in IOERR, and so do all those of a driver that doesn't know of zones (5.2.6).
- */
-static bool vblk_needs_zone_status(const struct vhost_blk_req *req, int error)
-{
-	if (likely(!error) || !(req->q->op_mask & VHOST_BLK_ZONE_OPS) ||
-	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
-	    error == -EOPNOTSUPP || error == -ECANCELED)
-		return false;
-	return req->io.op != VHOST_BLK_OP_FLUSH &&
-	       req->io.op != VHOST_BLK_OP_ZONE_REPORT &&
-	       req->io.op != VHOST_BLK_OP_ZONE_RESET_ALL;
 }
 
 static void vblk_bdev_control(struct vhost_blk_req *req)
 {
+	sector_t reset = 0;
 	int ret;
 
 	if (vhost_blk_op_has_ranges(req->io.op))
@@ -270,8 +243,11 @@ static void vblk_bdev_control(struct vhost_blk_req *req)
 					  vblk_bdev_step(req->be,
 							 req->io.op));
 	else
-		ret = vhost_blk_zone_control(req);
-	if (vblk_needs_zone_status(req, ret))
+		ret = vhost_blk_zone_control(req, &reset);
+	if (reset)
+		vblk_cache_invalidate(req->be, req->io.pos,
+				      reset << SECTOR_SHIFT);
+	if (ret && vhost_blk_zone_has_status(req, ret))
 		vhost_blk_zone_map_error(req);
 	else
 		vhost_blk_req_done(req, ret);
@@ -279,7 +255,7 @@ static void vblk_bdev_control(struct vhost_blk_req *req)
 
 static void vblk_bdev_finish(struct vhost_blk_req *req, int error)
 {
-	if (vblk_needs_zone_status(req, error))
+	if (unlikely(error) && vhost_blk_zone_has_status(req, error))
 		vhost_blk_punt(req, vhost_blk_zone_map_error);
 	else
 		vhost_blk_req_done(req, error);
@@ -287,7 +263,7 @@ static void vblk_bdev_finish(struct vhost_blk_req *req, int error)
 
 static void vblk_bdev_invalidate(struct vhost_blk_req *req)
 {
-	vhost_blk_cache_invalidate(req->be, req->io.pos, req->io.len);
+	vblk_cache_invalidate(req->be, req->io.pos, req->io.len);
 	vblk_bdev_finish(req, req->error);
 }
 
@@ -295,7 +271,7 @@ static void vblk_bdev_invalidate(struct vhost_blk_req *req)
 static bool vblk_bdev_cached(const struct vhost_blk_req *req)
 {
 	return unlikely(READ_ONCE(req->be->mapping->nrpages)) &&
-	       vhost_blk_cache_overlaps(req);
+	       vblk_cache_overlaps(req);
 }
 
 /* A write that failed may have changed something as well. */
@@ -506,7 +482,7 @@ static void vblk_bdev_submit_rw(struct vhost_blk_req *req)
 static void vblk_bdev_submit_cached(struct vhost_blk_req *req)
 {
 	struct vhost_blk_io *io = &req->io;
-	int ret = vhost_blk_cache_prepare(req->be, io->op == VHOST_BLK_OP_READ,
+	int ret = vblk_cache_prepare(req->be, io->op == VHOST_BLK_OP_READ,
 					  io->pos, io->len);
 
 	if (ret)

@@ -16,21 +16,6 @@
 
 #include "internal.h"
 
-static int vblk_pick_ops(struct vhost_blk_be *be)
-{
-	umode_t mode = file_inode(be->file)->i_mode;
-
-	if (S_ISBLK(mode))
-		be->ops = &vhost_blk_bdev_ops;
-	else if (S_ISREG(mode))
-		be->ops = &vhost_blk_file_ops;
-	else
-		return -EINVAL;
-	if (!(be->file->f_mode & FMODE_READ))
-		return -EACCES;
-	return be->ops->open(be);
-}
-
 /*
  * What userspace finds the backend by.  The number of the file system is not that
  * of stat() with subvolumes of btrfs, and overlayfs has inodes of its own.
@@ -55,30 +40,33 @@ static int vblk_identify(struct vhost_blk_be *be)
 
 /**
  * vhost_blk_backend_open - attach what VHOST_BLK_SET_BACKEND names
- * @arg: its argument, flags and reserve already checked
+ * @file: the block device or file; the backend takes a reference of its own
+ * @ops: the kind of backend that @file is
+ * @arg: argument of the ioctl, flags and reserve already checked
  *
  * Return: the backend, or an ERR_PTR with an errno of the uapi.
  */
-struct vhost_blk_be *vhost_blk_backend_open(const struct vhost_blk_backend *arg)
+struct vhost_blk_be *vhost_blk_backend_open(struct file *file,
+					    const struct vhost_blk_backend_ops *ops,
+					    const struct vhost_blk_backend *arg)
 {
 	struct vhost_blk_be *be;
 	int ret;
 
+	if (!(file->f_mode & FMODE_READ))
+		return ERR_PTR(-EACCES);
 	be = kzalloc_obj(*be, GFP_KERNEL_ACCOUNT);
 	if (!be)
 		return ERR_PTR(-ENOMEM);
 
-	be->file = fget(arg->fd);
-	if (!be->file) {
-		ret = -EBADF;
-		goto free_disk;
-	}
+	be->file = get_file(file);
+	be->ops = ops;
 	be->ro = (arg->flags & VHOST_BLK_BACKEND_F_RO) ||
 		   !(be->file->f_mode & FMODE_WRITE);
 	memcpy(be->serial, arg->serial, sizeof(be->serial));
 	vhost_blk_identity_get(&be->identity);
 
-	ret = vblk_pick_ops(be) ?: vblk_identify(be);
+	ret = ops->open(be) ?: vblk_identify(be);
 	if (ret)
 		goto put_file;
 	return be;
@@ -86,7 +74,6 @@ struct vhost_blk_be *vhost_blk_backend_open(const struct vhost_blk_backend *arg)
 put_file:
 	vhost_blk_identity_put(&be->identity);
 	fput(be->file);
-free_disk:
 	kfree(be);
 	return ERR_PTR(ret);
 }

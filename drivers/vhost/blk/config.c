@@ -230,25 +230,6 @@ long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp)
 	return 0;
 }
 
-/**
- * vhost_blk_op_mask - the operations that a driver may use
- * @features: that it has acknowledged
- */
-u32 vhost_blk_op_mask(u64 features)
-{
-	u32 ops = VHOST_BLK_BASIC_OPS;
-
-	if (features & BIT_ULL(VIRTIO_BLK_F_DISCARD))
-		ops |= BIT(VHOST_BLK_OP_DISCARD);
-	if (features & BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES))
-		ops |= BIT(VHOST_BLK_OP_WRITE_ZEROES);
-	if (features & BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE))
-		ops |= BIT(VHOST_BLK_OP_SECURE_ERASE);
-	if (features & BIT_ULL(VIRTIO_BLK_F_ZONED))
-		ops |= VHOST_BLK_ZONE_OPS;
-	return ops;
-}
-
 /* Any will do for those who still ask: this is what disks used to say. */
 static void vblk_fill_geometry(u64 capacity, struct virtio_blk_geometry *geometry)
 {

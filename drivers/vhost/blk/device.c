@@ -3,6 +3,8 @@
  * The module, and one open of /dev/vhost-blk: open and the ioctls.
  */
 #include <linux/blkdev.h>
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/miscdevice.h>
@@ -10,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/stat.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/vhost_iotlb.h>
@@ -88,6 +91,32 @@ static long vblk_replace_backend(struct vhost_blk *blk, struct vhost_blk_be *new
 	return ret;
 }
 
+/* The kinds of backends.  Return: NULL if @file is none. */
+static const struct vhost_blk_backend_ops *vblk_backend_ops(const struct file *file)
+{
+	umode_t mode = file_inode(file)->i_mode;
+
+	if (S_ISBLK(mode))
+		return &vhost_blk_bdev_ops;
+	if (S_ISREG(mode))
+		return &vhost_blk_file_ops;
+	return NULL;
+}
+
+static struct vhost_blk_be *vblk_open_backend(const struct vhost_blk_backend *arg)
+{
+	const struct vhost_blk_backend_ops *ops;
+	struct file *file = fget(arg->fd);
+	struct vhost_blk_be *be;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	ops = vblk_backend_ops(file);
+	be = ops ? vhost_blk_backend_open(file, ops, arg) : ERR_PTR(-EINVAL);
+	fput(file);
+	return be;
+}
+
 static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_blk_backend arg;
@@ -107,7 +136,7 @@ static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 		ret = vhost_blk_create_workqueues(blk);
 		if (ret)
 			return ret;
-		be = vhost_blk_backend_open(&arg);
+		be = vblk_open_backend(&arg);
 		if (IS_ERR(be))
 			return PTR_ERR(be);
 		if (!vhost_blk_backend_compatible(blk, be)) {
@@ -122,6 +151,15 @@ static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
+/* Queues have been started, if @ret is 0.  Return: @ret. */
+static long vblk_started(struct vhost_blk *blk, long ret)
+{
+	if (!ret)
+		vhost_blk_capacity_poll_start(blk);
+	vhost_blk_abandon_if_owner_exited(blk);
+	return ret;
+}
+
 static long vblk_set_running(struct vhost_blk *blk, void __user *argp)
 {
 	int running;
@@ -132,7 +170,7 @@ static long vblk_set_running(struct vhost_blk *blk, void __user *argp)
 	case 0:
 		return vhost_blk_stop(blk);
 	case 1:
-		return blk->be ? vhost_blk_start(blk) : -ENODEV;
+		return blk->be ? vblk_started(blk, vhost_blk_start(blk)) : -ENODEV;
 	default:
 		return -EINVAL;
 	}
@@ -152,7 +190,9 @@ static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 	case 0:
 		return vhost_blk_stop_queue(q);
 	case 1:
-		return blk->be ? vhost_blk_start_queue(blk, q) : -ENODEV;
+		if (!blk->be)
+			return -ENODEV;
+		return vblk_started(blk, vhost_blk_start_queue(blk, q));
 	default:
 		return -EINVAL;
 	}

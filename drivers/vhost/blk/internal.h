@@ -3,19 +3,7 @@
  * The host half of virtio-blk.  A request passes through these files in order:
  * kick.c, request.c, map.c or bounce.c, backend-*.c, complete.c.
  *
- * No two files call each other.  From the lowest layer to the highest, a file
- * calls functions of lower layers only:
- *
- *   request.c cgroup.c dirty.c state.c
- *   backend.c
- *   map.c bounce.c translate.c
- *   complete.c
- *   zone.c
- *   backend-bdev.c backend-file.c kick.c
- *   queue.c
- *   config.c
- *   release.c
- *   device.c
+ * A file calls functions of lower layers only; the Makefile has the layers.
  *
  * Locks, outermost first:
  *   vhost_dev.mutex	ioctls: what is attached, started, paused
@@ -688,7 +676,9 @@ void vhost_blk_batch_begin(struct vhost_blk_queue *q);
 void vhost_blk_batch_end(struct vhost_blk_queue *q);
 
 /* backend.c APIs: */
-struct vhost_blk_be *vhost_blk_backend_open(const struct vhost_blk_backend *arg);
+struct vhost_blk_be *vhost_blk_backend_open(struct file *file,
+					    const struct vhost_blk_backend_ops *ops,
+					    const struct vhost_blk_backend *arg);
 void vhost_blk_backend_close(struct vhost_blk_be *be);
 int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error);
 int vhost_blk_backend_flush(struct vhost_blk_be *be);
@@ -774,15 +764,12 @@ bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
 				const struct vhost_blk_be *old);
 u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits);
-int vhost_blk_zone_control(struct vhost_blk_req *req);
+int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset);
+bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error);
 void vhost_blk_zone_map_error(struct vhost_blk_req *req);
 
 /* backend-bdev.c APIs: */
 extern const struct vhost_blk_backend_ops vhost_blk_bdev_ops;
-bool vhost_blk_cache_overlaps(const struct vhost_blk_req *req);
-int vhost_blk_cache_prepare(const struct vhost_blk_be *be, bool read,
-			    u64 pos, u64 len);
-void vhost_blk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 len);
 
 /* backend-file.c APIs: */
 extern const struct vhost_blk_backend_ops vhost_blk_file_ops;
@@ -799,6 +786,7 @@ int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q);
 int vhost_blk_stop(struct vhost_blk *blk);
 int vhost_blk_stop_queue(struct vhost_blk_queue *q);
 void vhost_blk_abandon(struct vhost_blk *blk);
+void vhost_blk_abandon_if_owner_exited(struct vhost_blk *blk);
 int vhost_blk_pause(struct vhost_blk *blk);
 void vhost_blk_resume(struct vhost_blk *blk);
 bool vhost_blk_running(const struct vhost_blk *blk);
@@ -808,7 +796,6 @@ extern struct workqueue_struct *vhost_blk_wq;
 
 bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 				  const struct vhost_blk_be *be);
-u32 vhost_blk_op_mask(u64 features);
 long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp);

@@ -259,17 +259,6 @@ void vhost_blk_abandon(struct vhost_blk *blk)
 			vhost_blk_wake_worker(&blk->queues[i]);
 }
 
-/*
- * The owner's memory may be another process' too, which starts a queue when the
- * owner has just ended.  Pairs with vblk_owner_exit_work(): what that did not
- * find started is given up here.
- */
-static void vblk_abandon_if_owner_exited(struct vhost_blk *blk)
-{
-	if (vhost_blk_owner_exited(blk))
-		vhost_blk_abandon(blk);
-}
-
 /**
  * vhost_blk_start_queue - start one queue
  * @blk: the device, with a backend, its mutex held
@@ -284,9 +273,6 @@ int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	/* The guest may have made chains available before. */
 	if (ret > 0)
 		vhost_poll_queue(&q->vq.poll);
-	if (ret >= 0)
-		vhost_blk_capacity_poll_start(blk);
-	vblk_abandon_if_owner_exited(blk);
 	return min(ret, 0);
 }
 
@@ -311,8 +297,6 @@ int vhost_blk_start(struct vhost_blk *blk)
 	}
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		vhost_poll_queue(&blk->queues[i].vq.poll);
-	vhost_blk_capacity_poll_start(blk);
-	vblk_abandon_if_owner_exited(blk);
 	return 0;
 
 stop_started:
@@ -320,6 +304,20 @@ stop_started:
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		ret = vhost_blk_stop_queue(&blk->queues[i]) ?: ret;
 	return ret;
+}
+
+/**
+ * vhost_blk_abandon_if_owner_exited - let no queue run without an owner
+ * @blk: the device, some of its queues just started, its mutex held
+ *
+ * The owner's memory may be another process' too, which starts a queue when the
+ * owner has just ended.  Pairs with vblk_owner_exit_work(): what that did not
+ * find started is given up here.
+ */
+void vhost_blk_abandon_if_owner_exited(struct vhost_blk *blk)
+{
+	if (vhost_blk_owner_exited(blk))
+		vhost_blk_abandon(blk);
 }
 
 /**

@@ -220,7 +220,10 @@ static void vblk_owner_exit_work(struct work_struct *work)
 {
 	struct vhost_blk *blk = container_of(work, struct vhost_blk, owner_exit);
 
-	/* Full barrier: pairs with the start of a queue, see vblk_abandon_if_owner_exited(). */
+	/*
+	 * Full barrier: pairs with the start of a queue, see
+	 * vhost_blk_abandon_if_owner_exited().
+	 */
 	atomic_xchg(&blk->life, VHOST_BLK_OWNER_EXITED);
 	/* For the end; the file has one, and its last close waits for us. */
 	__module_get(THIS_MODULE);

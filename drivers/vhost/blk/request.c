@@ -172,6 +172,25 @@ static u8 vblk_parse_zone(const struct vhost_blk_header *hdr,
 	return VIRTIO_BLK_S_OK;
 }
 
+/**
+ * vhost_blk_op_mask - the operations that a driver may use
+ * @features: that it has acknowledged
+ */
+u32 vhost_blk_op_mask(u64 features)
+{
+	u32 ops = VHOST_BLK_BASIC_OPS;
+
+	if (features & (1ULL << VIRTIO_BLK_F_DISCARD))
+		ops |= BIT(VHOST_BLK_OP_DISCARD);
+	if (features & (1ULL << VIRTIO_BLK_F_WRITE_ZEROES))
+		ops |= BIT(VHOST_BLK_OP_WRITE_ZEROES);
+	if (features & (1ULL << VIRTIO_BLK_F_SECURE_ERASE))
+		ops |= BIT(VHOST_BLK_OP_SECURE_ERASE);
+	if (features & (1ULL << VIRTIO_BLK_F_ZONED))
+		ops |= VHOST_BLK_ZONE_OPS;
+	return ops;
+}
+
 /* From VIRTIO_BLK_T_* to an operation; -1 for none. */
 static int vblk_op_of(u32 type)
 {

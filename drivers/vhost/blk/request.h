@@ -157,6 +157,7 @@ u64 vhost_blk_iov_len(const struct iovec *iov, unsigned int nr);
 u8 __user *vhost_blk_status_slot(const struct iovec *iov, unsigned int nr);
 unsigned int vhost_blk_trim_iov(struct iovec **iov, unsigned int nr, u64 skip,
 				u64 len);
+u32 vhost_blk_op_mask(u64 features);
 u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		   u64 writable, const struct vhost_blk_limits *limits,
 		   struct vhost_blk_cmd *cmd);

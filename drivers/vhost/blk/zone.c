@@ -207,6 +207,29 @@ static int vblk_report_zones(struct vhost_blk_req *req)
 	return 0;
 }
 
+/**
+ * vhost_blk_zone_has_status - does the zone have to be looked at?
+ * @req: a request that the device refused
+ * @error: the errno of it
+ *
+ * The error doesn't tell which status the request gets: null_blk says EIO, a
+ * SCSI disk EREMOTEIO.  Three errors have a status of their own.  Requests that
+ * aren't about one zone, or were given up, end in IOERR, and so do all those of
+ * a driver that doesn't know of zones (5.2.6).
+ *
+ * Return: true if vhost_blk_zone_map_error() finds out.
+ */
+bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
+{
+	if (!(req->q->op_mask & VHOST_BLK_ZONE_OPS) ||
+	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
+	    error == -EOPNOTSUPP || error == -ECANCELED)
+		return false;
+	return req->io.op != VHOST_BLK_OP_FLUSH &&
+	       req->io.op != VHOST_BLK_OP_ZONE_REPORT &&
+	       req->io.op != VHOST_BLK_OP_ZONE_RESET_ALL;
+}
+
 static int vblk_copy_zone(struct blk_zone *zone, unsigned int idx, void *data)
 {
 	*(struct blk_zone *)data = *zone;
@@ -390,10 +413,12 @@ static int vblk_zone_reset_all(struct vhost_blk_req *req)
 /**
  * vhost_blk_zone_control - report, or change the state of zones; sleeps
  * @req: the request
+ * @reset: set to the number of sectors whose data a reset has dropped, or may
+ *	have dropped if it failed; not changed by another operation
  *
  * Return: 0 or an errno.
  */
-int vhost_blk_zone_control(struct vhost_blk_req *req)
+int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset)
 {
 	struct block_device *bdev = req->be->bdev;
 	sector_t sector = req->io.pos >> SECTOR_SHIFT;
@@ -416,10 +441,8 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 		op = REQ_OP_ZONE_RESET;
 		break;
 	case VHOST_BLK_OP_ZONE_RESET_ALL:
-		ret = vblk_zone_reset_all(req);
-		vhost_blk_cache_invalidate(req->be, 0,
-					   bdev_nr_sectors(bdev) << SECTOR_SHIFT);
-		return ret;
+		*reset = bdev_nr_sectors(bdev);
+		return vblk_zone_reset_all(req);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -427,9 +450,7 @@ int vhost_blk_zone_control(struct vhost_blk_req *req)
 		return -ECANCELED;
 	ret = vblk_zone_mgmt(bdev, op, sector);
 	if (op == REQ_OP_ZONE_RESET)
-		vhost_blk_cache_invalidate(req->be, req->io.pos,
-					   (u64)req->be->zone_sectors <<
-					   SECTOR_SHIFT);
+		*reset = req->be->zone_sectors;
 	return ret;
 }
 
@@ -462,9 +483,14 @@ void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 	vhost_blk_req_done(req, -EIO);
 }
 
-int vhost_blk_zone_control(struct vhost_blk_req *req)
+int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset)
 {
 	return -EOPNOTSUPP;
+}
+
+bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
+{
+	return false;
 }
 
 #endif
