@@ -122,12 +122,14 @@ if [[ -e $page ]]; then
 fi
 
 # quiet STATUS DIR LOG: the build in DIR ended well, and said nothing about the
-# driver; about the kernel's headers is not ours.
+# driver; about the kernel's headers is not ours.  No file of the driver calls one
+# of a higher layer.
 # shellcheck disable=SC2317 # called by tap_run
 quiet() {
 	(($1 == 0)) || { echo "it was not run over the driver: see $3"; return 1; }
 	awk -v tree="$2/tree/" '/(warning|error):/ && index($0, "vhost/blk/") {
-		sub(tree, ""); print; bad = 1 } END { exit bad }' "$3"
+		sub(tree, ""); print; bad = 1 } END { exit bad }' "$3" || return
+	"$VB_CHECKS/layers.sh" "$2/tree/drivers/vhost/blk"
 }
 
 # analyse NAME KERNELBUILD VHOSTSOURCE MAKE-ARGUMENT…: what gcc W=1 (and sparse,
@@ -135,7 +137,7 @@ quiet() {
 analyse() {
 	local name=$1 out log key status=0
 	shift
-	key=$(cache_key "$*" "$kernel" "$(gcc --version)" "$(sparse --version)" "$VB_CHECKS/lint.sh" \
+	key=$(cache_key "$*" "$kernel" "$(gcc --version)" "$(sparse --version)" "$VB_CHECKS"/{lint,layers}.sh \
 		"$VB_TOP"/tools/{build-module,overlay}.sh "$VB_TOP/drivers/vhost/blk" "$VB_TOP/compat" \
 		"$VB_TOP/include/uapi/linux/vhost_blk.h")
 	out=$(scratch_dir)

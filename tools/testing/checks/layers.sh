@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: layers.sh DIR
+#
+# The files of the driver are layers: vhost_blk-y in the Makefile in DIR, where
+# the driver has been built, names the objects from the highest to the lowest,
+# and an object uses symbols only of objects that come after it.  Prints the
+# uses that are against this, and fails if there are any.
+set -euo pipefail
+# shellcheck source=tools/testing/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+[[ ${1:-} == --help ]] && { usage; exit; }
+cd "${1:?usage: layers.sh DIR}"
+read -ra objects < <(awk '
+	/^vhost_blk-y :=/ { on = 1 }
+	on { more = /\\$/; gsub(/vhost_blk-y :=|\\/, ""); line = line $0 }
+	on && !more { print line; exit }' Makefile)
+((${#objects[@]})) || { echo "no objects in $PWD/Makefile"; exit 1; }
+
+# Tracepoints are defined by the file that has CREATE_TRACE_POINTS; any may use them.
+nm -A "${objects[@]}" | awk -v order="${objects[*]}" '
+BEGIN { n = split(order, object); for (i = 1; i <= n; i++) layer[object[i]] = i }
+{ file = $1; sub(/:.*/, "", file); symbol = $NF; type = $(NF - 1) }
+symbol ~ /^(__tracepoint_|__traceiter_|__SCK__|__SCT__|__SCK_|__kstrtab|__probestub_)/ { next }
+type == "U" { use[++uses] = file " " symbol; next }
+type ~ /[A-Z]/ { home[symbol] = file }
+END {
+	for (i = 1; i <= uses; i++) {
+		split(use[i], u)
+		if (u[2] in home && layer[home[u[2]]] < layer[u[1]]) {
+			print u[1] " uses " u[2] " of " home[u[2]] ", a higher layer"
+			bad = 1
+		}
+	}
+	exit bad
+}'
