@@ -144,7 +144,7 @@ static u8 vblk_final_status(struct vhost_blk_req *req, u32 *response_len)
 
 	if (req->error)
 		status = vhost_blk_status(req->error,
-					  req->q->op_mask & VHOST_BLK_ZONE_OPS);
+					  vhost_blk_knows_zones(req->q->op_mask));
 	if (status != VIRTIO_BLK_S_OK || !req->response)
 		return status;
 	if (vblk_response_send(req))

@@ -7,6 +7,7 @@
  */
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/nospec.h>
 #include <linux/types.h>
 #include <linux/uio.h>
 #include <linux/vhost_blk.h>
@@ -100,9 +101,9 @@ static bool vblk_range_ok(u64 sector, u64 len, const struct vhost_blk_limits *li
 	return vblk_sectors_ok(sector, len / SECTOR_BYTES, limits);
 }
 
-static u8 vblk_parse_rw(const struct vhost_blk_header *hdr, u64 len,
-			const struct vhost_blk_limits *limits,
-			struct vhost_blk_cmd *cmd)
+static u8 vblk_parse_data(const struct vhost_blk_header *hdr, u64 len,
+			  const struct vhost_blk_limits *limits,
+			  struct vhost_blk_cmd *cmd)
 {
 	if (!vblk_range_ok(hdr->sector, len, limits))
 		return VIRTIO_BLK_S_IOERR;
@@ -111,14 +112,48 @@ static u8 vblk_parse_rw(const struct vhost_blk_header *hdr, u64 len,
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 vblk_parse_array(u64 len, unsigned int max_ranges,
+static u8 vblk_parse_read(const struct vhost_blk_header *hdr, u64 data,
+			  const struct vhost_blk_limits *limits,
+			  struct vhost_blk_cmd *cmd)
+{
+	return vblk_parse_data(hdr, cmd->room, limits, cmd);
+}
+
+static u8 vblk_parse_write(const struct vhost_blk_header *hdr, u64 data,
+			   const struct vhost_blk_limits *limits,
 			   struct vhost_blk_cmd *cmd)
+{
+	return vblk_parse_data(hdr, data, limits, cmd);
+}
+
+/* Requests without parameters: flush and reset of all zones. */
+static u8 vblk_parse_plain(const struct vhost_blk_header *hdr, u64 data,
+			   const struct vhost_blk_limits *limits,
+			   struct vhost_blk_cmd *cmd)
+{
+	return VIRTIO_BLK_S_OK;
+}
+
+/* The guest gets as much of the ID as it has room for. */
+static u8 vblk_parse_get_id(const struct vhost_blk_header *hdr, u64 data,
+			    const struct vhost_blk_limits *limits,
+			    struct vhost_blk_cmd *cmd)
+{
+	cmd->response = min_t(u32, cmd->room,
+			      vhost_blk_op_defs[cmd->op].response);
+	return VIRTIO_BLK_S_OK;
+}
+
+static u8 vblk_parse_list(const struct vhost_blk_header *hdr, u64 data,
+			  const struct vhost_blk_limits *limits,
+			  struct vhost_blk_cmd *cmd)
 {
 	const u32 one = sizeof(struct virtio_blk_discard_write_zeroes);
 
-	if (!len || len % one || len / one > max_ranges)
+	if (!data || data % one ||
+	    data / one > vhost_blk_op_defs[cmd->op].max_ranges)
 		return VIRTIO_BLK_S_IOERR;
-	cmd->len = len;
+	cmd->len = data;
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -129,40 +164,43 @@ static bool vblk_starts_zone(u64 sector, const struct vhost_blk_limits *limits)
 }
 
 /* The device answers with where the data went (5.2.6.2). */
-static u8 vblk_parse_append(const struct vhost_blk_header *hdr, u64 len, u64 room,
+static u8 vblk_parse_append(const struct vhost_blk_header *hdr, u64 data,
 			    const struct vhost_blk_limits *limits,
 			    struct vhost_blk_cmd *cmd)
 {
+	const u32 response = vhost_blk_op_defs[cmd->op].response;
+
 	if (!limits->append_sectors)
 		return VIRTIO_BLK_S_UNSUPP;
-	if (room < sizeof(__le64))
+	if (cmd->room < response)
 		return VIRTIO_BLK_S_IOERR;
-	if (!vblk_starts_zone(hdr->sector, limits) || !len ||
-	    len > (u64)limits->append_sectors * SECTOR_BYTES ||
-	    len > (u64)limits->zone_sectors * SECTOR_BYTES)
+	if (!vblk_starts_zone(hdr->sector, limits) || !data ||
+	    data > (u64)limits->append_sectors * SECTOR_BYTES ||
+	    data > (u64)limits->zone_sectors * SECTOR_BYTES)
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	cmd->response = sizeof(__le64);
-	return vblk_parse_rw(hdr, len, limits, cmd);
+	cmd->response = response;
+	return vblk_parse_data(hdr, data, limits, cmd);
 }
 
 /* As many descriptors as there is room for, at least one. */
-static u8 vblk_parse_report(const struct vhost_blk_header *hdr, u64 room,
+static u8 vblk_parse_report(const struct vhost_blk_header *hdr, u64 data,
 			    const struct vhost_blk_limits *limits,
 			    struct vhost_blk_cmd *cmd)
 {
 	const u32 head = sizeof(struct virtio_blk_zone_report);
 	const u32 one = sizeof(struct virtio_blk_zone_descriptor);
+	u32 room;
 
-	if (hdr->sector >= limits->capacity || room < head + one)
+	if (hdr->sector >= limits->capacity || cmd->room < head + one)
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	room = min_t(u64, room, head + VHOST_BLK_MAX_REPORT * one);
+	room = min_t(u32, cmd->room, vhost_blk_op_defs[cmd->op].response);
 	cmd->pos = hdr->sector * SECTOR_BYTES;
 	cmd->response = room - (room - head) % one;
 	return VIRTIO_BLK_S_OK;
 }
 
 /* Open, close, finish and reset of one zone. */
-static u8 vblk_parse_zone(const struct vhost_blk_header *hdr,
+static u8 vblk_parse_zone(const struct vhost_blk_header *hdr, u64 data,
 			  const struct vhost_blk_limits *limits,
 			  struct vhost_blk_cmd *cmd)
 {
@@ -172,106 +210,105 @@ static u8 vblk_parse_zone(const struct vhost_blk_header *hdr,
 	return VIRTIO_BLK_S_OK;
 }
 
+/*
+ * All operations.  What else depends on the operation is the I/O itself: see
+ * the backends, and zone.c for requests about zones.
+ */
+const struct vhost_blk_op_def vhost_blk_op_defs[VHOST_BLK_NR_OPS] = {
+	[VHOST_BLK_OP_READ] = {
+		.flags = VHOST_BLK_OP_F_DATA | VHOST_BLK_OP_F_ZONE,
+		.parse = vblk_parse_read,
+	},
+	[VHOST_BLK_OP_WRITE] = {
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_DATA |
+			 VHOST_BLK_OP_F_ZONE,
+		.parse = vblk_parse_write,
+	},
+	[VHOST_BLK_OP_FLUSH] = {
+		.parse = vblk_parse_plain,
+	},
+	[VHOST_BLK_OP_GET_ID] = {
+		.response = VHOST_BLK_SERIAL_LEN,
+		.parse = vblk_parse_get_id,
+	},
+	[VHOST_BLK_OP_DISCARD] = {
+		.feature = VIRTIO_BLK_F_DISCARD,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_RANGES,
+		.max_ranges = VHOST_BLK_MAX_RANGES,
+		.parse = vblk_parse_list,
+	},
+	[VHOST_BLK_OP_WRITE_ZEROES] = {
+		.feature = VIRTIO_BLK_F_WRITE_ZEROES,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_RANGES,
+		.max_ranges = VHOST_BLK_MAX_ZEROES,
+		.parse = vblk_parse_list,
+	},
+	[VHOST_BLK_OP_SECURE_ERASE] = {
+		.feature = VIRTIO_BLK_F_SECURE_ERASE,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_RANGES,
+		.max_ranges = VHOST_BLK_MAX_RANGES,
+		.parse = vblk_parse_list,
+	},
+	[VHOST_BLK_OP_ZONE_APPEND] = {
+		.feature = VIRTIO_BLK_F_ZONED,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_DATA |
+			 VHOST_BLK_OP_F_ZONE,
+		.response = sizeof(__le64),
+		.parse = vblk_parse_append,
+	},
+	[VHOST_BLK_OP_ZONE_REPORT] = {
+		.feature = VIRTIO_BLK_F_ZONED,
+		.response = sizeof(struct virtio_blk_zone_report) +
+			    VHOST_BLK_MAX_REPORT *
+			    sizeof(struct virtio_blk_zone_descriptor),
+		.parse = vblk_parse_report,
+	},
+	[VHOST_BLK_OP_ZONE_OPEN] = {
+		.feature = VIRTIO_BLK_F_ZONED,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_ZONE,
+		.parse = vblk_parse_zone,
+	},
+	[VHOST_BLK_OP_ZONE_CLOSE] = {
+		.feature = VIRTIO_BLK_F_ZONED,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_ZONE,
+		.parse = vblk_parse_zone,
+	},
+	[VHOST_BLK_OP_ZONE_FINISH] = {
+		.feature = VIRTIO_BLK_F_ZONED,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_ZONE,
+		.parse = vblk_parse_zone,
+	},
+	[VHOST_BLK_OP_ZONE_RESET] = {
+		.feature = VIRTIO_BLK_F_ZONED,
+		.flags = VHOST_BLK_OP_F_WRITE | VHOST_BLK_OP_F_ZONE,
+		.parse = vblk_parse_zone,
+	},
+	[VHOST_BLK_OP_ZONE_RESET_ALL] = {
+		.feature = VIRTIO_BLK_F_ZONED,
+		.flags = VHOST_BLK_OP_F_WRITE,
+		.parse = vblk_parse_plain,
+	},
+};
+
 /**
  * vhost_blk_op_mask - the operations that a driver may use
  * @features: that it has acknowledged
+ *
+ * Return: a mask of BIT(VHOST_BLK_OP_*).
  */
 u32 vhost_blk_op_mask(u64 features)
 {
-	u32 ops = VHOST_BLK_BASIC_OPS;
+	const struct vhost_blk_op_def *def;
+	unsigned int op;
+	u32 mask = 0;
 
-	if (features & (1ULL << VIRTIO_BLK_F_DISCARD))
-		ops |= BIT(VHOST_BLK_OP_DISCARD);
-	if (features & (1ULL << VIRTIO_BLK_F_WRITE_ZEROES))
-		ops |= BIT(VHOST_BLK_OP_WRITE_ZEROES);
-	if (features & (1ULL << VIRTIO_BLK_F_SECURE_ERASE))
-		ops |= BIT(VHOST_BLK_OP_SECURE_ERASE);
-	if (features & (1ULL << VIRTIO_BLK_F_ZONED))
-		ops |= VHOST_BLK_ZONE_OPS;
-	return ops;
-}
-
-/* From VIRTIO_BLK_T_* to an operation; -1 for none. */
-static int vblk_op_of(u32 type)
-{
-	switch (type) {
-	case VIRTIO_BLK_T_IN:
-		return VHOST_BLK_OP_READ;
-	case VIRTIO_BLK_T_OUT:
-		return VHOST_BLK_OP_WRITE;
-	case VIRTIO_BLK_T_FLUSH:
-		return VHOST_BLK_OP_FLUSH;
-	case VIRTIO_BLK_T_GET_ID:
-		return VHOST_BLK_OP_GET_ID;
-	case VIRTIO_BLK_T_DISCARD:
-		return VHOST_BLK_OP_DISCARD;
-	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return VHOST_BLK_OP_WRITE_ZEROES;
-	case VIRTIO_BLK_T_SECURE_ERASE:
-		return VHOST_BLK_OP_SECURE_ERASE;
-	case VIRTIO_BLK_T_ZONE_APPEND:
-		return VHOST_BLK_OP_ZONE_APPEND;
-	case VIRTIO_BLK_T_ZONE_REPORT:
-		return VHOST_BLK_OP_ZONE_REPORT;
-	case VIRTIO_BLK_T_ZONE_OPEN:
-		return VHOST_BLK_OP_ZONE_OPEN;
-	case VIRTIO_BLK_T_ZONE_CLOSE:
-		return VHOST_BLK_OP_ZONE_CLOSE;
-	case VIRTIO_BLK_T_ZONE_FINISH:
-		return VHOST_BLK_OP_ZONE_FINISH;
-	case VIRTIO_BLK_T_ZONE_RESET:
-		return VHOST_BLK_OP_ZONE_RESET;
-	case VIRTIO_BLK_T_ZONE_RESET_ALL:
-		return VHOST_BLK_OP_ZONE_RESET_ALL;
-	default:
-		return -1;
+	for (op = 0; op < VHOST_BLK_NR_OPS; op++) {
+		def = &vhost_blk_op_defs[op];
+		if (def->parse &&
+		    (!def->feature || (features >> def->feature & 1)))
+			mask |= BIT(op);
 	}
-}
-
-static bool vblk_op_writes(enum vhost_blk_op op)
-{
-	switch (op) {
-	case VHOST_BLK_OP_READ:
-	case VHOST_BLK_OP_FLUSH:
-	case VHOST_BLK_OP_GET_ID:
-	case VHOST_BLK_OP_ZONE_REPORT:
-		return false;
-	default:
-		return true;
-	}
-}
-
-static u8 vblk_parse_op(const struct vhost_blk_header *hdr, u64 data, u64 room,
-			const struct vhost_blk_limits *limits,
-			struct vhost_blk_cmd *cmd)
-{
-	switch (cmd->op) {
-	case VHOST_BLK_OP_READ:
-		return vblk_parse_rw(hdr, room, limits, cmd);
-	case VHOST_BLK_OP_WRITE:
-		return vblk_parse_rw(hdr, data, limits, cmd);
-	case VHOST_BLK_OP_GET_ID:
-		cmd->response = min_t(u64, room, VHOST_BLK_SERIAL_LEN);
-		return VIRTIO_BLK_S_OK;
-	case VHOST_BLK_OP_DISCARD:
-	case VHOST_BLK_OP_SECURE_ERASE:
-		return vblk_parse_array(data, VHOST_BLK_MAX_RANGES, cmd);
-	case VHOST_BLK_OP_WRITE_ZEROES:
-		return vblk_parse_array(data, VHOST_BLK_MAX_ZEROES, cmd);
-	case VHOST_BLK_OP_ZONE_APPEND:
-		return vblk_parse_append(hdr, data, room, limits, cmd);
-	case VHOST_BLK_OP_ZONE_REPORT:
-		return vblk_parse_report(hdr, room, limits, cmd);
-	case VHOST_BLK_OP_ZONE_OPEN:
-	case VHOST_BLK_OP_ZONE_CLOSE:
-	case VHOST_BLK_OP_ZONE_FINISH:
-	case VHOST_BLK_OP_ZONE_RESET:
-		return vblk_parse_zone(hdr, limits, cmd);
-	case VHOST_BLK_OP_FLUSH:
-	case VHOST_BLK_OP_ZONE_RESET_ALL:
-		return VIRTIO_BLK_S_OK;
-	}
-	return VIRTIO_BLK_S_UNSUPP;
+	return mask;
 }
 
 /**
@@ -291,7 +328,8 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		   u64 writable, const struct vhost_blk_limits *limits,
 		   struct vhost_blk_cmd *cmd)
 {
-	int op;
+	const struct vhost_blk_op_def *def;
+	u32 op;
 
 	*cmd = (struct vhost_blk_cmd){
 		.room = min_t(u64, writable - 1, U32_MAX),
@@ -299,13 +337,16 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 	if (!hdr || readable < HEADER_BYTES)
 		return VIRTIO_BLK_S_IOERR;
 
-	op = vblk_op_of(hdr->type);
-	if (op < 0 || !(limits->op_mask & BIT(op)))
+	if (hdr->type >= VHOST_BLK_NR_OPS)
+		return VIRTIO_BLK_S_UNSUPP;
+	op = array_index_nospec(hdr->type, VHOST_BLK_NR_OPS);
+	def = &vhost_blk_op_defs[op];
+	if (!def->parse || !(limits->op_mask & BIT(op)))
 		return VIRTIO_BLK_S_UNSUPP;
 	cmd->op = op;
-	if (limits->ro && vblk_op_writes(op))
+	if (limits->ro && (def->flags & VHOST_BLK_OP_F_WRITE))
 		return VIRTIO_BLK_S_IOERR;
-	return vblk_parse_op(hdr, readable - HEADER_BYTES, writable - 1, limits, cmd);
+	return def->parse(hdr, readable - HEADER_BYTES, limits, cmd);
 }
 
 /**

@@ -10,6 +10,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 #include <linux/uio.h>
+#include <linux/virtio_blk.h>
 
 /* Bytes of one request's data, at most: SIZE_MAX times SEG_MAX is less. */
 #define VHOST_BLK_MAX_BYTES	(1024U * 1024 * 1024)
@@ -25,37 +26,24 @@
 /* Descriptors of one zone report, at most. */
 #define VHOST_BLK_MAX_REPORT	1024
 
+/* The operations; a bit of a mask is BIT() of one. */
 enum vhost_blk_op {
-	VHOST_BLK_OP_READ,
-	VHOST_BLK_OP_WRITE,
-	VHOST_BLK_OP_FLUSH,
-	VHOST_BLK_OP_GET_ID,
-	VHOST_BLK_OP_DISCARD,
-	VHOST_BLK_OP_WRITE_ZEROES,
-	VHOST_BLK_OP_SECURE_ERASE,
-	VHOST_BLK_OP_ZONE_APPEND,
-	VHOST_BLK_OP_ZONE_REPORT,
-	VHOST_BLK_OP_ZONE_OPEN,
-	VHOST_BLK_OP_ZONE_CLOSE,
-	VHOST_BLK_OP_ZONE_FINISH,
-	VHOST_BLK_OP_ZONE_RESET,
-	VHOST_BLK_OP_ZONE_RESET_ALL,
+	VHOST_BLK_OP_READ = VIRTIO_BLK_T_IN,
+	VHOST_BLK_OP_WRITE = VIRTIO_BLK_T_OUT,
+	VHOST_BLK_OP_FLUSH = VIRTIO_BLK_T_FLUSH,
+	VHOST_BLK_OP_GET_ID = VIRTIO_BLK_T_GET_ID,
+	VHOST_BLK_OP_DISCARD = VIRTIO_BLK_T_DISCARD,
+	VHOST_BLK_OP_WRITE_ZEROES = VIRTIO_BLK_T_WRITE_ZEROES,
+	VHOST_BLK_OP_SECURE_ERASE = VIRTIO_BLK_T_SECURE_ERASE,
+	VHOST_BLK_OP_ZONE_APPEND = VIRTIO_BLK_T_ZONE_APPEND,
+	VHOST_BLK_OP_ZONE_REPORT = VIRTIO_BLK_T_ZONE_REPORT,
+	VHOST_BLK_OP_ZONE_OPEN = VIRTIO_BLK_T_ZONE_OPEN,
+	VHOST_BLK_OP_ZONE_CLOSE = VIRTIO_BLK_T_ZONE_CLOSE,
+	VHOST_BLK_OP_ZONE_FINISH = VIRTIO_BLK_T_ZONE_FINISH,
+	VHOST_BLK_OP_ZONE_RESET = VIRTIO_BLK_T_ZONE_RESET,
+	VHOST_BLK_OP_ZONE_RESET_ALL = VIRTIO_BLK_T_ZONE_RESET_ALL,
+	VHOST_BLK_NR_OPS,
 };
-
-/* Those that every device has. */
-#define VHOST_BLK_BASIC_OPS	(BIT(VHOST_BLK_OP_READ) | \
-				 BIT(VHOST_BLK_OP_WRITE) | \
-				 BIT(VHOST_BLK_OP_FLUSH) | \
-				 BIT(VHOST_BLK_OP_GET_ID))
-
-/* Those of VIRTIO_BLK_F_ZONED. */
-#define VHOST_BLK_ZONE_OPS	(BIT(VHOST_BLK_OP_ZONE_APPEND) | \
-				 BIT(VHOST_BLK_OP_ZONE_REPORT) | \
-				 BIT(VHOST_BLK_OP_ZONE_OPEN) | \
-				 BIT(VHOST_BLK_OP_ZONE_CLOSE) | \
-				 BIT(VHOST_BLK_OP_ZONE_FINISH) | \
-				 BIT(VHOST_BLK_OP_ZONE_RESET) | \
-				 BIT(VHOST_BLK_OP_ZONE_RESET_ALL))
 
 /**
  * struct vhost_blk_header - the request header, read once, in host byte order
@@ -75,7 +63,7 @@ struct vhost_blk_header {
  * @append_sectors: sectors of one zone append, at most
  * @range_sectors: maximum number of sectors in one range, as advertised for the
  *	operation; used by vhost_blk_parse_ranges() only
- * @op_mask: bits of the operations whose feature was negotiated
+ * @op_mask: the operations whose feature was negotiated, vhost_blk_op_mask()
  * @ro: nothing may be changed
  */
 struct vhost_blk_limits {
@@ -137,19 +125,52 @@ struct vhost_blk_chain {
 	u64 unmapped;
 };
 
-struct virtio_blk_discard_write_zeroes;
+/* The operation changes the backend. */
+#define VHOST_BLK_OP_F_WRITE	BIT(0)
+/* Its data is moved between the guest's pages and the backend. */
+#define VHOST_BLK_OP_F_DATA	BIT(1)
+/* Its readable data is a list of struct virtio_blk_discard_write_zeroes. */
+#define VHOST_BLK_OP_F_RANGES	BIT(2)
+/* It is about one zone, whose state may be the reason for an error. */
+#define VHOST_BLK_OP_F_ZONE	BIT(3)
+
+/**
+ * struct vhost_blk_op_def - an operation, see vhost_blk_op_defs
+ * @feature: VIRTIO_BLK_F_* that the driver must have acknowledged, 0 for none
+ * @flags: VHOST_BLK_OP_F_*
+ * @max_ranges: maximum number of ranges in a request
+ * @response: maximum bytes of the response, status and data not counted
+ * @parse: check a request, whose operation and room are in @cmd, and fill in
+ *	the rest of @cmd; @data is the number of readable bytes behind the header.
+ *	Return: VIRTIO_BLK_S_OK or the status of the request.
+ */
+struct vhost_blk_op_def {
+	u8 feature;
+	u8 flags;
+	u16 max_ranges;
+	u32 response;
+	u8 (*parse)(const struct vhost_blk_header *hdr, u64 data,
+		    const struct vhost_blk_limits *limits,
+		    struct vhost_blk_cmd *cmd);
+};
+
+/* By request type.  Types that have no operation have no @parse. */
+extern const struct vhost_blk_op_def vhost_blk_op_defs[VHOST_BLK_NR_OPS];
 
 static inline bool vhost_blk_op_has_ranges(enum vhost_blk_op op)
 {
-	return op == VHOST_BLK_OP_DISCARD || op == VHOST_BLK_OP_WRITE_ZEROES ||
-	       op == VHOST_BLK_OP_SECURE_ERASE;
+	return vhost_blk_op_defs[op].flags & VHOST_BLK_OP_F_RANGES;
 }
 
-/* Its data is moved between the guest's pages and the backend. */
 static inline bool vhost_blk_op_moves_data(enum vhost_blk_op op)
 {
-	return op == VHOST_BLK_OP_READ || op == VHOST_BLK_OP_WRITE ||
-	       op == VHOST_BLK_OP_ZONE_APPEND;
+	return vhost_blk_op_defs[op].flags & VHOST_BLK_OP_F_DATA;
+}
+
+/* The driver has acknowledged VIRTIO_BLK_F_ZONED. */
+static inline bool vhost_blk_knows_zones(u32 op_mask)
+{
+	return op_mask & BIT(VHOST_BLK_OP_ZONE_REPORT);
 }
 
 /* request.c APIs: */

@@ -121,7 +121,7 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits)
 {
 	const struct vhost_blk_cmd *cmd = &req->cmd;
-	bool zoned = limits->op_mask & VHOST_BLK_ZONE_OPS;
+	bool zoned = vhost_blk_knows_zones(limits->op_mask);
 	bool crossed, uneven;
 
 	if (likely(!limits->zone_sectors) || !vhost_blk_op_moves_data(cmd->op))
@@ -221,13 +221,11 @@ static int vblk_report_zones(struct vhost_blk_req *req)
  */
 bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
 {
-	if (!(req->q->op_mask & VHOST_BLK_ZONE_OPS) ||
+	if (!vhost_blk_knows_zones(req->q->op_mask) ||
 	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
 	    error == -EOPNOTSUPP || error == -ECANCELED)
 		return false;
-	return req->io.op != VHOST_BLK_OP_FLUSH &&
-	       req->io.op != VHOST_BLK_OP_ZONE_REPORT &&
-	       req->io.op != VHOST_BLK_OP_ZONE_RESET_ALL;
+	return vhost_blk_op_defs[req->io.op].flags & VHOST_BLK_OP_F_ZONE;
 }
 
 static int vblk_copy_zone(struct blk_zone *zone, unsigned int idx, void *data)

@@ -48,7 +48,8 @@ static void get_limits(const struct request_input *in, struct vhost_blk_limits *
 	if (in->flags & INPUT_F_ZONED)
 		l->zone_sectors = 1U << in->zone_shift % 32;
 	else
-		l->op_mask &= ~VHOST_BLK_ZONE_OPS;
+		l->op_mask &= ~vhost_blk_op_mask(1ULL << VIRTIO_BLK_F_ZONED) |
+			      vhost_blk_op_mask(0);
 }
 
 /* Segments of addresses that nobody looks at, far from each other */
@@ -69,7 +70,7 @@ static void check_chain(const struct request_input *in, const struct vhost_blk_l
 	struct vhost_blk_header hdr = { .type = in->type, .sector = in->sector };
 	size_t bytes = (out + inn) * sizeof(struct iovec);
 	struct iovec *iov = exactly(bytes), *whole = exactly(bytes);
-	struct vhost_blk_chain chain = { iov, out, iov + out, inn };
+	struct vhost_blk_chain chain = { iov, out, iov + out, inn, 0 };
 	u32 out_len[INPUT_SEGS], in_len[INPUT_SEGS];
 	const struct vhost_blk_header *h = in->flags & INPUT_F_NO_HEADER ? NULL : &hdr;
 	struct vhost_blk_cmd cmd;

@@ -15,6 +15,10 @@
 
 #define ALL_OPS	U32_MAX
 
+/* Those that every device has */
+#define BASIC_OPS	(BIT(VHOST_BLK_OP_READ) | BIT(VHOST_BLK_OP_WRITE) | \
+			 BIT(VHOST_BLK_OP_FLUSH) | BIT(VHOST_BLK_OP_GET_ID))
+
 static const struct vhost_blk_limits disk_512 = {
 	.capacity = 1000, .block_sectors = 1, .op_mask = ALL_OPS,
 	.range_sectors = VHOST_BLK_MAX_RANGE_SECTORS,
@@ -56,7 +60,7 @@ static const struct vhost_blk_limits disk_zoned_no_append = {
 };
 
 static const struct vhost_blk_limits disk_basic = {
-	.capacity = 1000, .block_sectors = 1, .op_mask = VHOST_BLK_BASIC_OPS,
+	.capacity = 1000, .block_sectors = 1, .op_mask = BASIC_OPS,
 };
 
 static const struct vhost_blk_limits disk_empty = {
@@ -344,6 +348,39 @@ static void ranges_test(struct kunit *test)
 	}
 }
 
+static void op_mask_test(struct kunit *test)
+{
+	static const struct {
+		u8 feature;
+		u32 ops;
+	} cases[] = {
+		{ VIRTIO_BLK_F_RO, 0 },
+		{ VIRTIO_BLK_F_FLUSH, 0 },
+		{ VIRTIO_BLK_F_DISCARD, BIT(VHOST_BLK_OP_DISCARD) },
+		{ VIRTIO_BLK_F_WRITE_ZEROES, BIT(VHOST_BLK_OP_WRITE_ZEROES) },
+		{ VIRTIO_BLK_F_SECURE_ERASE, BIT(VHOST_BLK_OP_SECURE_ERASE) },
+		{ VIRTIO_BLK_F_ZONED, BIT(VHOST_BLK_OP_ZONE_APPEND) |
+				      BIT(VHOST_BLK_OP_ZONE_REPORT) |
+				      BIT(VHOST_BLK_OP_ZONE_OPEN) |
+				      BIT(VHOST_BLK_OP_ZONE_CLOSE) |
+				      BIT(VHOST_BLK_OP_ZONE_FINISH) |
+				      BIT(VHOST_BLK_OP_ZONE_RESET) |
+				      BIT(VHOST_BLK_OP_ZONE_RESET_ALL) },
+	};
+	u64 features = 0;
+	u32 ops = BASIC_OPS;
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, ops, vhost_blk_op_mask(0));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		KUNIT_EXPECT_EQ(test, BASIC_OPS | cases[i].ops,
+				vhost_blk_op_mask(BIT_ULL(cases[i].feature)));
+		features |= BIT_ULL(cases[i].feature);
+		ops |= cases[i].ops;
+		KUNIT_EXPECT_EQ(test, ops, vhost_blk_op_mask(features));
+	}
+}
+
 static void no_header_test(struct kunit *test)
 {
 	struct vhost_blk_header hdr = { .type = VIRTIO_BLK_T_IN };
@@ -465,6 +502,7 @@ static void cut_test(struct kunit *test)
 static struct kunit_case request_cases[] = {
 	KUNIT_CASE_PARAM(parse_test, parse_gen_params),
 	KUNIT_CASE_PARAM(ranges_test, ranges_gen_params),
+	KUNIT_CASE(op_mask_test),
 	KUNIT_CASE(no_header_test),
 	KUNIT_CASE(iov_len_test),
 	KUNIT_CASE(status_slot_test),
