@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: overlay.sh KERNELTREE
+# Usage: overlay.sh [--tests] KERNELTREE
 #
 # Add vhost-blk to a kernel source tree (Linux 6.1 or newer):
 #
@@ -13,6 +13,9 @@
 #
 # Enable CONFIG_VHOST_BLK in the kernel configuration afterwards.
 #
+# With --tests, for the kernel of a test host, also copy tools/testing/kernel to
+# drivers/vhost/blk/testing and include it in the driver's Kconfig and Makefile.
+#
 # Run it again to update the tree.  Files that did not change are not touched,
 # so the next build compiles only what changed.  Lines that an earlier version
 # of this script added to files of the kernel are not removed.
@@ -21,10 +24,12 @@ set -euo pipefail
 . "$(dirname "$0")/lib/messages.sh"
 
 top=$(cd "$(dirname "$0")/.." && pwd)
+tests=
 case ${1:-} in
+--tests) tests=1; shift ;;
 --help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
 esac
-tree=${1:?"usage: overlay.sh KERNELTREE"}
+tree=${1:?"usage: overlay.sh [--tests] KERNELTREE"}
 
 die() {
 	echo "overlay.sh: error: $*" >&2
@@ -104,7 +109,17 @@ maintainers_entry() {
 
 # Files of the project
 
-mirror "$top/drivers/vhost/blk" "$tree/drivers/vhost/blk" compat
+driver=$top/drivers/vhost/blk
+if [[ -n $tests ]]; then
+	driver=$(mktemp -d)
+	trap 'rm -rf "$driver"' EXIT
+	cp -r "$top/drivers/vhost/blk/." "$driver"
+	cp -r "$top/tools/testing/kernel" "$driver/testing"
+	echo 'source "drivers/vhost/blk/testing/Kconfig"' >>"$driver/Kconfig"
+	# shellcheck disable=SC2016 # make's variable
+	echo 'include $(srctree)/drivers/vhost/blk/testing/Makefile' >>"$driver/Makefile"
+fi
+mirror "$driver" "$tree/drivers/vhost/blk" compat
 mirror "$top/compat" "$tree/drivers/vhost/blk/compat"
 mirror "$top/tools/testing/selftests/vhost" "$tree/tools/testing/selftests/vhost"
 mirror "$top/Documentation/virt/vhost-blk" "$tree/Documentation/virt/vhost-blk"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Only drivers/vhost/blk is instrumented (its Makefile), so every address is one
+ * Only drivers/vhost/blk is instrumented (tools/testing/kernel), so every address is one
  * of the driver's.  KCOV traces the thread that asks for it; what the vhost core
  * calls in a worker goes to the "remote" buffer of who called SET_OWNER.  What
  * runs in the driver's workqueues or in interrupts isn't seen.

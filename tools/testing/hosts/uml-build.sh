@@ -38,6 +38,7 @@ version=$(<"$tree/.debian-version")
 toolchain=$(cache_key "$version" "$(gcc --version)" "$(ld --version)")
 key=$(cache_key "$host" "$toolchain" "${make_args[@]}" "${fragments[@]}" "$VB_HOSTS/uml-build.sh" \
 	"$VB_TOP/tools/overlay.sh" "$VB_TOP/drivers/vhost" "$VB_TOP/compat" \
+	"$VB_TOP/tools/testing/kernel" \
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
 entry=$VB_CACHE/hosts/$host/$key
 if [[ -e $entry/linux ]]; then
@@ -68,7 +69,7 @@ fi
 mkdir -p "$obj"
 echo "$toolchain" >"$obj/.vhost-blk-toolchain"
 
-"$VB_TOP/tools/overlay.sh" "$tree"
+"$VB_TOP/tools/overlay.sh" --tests "$tree"
 
 kmake() {
 	make -C "$tree" O="$obj" ARCH="$arch" -j"$(nproc)" "${make_args[@]}" "$@"
@@ -104,7 +105,8 @@ check_config() {
 # Only when the fragments changed: a new .config makes kbuild look at all.
 configure() {
 	local want
-	want=$(cache_key "${fragments[@]}" "$VB_TOP/drivers/vhost/blk/Kconfig")
+	want=$(cache_key "${fragments[@]}" "$VB_TOP/drivers/vhost/blk/Kconfig" \
+		"$VB_TOP/tools/testing/kernel/Kconfig")
 	[[ -e $obj/.config && $(cat "$obj/.vhost-blk-config") == "$want" ]] && return
 	kmake tinyconfig &&
 	"$tree/scripts/kconfig/merge_config.sh" -m -O "$obj" "$obj/.config" "${fragments[@]}" &&
