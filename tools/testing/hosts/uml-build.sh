@@ -129,6 +129,16 @@ build() {
 touch "$obj/.vhost-blk-config"
 run_logged "building $host (Linux $version)" "$log" build
 
+# compiled SUFFIX: the results of the driver's files, and not those of files that an
+# earlier version had.
+compiled() {
+	local file
+	for file in "$VB_TOP"/drivers/vhost/blk/*.c; do
+		file=${file##*/}
+		echo "$obj/drivers/vhost/blk/${file%.c}.$1"
+	done
+}
+
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 cp "$obj/$image" "$tmp/linux"
@@ -139,13 +149,15 @@ if grep -q '=m$' "$tmp/config"; then
 fi
 if grep -q '^CONFIG_GCOV_KERNEL=y' "$tmp/config"; then
 	mkdir "$tmp/gcov"
-	cp "$obj"/drivers/vhost/blk/*.gcno "$tmp/gcov"
+	mapfile -t files < <(compiled gcno)
+	cp "${files[@]}" "$tmp/gcov"
 fi
 if [[ $image != linux ]] && grep -q '^CONFIG_KCOV=y' "$tmp/config"; then
 	cp "$obj/vmlinux" "$tmp/vmlinux"
 fi
 if grep -q '^CONFIG_KCSAN=y' "$tmp/config"; then
-	nm "$obj"/drivers/vhost/blk/*.o | awk '$2 ~ /^[tT]$/ { print $3 }' >"$tmp/functions"
+	mapfile -t files < <(compiled o)
+	nm "${files[@]}" | awk '$2 ~ /^[tT]$/ { print $3 }' >"$tmp/functions"
 fi
 publish "$tmp" "$entry"
 keep_newest 12 "$VB_CACHE/hosts/$host"/*
