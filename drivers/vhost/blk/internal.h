@@ -22,6 +22,7 @@
 #include <linux/bio.h>
 #include <linux/bitmap.h>
 #include <linux/bvec.h>
+#include <linux/cache.h>
 #include <linux/errseq.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
@@ -235,25 +236,25 @@ struct vhost_blk_be {
 
 /**
  * struct vhost_blk_io - the I/O that a backend is to do
- * @op: the operation; never VHOST_BLK_OP_GET_ID
  * @pos: offset in the backend, in bytes
- * @len: in bytes
  * @bvec: @len bytes of pages, where data is moved
- * @nr_bvec: how many
  * @ranges: of the operations that have them, else NULL
+ * @len: in bytes
+ * @nr_bvec: how many
  * @nr_ranges: how many
+ * @op: the operation; never VHOST_BLK_OP_GET_ID
  * @ioprio: of the worker that took the request
  * @fua: what is written is to be stable when it completes (5.2.6.2)
  * @spared: it is done to the end although an ioctl has waited long enough
  */
 struct vhost_blk_io {
-	enum vhost_blk_op op;
 	u64 pos;
-	u32 len;
 	struct bio_vec *bvec;
-	unsigned int nr_bvec;
 	struct vhost_blk_range *ranges;
+	u32 len;
+	unsigned int nr_bvec;
 	unsigned int nr_ranges;
+	enum vhost_blk_op op;
 	u16 ioprio;
 	bool fua;
 	bool spared;
@@ -315,29 +316,32 @@ struct vhost_blk_track {
  * @submit_node: in vhost_blk_queue.to_submit, before that
  * @q: the queue
  * @be: where @io goes to
- * @head: its descriptor head
- * @busy: in flight, or done but not in the used ring yet
- * @bounced: data goes through pages of q->bounce
- * @error: 0 or the errno of the I/O; set before the request is on q->done
- * @status: VIRTIO_BLK_S_*: what the guest gets where @error is 0
  * @status_slot: where it gets it
+ * @cmd: what the guest asked for
+ * @head: its descriptor head
+ * @status: VIRTIO_BLK_S_*: what the guest gets where @error is 0
+ * @busy: in flight, or done but not in the used ring yet
+ * @error: 0 or the errno of the I/O; set before the request is on q->done
+ * @io: what is being done for it
  * @writes: the writable part of its chain, while that is tracked
  * @nr_writes: how many
- * @first_write: first address in @writes
- * @last_write: last address in @writes
- * @inline_writes: of @writes, where they are enough
- * @cmd: what the guest asked for
- * @io: what is being done for it
+ * @bounced: data goes through pages of q->bounce
+ * @bio: backend-bdev.c's
+ * @file: backend-file.c's
  * @response: NULL where @cmd has none
- * @zeroes: bytes that @io may have to write besides @cmd.len
- * @work: runs @punted
- * @punted: what is done in the workqueue
  * @inline_bvec: of @io, where they are enough
  * @window: of a request that is bounced
  * @more_bios: bios beyond @bio, if @io may have more than BIO_MAX_VECS vectors
  * @bios: of those bios, how many have not completed yet
- * @bio: backend-bdev.c's
- * @file: backend-file.c's
+ * @zeroes: bytes that @io may have to write besides @cmd.len
+ * @punted: what is done in the workqueue
+ * @work: runs @punted
+ * @first_write: first address in @writes
+ * @last_write: last address in @writes
+ * @inline_writes: of @writes, where they are enough
+ *
+ * Ordered by use: with 64 bytes in a cache line and 64-bit pointers the first
+ * five lines are all that reading a block of a block device touches.
  */
 struct vhost_blk_req {
 	union {
@@ -346,32 +350,37 @@ struct vhost_blk_req {
 	};
 	struct vhost_blk_queue *q;
 	struct vhost_blk_be *be;
-	u16 head;
-	bool busy;
-	bool bounced;
-	u8 status;
-	int error;
 	u8 __user *status_slot;
+	struct vhost_blk_cmd cmd;
+	u16 head;
+	u8 status;
+	bool busy;
+	int error;
+
+	struct vhost_blk_io io;
 	struct vhost_blk_write_range *writes;
 	unsigned int nr_writes;
-	u64 first_write;
-	u64 last_write;
-	struct vhost_blk_write_range inline_writes[VHOST_BLK_INLINE_WRITES];
-	struct vhost_blk_cmd cmd;
-	struct vhost_blk_io io;
-	struct vhost_blk_response *response;
-	u64 zeroes;
-	struct work_struct work;
-	void (*punted)(struct vhost_blk_req *req);
-	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
-	struct vhost_blk_window *window;
-	struct bio *more_bios;
-	atomic_t bios;
+	bool bounced;
+
 	union {
 		struct bio bio;
 		struct vhost_blk_file_io file;
 	};
-};
+
+	struct vhost_blk_response *response;
+	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
+
+	/* Not used by every request from here on */
+	struct vhost_blk_window *window;
+	struct bio *more_bios;
+	atomic_t bios;
+	u64 zeroes;
+	void (*punted)(struct vhost_blk_req *req);
+	struct work_struct work;
+	u64 first_write;
+	u64 last_write;
+	struct vhost_blk_write_range inline_writes[VHOST_BLK_INLINE_WRITES];
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct vhost_blk_window - the part of a bounced request that is being moved

@@ -78,8 +78,8 @@ struct vhost_blk_limits {
 
 /**
  * struct vhost_blk_cmd - what to do for a chain
- * @op: the operation
  * @pos: offset in the backend, in bytes
+ * @op: the operation
  * @len: bytes of data, or of the array of ranges: at the start of the
  *	writable part for a read, behind the header for everything else
  * @response: bytes that the device answers with at most, status not counted, at
@@ -88,8 +88,8 @@ struct vhost_blk_limits {
  *	valid whatever vhost_blk_parse() returns
  */
 struct vhost_blk_cmd {
-	enum vhost_blk_op op;
 	u64 pos;
+	enum vhost_blk_op op;
 	u32 len;
 	u32 response;
 	u32 room;
