@@ -30,9 +30,7 @@
  */
 void vhost_blk_identity_get(struct vhost_blk_identity *identity)
 {
-#ifdef CONFIG_BLK_CGROUP
-	identity->blkcg = task_get_css(current, io_cgrp_id);
-#endif
+	identity->blkcg = vhost_blk_get_blkcg();
 	identity->memcg = get_mem_cgroup_from_mm(current->mm);
 	identity->cred = get_current_cred();
 }

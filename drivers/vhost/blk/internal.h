@@ -23,6 +23,7 @@
 #include <linux/bitmap.h>
 #include <linux/bvec.h>
 #include <linux/cache.h>
+#include <linux/cgroup.h>
 #include <linux/errseq.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
@@ -41,7 +42,6 @@
 
 #include "request.h"
 
-struct cgroup_subsys_state;
 struct cred;
 struct mem_cgroup;
 struct vhost_blk_be;
@@ -633,6 +633,25 @@ static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 		up_read(&to_vhost_blk(q)->iotlb_sem);
 }
 
+#ifndef vhost_blk_clear_miss
+/* A queue has one miss at a time; it may ask again. */
+static inline void vhost_blk_clear_miss(struct vhost_msg_node *node)
+{
+	if (node->vq->iotlb_miss == node)
+		node->vq->iotlb_miss = NULL;
+}
+#endif
+
+/* The I/O controller's group of the caller, or NULL */
+static inline struct cgroup_subsys_state *vhost_blk_get_blkcg(void)
+{
+#ifdef CONFIG_BLK_CGROUP
+	return task_get_css(current, io_cgrp_id);
+#else
+	return NULL;
+#endif
+}
+
 /* How long the VMM lets the worker poll an empty ring, 0 for not at all. */
 static inline u64 vhost_blk_poll_timeout_ns(const struct vhost_blk_queue *q)
 {
@@ -766,6 +785,7 @@ void vhost_blk_done_work(struct vhost_work *work);
 void vhost_blk_dead_worker_work(struct work_struct *work);
 
 /* zone.c APIs: */
+#ifdef CONFIG_BLK_DEV_ZONED
 int vhost_blk_zone_open(struct vhost_blk_be *be);
 void vhost_blk_zone_config(const struct vhost_blk_be *be,
 			   union vhost_blk_config *config);
@@ -776,6 +796,46 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset);
 bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error);
 void vhost_blk_zone_map_error(struct vhost_blk_req *req);
+#else
+static inline int vhost_blk_zone_open(struct vhost_blk_be *be)
+{
+	return 0;
+}
+
+static inline void vhost_blk_zone_config(const struct vhost_blk_be *be,
+					 union vhost_blk_config *config)
+{
+}
+
+static inline bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
+					      const struct vhost_blk_be *old)
+{
+	return true;
+}
+
+static inline u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
+				      const struct vhost_blk_limits *limits)
+{
+	return VIRTIO_BLK_S_OK;
+}
+
+static inline bool vhost_blk_zone_has_status(const struct vhost_blk_req *req,
+					     int error)
+{
+	return false;
+}
+
+static inline void vhost_blk_zone_map_error(struct vhost_blk_req *req)
+{
+	vhost_blk_req_done(req, -EIO);
+}
+
+static inline int vhost_blk_zone_control(struct vhost_blk_req *req,
+					 sector_t *reset)
+{
+	return -EOPNOTSUPP;
+}
+#endif
 
 /* backend-bdev.c APIs: */
 extern const struct vhost_blk_backend_ops vhost_blk_bdev_ops;

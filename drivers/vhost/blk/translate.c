@@ -201,14 +201,6 @@ static int vblk_change_iotlb(struct vhost_dev *dev, const struct vhost_iotlb_msg
 	}
 }
 
-#ifndef vblk_clear_miss
-static void vblk_clear_miss(struct vhost_msg_node *node)
-{
-	if (node->vq->iotlb_miss == node)
-		node->vq->iotlb_miss = NULL;
-}
-#endif
-
 /* The queues that waited for this mapping try again. */
 static void vblk_wake_misses(struct vhost_dev *dev,
 			     const struct vhost_iotlb_msg *msg)
@@ -223,7 +215,7 @@ static void vblk_wake_misses(struct vhost_dev *dev,
 			continue;
 		vhost_poll_queue(&node->vq->poll);
 		list_del(&node->node);
-		vblk_clear_miss(node);
+		vhost_blk_clear_miss(node);
 		kfree(node);
 	}
 	spin_unlock(&dev->iotlb_lock);
@@ -238,7 +230,7 @@ static void vblk_drop_misses(struct list_head *list,
 		if (node->vq != vq)
 			continue;
 		list_del(&node->node);
-		vblk_clear_miss(node);
+		vhost_blk_clear_miss(node);
 		kfree(node);
 	}
 }

@@ -12,8 +12,6 @@
 
 #include "internal.h"
 
-#ifdef CONFIG_BLK_DEV_ZONED
-
 /**
  * vhost_blk_zone_open - is this a zoned device?
  * @be: a block device that is being attached
@@ -451,44 +449,3 @@ int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset)
 		*reset = req->be->zone_sectors;
 	return ret;
 }
-
-#else
-
-int vhost_blk_zone_open(struct vhost_blk_be *be)
-{
-	return 0;
-}
-
-void vhost_blk_zone_config(const struct vhost_blk_be *be,
-			   union vhost_blk_config *config)
-{
-}
-
-bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
-				const struct vhost_blk_be *old)
-{
-	return true;
-}
-
-u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
-			const struct vhost_blk_limits *limits)
-{
-	return VIRTIO_BLK_S_OK;
-}
-
-void vhost_blk_zone_map_error(struct vhost_blk_req *req)
-{
-	vhost_blk_req_done(req, -EIO);
-}
-
-int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset)
-{
-	return -EOPNOTSUPP;
-}
-
-bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
-{
-	return false;
-}
-
-#endif

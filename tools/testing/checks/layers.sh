@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: layers.sh DIR
 #
-# The files of the driver are layers: vhost_blk-y in the Makefile in DIR, where
-# the driver has been built, names the objects from the highest to the lowest,
+# The files of the driver are layers: the Makefile in DIR, where the driver has
+# been built with all options, names the objects from the highest to the lowest,
 # and an object uses symbols only of objects that come after it.  Prints the
 # uses that are against this, and fails if there are any.
 set -euo pipefail
@@ -12,10 +12,8 @@ set -euo pipefail
 
 [[ ${1:-} == --help ]] && { usage; exit; }
 cd "${1:?usage: layers.sh DIR}"
-read -ra objects < <(awk '
-	/^vhost_blk-y :=/ { on = 1 }
-	on { more = /\\$/; gsub(/vhost_blk-y :=|\\/, ""); line = line $0 }
-	on && !more { print line; exit }' Makefile)
+mapfile -t objects < <(awk '/^vhost_blk-.*=/ {
+	for (i = 1; i <= NF; i++) if ($i ~ /^[a-z-]+\.o$/) print $i }' Makefile)
 ((${#objects[@]})) || { echo "no objects in $PWD/Makefile"; exit 1; }
 
 # Tracepoints are defined by the file that has CREATE_TRACE_POINTS; any may use them.
