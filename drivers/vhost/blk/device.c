@@ -455,6 +455,12 @@ static const struct file_operations vblk_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
+/*
+ * vhost-net and vhost-vsock have minors of their own, so that their modules are
+ * loaded when their nodes are opened.  Without one depmod refuses the alias
+ * ("devname:") that this takes: the module has to be loaded before, see
+ * modules-load.d(5).
+ */
 static struct miscdevice vblk_misc = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "vhost-blk",
@@ -504,5 +510,7 @@ static void __exit vblk_exit(void)
 }
 module_exit(vblk_exit);
 
+MODULE_VERSION("0.1");
 MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The vhost-blk developers");
 MODULE_DESCRIPTION("Host kernel accelerator for virtio-blk");
