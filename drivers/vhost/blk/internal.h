@@ -435,7 +435,8 @@ enum vhost_blk_event {
  *	vhost_blk_should_abort()
  * @iov: of the chain being parsed
  * @pages: of the segment being pinned
- * @reqs: one for each descriptor head, @nr_reqs of them; fixed while started
+ * @reqs: one for each descriptor head; fixed while started
+ * @nr_reqs: number of @reqs
  * @inflight: requests taken and not done
  * @inflight_bytes: their data, and zeroes that they may have to write
  * @break_reason: enum vhost_blk_break_reason, kept until the next start
