@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 4b: regular files, direct or buffered as they were opened.
+ * Regular files, direct or buffered as they were opened.
  *
  * The worker tries with IOCB_NOWAIT.  What that can't do, and what moves no
  * data, is left to a workqueue.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 3, for data whose segments the backend can't access in place: it is
- * copied through pages of the queue, a window at a time.
+ * Data whose segments the backend can't access in place is copied through pages
+ * of the queue, a window at a time.
  *
  * A queue has a fixed number of such pages, and as many requests at a time as
  * find some; that bounds the memory that a guest can make the host spend.  A

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 2: descriptors to a checked request.  See request.h for why nothing
+ * Descriptors to a checked request.  See request.h for why nothing
  * else may be done here.
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stage 4a, host-managed zoned block devices: reports, the state of zones, and
+ * Host-managed zoned block devices: reports, the state of zones, and
  * what was wrong with a request that the device refused.
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
