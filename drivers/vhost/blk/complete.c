@@ -111,7 +111,8 @@ static int vblk_response_send(struct vhost_blk_req *req)
  * writable part (2.7.8.2).  The status is its last byte, so it counts only if
  * everything in front of it was written.
  */
-u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len, u8 status)
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len,
+		       u8 status)
 {
 	u32 written = 0;
 
@@ -177,7 +178,8 @@ static int vblk_log_completion(struct vhost_blk_req *req, u32 written)
 }
 
 /* Write the status of a request and its entry for the used ring, or break. */
-static bool vblk_complete_req(struct vhost_blk_req *req, struct vring_used_elem *used)
+static bool vblk_complete_req(struct vhost_blk_req *req,
+			      struct vring_used_elem *used)
 {
 	struct vhost_virtqueue *vq = &req->q->vq;
 	u32 len, response_len = 0;

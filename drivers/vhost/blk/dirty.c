@@ -42,8 +42,9 @@ void vhost_blk_free_tracking(struct vhost_blk_queue *q)
  * The vhost core tells the writable descriptors, by address in the guest;
  * @iov has the same bytes, cut wherever they aren't contiguous in the owner.
  */
-static void vblk_fill_write_ranges(struct vhost_blk_req *req, const struct iovec *iov,
-				   unsigned int nr, const struct vhost_log *log)
+static void vblk_fill_write_ranges(struct vhost_blk_req *req,
+				   const struct iovec *iov, unsigned int nr,
+				   const struct vhost_log *log)
 {
 	struct vhost_blk_write_range *range = req->writes;
 	u64 done = 0;
@@ -56,7 +57,8 @@ static void vblk_fill_write_ranges(struct vhost_blk_req *req, const struct iovec
 		range->base = iov->iov_base;
 		range->len = iov->iov_len;
 		req->first_write = min(req->first_write, range->addr);
-		req->last_write = max(req->last_write, range->addr + range->len - 1);
+		req->last_write = max(req->last_write,
+				      range->addr + range->len - 1);
 		done += iov->iov_len;
 		if (done >= log->len) {
 			log++;
@@ -114,7 +116,8 @@ void vhost_blk_untrack_writes(struct vhost_blk_req *req)
  * page at a time, and no more once the process has been killed.
  */
 static int vblk_log_range(struct vhost_blk_queue *q,
-			  const struct vhost_blk_write_range *range, u64 off, u64 len)
+			  const struct vhost_blk_write_range *range, u64 off,
+			  u64 len)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vhost_log log;

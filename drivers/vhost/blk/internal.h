@@ -458,13 +458,14 @@ enum vhost_blk_event {
  * @batching: the worker is about to look at @done by itself
  * @done_work: the worker's part of completion
  * @dead_worker_work: the same where the worker has been killed
- * @idle: woken when a request has ended, or the queue has stopped, or @worker_flushed
+ * @idle: woken when a request has ended, the queue has stopped, or
+ *	@worker_flushed is set
  * @worker_flush: tells that the worker has done all that was queued before
  * @worker_flushed: it has
  *
  * All but @state, @deadline, @to_submit, @submit_work, @done, @batching,
- * @done_work, @dead_worker_work, @idle, @worker_flush and @worker_flushed is protected by
- * vq.mutex; who waits for requests reads @inflight without it, and
+ * @done_work, @dead_worker_work, @idle, @worker_flush and @worker_flushed is
+ * protected by vq.mutex; who waits for requests reads @inflight without it, and
  * VHOST_BLK_GET_VRING_INFO that, @break_reason and @break_error.
  */
 struct vhost_blk_queue {
@@ -779,7 +780,8 @@ u8 vhost_blk_status(int error, bool zoned);
 int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 			     unsigned int nr);
 void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len);
-u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len, u8 status);
+u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len,
+		       u8 status);
 void vhost_blk_flush_used(struct vhost_blk_queue *q);
 void vhost_blk_process_done(struct vhost_blk_queue *q);
 void vhost_blk_done_work(struct vhost_work *work);

@@ -422,7 +422,8 @@ static void vblk_handle_ring(struct vhost_blk_queue *q, struct vhost_blk_be *be)
 		empty = vblk_handle_plugged(q, be, &round);
 		vhost_blk_process_done(q);
 	} while (empty && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
-		 vblk_ring_refilled(q) && !vhost_exceeds_weight(&q->vq, ++rounds, 0));
+		 vblk_ring_refilled(q) &&
+		 !vhost_exceeds_weight(&q->vq, ++rounds, 0));
 	vhost_blk_batch_end(q);
 	trace_vhost_blk_kick(q, round.requests, round.bytes);
 }
@@ -445,7 +446,7 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 	vhost_blk_flush_used(q);
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
 	    vq_meta_prefetch(vq)) {
-		/* It stays for as long as the mutex is held, see vhost_blk_pause(). */
+		/* Stays while the mutex is held, see vhost_blk_pause(). */
 		be = to_vhost_blk(q)->be;
 		vhost_blk_assume_identity(&saved, &be->identity);
 		vblk_handle_ring(q, be);

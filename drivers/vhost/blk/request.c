@@ -94,7 +94,8 @@ static bool vblk_sectors_ok(u64 sector, u64 nr,
 	return nr <= limits->capacity && sector <= limits->capacity - nr;
 }
 
-static bool vblk_range_ok(u64 sector, u64 len, const struct vhost_blk_limits *limits)
+static bool vblk_range_ok(u64 sector, u64 len,
+			  const struct vhost_blk_limits *limits)
 {
 	if (len % SECTOR_BYTES || len > VHOST_BLK_MAX_BYTES)
 		return false;

@@ -176,7 +176,8 @@ static bool vblk_uaddr_ok(u64 addr, u64 size)
 }
 
 /* Nobody translates meanwhile: iotlb_sem is held. */
-static int vblk_change_iotlb(struct vhost_dev *dev, const struct vhost_iotlb_msg *msg)
+static int vblk_change_iotlb(struct vhost_dev *dev,
+			     const struct vhost_iotlb_msg *msg)
 {
 	u64 last = msg->iova + msg->size - 1;
 	unsigned int i;

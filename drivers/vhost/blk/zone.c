@@ -233,7 +233,8 @@ static int vblk_copy_zone(struct blk_zone *zone, unsigned int idx, void *data)
 }
 
 /* Why was a request for this zone refused?  The zone is as it was then. */
-static u8 vblk_zone_error_status(const struct vhost_blk_io *io, const struct blk_zone *zone)
+static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
+				 const struct blk_zone *zone)
 {
 	bool write = io->op == VHOST_BLK_OP_WRITE;
 	u64 sector = io->pos >> SECTOR_SHIFT;
