@@ -517,7 +517,7 @@ enum vhost_blk_life {
  * @opener: process that opened it, for the tracepoints
  * @vqs: for the vhost core
  * @grace: what may be done although an ioctl has waited long enough, see
- *	vhost_blk_take_grace()
+ *	vhost_blk_should_abort_step()
  * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
  *	asks for much of it, is in nobody else's way.  NULL before the first
  *	backend is attached; protected by dev.mutex until then

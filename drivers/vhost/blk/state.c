@@ -68,7 +68,8 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
  * @patience: in jiffies, or 0 if the wait is over
  *
  * Whatever the state: a queue that is broken while it is paused has requests to
- * wait for too.  Each wait has its own grace, see vhost_blk_take_grace().
+ * wait for too.  Each wait has its own grace, see
+ * vhost_blk_should_abort_step().
  */
 void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long patience)
 {
@@ -93,17 +94,8 @@ bool vhost_blk_should_abort(const struct vhost_blk_queue *q)
 	return (at && time_after_eq(jiffies, at)) || vhost_blk_dead(q);
 }
 
-/**
- * vhost_blk_take_grace - may a request be done although an ioctl waits?
- * @blk: the device
- * @cost: in I/Os of at most VHOST_BLK_GRACE_STEP bytes
- *
- * Context: any.
- *
- * Return: true as long as the costs of one wait are at most VHOST_BLK_GRACE
- * altogether.
- */
-bool vhost_blk_take_grace(struct vhost_blk *blk, u64 cost)
+/* @cost: in I/Os of at most VHOST_BLK_GRACE_STEP bytes, for one wait of an ioctl */
+static bool vblk_take_grace(struct vhost_blk *blk, u64 cost)
 {
 	int left = atomic_read(&blk->grace);
 
@@ -135,12 +127,11 @@ static u64 vblk_grace_cost(const struct vhost_blk_io *io)
 
 static bool vblk_spare(const struct vhost_blk_req *req)
 {
-	return vhost_blk_take_grace(to_vhost_blk(req->q),
-				    vblk_grace_cost(&req->io));
+	return vblk_take_grace(to_vhost_blk(req->q), vblk_grace_cost(&req->io));
 }
 
 /**
- * vhost_blk_should_abort_step - should a request without data give up what is left of it?
+ * vhost_blk_should_abort_step - should a request without data give up its rest?
  * @req: the request; called by one thread at a time
  *
  * As vhost_blk_should_abort(), but small requests are done to the end, as long as
