@@ -32,4 +32,4 @@ END {
 		}
 	}
 	exit bad
-}'
+}' || exit 1
