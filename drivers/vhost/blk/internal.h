@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host half of virtio-blk.  A request passes through these files in order:
- * kick.c, request.c, map.c or bounce.c, backend-*.c, complete.c.
+ * Structures, locks and prototypes of vhost-blk, the host half of virtio-blk.
  *
- * A file calls functions of lower layers only; the Makefile has the layers.
+ * A request passes through these files in order: kick.c, request.c, map.c or
+ * bounce.c, backend-bdev.c or backend-file.c, complete.c.  A file calls only
+ * functions of files in lower layers; the Makefile lists the layers.
  *
  * Locks, outermost first:
- *   vhost_dev.mutex	ioctls: what is attached, started, paused
- *   vhost_virtqueue.mutex	one queue: its ring and everything that is
- *			said below to be protected by it.  Held by the worker
- *			while it takes requests and while it completes them.
- *   vhost_blk.iotlb_sem	the IOTLB: for reading where addresses are
- *			translated, for writing where it changes
- * Completion of the backend's I/O takes neither: it comes from any context
- * and only puts the request on vhost_blk_queue.done.
+ *
+ *   vhost_dev.mutex
+ *	Serializes ioctls: attaching a backend; start, stop and pause.
+ *   vhost_blk.backend_mutex
+ *	Protects vhost_blk.be for ioctls that do not take dev.mutex.
+ *   vhost_virtqueue.mutex
+ *	One per queue.  Protects the ring and the fields of struct
+ *	vhost_blk_queue that are documented below.  The worker holds it while
+ *	it takes chains and while it completes requests.
+ *   vhost_blk.iotlb_sem
+ *	The mappings of the IOTLB: read side to translate addresses, write
+ *	side to change mappings.
+ *
+ * backend_mutex is never held together with vhost_virtqueue.mutex or iotlb_sem.
+ *
+ * The completion of the backend's I/O takes none of these locks.  It runs in
+ * any context and only adds the request to vhost_blk_queue.done.
  */
 #ifndef VHOST_BLK_INTERNAL_H
 #define VHOST_BLK_INTERNAL_H
@@ -49,86 +59,105 @@ struct vhost_blk_req;
 union vhost_blk_config;
 
 /*
- * Segments of one chain: a descriptor that crosses from one memory region
- * into the next takes two.
+ * Maximum number of segments of a chain.  A descriptor that crosses from one
+ * region of the memory table into another is one segment in each.
  */
 #define VHOST_BLK_MAX_IOV	(2 * VHOST_BLK_MAX_QUEUE_SIZE)
 
-/* virtio_blk_config.seg_max and .size_max; a chain has header and status. */
+/*
+ * virtio_blk_config.seg_max and .size_max.  Header and status of a chain take
+ * two descriptors of the ring.
+ */
 #define VHOST_BLK_SEG_MAX	(VHOST_BLK_MAX_QUEUE_SIZE - 2)
 #define VHOST_BLK_SIZE_MAX	(1024U * 1024)
 
-/* Requests, and bytes, of one queue before another queue gets its turn. */
+/* Requests and bytes of one queue before the worker serves other queues. */
 #define VHOST_BLK_WEIGHT	256
 #define VHOST_BLK_BYTE_WEIGHT	(8 * 1024 * 1024)
 
-/* Bytes of one queue in flight; one request may exceed it, alone. */
+/*
+ * Maximum bytes of one queue in flight.  A single request may exceed it if no
+ * other request of the queue is in flight.
+ */
 #define VHOST_BLK_MAX_INFLIGHT_BYTES	(256ULL * 1024 * 1024)
 
 /*
- * Zeroes that the backend can't make by itself are written: maximum sectors in
- * one range, and bytes at a time.  That is little, since as many steps as
- * VHOST_BLK_MAX_PUNTED, and VHOST_BLK_GRACE small ones, have to end before a
- * device can stop.
+ * Limits for zeroes that have to be written because the backend has no command
+ * for them: sectors of one range, and bytes of one step.  They are small
+ * because up to VHOST_BLK_MAX_PUNTED such steps, and VHOST_BLK_GRACE small
+ * ones, have to end before a device can stop.
  */
 #define VHOST_BLK_WRITTEN_SECTORS	(32U * 1024 * 1024 / SECTOR_SIZE)
 #define VHOST_BLK_WRITTEN_STEP	(256U * 1024)
 
-/* Bytes at a time of ranges that the backend can do by itself. */
+/*
+ * Bytes of one step of a range that the backend executes without writing data.
+ */
 #define VHOST_BLK_RANGE_STEP	(32U * 1024 * 1024)
 
-/* Bytes of a read or write of a file that the workqueue does at a time. */
+/* Bytes of one read or write that the workqueue does on a file. */
 #define VHOST_BLK_PUNTED_STEP	(4U * 1024 * 1024)
 
-/* Requests of one device that sleep in the backend at a time. */
+/*
+ * Maximum number of requests of a device that sleep in the backend at a time.
+ */
 #define VHOST_BLK_MAX_PUNTED	64
 
 /*
- * How long an ioctl waits for zeroes, discards and zone requests before they
- * give up, in jiffies.  A pause waits longer than a stop: a guest that asks for no more than
- * it was offered should not see an error when its memory changes or its
- * migration begins.
+ * Time in jiffies that an ioctl waits for zeroes, discards and zone requests
+ * before they give up.  The timeout of a pause is longer than that of a stop: a
+ * guest that stays within the limits it was offered should not see an error
+ * because its memory table changes or its migration begins.
  */
 #define VHOST_BLK_STOP_TIMEOUT		HZ
 #define VHOST_BLK_PAUSE_TIMEOUT	(5 * HZ)
 
 /*
- * I/Os of at most VHOST_BLK_GRACE_STEP bytes that a device still does after
- * that.  A guest with a few small requests should not see an error because its
- * host is busy, or its disk slow, at that moment; and they are few enough for
- * the ioctl to end soon, whatever the guest asks for.  A flush counts as several.
+ * Number of I/Os, of at most VHOST_BLK_GRACE_STEP bytes each, that a device
+ * still does after that timeout.  A guest with a few small requests should not
+ * see an error because its host is busy or its disk slow.  The number is low
+ * enough that the ioctl ends soon for any guest.  A flush counts as
+ * VHOST_BLK_GRACE_FLUSH I/Os.
  */
 #define VHOST_BLK_GRACE			64
 #define VHOST_BLK_GRACE_STEP		(64U * 1024)
 #define VHOST_BLK_GRACE_FLUSH		4
 
 /*
- * What a VMM makes the kernel allocate is charged to it.  Where it gets none,
- * by its own limit or for want of memory, that is an error of its ioctl, no
- * case for the OOM killer or the kernel log.
+ * GFP flags of allocations that a VMM causes.  They are charged to the VMM.  If
+ * one fails, at the limit of the control group or because memory is short, the
+ * ioctl returns an error.  This is no reason to start the OOM killer or to
+ * write to the kernel log.
  */
 #define VHOST_BLK_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* Vectors and write ranges that are part of struct vhost_blk_req */
 #define VHOST_BLK_INLINE_BVECS	4
 #define VHOST_BLK_INLINE_WRITES	2
+/* Maximum number of pages that one call of pin_user_pages_fast() pins */
 #define VHOST_BLK_PIN_BATCH	64
+/* Bounce pages of a queue */
 #define VHOST_BLK_BOUNCE_PAGES	64
 
-/* Pages that one request bounces at a time: at most, and at least to begin. */
+/* Bounce pages of one request: maximum, and minimum to start it */
 #define VHOST_BLK_WINDOW_MAX	(VHOST_BLK_BOUNCE_PAGES / 2)
 #define VHOST_BLK_WINDOW_MIN	(VHOST_BLK_BOUNCE_PAGES / 4)
 
 /**
- * struct vhost_blk_backend_ops - a kind of backend
- * @open: fill in the rest of a disk whose @file is set; may refuse
- * @capacity: current size in sectors of 512 bytes; may change at any time
- * @flush: make stable what has been written; sleeps.  Called by
- *	vhost_blk_backend_flush() only.
- * @config: fill in what the device knows beyond its block size
- * @submit: start req->io.  It is called from the worker of the queue with the
- *	mutex of the virtqueue held, must not wait for the I/O or, if the
- *	backend can tell, for resources, and calls vhost_blk_req_done() exactly
- *	once, from any context.
+ * struct vhost_blk_backend_ops - operations of one kind of backend
+ * @open: fill in the fields of a backend that depend on its kind.  @file, @ops,
+ *	@ro, @identity and @serial are set.  Return: 0 or a negative errno,
+ *	which VHOST_BLK_SET_BACKEND returns.  May sleep.
+ * @capacity: current size in sectors of 512 bytes, which may change at any
+ *	time.  Does not sleep.
+ * @flush: write completed writes to stable storage.  Return: 0 or a negative
+ *	errno.  Sleeps.  Called by vhost_blk_backend_flush() only.
+ * @config: fill in the fields of the configuration space (5.2.4) that only the
+ *	kind of backend knows.  Called with backend_mutex held; does not sleep.
+ * @submit: start req->io.  Called by the worker of the queue with the mutex of
+ *	the virtqueue held.  Must not wait for the I/O nor, as far as the
+ *	backend can avoid it, for resources.  Calls vhost_blk_req_done() exactly
+ *	once, in any context.
  */
 struct vhost_blk_backend_ops {
 	int (*open)(struct vhost_blk_be *be);
@@ -140,10 +169,10 @@ struct vhost_blk_backend_ops {
 };
 
 /**
- * struct vhost_blk_identity - in whose name the I/O of a backend is done
- * @blkcg: the io controller's group, or NULL
- * @memcg: the memory controller's, or NULL
- * @cred: credentials of the process that attached the backend
+ * struct vhost_blk_identity - credentials and control groups of backend I/O
+ * @blkcg: control group of the io controller, or NULL
+ * @memcg: control group of the memory controller, or NULL
+ * @cred: credentials of the process that attached the backend, at that time
  */
 struct vhost_blk_identity {
 	struct cgroup_subsys_state *blkcg;
@@ -152,10 +181,10 @@ struct vhost_blk_identity {
 };
 
 /**
- * struct vhost_blk_saved_identity - what vhost_blk_assume_identity() has replaced
- * @cred: the thread's own credentials, or NULL if they are the owner's anyway
- * @memcg: the active memory control group of before
- * @kthread: control groups are to be restored too
+ * struct vhost_blk_saved_identity - identity of a thread, to be restored
+ * @cred: credentials of the thread, or NULL if nothing was replaced
+ * @memcg: previous active memory control group; valid if @kthread is set
+ * @kthread: the control groups were replaced and have to be restored
  */
 struct vhost_blk_saved_identity {
 	const struct cred *cred;
@@ -164,43 +193,48 @@ struct vhost_blk_saved_identity {
 };
 
 /**
- * struct vhost_blk_be - an attached backend; constant once it is open, except
- *	for @flush_error
- * @ops: the kind
- * @file: our own reference
- * @bdev: of a block device, and then as long as @file lives
- * @identity: in whose name the I/O is done
- * @dev: number of the block device, or of the file system as stat() has it
- * @ino: of a regular file, as stat() has it, else 0
- * @mapping: page cache of the block device, or that holds the data of a
- *	regular file
- * @wb_err: errors of @mapping before the backend was attached
- * @iocb_flags: IOCB_* of @file when it was attached, whatever fcntl() does later
+ * struct vhost_blk_be - an attached backend
+ * @ops: operations of this kind of backend
+ * @file: the block device or regular file; the backend has its own reference
+ * @bdev: the block device, valid while @file is held; NULL for a regular file
+ * @mapping: page cache of the block device, or the mapping that holds the data
+ *	of the regular file
+ * @identity: credentials and control groups that the I/O is done with
+ * @dev: number of the block device, or st_dev of the regular file
+ * @ino: st_ino of the regular file, 0 for a block device
+ * @wb_err: errseq sample of @mapping at the time of the attach
+ * @iocb_flags: IOCB_* flags of @file at the time of the attach; a later fcntl()
+ *	has no effect
  * @nowait: IOCB_NOWAIT works, and no fanotify listener can make it wait
- * @max_discard_sectors: maximum sectors of one range to discard, 0 if the backend
- *	can't, when it was attached; what the guest was told before a swap, if
- *	that is more
- * @max_zeroes_sectors: likewise, of one range to zero
- * @max_erase_sectors: likewise, of one range to erase securely
- * @range_align: sectors that discards should be aligned to, not 0
- * @range_offset: sectors of a granule of @range_align that lie in front of the
- *	start of a partition
- * @zeroes_unmap: zeroes may deallocate
- * @flush_error: errno of the first flush that failed, or 0
- * @ro: nothing may be changed
- * @features: bits of virtio-blk that depend on the backend
- * @zone_sectors: sectors in a zone, 0 for none
- * @write_granularity: of a zoned device, in bytes, a power of two
- * @append_sectors: sectors of one zone append, at most
- * @block_size: logical block in bytes, a power of two from 512 up
- * @addr_mask: bits that must be 0 in the address of every segment of data
- * @len_mask: bits that must be 0 in its length; if either mask is violated
- *	the data is bounced
- * @nowait_len: bytes of a bio that is submitted with REQ_NOWAIT, at most; 0 if
- *	the device has no REQ_NOWAIT
- * @nowait_vecs: vectors of such a bio, at most
- * @stable: a file, for which data must not change while it is written
- * @serial: answer to VIRTIO_BLK_T_GET_ID
+ * @max_discard_sectors: maximum sectors of one range of a discard, 0 if the
+ *	backend cannot discard.  Set at the attach, and not lower than before a
+ *	swap (vhost_blk_backend_keep_limits()).
+ * @max_zeroes_sectors: maximum sectors of one range of zeroes, likewise
+ * @max_erase_sectors: maximum sectors of one range of a secure erase, likewise
+ * @range_align: recommended alignment of discards in sectors, not 0
+ * @range_offset: sectors between the last boundary of @range_align on the disk
+ *	and the start of the partition; 0 for a whole disk
+ * @zeroes_unmap: a write of zeroes may deallocate
+ * @flush_error: errno of the first flush that failed, or 0; see
+ *	vhost_blk_backend_flushed()
+ * @ro: the backend is read-only
+ * @features: VIRTIO_BLK_F_* bits that depend on the backend, except
+ *	VIRTIO_BLK_F_RO
+ * @zone_sectors: sectors of a zone, a power of two; 0 if there are no zones
+ * @write_granularity: write granularity of a zoned device, in bytes, a power of
+ *	two
+ * @append_sectors: maximum sectors of a zone append
+ * @block_size: size of a logical block in bytes, a power of two, at least 512
+ * @addr_mask: bits that must be 0 in the address of every segment of data; if
+ *	one is set, the data is bounced
+ * @len_mask: bits that must be 0 in the length of every segment, likewise
+ * @nowait_len: maximum bytes of a bio that is submitted with REQ_NOWAIT; 0 if
+ *	the device does not support that
+ * @nowait_vecs: maximum number of vectors of such a bio
+ * @stable: data of a regular file must not change while it is written
+ * @serial: reply to VIRTIO_BLK_T_GET_ID
+ *
+ * All fields except @flush_error are constant once the backend is attached.
  */
 struct vhost_blk_be {
 	const struct vhost_blk_backend_ops *ops;
@@ -235,17 +269,18 @@ struct vhost_blk_be {
 };
 
 /**
- * struct vhost_blk_io - the I/O that a backend is to do
+ * struct vhost_blk_io - I/O for a backend
  * @pos: offset in the backend, in bytes
- * @bvec: @len bytes of pages, where data is moved
- * @ranges: of the operations that have them, else NULL
- * @len: in bytes
- * @nr_bvec: how many
- * @nr_ranges: how many
+ * @bvec: pages of the data, @len bytes, if @op moves data
+ * @ranges: ranges of discard, write zeroes and secure erase, otherwise NULL
+ * @len: length of the data in bytes
+ * @nr_bvec: number of elements in @bvec
+ * @nr_ranges: number of elements in @ranges
  * @op: the operation; never VHOST_BLK_OP_GET_ID
- * @ioprio: of the worker that took the request
- * @fua: what is written is to be stable when it completes (5.2.6.2)
- * @spared: it is done to the end although an ioctl has waited long enough
+ * @ioprio: I/O priority of the worker that took the request
+ * @fua: written data must be stable when the I/O completes (5.2.6.2)
+ * @spared: vhost_blk_should_abort_step() has allowed the request to finish
+ *	although an ioctl waits for it
  */
 struct vhost_blk_io {
 	u64 pos;
@@ -261,11 +296,11 @@ struct vhost_blk_io {
 };
 
 /**
- * struct vhost_blk_file_io - what backend-file.c keeps for a request
- * @iocb: of the current try
- * @ret: what that try brought, if it was queued
- * @users: of @iocb: its submitter and its completion
- * @done: bytes done by earlier tries
+ * struct vhost_blk_file_io - state of a read or write of a regular file
+ * @iocb: the iocb of the current attempt
+ * @ret: result of the current attempt, if it was queued
+ * @users: references to @iocb: one of its submitter, one of its completion
+ * @done: bytes that earlier attempts have done
  */
 struct vhost_blk_file_io {
 	struct kiocb iocb;
@@ -275,11 +310,11 @@ struct vhost_blk_file_io {
 };
 
 /**
- * struct vhost_blk_response - what the device answers besides data and status
- * @buf: the answer, behind @iov; vhost_blk_cmd.response bytes of room
- * @len: bytes of it so far
- * @nr_iov: segments in @iov
- * @iov: where it goes to in guest memory
+ * struct vhost_blk_response - response of a device other than data and status
+ * @buf: the response, stored behind @iov; it has vhost_blk_cmd.response bytes
+ * @len: bytes of @buf that are valid
+ * @nr_iov: number of segments in @iov
+ * @iov: destination in guest memory
  */
 struct vhost_blk_response {
 	void *buf;
@@ -289,10 +324,10 @@ struct vhost_blk_response {
 };
 
 /**
- * struct vhost_blk_write_range - a piece of guest memory that may be written
- * @addr: address in the guest: physical, or what its IOMMU makes of that
- * @base: the same in the owner
- * @len: in bytes, not 0
+ * struct vhost_blk_write_range - guest memory that a request may write
+ * @addr: guest-physical address, or I/O virtual address with an IOMMU
+ * @base: address of this memory in the owner
+ * @len: length in bytes, not 0
  */
 struct vhost_blk_write_range {
 	u64 addr;
@@ -301,9 +336,10 @@ struct vhost_blk_write_range {
 };
 
 /**
- * struct vhost_blk_track - what dirty.c keeps for a queue
- * @log: writable descriptors of the chain being parsed
- * @spare: for a request that finds no memory while nothing is in flight
+ * struct vhost_blk_track - memory of a queue that records writes, see dirty.c
+ * @log: writable descriptors of the chain that is being parsed
+ * @spare: write ranges of one request, for use if no memory is available while
+ *	no request is in flight
  */
 struct vhost_blk_track {
 	struct vhost_log log[VHOST_BLK_MAX_IOV];
@@ -311,37 +347,42 @@ struct vhost_blk_track {
 };
 
 /**
- * struct vhost_blk_req - a request, one for each descriptor head of a queue
- * @done_node: in vhost_blk_queue.done
- * @submit_node: in vhost_blk_queue.to_submit, before that
+ * struct vhost_blk_req - a request; there is one per descriptor head of a queue
+ * @done_node: entry in vhost_blk_queue.done
+ * @submit_node: entry in vhost_blk_queue.to_submit; not in use at the same time
+ *	as @done_node
  * @q: the queue
- * @be: where @io goes to
- * @status_slot: where it gets it
- * @cmd: what the guest asked for
- * @head: its descriptor head
- * @status: VIRTIO_BLK_S_*: what the guest gets where @error is 0
- * @busy: in flight, or done but not in the used ring yet
- * @error: 0 or the errno of the I/O; set before the request is on q->done
- * @io: what is being done for it
- * @writes: the writable part of its chain, while that is tracked
- * @nr_writes: how many
- * @bounced: data goes through pages of q->bounce
- * @bio: backend-bdev.c's
- * @file: backend-file.c's
- * @response: NULL where @cmd has none
- * @inline_bvec: of @io, where they are enough
- * @window: of a request that is bounced
- * @more_bios: bios beyond @bio, if @io may have more than BIO_MAX_VECS vectors
- * @bios: of those bios, how many have not completed yet
- * @zeroes: bytes that @io may have to write besides @cmd.len
- * @punted: what is done in the workqueue
- * @work: runs @punted
- * @first_write: first address in @writes
- * @last_write: last address in @writes
- * @inline_writes: of @writes, where they are enough
+ * @be: the backend that @io is submitted to
+ * @status_slot: address of the status byte in the owner
+ * @cmd: the checked command
+ * @head: index of the descriptor head
+ * @status: VIRTIO_BLK_S_*, the status of the request if @error is 0
+ * @busy: in flight, or completed and not yet in the used ring
+ * @error: 0 or the negative errno of the I/O; set before the request is added
+ *	to q->done
+ * @io: the I/O that the backend does; one window of it if @bounced
+ * @writes: writable ranges of the chain; NULL if they are not recorded
+ * @nr_writes: number of elements in @writes
+ * @bounced: the data is copied through pages of q->bounce
+ * @bio: bio of a block device
+ * @file: state of the I/O on a regular file
+ * @response: response other than data and status, or NULL
+ * @inline_bvec: memory of io.bvec, if it has few elements
+ * @window: current window of a bounced request
+ * @more_bios: bios after @bio, if @io has more than BIO_MAX_VECS vectors
+ * @bios: number of these bios, and of @bio, that have not completed, and one
+ *	for their submitter
+ * @zeroes: bytes of zeroes that @io may have to write; part of
+ *	q->inflight_bytes
+ * @punted: function that @work calls
+ * @work: work in a workqueue of the device
+ * @first_write: lowest address in @writes
+ * @last_write: highest address in @writes, inclusive
+ * @inline_writes: memory of @writes, if it has few elements
  *
- * Ordered by use: with 64 bytes in a cache line and 64-bit pointers the first
- * five lines are all that reading a block of a block device touches.
+ * Members are in the order of their use.  With cache lines of 64 bytes and
+ * 64-bit pointers, a read of one block of a block device touches only the first
+ * five lines.
  */
 struct vhost_blk_req {
 	union {
@@ -370,7 +411,7 @@ struct vhost_blk_req {
 	struct vhost_blk_response *response;
 	struct bio_vec inline_bvec[VHOST_BLK_INLINE_BVECS];
 
-	/* Not used by every request from here on */
+	/* The following members are not used by every request. */
 	struct vhost_blk_window *window;
 	struct bio *more_bios;
 	atomic_t bios;
@@ -383,11 +424,11 @@ struct vhost_blk_req {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct vhost_blk_window - the part of a bounced request that is being moved
- * @iter: the data that has not been copied yet, in guest memory
- * @first: first page in vhost_blk_bounce.bvec
- * @nr: pages from there on that are this request's
- * @iov: all of its data
+ * struct vhost_blk_window - part of a bounced request that is in flight
+ * @iter: guest memory whose data has not been copied yet
+ * @first: index of the first bounce page in vhost_blk_bounce.bvec
+ * @nr: number of bounce pages
+ * @iov: guest memory of all of the request's data
  */
 struct vhost_blk_window {
 	struct iov_iter iter;
@@ -397,13 +438,12 @@ struct vhost_blk_window {
 };
 
 /**
- * struct vhost_blk_bounce - pages of a queue for data that the backend can't
- *	access in place, or for whose vector no memory was available
- * @in_use: pages that a request has
- * @bvec: the pages; offset and length are those of the window
- * @spare: for one request that gets no memory for its window
- * @spare_in_use: it is in use
- * @spare_iov: of @spare
+ * struct vhost_blk_bounce - bounce pages of a queue, see bounce.c
+ * @in_use: one bit per page: a request has it
+ * @bvec: the pages; offset and length are those of the current window
+ * @spare: window of one request, for use if no memory is available
+ * @spare_in_use: a request has @spare
+ * @spare_iov: memory for spare.iov
  */
 struct vhost_blk_bounce {
 	DECLARE_BITMAP(in_use, VHOST_BLK_BOUNCE_PAGES);
@@ -413,60 +453,79 @@ struct vhost_blk_bounce {
 	struct iovec spare_iov[VHOST_BLK_MAX_IOV];
 };
 
-/* What changes the state of a queue, see state.c. */
+/**
+ * enum vhost_blk_event - an event that may change the state of a queue
+ * @VHOST_BLK_EVENT_START: the queue is started
+ * @VHOST_BLK_EVENT_PAUSE: an ioctl waits for the requests in flight
+ * @VHOST_BLK_EVENT_RESUME: that ioctl ends
+ * @VHOST_BLK_EVENT_STOP: an ioctl or the last close stops the queue
+ * @VHOST_BLK_EVENT_BREAK: a chain cannot be completed, or guest memory cannot
+ *	be written
+ * @VHOST_BLK_EVENT_ABANDON: completions can no longer be delivered
+ * @VHOST_BLK_EVENT_DRAINED: the last request in flight has ended
+ * @VHOST_BLK_NR_EVENTS: number of events
+ *
+ * See vhost_blk_queue_event().
+ */
 enum vhost_blk_event {
 	VHOST_BLK_EVENT_START,
 	VHOST_BLK_EVENT_PAUSE,
 	VHOST_BLK_EVENT_RESUME,
 	VHOST_BLK_EVENT_STOP,
 	VHOST_BLK_EVENT_BREAK,
-	VHOST_BLK_EVENT_ABANDON,	/* the result can't be seen any more */
-	VHOST_BLK_EVENT_DRAINED,	/* the last request in flight has ended */
+	VHOST_BLK_EVENT_ABANDON,
+	VHOST_BLK_EVENT_DRAINED,
 	VHOST_BLK_NR_EVENTS,
 };
 
 /**
  * struct vhost_blk_queue - a virtqueue
- * @vq: the vhost core's part; its private_data is set in every state but
- *	VHOST_BLK_QUEUE_STOPPED, so that the core checks new addresses and
- *	refuses new sizes and bases for as long as a request may complete
- * @state: enum vhost_blk_queue_state, changed by vhost_blk_queue_event() only
- * @deadline: when requests that take long give up, in jiffies, or 0; see
+ * @vq: the virtqueue of the vhost core.  Its private_data is set in every state
+ *	except VHOST_BLK_QUEUE_STOPPED, so that the core checks new addresses,
+ *	and refuses a new size or base, until no request can complete any more.
+ * @state: enum vhost_blk_queue_state, written by vhost_blk_queue_event() only
+ * @deadline: time in jiffies at which long requests give up, 0 for none; see
  *	vhost_blk_should_abort()
- * @iov: of the chain being parsed
- * @pages: of the segment being pinned
- * @reqs: one for each descriptor head; fixed while started
+ * @iov: segments of the chain that is being parsed
+ * @pages: pages of the segment that is being pinned
+ * @reqs: one request per descriptor head; does not change while started
  * @nr_reqs: number of @reqs
- * @inflight: requests taken and not done
- * @inflight_bytes: their data, and zeroes that they may have to write
+ * @inflight: number of requests in flight
+ * @inflight_bytes: bytes of their data, and of zeroes that they may have to
+ *	write
  * @break_reason: enum vhost_blk_break_reason, kept until the next start
- * @break_error: the errno that goes with it, or 0
- * @throttled: chains are waiting for @inflight_bytes or @bounce
- * @writethrough: every write is to be stable when it completes
- * @ioprio: of the worker
- * @op_mask: bits of the operations that the driver has negotiated
- * @tracking: what requests may write is recorded, see dirty.c
- * @track: NULL before the first time
- * @idle_since: when the ring was found empty, or the guest was answered, in
- *	nanoseconds of ktime; 0 where neither matters
- * @poll_ns: how long an empty ring is looked at, see kick.c
- * @nr_used: entries in vq.heads that the used ring doesn't have yet
- * @bounce: NULL before the first start
+ * @break_error: negative errno that belongs to @break_reason, or 0
+ * @throttled: a chain waits on the ring until @inflight_bytes is lower or pages
+ *	of @bounce are free
+ * @writethrough: every write must be stable when it completes (5.2.6.2)
+ * @ioprio: I/O priority of the worker
+ * @op_mask: BIT(VHOST_BLK_OP_*) of the operations that the driver may use
+ * @tracking: the write ranges of requests are recorded, see dirty.c
+ * @track: memory for that; allocated by the first start that needs it
+ * @idle_since: time of ktime_get_ns() at which the ring was found empty or
+ *	requests were completed; 0 if the next chain is not measured, see kick.c
+ * @poll_ns: time in nanoseconds for which an empty ring is polled, see kick.c
+ * @nr_used: entries in vq.heads that are not in the used ring yet
+ * @bounce: bounce pages; allocated by the first start
  * @to_submit: requests of vhost_blk_punt_in_order()
- * @submit_work: empties it
- * @done: requests whose I/O is done, by the backend; emptied by the worker
- * @batching: the worker is about to look at @done by itself
- * @done_work: the worker's part of completion
- * @dead_worker_work: the same where the worker has been killed
- * @idle: woken when a request has ended, the queue has stopped, or
+ * @submit_work: submits the requests of @to_submit
+ * @done: requests whose I/O is done; the backend adds them, the worker removes
+ *	them
+ * @batching: the worker will check @done soon and need not be woken
+ * @done_work: vhost_blk_done_work(), run by the worker
+ * @dead_worker_work: vhost_blk_dead_worker_work(), run by a workqueue if the
+ *	worker has been killed
+ * @idle: woken when a request has ended, when the queue has stopped, and when
  *	@worker_flushed is set
- * @worker_flush: tells that the worker has done all that was queued before
- * @worker_flushed: it has
+ * @worker_flush: work for the worker that sets @worker_flushed
+ * @worker_flushed: the worker has done all work that was queued before
+ *	@worker_flush
  *
- * All but @state, @deadline, @to_submit, @submit_work, @done, @batching,
- * @done_work, @dead_worker_work, @idle, @worker_flush and @worker_flushed is
- * protected by vq.mutex; who waits for requests reads @inflight without it, and
- * VHOST_BLK_GET_VRING_INFO that, @break_reason and @break_error.
+ * Protected by vq.mutex, except @state, @deadline, @to_submit, @submit_work,
+ * @done, @batching, @done_work, @dead_worker_work, @idle, @worker_flush and
+ * @worker_flushed.  A thread that waits for requests reads @inflight without
+ * vq.mutex, and VHOST_BLK_GET_VRING_INFO so reads @inflight, @break_reason and
+ * @break_error.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
@@ -503,49 +562,64 @@ struct vhost_blk_queue {
 	bool worker_flushed;
 };
 
-/* Whose a device is, see release.c. */
+/**
+ * enum vhost_blk_life - use of a device by its file and its owner
+ * @VHOST_BLK_OPEN: the file is open, and the owner, if any, has not exited
+ * @VHOST_BLK_OWNER_EXITED: the owner has exited; the device will be reset
+ * @VHOST_BLK_CLOSED: the file is closed; the device will be freed
+ *
+ * See release.c.
+ */
 enum vhost_blk_life {
-	VHOST_BLK_OPEN,		/* the file's, and its owner's if it has one */
-	VHOST_BLK_OWNER_EXITED,	/* nobody's until it is reset; the file is open */
-	VHOST_BLK_CLOSED,	/* nobody's until it is freed */
+	VHOST_BLK_OPEN,
+	VHOST_BLK_OWNER_EXITED,
+	VHOST_BLK_CLOSED,
 };
 
 /**
- * struct vhost_blk - a device: one open of /dev/vhost-blk
- * @dev: the vhost core's part
- * @id: number of the device, for the tracepoints
- * @opener: process that opened it, for the tracepoints
- * @vqs: for the vhost core
- * @grace: what may be done although an ioctl has waited long enough, see
+ * struct vhost_blk - a device, which is one open file of /dev/vhost-blk
+ * @dev: the device of the vhost core
+ * @id: number of the device since the module was loaded, for tracepoints
+ * @opener: process that opened the file, for tracepoints
+ * @vqs: the virtqueues of @queues, for the vhost core
+ * @grace: number of I/Os that the device may still do while an ioctl waits, see
  *	vhost_blk_should_abort_step()
- * @wq: for what sleeps in the backend: a backend that hangs, or a guest that
- *	asks for much of it, is in nobody else's way.  NULL before the first
- *	backend is attached; protected by dev.mutex until then
- * @submit_wq: one thread for each queue, for what may wait for a tag of a block
- *	device; as @wq
- * @be: what is attached, or NULL; protected by dev.mutex, and constant while
- *	a queue takes chains or has requests in flight
- * @backend_mutex: protects @be too, for ioctls that do not wait for dev.mutex;
- *	held for as long as it takes to look at the backend
- * @iotlb_sem: translations, where there is an IOMMU
- * @features: acknowledged by the guest; protected by dev.mutex
- * @writeback: of the configuration space; protected by dev.mutex
- * @capacity: that the guest has been told of last; protected by dev.mutex
- * @capacity_poll: looks whether it still is
- * @capacity_polled: @capacity_poll looks again; set by a start with dev.mutex held
- * @config_call: signalled on a change of the configuration, or NULL;
+ * @wq: runs backend operations that may sleep.  Each device has its own, so
+ *	that a backend that hangs, or a guest with many such requests, does not
+ *	delay other devices.  Created with the first backend, with dev.mutex
+ *	held.
+ * @submit_wq: submits I/O that may wait for a tag of a block device, in one
+ *	thread per queue.  Created like @wq.
+ * @be: the attached backend, or NULL.  Written with dev.mutex and
+ *	@backend_mutex held, while no queue takes chains and no request is in
+ *	flight.
+ * @backend_mutex: protects @be for ioctls that do not take dev.mutex; held only
+ *	while fields of the backend are read
+ * @iotlb_sem: protects the mappings of the IOTLB
+ * @features: features acknowledged by the guest; protected by dev.mutex
+ * @writeback: field of the configuration space; protected by dev.mutex
+ * @capacity: last capacity reported to the guest, in sectors; protected by
+ *	dev.mutex
+ * @capacity_poll: work that compares @capacity with that of the backend
+ * @capacity_polled: @capacity_poll requeues itself; set by a start with
+ *	dev.mutex held
+ * @config_call: eventfd to signal when the configuration changes, or NULL;
  *	protected by dev.mutex
- * @refs: one for each queue that isn't stopped, and one until the file is closed
- *	or the owner has ended; the last one resets or frees the device
- * @release_work: does that, if the process that closed the file did not wait
+ * @refs: one reference per queue that is not stopped, and one that is dropped
+ *	when the file is closed or the owner exits.  Dropping the last one
+ *	resets or frees the device.
+ * @release_work: resets or frees the device after the last reference was
+ *	dropped, unless the process that closed the file does
  * @life: enum vhost_blk_life
- * @owner: process that called VHOST_SET_OWNER last
- * @owner_pid: its thread group, or NULL; changed with dev.mutex held
- * @owner_watch: tells when that has ended
- * @owner_exit: gives up the requests then
- * @linger_until: how long the owner waits for its requests when it exits, in
- *	jiffies; 0 until it has begun to
- * @queues: all that there may be; only those with addresses are started
+ * @owner: process that called VHOST_SET_OWNER last, for tracepoints and to tell
+ *	whether the owner exits
+ * @owner_pid: thread group of the owner, or NULL; written with dev.mutex held
+ * @owner_watch: entry in the wait queue that reports that the owner has exited
+ * @owner_exit: work that abandons the requests then
+ * @linger_until: time in jiffies until which an owner that exits waits for its
+ *	requests; 0 before it exits
+ * @queues: all queues that the device can have; a start skips those without
+ *	addresses
  */
 struct vhost_blk {
 	struct vhost_dev dev;
@@ -556,7 +630,7 @@ struct vhost_blk {
 	struct workqueue_struct *wq;
 	struct workqueue_struct *submit_wq;
 	struct vhost_blk_be *be;
-	struct mutex backend_mutex;	/* @be, without dev.mutex */
+	struct mutex backend_mutex;
 	struct rw_semaphore iotlb_sem;
 	u64 features;
 	bool writeback;
@@ -576,7 +650,7 @@ struct vhost_blk {
 };
 
 /*
- * struct virtio_blk_config as Linux has it from 6.3 on: the older one ends
+ * struct virtio_blk_config of Linux 6.3 and later; that of older kernels ends
  * before .zoned.
  */
 union vhost_blk_config {
@@ -595,7 +669,7 @@ static inline struct vhost_blk_queue *to_vhost_blk_queue(struct vhost_virtqueue 
 }
 
 #ifndef vhost_blk_vq_has_worker
-/* Not if it was a thread of a process that has been killed. */
+/* False if the worker was a thread of a process that has been killed */
 static inline bool vhost_blk_vq_has_worker(const struct vhost_virtqueue *vq)
 {
 	return rcu_access_pointer(vq->worker);
@@ -607,7 +681,7 @@ static inline struct vhost_blk *to_vhost_blk(const struct vhost_blk_queue *q)
 	return container_of(q->vq.dev, struct vhost_blk, dev);
 }
 
-/* Acquire: what a resume or a start has set is seen along with the state. */
+/* Acquire: fields that a start or resume has set are seen with the state. */
 static inline enum vhost_blk_queue_state
 vhost_blk_queue_state(const struct vhost_blk_queue *q)
 {
@@ -620,8 +694,8 @@ static inline bool vhost_blk_stopped(const struct vhost_blk_queue *q)
 }
 
 /*
- * Around all that translates addresses, and follows pointers to mappings.  The
- * mutex of the queue is held.
+ * Lock the mappings of the IOTLB, for code that translates addresses or follows
+ * pointers to mappings.  The mutex of the queue is held.
  */
 static inline void vhost_blk_iotlb_lock(struct vhost_blk_queue *q)
 {
@@ -636,7 +710,7 @@ static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 }
 
 #ifndef vhost_blk_clear_miss
-/* A queue has one miss at a time; it may ask again. */
+/* Allow a queue to send another miss: the vhost core keeps one at a time. */
 static inline void vhost_blk_clear_miss(struct vhost_msg_node *node)
 {
 	if (node->vq->iotlb_miss == node)
@@ -644,7 +718,7 @@ static inline void vhost_blk_clear_miss(struct vhost_msg_node *node)
 }
 #endif
 
-/* The I/O controller's group of the caller, or NULL */
+/* The caller's control group of the io controller, with a reference, or NULL */
 static inline struct cgroup_subsys_state *vhost_blk_get_blkcg(void)
 {
 #ifdef CONFIG_BLK_CGROUP
@@ -654,19 +728,22 @@ static inline struct cgroup_subsys_state *vhost_blk_get_blkcg(void)
 #endif
 }
 
-/* How long the VMM lets the worker poll an empty ring, 0 for not at all. */
+/* Maximum time in ns that the VMM lets the worker poll an empty ring, or 0 */
 static inline u64 vhost_blk_poll_timeout_ns(const struct vhost_blk_queue *q)
 {
 	return (u64)READ_ONCE(q->vq.busyloop_timeout) * NSEC_PER_USEC;
 }
 
-/* The owner has ended, and the device has not been reset yet. */
+/* The owner has exited, and the device has not been reset yet. */
 static inline bool vhost_blk_owner_exited(const struct vhost_blk *blk)
 {
 	return atomic_read(&blk->life) == VHOST_BLK_OWNER_EXITED;
 }
 
-/* Its requests end without an answer: what is left of them need not be done. */
+/*
+ * The requests of the queue end without a completion, so the rest of their I/O
+ * need not be done.
+ */
 static inline bool vhost_blk_dead(const struct vhost_blk_queue *q)
 {
 	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_DEAD;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Descriptors to a checked request.  See request.h for why nothing
- * else may be done here.
+ * Checks descriptors and header of a request and turns them into a command.
+ * See request.h for what this file must not do.
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
@@ -19,9 +19,12 @@
 #define HEADER_BYTES	((u32)sizeof(struct virtio_blk_outhdr))
 
 /**
- * vhost_blk_iov_len - bytes in an array of segments
- * @iov: segments, each at most 4 GiB since a descriptor's length is 32 bits
- * @nr: how many, so few that the sum can't wrap
+ * vhost_blk_iov_len - get the number of bytes in an array of segments
+ * @iov: segments; each has at most 4 GiB, because the length of a descriptor
+ *	has 32 bits
+ * @nr: number of segments, few enough that the sum cannot wrap
+ *
+ * Return: the sum of the lengths in bytes.
  */
 u64 vhost_blk_iov_len(const struct iovec *iov, unsigned int nr)
 {
@@ -33,12 +36,13 @@ u64 vhost_blk_iov_len(const struct iovec *iov, unsigned int nr)
 }
 
 /**
- * vhost_blk_status_slot - address of the status byte
- * @iov: the writable segments of the chain
- * @nr: how many
+ * vhost_blk_status_slot - get the address of the status byte
+ * @iov: writable segments of the chain
+ * @nr: number of segments
  *
- * The status is the last writable byte, in whatever segment that lies
- * (5.2.6, 2.7.4).  Return: NULL where the chain has no writable byte.
+ * The status is the last writable byte, in any segment (5.2.6, 2.7.4).
+ *
+ * Return: the address, or NULL if the chain has no writable byte.
  */
 u8 __user *vhost_blk_status_slot(const struct iovec *iov, unsigned int nr)
 {
@@ -50,16 +54,17 @@ u8 __user *vhost_blk_status_slot(const struct iovec *iov, unsigned int nr)
 }
 
 /**
- * vhost_blk_trim_iov - cut an array of segments to one range of its bytes
- * @iov: in: the segments; out: the first one of the range.  Segments at both
- *	ends of the range are changed.
- * @nr: how many
- * @skip: bytes to leave out at the front
- * @len: bytes to keep, @skip + @len being no more than there are
+ * vhost_blk_trim_iov - reduce an array of segments to a range of its bytes
+ * @iov: in: the segments; out: the first segment of the range.  The first and
+ *	last segment of the range may be shortened.
+ * @nr: number of segments
+ * @skip: bytes to remove at the start
+ * @len: bytes to keep; @skip + @len must not exceed the total
  *
- * Return: how many segments the range has, 0 where @len is 0.  The first one is
- * not empty; one behind it is where it was before (the vhost core makes none
- * of descriptors of no length).
+ * The first segment of the range is not empty.  Later ones are left in place
+ * even if they are empty; the vhost core creates no empty segments.
+ *
+ * Return: the number of segments of the range, 0 if @len is 0.
  */
 unsigned int vhost_blk_trim_iov(struct iovec **iov, unsigned int nr, u64 skip,
 				u64 len)
@@ -85,7 +90,10 @@ unsigned int vhost_blk_trim_iov(struct iovec **iov, unsigned int nr, u64 skip,
 	return i;
 }
 
-/* Whole blocks that lie in the backend; no sum here can wrap. */
+/*
+ * Check that sectors are whole logical blocks inside the backend.  No sum
+ * wraps.
+ */
 static bool vblk_sectors_ok(u64 sector, u64 nr,
 			    const struct vhost_blk_limits *limits)
 {
@@ -94,6 +102,7 @@ static bool vblk_sectors_ok(u64 sector, u64 nr,
 	return nr <= limits->capacity && sector <= limits->capacity - nr;
 }
 
+/* Check position and length, in bytes, of the data of a request. */
 static bool vblk_range_ok(u64 sector, u64 len,
 			  const struct vhost_blk_limits *limits)
 {
@@ -127,7 +136,7 @@ static u8 vblk_parse_write(const struct vhost_blk_header *hdr, u64 data,
 	return vblk_parse_data(hdr, data, limits, cmd);
 }
 
-/* Requests without parameters: flush and reset of all zones. */
+/* Requests without parameters: flush, and reset of all zones */
 static u8 vblk_parse_plain(const struct vhost_blk_header *hdr, u64 data,
 			   const struct vhost_blk_limits *limits,
 			   struct vhost_blk_cmd *cmd)
@@ -135,7 +144,7 @@ static u8 vblk_parse_plain(const struct vhost_blk_header *hdr, u64 data,
 	return VIRTIO_BLK_S_OK;
 }
 
-/* The guest gets as much of the ID as it has room for. */
+/* The guest gets as many bytes of the ID as it has room for. */
 static u8 vblk_parse_get_id(const struct vhost_blk_header *hdr, u64 data,
 			    const struct vhost_blk_limits *limits,
 			    struct vhost_blk_cmd *cmd)
@@ -145,6 +154,7 @@ static u8 vblk_parse_get_id(const struct vhost_blk_header *hdr, u64 data,
 	return VIRTIO_BLK_S_OK;
 }
 
+/* Requests with an array of ranges, which vhost_blk_parse_ranges() checks */
 static u8 vblk_parse_list(const struct vhost_blk_header *hdr, u64 data,
 			  const struct vhost_blk_limits *limits,
 			  struct vhost_blk_cmd *cmd)
@@ -164,7 +174,10 @@ static bool vblk_starts_zone(u64 sector, const struct vhost_blk_limits *limits)
 	       !(sector & (limits->zone_sectors - 1));
 }
 
-/* The device answers with where the data went (5.2.6.2). */
+/*
+ * Zone append: the response is the sector at which the data was written
+ * (5.2.6.2).
+ */
 static u8 vblk_parse_append(const struct vhost_blk_header *hdr, u64 data,
 			    const struct vhost_blk_limits *limits,
 			    struct vhost_blk_cmd *cmd)
@@ -183,7 +196,7 @@ static u8 vblk_parse_append(const struct vhost_blk_header *hdr, u64 data,
 	return vblk_parse_data(hdr, data, limits, cmd);
 }
 
-/* As many descriptors as there is room for, at least one. */
+/* Zone report: as many descriptors as fit, at least one (5.2.6.2) */
 static u8 vblk_parse_report(const struct vhost_blk_header *hdr, u64 data,
 			    const struct vhost_blk_limits *limits,
 			    struct vhost_blk_cmd *cmd)
@@ -200,7 +213,7 @@ static u8 vblk_parse_report(const struct vhost_blk_header *hdr, u64 data,
 	return VIRTIO_BLK_S_OK;
 }
 
-/* Open, close, finish and reset of one zone. */
+/* Open, close, finish and reset of one zone */
 static u8 vblk_parse_zone(const struct vhost_blk_header *hdr, u64 data,
 			  const struct vhost_blk_limits *limits,
 			  struct vhost_blk_cmd *cmd)
@@ -212,8 +225,8 @@ static u8 vblk_parse_zone(const struct vhost_blk_header *hdr, u64 data,
 }
 
 /*
- * All operations.  What else depends on the operation is the I/O itself: see
- * the backends, and zone.c for requests about zones.
+ * Properties of all operations.  How an operation is executed is in the
+ * backends, and in zone.c for zone management.
  */
 const struct vhost_blk_op_def vhost_blk_op_defs[VHOST_BLK_NR_OPS] = {
 	[VHOST_BLK_OP_READ] = {
@@ -292,8 +305,8 @@ const struct vhost_blk_op_def vhost_blk_op_defs[VHOST_BLK_NR_OPS] = {
 };
 
 /**
- * vhost_blk_op_mask - the operations that a driver may use
- * @features: that it has acknowledged
+ * vhost_blk_op_mask - get the operations that a driver may use
+ * @features: features that the driver has acknowledged
  *
  * Return: a mask of BIT(VHOST_BLK_OP_*).
  */
@@ -313,17 +326,17 @@ u32 vhost_blk_op_mask(u64 features)
 }
 
 /**
- * vhost_blk_parse - check a request and say what is to be done
- * @hdr: its header, or NULL where the readable part is too short for one
- * @readable: bytes that the device may read, header included
- * @writable: bytes that the device may write, status included, at least 1
- * @limits: of the backend
- * @cmd: the command, valid where VIRTIO_BLK_S_OK is returned, but for @cmd->room
+ * vhost_blk_parse - check a request and turn it into a command
+ * @hdr: header, or NULL if it could not be read
+ * @readable: readable bytes of the chain, header included
+ * @writable: writable bytes of the chain, status included, at least 1
+ * @limits: current limits of the backend
+ * @cmd: set to the command.  Only @cmd->room is valid if the request fails.
  *
- * Bytes beyond what a type needs are ignored, as other devices do; a
- * readable part that is too short for a header is VIRTIO_BLK_S_IOERR.
+ * Bytes beyond those that the type needs are ignored, as other devices do.
  *
- * Return: VIRTIO_BLK_S_OK, or the status that the chain is to be given.
+ * Return: VIRTIO_BLK_S_OK, or the status to return to the guest.  A request
+ * without a complete header is VIRTIO_BLK_S_IOERR.
  */
 u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		   u64 writable, const struct vhost_blk_limits *limits,
@@ -351,9 +364,9 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 }
 
 /**
- * vhost_blk_trim_chain - leave of a chain what its request is about
- * @chain: all of the chain; its segments are changed
- * @cmd: what vhost_blk_parse() made of it
+ * vhost_blk_trim_chain - reduce a chain to the data, ranges or response
+ * @chain: the complete chain; its segments are changed
+ * @cmd: the command from vhost_blk_parse()
  */
 void vhost_blk_trim_chain(struct vhost_blk_chain *chain,
 			  const struct vhost_blk_cmd *cmd)
@@ -369,7 +382,7 @@ void vhost_blk_trim_chain(struct vhost_blk_chain *chain,
 	chain->nr_in = vhost_blk_trim_iov(&chain->in, chain->nr_in, 0, in);
 }
 
-/* What a range may be flagged with (5.2.6.2). */
+/* Check the flags of a range (5.2.6.2): only zeroes may have one, for unmap. */
 static bool vblk_range_flags_ok(enum vhost_blk_op op, u32 flags)
 {
 	if (op == VHOST_BLK_OP_WRITE_ZEROES)
@@ -378,14 +391,14 @@ static bool vblk_range_flags_ok(enum vhost_blk_op op, u32 flags)
 }
 
 /**
- * vhost_blk_parse_ranges - check the ranges of a request, all of them
- * @raw: as the guest wrote them, little endian, read once
- * @nr: how many, at least 1
- * @op: what is to be done with them
- * @limits: of the backend
- * @ranges: filled in; may be the memory of none of the others
+ * vhost_blk_parse_ranges - check all ranges of a request
+ * @raw: ranges as the guest wrote them, little endian, read once
+ * @nr: number of ranges, at least 1
+ * @op: discard, write zeroes or secure erase
+ * @limits: current limits of the backend
+ * @ranges: filled in; must not overlap with @raw
  *
- * Return: VIRTIO_BLK_S_OK, or the status that the chain is to be given.
+ * Return: VIRTIO_BLK_S_OK, or the status to return to the guest.
  */
 u8 vhost_blk_parse_ranges(const struct virtio_blk_discard_write_zeroes *raw,
 			  unsigned int nr, enum vhost_blk_op op,

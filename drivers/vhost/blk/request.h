@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * From a descriptor chain to a checked command.  Nothing here sleeps, locks,
- * allocates or touches guest memory, so all of it also compiles in userspace
- * for fuzzing.
+ * Turns a descriptor chain into a checked command.
+ *
+ * The functions of request.c do not sleep, take no locks, allocate nothing and
+ * do not touch guest memory, so the file also compiles in userspace for
+ * fuzzing.
  */
 #ifndef VHOST_BLK_REQUEST_H
 #define VHOST_BLK_REQUEST_H
@@ -12,21 +14,21 @@
 #include <linux/uio.h>
 #include <linux/virtio_blk.h>
 
-/* Bytes of one request's data, at most: SIZE_MAX times SEG_MAX is less. */
+/* Maximum bytes of data of one request; more than size_max times seg_max */
 #define VHOST_BLK_MAX_BYTES	(1024U * 1024 * 1024)
 
 /*
- * Ranges of one request, and sectors of one range, at most.  Zeroes may have
- * to be written one by one, so that there are fewer of them.
+ * Maximum number of ranges of one request, and of sectors of one range.  Write
+ * zeroes has fewer ranges, because zeroes may have to be written.
  */
 #define VHOST_BLK_MAX_RANGES	256
 #define VHOST_BLK_MAX_ZEROES	16
 #define VHOST_BLK_MAX_RANGE_SECTORS	(8U * 1024 * 1024)
 
-/* Descriptors of one zone report, at most. */
+/* Maximum number of zone descriptors in one report */
 #define VHOST_BLK_MAX_REPORT	1024
 
-/* The operations; a bit of a mask is BIT() of one. */
+/* Operations.  Masks of operations have BIT() of them. */
 enum vhost_blk_op {
 	VHOST_BLK_OP_READ = VIRTIO_BLK_T_IN,
 	VHOST_BLK_OP_WRITE = VIRTIO_BLK_T_OUT,
@@ -46,7 +48,7 @@ enum vhost_blk_op {
 };
 
 /**
- * struct vhost_blk_header - the request header, read once, in host byte order
+ * struct vhost_blk_header - header of a request, in host byte order
  * @type: VIRTIO_BLK_T_*
  * @sector: first sector, in units of 512 bytes
  */
@@ -56,15 +58,15 @@ struct vhost_blk_header {
 };
 
 /**
- * struct vhost_blk_limits - what backend and driver allow at this moment
- * @capacity: in sectors of 512 bytes
- * @block_sectors: sectors in a logical block, a power of two
- * @zone_sectors: sectors in a zone, a power of two; of zoned devices alone
- * @append_sectors: sectors of one zone append, at most
- * @range_sectors: maximum number of sectors in one range, as advertised for the
+ * struct vhost_blk_limits - limits that requests are checked against
+ * @capacity: current capacity in sectors of 512 bytes
+ * @block_sectors: sectors of a logical block, a power of two
+ * @zone_sectors: sectors of a zone, a power of two; 0 if there are no zones
+ * @append_sectors: maximum sectors of one zone append
+ * @range_sectors: maximum sectors of one range, as advertised for the
  *	operation; used by vhost_blk_parse_ranges() only
- * @op_mask: the operations whose feature was negotiated, vhost_blk_op_mask()
- * @ro: nothing may be changed
+ * @op_mask: operations whose feature was negotiated, see vhost_blk_op_mask()
+ * @ro: the backend is read-only at present
  */
 struct vhost_blk_limits {
 	u64 capacity;
@@ -77,15 +79,15 @@ struct vhost_blk_limits {
 };
 
 /**
- * struct vhost_blk_cmd - what to do for a chain
+ * struct vhost_blk_cmd - checked command of a chain
  * @pos: offset in the backend, in bytes
  * @op: the operation
- * @len: bytes of data, or of the array of ranges: at the start of the
- *	writable part for a read, behind the header for everything else
- * @response: bytes that the device answers with at most, status not counted, at
- *	the start of the writable part; data of a read isn't a reply
- * @room: writable bytes in front of the status, U32_MAX if there are more;
- *	valid whatever vhost_blk_parse() returns
+ * @len: bytes of data, or of the array of ranges.  They are at the start of the
+ *	writable part for a read, and follow the header for any other operation.
+ * @response: maximum bytes of the response, which is at the start of the
+ *	writable part.  Status and the data of a read are not part of it.
+ * @room: writable bytes before the status byte, U32_MAX if there are more;
+ *	valid even if vhost_blk_parse() fails
  */
 struct vhost_blk_cmd {
 	u64 pos;
@@ -96,10 +98,10 @@ struct vhost_blk_cmd {
 };
 
 /**
- * struct vhost_blk_range - part of the backend that a request is about
- * @pos: offset in bytes
- * @len: in bytes, may be 0
- * @unmap: it need not stay allocated
+ * struct vhost_blk_range - range of a discard, write zeroes or secure erase
+ * @pos: offset in the backend, in bytes
+ * @len: length in bytes, may be 0
+ * @unmap: zeroes may be deallocated (VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP)
  */
 struct vhost_blk_range {
 	u64 pos;
@@ -109,13 +111,14 @@ struct vhost_blk_range {
 
 /**
  * struct vhost_blk_chain - a descriptor chain
- * @out: readable segments: header and data or ranges, once cut without header
- * @nr_out: how many
- * @in: writable segments: data of a read or the reply, and the status, which
- *	is cut off too
- * @nr_in: how many
- * @unmapped: writable bytes in front of @in that can't be reached; then there
- *	is no header either
+ * @out: readable segments: the header, and data or ranges.
+ *	vhost_blk_trim_chain() removes the header.
+ * @nr_out: number of segments in @out
+ * @in: writable segments: the data of a read or the response, and the status
+ *	byte.  vhost_blk_trim_chain() removes the status byte.
+ * @nr_in: number of segments in @in
+ * @unmapped: writable bytes before @in that are not in guest memory; if not 0,
+ *	the chain has no header either
  */
 struct vhost_blk_chain {
 	struct iovec *out;
@@ -127,22 +130,25 @@ struct vhost_blk_chain {
 
 /* The operation changes the backend. */
 #define VHOST_BLK_OP_F_WRITE	BIT(0)
-/* Its data is moved between the guest's pages and the backend. */
+/* The operation moves data between the guest's pages and the backend. */
 #define VHOST_BLK_OP_F_DATA	BIT(1)
-/* Its readable data is a list of struct virtio_blk_discard_write_zeroes. */
+/* The readable part is an array of struct virtio_blk_discard_write_zeroes. */
 #define VHOST_BLK_OP_F_RANGES	BIT(2)
-/* It is about one zone, whose state may be the reason for an error. */
+/*
+ * The operation concerns one zone, whose state may be the reason of an error.
+ */
 #define VHOST_BLK_OP_F_ZONE	BIT(3)
 
 /**
- * struct vhost_blk_op_def - an operation, see vhost_blk_op_defs
- * @feature: VIRTIO_BLK_F_* that the driver must have acknowledged, 0 for none
+ * struct vhost_blk_op_def - properties of an operation, see vhost_blk_op_defs
+ * @feature: number of the feature that the driver must have acknowledged
+ *	(VIRTIO_BLK_F_*), 0 for none
  * @flags: VHOST_BLK_OP_F_*
- * @max_ranges: maximum number of ranges in a request
- * @response: maximum bytes of the response, status and data not counted
- * @parse: check a request, whose operation and room are in @cmd, and fill in
- *	the rest of @cmd; @data is the number of readable bytes behind the header.
- *	Return: VIRTIO_BLK_S_OK or the status of the request.
+ * @max_ranges: maximum number of ranges of a request
+ * @response: maximum bytes of the response, without status and data
+ * @parse: check a request.  @cmd has the operation and room; the function fills
+ *	in the rest.  The argument data is the number of readable bytes behind
+ *	the header.  Return: VIRTIO_BLK_S_OK or the status of the request.
  */
 struct vhost_blk_op_def {
 	u8 feature;
@@ -154,7 +160,7 @@ struct vhost_blk_op_def {
 		    struct vhost_blk_cmd *cmd);
 };
 
-/* By request type.  Types that have no operation have no @parse. */
+/* The index is the request type.  Types without an operation have no parse. */
 extern const struct vhost_blk_op_def vhost_blk_op_defs[VHOST_BLK_NR_OPS];
 
 static inline bool vhost_blk_op_has_ranges(enum vhost_blk_op op)
