@@ -769,7 +769,7 @@ bool vhost_blk_writes_overlap(const struct vhost_blk_queue *q, u64 first, u64 la
 extern struct workqueue_struct *vhost_blk_release_wq;
 
 bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
-void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long patience);
+void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long timeout);
 bool vhost_blk_should_abort(const struct vhost_blk_queue *q);
 bool vhost_blk_should_abort_step(struct vhost_blk_req *req);
 void vhost_blk_break(struct vhost_blk_queue *q,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of a queue, and what any context may do to one: break it, put a
- * request on its list of done requests, wake its worker, end its stop.
+ * The states of a queue, and the functions that may be called from any context:
+ * to break a queue, to add a request to its list of done requests, to wake its
+ * worker and to end its stop.
  *
- * All transitions are in one table, and one function makes them.
- * Documentation/virt/vhost-blk/states.rst draws them and says what each ioctl
- * does in each state.
+ * All transitions are in one table, and only vhost_blk_queue_event() makes
+ * them.  Documentation/virt/vhost-blk/states.rst describes the states and what
+ * each ioctl does in each of them.
  */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
@@ -26,7 +27,10 @@
 #define BROKEN		VHOST_BLK_QUEUE_BROKEN
 #define DEAD		VHOST_BLK_QUEUE_DEAD
 
-/* In the order of enum vhost_blk_event, so that it reads as a table. */
+/*
+ * Next state, by current state and event.  Columns are in the order of enum
+ * vhost_blk_event.
+ */
 static const u8 vblk_next[VHOST_BLK_NR_QUEUE_STATES][VHOST_BLK_NR_EVENTS] = {
 	/*              START    PAUSE    RESUME   STOP      BREAK     ABANDON  DRAINED */
 	[STOPPED]  = {  RUNNING, STOPPED, STOPPED, STOPPED,  STOPPED,  STOPPED, STOPPED },
@@ -40,12 +44,14 @@ static const u8 vblk_next[VHOST_BLK_NR_QUEUE_STATES][VHOST_BLK_NR_EVENTS] = {
 /**
  * vhost_blk_queue_event - change the state of a queue
  * @q: the queue
- * @event: what happened
+ * @event: the event
  *
- * The only writer of @q->state.  It is a full barrier if the state changes.
+ * The only writer of @q->state.  A change of the state is a full memory
+ * barrier.
  *
- * Context: any.  START and DRAINED are sent with the mutex of the virtqueue
- * held, so only they need to agree on what a started queue owns.
+ * Context: Any.  START and DRAINED require the mutex of the virtqueue, because
+ * the private_data of the queue and its reference to the device change with
+ * them.
  *
  * Return: true if the state changed.
  */
@@ -63,29 +69,33 @@ bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event
 }
 
 /**
- * vhost_blk_set_deadline - an ioctl begins or ends to wait for requests
- * @q: the queue that it waits for, dev.mutex held
- * @patience: in jiffies, or 0 if the wait is over
+ * vhost_blk_set_deadline - set when long requests of a queue give up
+ * @q: the queue
+ * @timeout: time in jiffies from now, or 0 for no deadline
  *
- * Whatever the state: a queue that is broken while it is paused has requests to
- * wait for too.  Each wait has its own grace, see
- * vhost_blk_should_abort_step().
+ * Called with dev.mutex held, or without any other user of the device, when an
+ * ioctl begins or ends to wait for the requests of @q.  The state of the queue
+ * does not matter: a queue that breaks while it is paused has requests in
+ * flight too.  Each wait has its own grace, see vhost_blk_should_abort_step().
  */
-void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long patience)
+void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long timeout)
 {
 	atomic_set(&to_vhost_blk(q)->grace, VHOST_BLK_GRACE);
-	WRITE_ONCE(q->deadline, patience ? (jiffies + patience) ?: 1 : 0);
+	WRITE_ONCE(q->deadline, timeout ? (jiffies + timeout) ?: 1 : 0);
 }
 
 /**
- * vhost_blk_should_abort - should a request give up what is left of it?
+ * vhost_blk_should_abort - check whether a long request should give up
  * @q: the queue of the request
  *
- * A request of ranges, or one to reset all zones, may take as long as the guest
- * likes.  It is done in steps; when an ioctl has waited for it for long enough,
- * or its queue is dead, the rest is not done and the request ends in an error.
+ * A guest decides how long its discards, zeroes, secure erases and resets of
+ * all zones take.  They are executed in steps.  If an ioctl has waited longer
+ * than its timeout, or if the queue is dead, the remaining steps are not done
+ * and the request ends in an error.
  *
- * Context: any.
+ * Context: Any.
+ *
+ * Return: true if the request should give up.
  */
 bool vhost_blk_should_abort(const struct vhost_blk_queue *q)
 {
@@ -94,7 +104,12 @@ bool vhost_blk_should_abort(const struct vhost_blk_queue *q)
 	return (at && time_after_eq(jiffies, at)) || vhost_blk_dead(q);
 }
 
-/* @cost: in I/Os of at most VHOST_BLK_GRACE_STEP bytes, for one wait of an ioctl */
+/*
+ * Take @cost I/Os, of at most VHOST_BLK_GRACE_STEP bytes each, from the grace
+ * of the current wait.
+ *
+ * Return: true if that many were left.
+ */
 static bool vblk_take_grace(struct vhost_blk *blk, u64 cost)
 {
 	int left = atomic_read(&blk->grace);
@@ -107,8 +122,9 @@ static bool vblk_take_grace(struct vhost_blk *blk, u64 cost)
 }
 
 /*
- * What is left of a discard is not missed, and how long a secure erase takes
- * isn't known.
+ * Cost of the rest of a request in units of vblk_take_grace().  A discard gets
+ * no grace, since it is a hint and need not finish; a secure erase gets none,
+ * since the time that it takes is not known.
  */
 static u64 vblk_grace_cost(const struct vhost_blk_io *io)
 {
@@ -125,19 +141,22 @@ static u64 vblk_grace_cost(const struct vhost_blk_io *io)
 	return cost;
 }
 
-static bool vblk_spare(const struct vhost_blk_req *req)
+/* Let a request finish, if the grace is enough for the rest of it. */
+static bool vblk_grant_grace(const struct vhost_blk_req *req)
 {
 	return vblk_take_grace(to_vhost_blk(req->q), vblk_grace_cost(&req->io));
 }
 
 /**
- * vhost_blk_should_abort_step - should a request without data give up its rest?
- * @req: the request; called by one thread at a time
+ * vhost_blk_should_abort_step - check whether to give up before the next step
+ * @req: request without data; called by one thread at a time
  *
- * As vhost_blk_should_abort(), but small requests are done to the end, as long as
- * they are few and their queue isn't dead.
+ * Like vhost_blk_should_abort(), but a small request may finish while the grace
+ * of the device lasts, unless its queue is dead.
  *
- * Context: any.
+ * Context: Any.
+ *
+ * Return: true if the request should give up.
  */
 bool vhost_blk_should_abort_step(struct vhost_blk_req *req)
 {
@@ -148,20 +167,20 @@ bool vhost_blk_should_abort_step(struct vhost_blk_req *req)
 	if (vhost_blk_dead(q))
 		return true;
 	if (!req->io.spared)
-		req->io.spared = vblk_spare(req);
+		req->io.spared = vblk_grant_grace(req);
 	return !req->io.spared;
 }
 
 /**
- * vhost_blk_break - take no more chains from a queue
+ * vhost_blk_break - break a queue: take no more chains from it
  * @q: the queue, its mutex held
- * @reason: a chain that can't be answered, or memory of the guest's that can't
- *	be written
- * @error: the errno that goes with it, or 0
+ * @reason: a chain that cannot be completed, or guest memory that cannot be
+ *	written
+ * @error: negative errno that belongs to @reason, or 0
  *
- * Requests in flight complete.  No chains are taken until the VMM stops and
- * starts the queue; it is told by the queue's error eventfd, and reads the
- * reason by VHOST_BLK_GET_VRING_INFO.  Other queues are not affected.
+ * Requests in flight still complete.  The VMM is notified through the error
+ * eventfd of the queue, and reads the reason with VHOST_BLK_GET_VRING_INFO.  It
+ * has to stop and start the queue.  Other queues are not affected.
  */
 void vhost_blk_break(struct vhost_blk_queue *q,
 		     enum vhost_blk_break_reason reason, int error)
@@ -175,18 +194,19 @@ void vhost_blk_break(struct vhost_blk_queue *q,
 	vq_err(&q->vq, "queue broken\n");
 }
 
+/* Resets and frees devices, see release.c */
 struct workqueue_struct *vhost_blk_release_wq;
 
 /**
  * vhost_blk_put - drop a reference to a device
- * @blk: the device; not to be touched afterwards, but by a caller that the
- *	device's end waits for
+ * @blk: the device.  The caller must not use it afterwards, unless the release
+ *	of the device waits for the caller.
  *
- * Context: any.
+ * Context: Any.
  */
 void vhost_blk_put(struct vhost_blk *blk)
 {
-	/* The address is not followed: @blk may be freed by then. */
+	/* Only an address, which is not dereferenced: @blk may be freed. */
 	refcount_t *refs = &blk->refs;
 
 	if (refcount_dec_and_test(refs)) {
@@ -199,11 +219,12 @@ void vhost_blk_put(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_queue_drained - end a stop if nothing is in flight any more
- * @q: the queue, its mutex held; the caller does nothing but unlock afterwards
+ * vhost_blk_queue_drained - set a queue to stopped if nothing is in flight
+ * @q: the queue, its mutex held, in state DRAINING or DEAD to have an effect.
+ *	The caller may only unlock the mutex afterwards.
  *
- * This may drop the last reference to the device.  The device is freed by a
- * work that waits for the worker, so for the caller, to be through.
+ * This may drop the last reference to the device.  The work that frees the
+ * device waits for the worker, and so for the caller.
  */
 void vhost_blk_queue_drained(struct vhost_blk_queue *q)
 {
@@ -214,9 +235,16 @@ void vhost_blk_queue_drained(struct vhost_blk_queue *q)
 	vhost_blk_put(to_vhost_blk(q));
 }
 
-/*
- * It may wait for the lock of a page that the owner holds by a file system of its
- * own, so it must not be in the way of other devices.
+/**
+ * vhost_blk_queue_dead_worker - schedule completion without a worker
+ * @q: the queue, whose worker has been killed
+ * @delay: delay in jiffies
+ *
+ * The work may wait for the lock of a page, which the owner may hold through a
+ * file system that it serves.  It runs in a workqueue of the device, so that it
+ * does not delay other devices.
+ *
+ * Context: Any.
  */
 void vhost_blk_queue_dead_worker(struct vhost_blk_queue *q, unsigned long delay)
 {
@@ -224,11 +252,13 @@ void vhost_blk_queue_dead_worker(struct vhost_blk_queue *q, unsigned long delay)
 }
 
 /**
- * vhost_blk_wake_worker - have the worker look at a queue, kicked or not
- * @q: the queue, not stopped or about to be
+ * vhost_blk_wake_worker - make the worker check a queue for completions
+ * @q: the queue; not stopped, or about to leave that state
  *
- * Context: any.  Without a worker, since it was killed, a workqueue does what
- * can be done without the owner's memory.
+ * If the worker has been killed, a workqueue does the part of its work that
+ * does not need the owner's memory.
+ *
+ * Context: Any.
  */
 void vhost_blk_wake_worker(struct vhost_blk_queue *q)
 {
@@ -237,12 +267,13 @@ void vhost_blk_wake_worker(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_req_done - the I/O of a request is done
- * @req: the request; not to be touched afterwards
+ * vhost_blk_req_done - report that the I/O of a request is done
+ * @req: the request; must not be used by the caller afterwards
  * @error: 0 or a negative errno
  *
- * Context: any.  Called exactly once for each time that the request was
- * submitted.
+ * Must be called exactly once each time that the request is submitted.
+ *
+ * Context: Any.
  */
 void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 {
@@ -251,8 +282,8 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 	trace_vhost_blk_done(q, req->head, error);
 	req->error = error;
 	/*
-	 * The worker may be about to look at the list already.  What frees the
-	 * queue waits for a grace period first, so @q stays until the end.
+	 * The worker may see the request as soon as it is on the list.  The
+	 * queue is freed only after a grace period, so @q stays valid here.
 	 */
 	rcu_read_lock();
 	if (llist_add(&req->done_node, &q->done) && !READ_ONCE(q->batching))
@@ -261,16 +292,23 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 }
 
 /**
- * vhost_blk_batch_begin - the worker will look at what is done
+ * vhost_blk_batch_begin - do not wake the worker for completions
  * @q: the queue, its mutex held
  *
- * Until vhost_blk_batch_end() nobody needs to wake it.
+ * The worker is going to check the list of done requests.  Completions need not
+ * wake it until vhost_blk_batch_end().
  */
 void vhost_blk_batch_begin(struct vhost_blk_queue *q)
 {
 	WRITE_ONCE(q->batching, true);
 }
 
+/**
+ * vhost_blk_batch_end - wake the worker for completions again
+ * @q: the queue, its mutex held
+ *
+ * Wakes the worker if requests are done already.
+ */
 void vhost_blk_batch_end(struct vhost_blk_queue *q)
 {
 	WRITE_ONCE(q->batching, false);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One tracepoint for each stage of a request: what a guest can cause is to be
- * seen here, never in the kernel log.  A descriptor head is called id, since
- * the perf glue around each event has a `head` of its own.
+ * Tracepoints of vhost-blk, one for each step of a request.
+ *
+ * Errors that a guest can cause are reported here and never in the kernel log.
+ * Documentation/virt/vhost-blk/uapi.rst describes the events.  The index of the
+ * descriptor head is called id here, because the macros of perf define a
+ * variable named head.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vhost_blk
@@ -15,9 +18,9 @@
 #include "internal.h"
 
 /*
- * Which queue: every event begins with the number of the device, which no other
- * one has had since the module was loaded, the process that called VHOST_SET_OWNER,
- * the one that opened it, and the index of the queue.
+ * Fields that every event begins with: the number of the device, which is
+ * unique since the module was loaded; the process that called VHOST_SET_OWNER;
+ * the process that opened the file; and the index of the queue.
  */
 #ifndef VHOST_BLK_TRACE_QUEUE
 #define VHOST_BLK_TRACE_QUEUE						\
@@ -36,6 +39,7 @@
 				__entry->queue
 #endif
 
+/* The worker has ended a round: requests and bytes of data that it took. */
 TRACE_EVENT(vhost_blk_kick,
 	TP_PROTO(const struct vhost_blk_queue *q, unsigned int requests, u64 bytes),
 	TP_ARGS(q, requests, bytes),
@@ -53,6 +57,10 @@ TRACE_EVENT(vhost_blk_kick,
 		  VHOST_BLK_TRACE_ARGS, __entry->requests, __entry->bytes)
 );
 
+/*
+ * A chain was taken.  The status is VIRTIO_BLK_S_OK if the request is valid.
+ * Type and sector are 0 if the header could not be read.
+ */
 TRACE_EVENT(vhost_blk_request,
 	TP_PROTO(const struct vhost_blk_queue *q, u16 id, u32 type, u64 sector, u8 status),
 	TP_ARGS(q, id, type, sector, status),
@@ -75,6 +83,7 @@ TRACE_EVENT(vhost_blk_request,
 		  __entry->status)
 );
 
+/* The backend gets I/O: position and length in bytes, and number of vectors. */
 TRACE_EVENT(vhost_blk_submit,
 	TP_PROTO(const struct vhost_blk_queue *q, u16 id, u64 pos, u32 len,
 		 unsigned int nr_bvec, bool bounced),
@@ -101,8 +110,9 @@ TRACE_EVENT(vhost_blk_submit,
 );
 
 /*
- * The backend has done what vhost_blk_submit said.  A bounced request has a pair
- * of these for each of its windows, one after the other.
+ * The I/O of vhost_blk_submit is done.  A bounced request has one pair of these
+ * two events for each of its windows, one pair after the other.  A request that
+ * did not reach the backend has only this event.
  */
 TRACE_EVENT(vhost_blk_done,
 	TP_PROTO(const struct vhost_blk_queue *q, u16 id, int error),
@@ -121,6 +131,7 @@ TRACE_EVENT(vhost_blk_done,
 		  VHOST_BLK_TRACE_ARGS, __entry->id, __entry->error)
 );
 
+/* The status and the used length of a request have been determined. */
 TRACE_EVENT(vhost_blk_complete,
 	TP_PROTO(const struct vhost_blk_queue *q, u16 id, u8 status, u32 used_len),
 	TP_ARGS(q, id, status, used_len),
@@ -140,6 +151,7 @@ TRACE_EVENT(vhost_blk_complete,
 		  __entry->id, __entry->status, __entry->used_len)
 );
 
+/* A queue breaks: enum vhost_blk_break_reason, and a negative errno or 0. */
 TRACE_EVENT(vhost_blk_break,
 	TP_PROTO(const struct vhost_blk_queue *q, unsigned int reason, int error),
 	TP_ARGS(q, reason, error),
