@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Completion by the worker: the response, the status byte, the used ring, the
- * signal.  Requests that finished together are completed together: one update
- * of the used ring and at most one signal.
+ * Completes requests in the worker: writes the response, the status byte and
+ * the used ring, and signals the guest.  Requests whose I/O ended at the same
+ * time are completed together, with one update of the used ring and at most one
+ * signal.
  *
- * The response is what a device answers besides data and status: its id, a
- * zone report, where an append went.  It is made in kernel memory, in any
- * context, and copied to the guest by the worker.
+ * A response is the reply of the device other than data and status: the ID, a
+ * zone report, or the sector of a zone append.  It is built in kernel memory,
+ * in any context, and the worker copies it to the guest.
+ *
+ * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/blkdev.h>
 #include <linux/ktime.h>
@@ -22,9 +25,13 @@
 #include "trace.h"
 
 /**
- * vhost_blk_status - the one table from errno to virtio status
+ * vhost_blk_status - translate an errno to a virtio status (5.2.6)
  * @error: 0 or a negative errno
- * @zoned: of a device with zones
+ * @zoned: the driver has acknowledged VIRTIO_BLK_F_ZONED
+ *
+ * Context: Any.
+ *
+ * Return: VIRTIO_BLK_S_*.
  */
 u8 vhost_blk_status(int error, bool zoned)
 {
@@ -33,7 +40,7 @@ u8 vhost_blk_status(int error, bool zoned)
 		return VIRTIO_BLK_S_OK;
 	case -EOPNOTSUPP:
 		return VIRTIO_BLK_S_UNSUPP;
-	/* BLK_STS_ZONE_OPEN_RESOURCE and BLK_STS_ZONE_ACTIVE_RESOURCE */
+	/* errno of BLK_STS_ZONE_OPEN_RESOURCE, then of _ACTIVE_RESOURCE */
 	case -ETOOMANYREFS:
 		return zoned ? VIRTIO_BLK_S_ZONE_OPEN_RESOURCE :
 			       VIRTIO_BLK_S_IOERR;
@@ -46,12 +53,14 @@ u8 vhost_blk_status(int error, bool zoned)
 }
 
 /**
- * vhost_blk_response_alloc - make room for an answer
- * @req: its cmd is set
- * @iov: where it goes to, cmd.response bytes
- * @nr: segments in @iov
+ * vhost_blk_response_alloc - allocate the response of a request
+ * @req: the request; cmd.response is not 0
+ * @iov: destination in guest memory, cmd.response bytes
+ * @nr: number of segments in @iov
  *
- * Return: 0 or -ENOMEM; req->response is to be freed in either case.
+ * Context: The worker; sleeps.  vblk_release_req() frees the response.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 			     unsigned int nr)
@@ -59,7 +68,7 @@ int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 	struct vhost_blk_response *response;
 	size_t head = struct_size(response, iov, nr);
 
-	/* What isn't filled in must not be an old secret. */
+	/* Zeroed: parts that are not filled in must not leak kernel memory. */
 	response = kvzalloc(head + req->cmd.response,
 			    GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!response)
@@ -72,10 +81,12 @@ int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 }
 
 /**
- * vhost_blk_response_set - the answer is a copy of something
- * @req: has a reply
- * @from: the answer
- * @len: its length; what is beyond the room is cut off
+ * vhost_blk_response_set - set the response of a request
+ * @req: the request, which has a response
+ * @from: the bytes
+ * @len: number of bytes; those beyond cmd.response are cut off
+ *
+ * Context: Any.
  */
 void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len)
 {
@@ -83,12 +94,7 @@ void vhost_blk_response_set(struct vhost_blk_req *req, const void *from, u32 len
 	memcpy(req->response->buf, from, req->response->len);
 }
 
-/**
- * vblk_response_send - copy the answer to the guest
- * @req: done, in the worker
- *
- * Return: 0 or -EFAULT.
- */
+/* Copy the response to the guest.  Return: 0 or -EFAULT. */
 static int vblk_response_send(struct vhost_blk_req *req)
 {
 	struct vhost_blk_response *response = req->response;
@@ -102,14 +108,16 @@ static int vblk_response_send(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_used_len - length for the used ring
- * @cmd: the command; its room has to be set
- * @response_len: bytes of the reply
+ * vhost_blk_used_len - get the length for the used ring
+ * @cmd: the command; only its room is valid if the request was not
+ * @response_len: bytes of the response
  * @status: VIRTIO_BLK_S_*
  *
  * The device has written at least that many bytes from the start of the
- * writable part (2.7.8.2).  The status is its last byte, so it counts only if
- * everything in front of it was written.
+ * writable part (2.7.8.2).  The status is the last writable byte, so it is
+ * counted only if all bytes before it were written.
+ *
+ * Return: the length in bytes.
  */
 u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len,
 		       u8 status)
@@ -121,6 +129,7 @@ u32 vhost_blk_used_len(const struct vhost_blk_cmd *cmd, u32 response_len,
 	return written == cmd->room ? written + 1 : written;
 }
 
+/* Release the resources of a request and count it as no longer in flight. */
 static void vblk_release_req(struct vhost_blk_req *req)
 {
 	struct vhost_blk_queue *q = req->q;
@@ -138,7 +147,10 @@ static void vblk_release_req(struct vhost_blk_req *req)
 	q->inflight_bytes -= req->cmd.len;
 }
 
-/* The status of a request whose answer, where it has one, is with the guest. */
+/*
+ * Determine the status of a request, and copy its response to the guest if it
+ * was successful.
+ */
 static u8 vblk_final_status(struct vhost_blk_req *req, u32 *response_len)
 {
 	u8 status = req->status;
@@ -154,7 +166,9 @@ static u8 vblk_final_status(struct vhost_blk_req *req, u32 *response_len)
 	return status;
 }
 
-/* Of a request that failed any byte may have been written all the same. */
+/*
+ * Bytes for the dirty log: a failed request may have written any of its bytes.
+ */
 static u32 vblk_bytes_written(const struct vhost_blk_req *req, u32 response_len)
 {
 	if (req->cmd.op == VHOST_BLK_OP_READ)
@@ -162,6 +176,7 @@ static u32 vblk_bytes_written(const struct vhost_blk_req *req, u32 response_len)
 	return req->error ? req->cmd.response : response_len;
 }
 
+/* Add the data or response, and the status byte, to the dirty log. */
 static int vblk_log_completion(struct vhost_blk_req *req, u32 written)
 {
 	u64 room = 0;
@@ -177,7 +192,12 @@ static int vblk_log_completion(struct vhost_blk_req *req, u32 written)
 	return ret ? ret : vhost_blk_log_writes(req, room - 1, 1);
 }
 
-/* Write the status of a request and its entry for the used ring, or break. */
+/*
+ * Write the status of a request to the guest, log what the device has written,
+ * and fill in the entry for the used ring.
+ *
+ * Return: false if that fails, then the queue is broken.
+ */
 static bool vblk_complete_req(struct vhost_blk_req *req,
 			      struct vring_used_elem *used)
 {
@@ -204,7 +224,7 @@ static bool vblk_complete_req(struct vhost_blk_req *req,
 	return true;
 }
 
-/* A request that is bounced may have more windows. */
+/* Continue a bounced request.  Return: true if another window was submitted. */
 static bool vblk_bounce_more(struct vhost_blk_req *req)
 {
 	struct vhost_blk_saved_identity saved;
@@ -216,6 +236,7 @@ static bool vblk_bounce_more(struct vhost_blk_req *req)
 	return more;
 }
 
+/* Release all done requests without a completion. */
 static void vblk_drop_completions(struct vhost_blk_queue *q)
 {
 	struct vhost_blk_req *req, *next;
@@ -227,7 +248,9 @@ static void vblk_drop_completions(struct vhost_blk_queue *q)
 	}
 }
 
-/* Take all that is done; vq->heads has room for every request of a queue. */
+/*
+ * Complete all done requests.  vq->heads has room for every request of a queue.
+ */
 static void vblk_complete_done(struct vhost_blk_queue *q)
 {
 	struct llist_node *list = llist_reverse_order(llist_del_all(&q->done));
@@ -244,7 +267,10 @@ static void vblk_complete_done(struct vhost_blk_queue *q)
 	}
 }
 
-/* May the memory of the guest be written?  Otherwise it may be anything by now. */
+/*
+ * Check whether guest memory may be written.  If not, the owner may use that
+ * memory for another purpose by now.
+ */
 static bool vblk_may_complete(const struct vhost_blk_queue *q)
 {
 	enum vhost_blk_queue_state state = vhost_blk_queue_state(q);
@@ -253,8 +279,8 @@ static bool vblk_may_complete(const struct vhost_blk_queue *q)
 }
 
 /*
- * Some requests have just been completed, and the guest may soon have others:
- * begin to poll, see kick.c.
+ * Start to poll the ring: requests have just been completed, so the guest may
+ * soon add others.  See kick.c.
  */
 static void vblk_restart_polling(struct vhost_blk_queue *q)
 {
@@ -267,11 +293,11 @@ static void vblk_restart_polling(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_flush_used - put what has been answered into the used ring
- * @q: the queue, its mutex held
+ * vhost_blk_flush_used - add completed requests to the used ring
+ * @q: the queue, its mutex and, with an IOMMU, iotlb_sem held
  *
- * Behind an IOMMU the ring may be out of reach for now.  Then the vhost core
- * asks for it, and the answer comes as a kick, which tries again.
+ * With an IOMMU the used ring may not be mapped.  Then the vhost core sends a
+ * miss, and the VMM's update queues poll.work, which calls this function again.
  */
 void vhost_blk_flush_used(struct vhost_blk_queue *q)
 {
@@ -292,7 +318,7 @@ void vhost_blk_flush_used(struct vhost_blk_queue *q)
 	vblk_restart_polling(q);
 }
 
-/* Let chains that found no room try again, and wake who waits for requests. */
+/* Retry throttled chains, and wake threads that wait for requests. */
 static void vblk_after_completions(struct vhost_blk_queue *q)
 {
 	if (q->throttled && vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING)
@@ -302,8 +328,10 @@ static void vblk_after_completions(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_process_done - the worker's part of completion
- * @q: the queue, its mutex held, and no change to translations possible
+ * vhost_blk_process_done - complete or drop the done requests of a queue
+ * @q: the queue, its mutex and, with an IOMMU, iotlb_sem held
+ *
+ * Context: The worker.
  */
 void vhost_blk_process_done(struct vhost_blk_queue *q)
 {
@@ -323,8 +351,10 @@ void vhost_blk_process_done(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_done_work - the worker's part of completion and of a stop
+ * vhost_blk_done_work - complete done requests, and finish a stop
  * @work: vhost_blk_queue.done_work
+ *
+ * Context: The worker.  Takes the mutex of the virtqueue and iotlb_sem.
  */
 void vhost_blk_done_work(struct vhost_work *work)
 {
@@ -334,7 +364,7 @@ void vhost_blk_done_work(struct vhost_work *work)
 	mutex_lock(&q->vq.mutex);
 	vhost_blk_iotlb_lock(q);
 	vhost_blk_process_done(q);
-	/* Behind an IOMMU the VMM may have mapped the used ring just now. */
+	/* Entries may be left from a time when the used ring was not mapped. */
 	vhost_blk_flush_used(q);
 	vhost_blk_iotlb_unlock(q);
 	vhost_blk_queue_drained(q);
@@ -342,15 +372,19 @@ void vhost_blk_done_work(struct vhost_work *work)
 }
 
 /**
- * vhost_blk_dead_worker_work - completion and stop after the worker was killed
+ * vhost_blk_dead_worker_work - drop requests whose worker was killed
  * @work: vhost_blk_queue.dead_worker_work
  *
- * The owner's memory is out of reach here, but it is to be unpinned, and an
- * ioctl may be waiting.  The mutex may be held by an ioctl of the vhost core that
- * reads memory of a process and waits for it, so there is no hurry to look again.
+ * The owner's memory cannot be accessed here, but it must be unpinned, and an
+ * ioctl may be waiting for the requests.  An ioctl of the vhost core may hold
+ * the mutex while it reads memory of a process, which can take any time.  So
+ * try again later instead of waiting for the mutex.
  *
- * By now the queue may have another worker: a request that was done tells the
- * workqueue only after it is in the list that an ioctl or that worker empties.
+ * The queue may have a new worker by now: vhost_blk_wake_worker() schedules
+ * this work only after the request is on the list, which an ioctl or the new
+ * worker empties.
+ *
+ * Context: Workqueue.
  */
 void vhost_blk_dead_worker_work(struct work_struct *work)
 {

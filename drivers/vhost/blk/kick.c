@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A guest's kick.  Takes chains off the available ring until it is empty, the
- * queue's turn is over, or the next chain has to wait.
+ * Takes chains from the available ring and starts their requests, when the
+ * guest kicks or when the worker polls.  A round ends when the ring is empty,
+ * when the queue has had its share of the worker, or when the next chain has to
+ * wait.
  *
- * With VHOST_SET_VRING_BUSYLOOP_TIMEOUT a worker whose ring is empty polls the
- * ring for a while before it turns notifications on and sleeps: the guest saves
- * a kick, the worker a wake-up.  How long it polls is learnt from the guest: a
- * queue whose next chain comes later than the timeout isn't polled, one whose
- * chains come soon is polled for twice as long as the last chain took.
+ * With VHOST_SET_VRING_BUSYLOOP_TIMEOUT the worker polls an empty ring for a
+ * while before it enables notifications and sleeps.  This saves the guest a
+ * kick and the worker a wake-up.  The polling time is adaptive: twice the time
+ * that the last chain took to arrive, or 0 if that chain took longer than the
+ * timeout.
  *
- * Polling ends if another task wants the CPU or the worker has other work,
- * completions for example.  The mutex of the queue is released after a slice,
- * since a stop may be waiting for it.
+ * Polling ends if another task wants the CPU or if the worker has other work,
+ * for example completions.  The mutex of the queue is released after each
+ * slice, because a stop may be waiting for it.
  */
 #include <linux/blkdev.h>
 #include <linux/ioprio.h>
@@ -27,10 +29,14 @@
 #include "internal.h"
 #include "trace.h"
 
+/* Time in ns to poll with the mutex held, and minimum polling time in ns */
 #define VBLK_POLL_SLICE_NS	(50 * NSEC_PER_USEC)
 #define VBLK_POLL_MIN_NS	(4 * NSEC_PER_USEC)
 
-/* Read the header once; NULL where there is none or it can't be read. */
+/*
+ * Read the header once.  Return: @hdr, or NULL if it is incomplete or
+ * unreadable.
+ */
 static const struct vhost_blk_header *vblk_read_header(struct vhost_blk_queue *q,
 						       unsigned int out,
 						       u64 readable,
@@ -43,7 +49,9 @@ static const struct vhost_blk_header *vblk_read_header(struct vhost_blk_queue *q
 		if (copy_from_user(&raw, q->iov->iov_base, sizeof(raw)))
 			return NULL;
 	} else {
-		/* A count has 32 bits where size_t has. */
+		/*
+		 * Limit the count: @readable has 64 bits, size_t may have 32.
+		 */
 		iov_iter_init(&iter, ITER_SOURCE, q->iov, out,
 			      min_t(u64, readable, sizeof(raw)));
 		if (!copy_from_iter_full(&raw, sizeof(raw), &iter))
@@ -54,7 +62,10 @@ static const struct vhost_blk_header *vblk_read_header(struct vhost_blk_queue *q
 	return hdr;
 }
 
-/* The data of a request, or its ranges. */
+/*
+ * Get the segments of the data or of the array of ranges, after the chain was
+ * trimmed.
+ */
 static const struct iovec *vblk_data_of(const struct vhost_blk_chain *chain,
 					const struct vhost_blk_cmd *cmd,
 					unsigned int *nr)
@@ -66,9 +77,8 @@ static const struct iovec *vblk_data_of(const struct vhost_blk_chain *chain,
 }
 
 /*
- * Has the data of a request to go through the queue's own pages?  Where it lies
- * so that the backend can't take it, and where there is no memory for a vector
- * of its pages.
+ * Check whether the data of a request must be bounced: the backend cannot
+ * access it in place, or no memory is available for a vector of its pages.
  */
 static bool vblk_needs_bounce(struct vhost_blk_req *req,
 			      const struct vhost_blk_be *be,
@@ -85,7 +95,13 @@ static bool vblk_needs_bounce(struct vhost_blk_req *req,
 	       !vhost_blk_map_alloc(req, data, nr);
 }
 
-/* Have all of a checked request but its outcome. */
+/*
+ * Prepare the I/O of a valid request: check it against its zone, allocate the
+ * response, and read the ranges or map or bounce the data.
+ *
+ * Return: 0 or a negative errno.  req->status is set if the request fails
+ * otherwise.
+ */
 static int vblk_prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 			const struct vhost_blk_limits *limits)
 {
@@ -108,7 +124,7 @@ static int vblk_prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain
 	return vhost_blk_map(req, data, nr);
 }
 
-/* Do what a checked request asks for; ends in vhost_blk_req_done(). */
+/* Execute a valid request.  Ends in vhost_blk_req_done(), maybe later. */
 static void vblk_execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 			 const struct vhost_blk_limits *limits)
 {
@@ -144,7 +160,10 @@ static void vblk_execute(struct vhost_blk_req *req, struct vhost_blk_chain *chai
 	req->be->ops->submit(req);
 }
 
-/* Is there room for one more request of this kind?  One always has room. */
+/*
+ * Check the limits on bytes in flight, and reserve bounce pages if @bounced.
+ * Succeeds if no other request of the queue is in flight.
+ */
 static bool vblk_admit(struct vhost_blk_req *req, const struct vhost_blk_cmd *cmd,
 		       const struct vhost_blk_chain *chain, bool bounced)
 {
@@ -161,6 +180,7 @@ static bool vblk_admit(struct vhost_blk_req *req, const struct vhost_blk_cmd *cm
 	return vhost_blk_bounce_reserve(req, cmd, data, nr);
 }
 
+/* Count a request as in flight. */
 static void vblk_begin_req(struct vhost_blk_req *req, struct vhost_blk_be *be,
 			   const struct vhost_blk_cmd *cmd, u8 status)
 {
@@ -175,10 +195,10 @@ static void vblk_begin_req(struct vhost_blk_req *req, struct vhost_blk_be *be,
 }
 
 /**
- * struct vblk_round - what the worker took from a queue in one go
- * @requests: chains taken
- * @bytes: their data
- * @until: when it ends, in jiffies
+ * struct vblk_round - chains that the worker takes from a queue in one round
+ * @requests: number of chains taken
+ * @bytes: bytes of their data
+ * @until: end of the round, in jiffies
  */
 struct vblk_round {
 	unsigned int requests;
@@ -187,8 +207,11 @@ struct vblk_round {
 };
 
 /*
- * Start the request of a chain.  Return: 0, -EAGAIN if it has to wait and is
- * still on the ring, or an error if it can't be answered and broke the queue.
+ * Start the request of a chain.
+ *
+ * Return: 0; -EAGAIN if the request has to wait, then the chain is still on the
+ * ring; or another negative errno if the chain cannot be completed, then the
+ * queue is broken.
  */
 static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 			     unsigned int head, struct vhost_blk_chain *chain,
@@ -245,8 +268,11 @@ static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 }
 
 /*
- * Get the next chain.  Return: its head, vq->num if there is none, -EAGAIN if
- * the IOMMU has been asked, or another error if the queue has to break.
+ * Get the next chain.
+ *
+ * Return: its head; vq->num if the ring is empty; -EAGAIN if the VMM has been
+ * asked for a mapping (IOTLB miss); or another negative errno if the queue must
+ * break.
  */
 static int vblk_get_chain(struct vhost_blk_queue *q,
 			  struct vhost_blk_chain *chain)
@@ -257,8 +283,9 @@ static int vblk_get_chain(struct vhost_blk_queue *q,
 	int head, ret;
 
 	/*
-	 * The core signals every error.  Here not every one breaks the queue,
-	 * and the one that does is signalled by vhost_blk_break().
+	 * The core signals the error eventfd for every error.  Suppress that,
+	 * because not every error breaks the queue; vhost_blk_break() signals
+	 * those that do.
 	 */
 	q->vq.error_ctx = NULL;
 	head = vhost_get_vq_desc(&q->vq, q->iov, VHOST_BLK_MAX_IOV,
@@ -267,7 +294,10 @@ static int vblk_get_chain(struct vhost_blk_queue *q,
 	chain->unmapped = 0;
 	if (unlikely(head < 0 && head != -EAGAIN)) {
 		ret = vhost_blk_unmapped_chain(q, chain);
-		/* Otherwise the VMM gets the core's errno, which says more. */
+		/*
+		 * On failure keep the errno of the core, which is more
+		 * specific.
+		 */
 		if (ret >= 0)
 			head = ret;
 	}
@@ -276,7 +306,10 @@ static int vblk_get_chain(struct vhost_blk_queue *q,
 	return head;
 }
 
-/* The guest has made a chain available, and q->idle_since isn't 0. */
+/*
+ * Update the polling time.  The guest has made a chain available, and
+ * q->idle_since is not 0.
+ */
 static void vblk_poll_hit(struct vhost_blk_queue *q)
 {
 	u64 took, timeout;
@@ -292,9 +325,10 @@ static void vblk_poll_hit(struct vhost_blk_queue *q)
 }
 
 /*
- * A queue's turn lasts until what it took exceeds the weight of the vhost core, or
- * until its time is over: a chain may have thousands of descriptors in each of a
- * thousand tables, and ioctls of the VMM wait for the mutex.
+ * Take chains until the ring is empty, the weight of the vhost core is exceeded
+ * or the time of the round is over.  The time is limited because each of a
+ * thousand chains may have an indirect table with thousands of descriptors,
+ * while ioctls of the VMM wait for the mutex.
  *
  * Return: true if the ring is empty.
  */
@@ -309,8 +343,9 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 	vhost_disable_notify(dev, vq);
 	do {
 		/*
-		 * The core runs what is left once more when a worker is killed,
-		 * after it has detached the queues and taken the signal.
+		 * When a worker is killed, the vhost core runs the work that is
+		 * left once more, after it has detached the queues and taken
+		 * the signal.  Take no chains then.
 		 */
 		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_RUNNING ||
 		    fatal_signal_pending(current) ||
@@ -318,7 +353,10 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 			break;
 		cond_resched();
 		head = vblk_get_chain(q, &chain);
-		/* The IOMMU has been asked; its answer is a kick. */
+		/*
+		 * The VMM has been asked for a mapping.  Its update queues
+		 * poll.work.
+		 */
 		if (head == -EAGAIN)
 			break;
 		if (head < 0) {
@@ -331,7 +369,9 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 			vblk_poll_hit(q);
 		ret = vblk_handle_chain(q, be, head, &chain, round);
 		if (ret == -EAGAIN) {
-			/* Completion kicks for us, so notify stays off. */
+			/*
+			 * Completions queue poll.work: notifications stay off.
+			 */
 			vhost_discard_vq_desc(vq, 1, 0);
 			q->throttled = true;
 			break;
@@ -348,10 +388,11 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 }
 
 /*
- * Poll an empty ring, notifications off, nothing plugged.
+ * Poll an empty ring.  Notifications are off, and no plug is held.
  *
- * Return: 1 if a chain or a completion is there, 0 if notifications have to be
- * turned on, -EAGAIN if other work goes first and polling was rescheduled.
+ * Return: 1 if a chain or a completion is pending; 0 if notifications must be
+ * enabled; -EAGAIN if the worker has other work or a slice is over, then
+ * poll.work is queued.
  */
 static int vblk_poll_ring(struct vhost_blk_queue *q)
 {
@@ -383,8 +424,9 @@ static int vblk_poll_ring(struct vhost_blk_queue *q)
 }
 
 /*
- * Is there more on a ring that was empty a moment ago?  If not, the guest kicks,
- * or the worker comes again by itself.
+ * Check whether the guest has added chains to an empty ring.
+ *
+ * Return: true if so.  Otherwise notifications are on, or poll.work is queued.
  */
 static bool vblk_ring_refilled(struct vhost_blk_queue *q)
 {
@@ -395,7 +437,7 @@ static bool vblk_ring_refilled(struct vhost_blk_queue *q)
 	return vhost_enable_notify(q->vq.dev, &q->vq);
 }
 
-/* One plug for as much as there is; see vblk_handle_chains(). */
+/* Take chains with one plug for all of them, see vblk_handle_chains(). */
 static bool vblk_handle_plugged(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 				struct vblk_round *round)
 {
@@ -408,6 +450,7 @@ static bool vblk_handle_plugged(struct vhost_blk_queue *q, struct vhost_blk_be *
 	return empty;
 }
 
+/* Serve a running queue for one round. */
 static void vblk_handle_ring(struct vhost_blk_queue *q, struct vhost_blk_be *be)
 {
 	struct vblk_round round = { .until = jiffies + 1 };
@@ -417,7 +460,9 @@ static void vblk_handle_ring(struct vhost_blk_queue *q, struct vhost_blk_be *be)
 	q->throttled = false;
 	q->ioprio = get_current_ioprio();
 	vhost_blk_batch_begin(q);
-	/* Limit the rounds, too: the guest may change the index at any time. */
+	/*
+	 * Limit the iterations too: the guest may change the index at any time.
+	 */
 	do {
 		empty = vblk_handle_plugged(q, be, &round);
 		vhost_blk_process_done(q);
@@ -429,8 +474,12 @@ static void vblk_handle_ring(struct vhost_blk_queue *q, struct vhost_blk_be *be)
 }
 
 /**
- * vhost_blk_handle_kick - the worker's answer to a kick
+ * vhost_blk_handle_kick - serve a queue after a kick
  * @work: vhost_virtqueue.poll.work of the queue
+ *
+ * Also runs if the driver queues the work to continue with the ring.
+ *
+ * Context: The worker.  Takes the mutex of the virtqueue and iotlb_sem.
  */
 void vhost_blk_handle_kick(struct vhost_work *work)
 {
@@ -446,7 +495,10 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 	vhost_blk_flush_used(q);
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
 	    vq_meta_prefetch(vq)) {
-		/* Stays while the mutex is held, see vhost_blk_pause(). */
+		/*
+		 * Does not change while the mutex is held, see
+		 * vhost_blk_pause().
+		 */
 		be = to_vhost_blk(q)->be;
 		vhost_blk_assume_identity(&saved, &be->identity);
 		vblk_handle_ring(q, be);
