@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Feature bits and the configuration space, computed from the backend, and the
- * notice that the configuration has changed.
+ * Feature bits and the configuration space, which are computed from the
+ * backend, and notification of the VMM when the capacity has changed.
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
@@ -13,6 +13,7 @@
 
 #include "internal.h"
 
+/* Features that do not depend on the backend */
 static const u64 vblk_module_features =
 	BIT_ULL(VHOST_F_LOG_ALL) |
 	BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |
@@ -30,7 +31,7 @@ static const u64 vblk_module_features =
 	BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE) |
 	BIT_ULL(VIRTIO_BLK_F_MQ);
 
-/* Those that one backend has and another hasn't. */
+/* Features that depend on the backend */
 static const u64 vblk_backend_features =
 	BIT_ULL(VIRTIO_BLK_F_RO) |
 	BIT_ULL(VIRTIO_BLK_F_DISCARD) |
@@ -38,17 +39,15 @@ static const u64 vblk_backend_features =
 	BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE) |
 	BIT_ULL(VIRTIO_BLK_F_ZONED);
 
+/* Features of @be, VIRTIO_BLK_F_RO included */
 static u64 vblk_features_of(const struct vhost_blk_be *be)
 {
 	return be->features | (be->ro ? BIT_ULL(VIRTIO_BLK_F_RO) : 0);
 }
 
-/**
- * vblk_offered_features - the bits on offer
- * @blk: the device, its mutex held
- *
- * Return: before a backend is attached all that the module can do, after that
- * all that this backend can.
+/*
+ * Features that VHOST_GET_FEATURES returns: all of the module before a backend
+ * is attached, those of the backend after that.  dev.mutex is held.
  */
 static u64 vblk_offered_features(const struct vhost_blk *blk)
 {
@@ -57,12 +56,14 @@ static u64 vblk_offered_features(const struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_backend_compatible - can a backend be what the guest believes it has?
+ * vhost_blk_backend_compatible - check a backend against negotiated features
  * @blk: the device, its mutex held
- * @be: the backend
+ * @be: the new backend
  *
- * Nothing is believed before features are negotiated.  A guest that knows of
- * a read-only disk, or has one, needn't be told that it can be written now.
+ * Before features are negotiated, any backend is compatible.  A writable
+ * backend may replace a read-only one; the guest is not told.
+ *
+ * Return: true if the guest can use @be with the features that it has.
  */
 bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 				  const struct vhost_blk_be *be)
@@ -75,7 +76,9 @@ bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 		return false;
 	if (be->ro && !(known & ro) && !(blk->be && blk->be->ro))
 		return false;
-	/* A driver that knows of no zones would write where it likes. */
+	/*
+	 * A driver without that feature would not write at the write pointers.
+	 */
 	if (be->features & ~known & BIT_ULL(VIRTIO_BLK_F_ZONED))
 		return false;
 	if (be->zone_sectors && blk->be && blk->be->zone_sectors &&
@@ -84,14 +87,19 @@ bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 	return !(known & vblk_backend_features & ~ro & ~be->features);
 }
 
-/* While the device runs, the VMM may switch the dirty log and no more. */
+/*
+ * Check features that are to be set.  While the device runs, only the dirty log
+ * can be switched.
+ *
+ * Return: 0, -EOPNOTSUPP, -EBUSY or -EFAULT.
+ */
 static long vblk_check_features(struct vhost_blk *blk, u64 features, bool running)
 {
 	u64 log = 1ULL << VHOST_F_LOG_ALL;
 	/*
-	 * After a swap to a writable backend it is not offered any more.  But
-	 * the driver goes on that has acknowledged it, or one that was booted
-	 * since and has been offered it by the VMM, as the one before.
+	 * Not offered after a swap to a writable backend.  But the driver may
+	 * have acknowledged it before, or the VMM may still offer it to the
+	 * next driver.
 	 */
 	u64 ro = 1ULL << VIRTIO_BLK_F_RO;
 
@@ -105,8 +113,8 @@ static long vblk_check_features(struct vhost_blk *blk, u64 features, bool runnin
 }
 
 /*
- * A driver that can't flush starts with writethrough (5.2.5.2); for a legacy one
- * no feature changes the mode (5.2.5.3).
+ * A driver that cannot flush starts in writethrough mode (5.2.5.2).  For a
+ * legacy driver no feature changes the mode (5.2.5.3).
  */
 static bool vblk_starts_writethrough(u64 features)
 {
@@ -116,8 +124,11 @@ static bool vblk_starts_writethrough(u64 features)
 }
 
 /*
- * A queue that is stopped is acknowledged whatever happens: translations have been
- * switched already, and nobody has the mutex for long who hasn't dev.mutex too.
+ * Set the acknowledged features of a queue.  For a stopped queue this must not
+ * fail, because the translation of its addresses has been switched already.
+ * The wait is short: no thread holds its mutex for long without dev.mutex.
+ *
+ * Return: 0, or -EINTR if the caller is being killed.
  */
 static int vblk_ack_queue_features(struct vhost_blk_queue *q, u64 features)
 {
@@ -130,6 +141,11 @@ static int vblk_ack_queue_features(struct vhost_blk_queue *q, u64 features)
 	return 0;
 }
 
+/*
+ * Record the writes of a queue that is not stopped, as @features require.
+ *
+ * Return: 0, -ENOMEM, or -EINTR if the caller is being killed.
+ */
 static int vblk_track_queue(struct vhost_blk_queue *q, u64 features)
 {
 	int ret = 0;
@@ -143,14 +159,13 @@ static int vblk_track_queue(struct vhost_blk_queue *q, u64 features)
 	return ret;
 }
 
-/**
- * vblk_commit_features - what guest and VMM have agreed on holds from now on
- * @blk: the device, nothing in flight, its mutex held
- * @features: checked
+/*
+ * Set the features of the device and of its queues.  No request is in flight,
+ * dev.mutex is held, and @features are checked.
  *
- * Return: 0; -ENOMEM, with nothing changed that is seen outside; or -EINTR if
- * the caller is being killed and the device runs: then some queues may log what
- * they write and others not, until features are set again.
+ * Return: 0; -ENOMEM, with no visible change; or -EINTR if the caller is being
+ * killed and the device runs.  In the last case some queues may log their
+ * writes and others not, until features are set again.
  */
 static int vblk_commit_features(struct vhost_blk *blk, u64 features)
 {
@@ -166,9 +181,15 @@ static int vblk_commit_features(struct vhost_blk *blk, u64 features)
 	return ret;
 }
 
-/*
- * Requests that were taken before the log was on don't know what they will
- * have written: they are waited for.
+/**
+ * vhost_blk_set_features - VHOST_SET_FEATURES
+ * @blk: the device, its mutex held
+ * @argp: argument of the ioctl
+ *
+ * Waits for requests in flight: those that were taken before the log was
+ * switched on have not recorded what they may write.
+ *
+ * Return: 0 or a negative errno, see uapi.rst.
  */
 long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp)
 {
@@ -194,6 +215,13 @@ long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
+/**
+ * vhost_blk_get_features - VHOST_GET_FEATURES
+ * @blk: the device, its mutex held
+ * @argp: argument of the ioctl
+ *
+ * Return: 0 or -EFAULT.
+ */
 long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp)
 {
 	u64 features = vblk_offered_features(blk);
@@ -203,13 +231,29 @@ long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp)
 
 static const u64 vblk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
 
+/**
+ * vhost_blk_get_backend_features - VHOST_GET_BACKEND_FEATURES
+ * @blk: the device
+ * @argp: argument of the ioctl
+ *
+ * Return: 0 or -EFAULT.
+ */
 long vhost_blk_get_backend_features(struct vhost_blk *blk, void __user *argp)
 {
 	return copy_to_user(argp, &vblk_backend_bits,
 			    sizeof(vblk_backend_bits)) ? -EFAULT : 0;
 }
 
-/* As vhost_set_backend_features(), which can't be killed while it waits. */
+/**
+ * vhost_blk_set_backend_features - VHOST_SET_BACKEND_FEATURES
+ * @blk: the device, its mutex held
+ * @argp: argument of the ioctl
+ *
+ * Like vhost_set_backend_features(), except that a caller that waits for the
+ * mutex of a queue can be killed.
+ *
+ * Return: 0, -EFAULT, -EOPNOTSUPP or -EINTR.
+ */
 long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp)
 {
 	unsigned int i;
@@ -230,7 +274,10 @@ long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp)
 	return 0;
 }
 
-/* Any will do for those who still ask: this is what disks used to say. */
+/*
+ * Legacy CHS geometry (5.2.4).  Any values are valid; use the usual 16 heads
+ * and 63 sectors.
+ */
 static void vblk_fill_geometry(u64 capacity, struct virtio_blk_geometry *geometry)
 {
 	const unsigned int heads = 16, sectors = 63, most = 16383;
@@ -242,7 +289,7 @@ static void vblk_fill_geometry(u64 capacity, struct virtio_blk_geometry *geometr
 		__cpu_to_virtio16(true, min_t(u64, cylinders, most));
 }
 
-/* The configuration space (5.2.4) as it is now.  backend_mutex is held. */
+/* Fill in the current configuration space (5.2.4).  backend_mutex is held. */
 static void vblk_fill_config(const struct vhost_blk *blk,
 			     union vhost_blk_config *config)
 {
@@ -265,7 +312,11 @@ static void vblk_fill_config(const struct vhost_blk *blk,
 	be->ops->config(be, config);
 }
 
-/* Check the window of a config ioctl; @argp is its argument. */
+/*
+ * Read and check offset and length of a configuration ioctl.
+ *
+ * Return: 0, -EFAULT or -EINVAL.
+ */
 static long vblk_config_window(struct vhost_vdpa_config *window,
 			       const void __user *argp)
 {
@@ -279,8 +330,10 @@ static long vblk_config_window(struct vhost_vdpa_config *window,
 
 /**
  * vhost_blk_get_config - VHOST_BLK_GET_CONFIG
- * @blk: the device
- * @argp: the ioctl's argument
+ * @blk: the device; its mutex is not needed
+ * @argp: argument of the ioctl
+ *
+ * Return: 0, -EFAULT or -EINVAL.
  */
 long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
 {
@@ -300,8 +353,10 @@ long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
 }
 
 /*
- * Once a driver believes in a writethrough cache it doesn't flush any more, so
- * what was completed before has to be made stable here.
+ * Set the cache mode.  In writethrough mode a driver sends no flushes, so
+ * writes that have completed before are made stable here.
+ *
+ * Return: 0, -EINTR, or the error of the flush with the mode unchanged.
  */
 static long vblk_set_writeback(struct vhost_blk *blk, bool writeback)
 {
@@ -324,9 +379,11 @@ static long vblk_set_writeback(struct vhost_blk *blk, bool writeback)
 /**
  * vhost_blk_set_config - VHOST_BLK_SET_CONFIG
  * @blk: the device, its mutex held
- * @argp: the ioctl's argument
+ * @argp: argument of the ioctl
  *
- * `writeback` is all that a driver may write (5.2.4).
+ * A driver may only write the field writeback (5.2.4).
+ *
+ * Return: 0, -EFAULT, -EINVAL, -EINTR, or the error of a flush.
  */
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp)
 {
@@ -348,7 +405,9 @@ long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp)
 /**
  * vhost_blk_set_config_call - VHOST_BLK_SET_CONFIG_CALL
  * @blk: the device, its mutex held
- * @argp: the ioctl's argument
+ * @argp: argument of the ioctl
+ *
+ * Return: 0, -EFAULT, -EBADF or -EINVAL.
  */
 long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp)
 {
@@ -368,18 +427,18 @@ long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp)
 	return 0;
 }
 
-/* Runs the polls of all devices; none of its works waits for a backend. */
+/* Polls the capacity of all devices; its works do not wait for backends. */
 struct workqueue_struct *vhost_blk_wq;
 
 /*
- * Live resize: the guest is told, by way of the VMM, when the capacity of the
- * backend changes.
+ * Queue the next poll of the capacity.  When it has changed, the VMM notifies
+ * the guest (live resize).
  *
- * The kernel has no notice for that which serves both files and block devices,
- * so a running device is polled once a second.  Requests are checked against the
- * current size, whatever the guest has been told.
+ * The kernel has no notification of a change that works for both files and
+ * block devices, so a running device is polled once a second.  Requests are
+ * checked against the current capacity even before the guest knows it.
  *
- * Rounded, so that all devices of a host wake it up together.
+ * The timer is rounded so that all devices of a host wake it up together.
  */
 static void vblk_requeue_capacity_poll(struct vhost_blk *blk)
 {
@@ -392,7 +451,7 @@ static void vblk_capacity_poll_work(struct work_struct *work)
 	struct vhost_blk *blk = container_of(to_delayed_work(work),
 					     struct vhost_blk, capacity_poll);
 
-	/* Whoever has the mutex may be waiting for this work to end. */
+	/* Do not wait: the holder may be in cancel_delayed_work_sync(). */
 	if (!mutex_trylock(&blk->dev.mutex)) {
 		vblk_requeue_capacity_poll(blk);
 		return;
@@ -404,6 +463,10 @@ static void vblk_capacity_poll_work(struct work_struct *work)
 	mutex_unlock(&blk->dev.mutex);
 }
 
+/**
+ * vhost_blk_capacity_init - initialize the poll of the capacity
+ * @blk: the device, at open
+ */
 void vhost_blk_capacity_init(struct vhost_blk *blk)
 {
 	INIT_DELAYED_WORK(&blk->capacity_poll, vblk_capacity_poll_work);
@@ -427,8 +490,9 @@ void vhost_blk_capacity_check(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_capacity_poll_start - look now, and again until the device is stopped
- * @blk: the device, started, maybe without a queue; its mutex held
+ * vhost_blk_capacity_poll_start - poll the capacity until the device is stopped
+ * @blk: the device, its mutex held, after a start that may have started no
+ *	queue
  */
 void vhost_blk_capacity_poll_start(struct vhost_blk *blk)
 {
@@ -438,8 +502,10 @@ void vhost_blk_capacity_poll_start(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_capacity_poll_end - look no more
- * @blk: the device, stopped; its mutex may be held
+ * vhost_blk_capacity_poll_end - stop the poll of the capacity
+ * @blk: the device, all its queues stopped; its mutex may be held
+ *
+ * Sleeps until the work is not running.
  */
 void vhost_blk_capacity_poll_end(struct vhost_blk *blk)
 {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The module, and one open of /dev/vhost-blk: open and the ioctls.
+ * The module, the device node /dev/vhost-blk, its open and its ioctls.
+ *
+ * An ioctl of the vhost core that needs nothing special is passed on by
+ * vblk_core_ioctl().  Documentation/virt/vhost-blk/uapi.rst describes all
+ * ioctls.
  */
 #include <linux/blkdev.h>
 #include <linux/err.h>
@@ -23,7 +27,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* For the tracepoints */
+/* Number of the last device, see vhost_blk.id */
 static atomic_t vblk_last_id = ATOMIC_INIT(0);
 
 static int vblk_open(struct inode *inode, struct file *file)
@@ -52,7 +56,10 @@ static int vblk_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* No queue takes chains, and nothing is in flight. */
+/*
+ * Replace the backend by @new, which may be NULL, and close the old one.  No
+ * queue takes chains, and no request is in flight.
+ */
 static void vblk_swap_backend(struct vhost_blk *blk, struct vhost_blk_be *new)
 {
 	vhost_blk_flush_workqueues(blk);
@@ -64,8 +71,11 @@ static void vblk_swap_backend(struct vhost_blk *blk, struct vhost_blk_be *new)
 }
 
 /*
- * Not the errno of the flush: it would look like an error of the new backend, and
- * no flush or open ends in this one.
+ * Flush the old backend of a swap.
+ *
+ * Return: 0; -EINTR or -ERESTARTSYS; or -ENOTRECOVERABLE for any other error.
+ * The errno of the flush would look like an error of the new backend, and
+ * neither a flush nor an attach returns ENOTRECOVERABLE otherwise.
  */
 static int vblk_flush_old_backend(struct vhost_blk_be *old)
 {
@@ -74,7 +84,10 @@ static int vblk_flush_old_backend(struct vhost_blk_be *old)
 	return !ret || ret == -EINTR || ret == -ERESTARTSYS ? ret : -ENOTRECOVERABLE;
 }
 
-/* Flushes go to the new one from here on, so the old one has its last. */
+/*
+ * Replace the backend once no request is in flight.  If the device runs, the
+ * old one is flushed first, because the guest's next flush goes to the new one.
+ */
 static long vblk_replace_backend(struct vhost_blk *blk, struct vhost_blk_be *new)
 {
 	long ret = vhost_blk_pause(blk);
@@ -91,7 +104,7 @@ static long vblk_replace_backend(struct vhost_blk *blk, struct vhost_blk_be *new
 	return ret;
 }
 
-/* The kinds of backends.  Return: NULL if @file is none. */
+/* Get the kind of backend that @file is.  Return: NULL if it is none. */
 static const struct vhost_blk_backend_ops *vblk_backend_ops(const struct file *file)
 {
 	umode_t mode = file_inode(file)->i_mode;
@@ -103,6 +116,7 @@ static const struct vhost_blk_backend_ops *vblk_backend_ops(const struct file *f
 	return NULL;
 }
 
+/* Return: the backend that arg->fd names, or an ERR_PTR. */
 static struct vhost_blk_be *vblk_open_backend(const struct vhost_blk_backend *arg)
 {
 	const struct vhost_blk_backend_ops *ops;
@@ -117,6 +131,7 @@ static struct vhost_blk_be *vblk_open_backend(const struct vhost_blk_backend *ar
 	return be;
 }
 
+/* VHOST_BLK_SET_BACKEND: attach, swap or detach the backend */
 static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_blk_backend arg;
@@ -151,7 +166,7 @@ static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
-/* Queues have been started, if @ret is 0.  Return: @ret. */
+/* Finish a start, which has returned @ret.  Return: @ret. */
 static long vblk_started(struct vhost_blk *blk, long ret)
 {
 	if (!ret)
@@ -160,6 +175,7 @@ static long vblk_started(struct vhost_blk *blk, long ret)
 	return ret;
 }
 
+/* VHOST_BLK_SET_RUNNING: start or stop all queues */
 static long vblk_set_running(struct vhost_blk *blk, void __user *argp)
 {
 	int running;
@@ -176,6 +192,7 @@ static long vblk_set_running(struct vhost_blk *blk, void __user *argp)
 	}
 }
 
+/* VHOST_BLK_SET_VRING_RUNNING: start or stop one queue */
 static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vring_state arg;
@@ -198,7 +215,7 @@ static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 	}
 }
 
-/* The ioctls of the vhost core, which checks the owner itself. */
+/* Ioctls of the vhost core, which checks the owner if necessary */
 static long vblk_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 			    void __user *argp)
 {
@@ -214,11 +231,12 @@ static long vblk_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 	return ret;
 }
 
+/* VHOST_SET_OWNER: bind the device to the caller */
 static long vblk_set_owner(struct vhost_blk *blk, void __user *argp)
 {
 	long ret;
 
-	/* The next one's must not be reset with the last one's. */
+	/* The reset that is pending must not hit the new owner's settings. */
 	if (vhost_blk_owner_exited(blk))
 		return -EBUSY;
 	ret = vblk_core_ioctl(blk, VHOST_SET_OWNER, argp);
@@ -227,6 +245,7 @@ static long vblk_set_owner(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
+/* VHOST_RESET_OWNER: stop the device and forget its owner and settings */
 static long vblk_reset_owner(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_iotlb *umem = vhost_dev_reset_owner_prepare();
@@ -246,8 +265,8 @@ static long vblk_reset_owner(struct vhost_blk *blk, void __user *argp)
 }
 
 /*
- * Requests in flight know where the old table put their data, and userspace
- * may map something else there once this returns.
+ * VHOST_SET_MEM_TABLE.  Requests in flight use addresses of the old table, and
+ * userspace may map something else there once this returns.  So wait for them.
  */
 static long vblk_set_mem_table(struct vhost_blk *blk, void __user *argp)
 {
@@ -261,10 +280,12 @@ static long vblk_set_mem_table(struct vhost_blk *blk, void __user *argp)
 }
 
 /*
- * The addresses of a queue that isn't stopped stay as they are; QEMU sets them
- * again when it switches the log of the used ring.  Both this and the core
- * read the argument: who changes it in between gets what the core makes of
- * it, and that has been checked by the core, since private_data is set.
+ * VHOST_SET_VRING_ADDR.  Unless the queue is stopped, its addresses can be set
+ * to the current ones only; QEMU does that to switch the log of the used ring.
+ *
+ * Both this function and the core read the argument.  If the VMM changes it in
+ * between, the core uses the second version.  The core has checked that
+ * version, because private_data is set, so this is safe.
  */
 static long vblk_set_vring_addr(struct vhost_blk *blk, void __user *argp)
 {
@@ -283,9 +304,10 @@ static long vblk_set_vring_addr(struct vhost_blk *blk, void __user *argp)
 }
 
 /*
- * The core does not flush the worker that a stopped queue leaves, and warns if
- * that has something queued.  A stopped queue may: what completed its last
- * request was found by a kick before.
+ * VHOST_ATTACH_VRING_WORKER.  If a queue is stopped, the core does not flush
+ * its old worker, and warns if work of the queue is still pending there.  That
+ * is possible: a kick may have completed the last request before the worker ran
+ * the work that was queued for that completion.
  */
 static long vblk_attach_vring_worker(struct vhost_blk *blk, void __user *argp)
 {
@@ -297,12 +319,13 @@ static long vblk_attach_vring_worker(struct vhost_blk *blk, void __user *argp)
 	q = vhost_blk_queue_at(blk, arg.index);
 	if (q && !vhost_blk_stopped(q))
 		return -EBUSY;
-	/* Who put the last request on the list may still be waking the worker. */
+	/* vhost_blk_req_done() may still be waking the worker. */
 	synchronize_rcu();
 	vhost_dev_flush(&blk->dev);
 	return vblk_core_ioctl(blk, VHOST_ATTACH_VRING_WORKER, argp);
 }
 
+/* Fill in the fields that describe the backend.  backend_mutex is held. */
 static void vblk_backend_info(const struct vhost_blk_be *be,
 			      struct vhost_blk_info *info)
 {
@@ -324,13 +347,10 @@ static void vblk_backend_info(const struct vhost_blk_be *be,
 	info->flush_error = READ_ONCE(be->flush_error);
 }
 
-/**
- * vblk_get_info - VHOST_BLK_GET_INFO
- * @blk: the device
- * @argp: the ioctl's argument
- *
- * Without dev.mutex, like what follows: the VMM asks because an ioctl of
- * another thread, which has it, does not return.
+/*
+ * VHOST_BLK_GET_INFO.  Like VHOST_BLK_GET_VRING_INFO it does not take
+ * dev.mutex: a VMM calls it because an ioctl of another thread, which holds
+ * dev.mutex, does not return.
  */
 static long vblk_get_info(struct vhost_blk *blk, void __user *argp)
 {
@@ -347,11 +367,7 @@ static long vblk_get_info(struct vhost_blk *blk, void __user *argp)
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-/**
- * vblk_get_vring_info - VHOST_BLK_GET_VRING_INFO
- * @blk: the device
- * @argp: the ioctl's argument
- */
+/* VHOST_BLK_GET_VRING_INFO: state of a queue; without dev.mutex */
 static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_blk_vring_info info;
@@ -374,10 +390,12 @@ static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
 }
 
 /**
- * struct vblk_ioctl_def - an ioctl that the driver handles itself
- * @cmd: its number
+ * struct vblk_ioctl_def - an ioctl that is not passed on to the vhost core
+ * @cmd: number of the ioctl
  * @flags: VBLK_IOCTL_*
- * @fn: does it; @argp is the ioctl's argument
+ * @fn: implementation; argp is the argument of the ioctl.  Called with
+ *	dev.mutex held unless @flags has VBLK_IOCTL_NOLOCK.  Return: 0 or a
+ *	negative errno.
  */
 struct vblk_ioctl_def {
 	unsigned int cmd;
@@ -385,9 +403,11 @@ struct vblk_ioctl_def {
 	long (*fn)(struct vhost_blk *blk, void __user *argp);
 };
 
-/* Without dev.mutex, which another ioctl may hold while it waits for requests */
+/*
+ * Do not take dev.mutex: another ioctl may hold it while it waits for requests.
+ */
 #define VBLK_IOCTL_NOLOCK	BIT(0)
-/* Only the owner may call it. */
+/* Only a process with the owner's memory may call it. */
 #define VBLK_IOCTL_OWNER	BIT(1)
 
 static const struct vblk_ioctl_def vblk_ioctls[] = {
@@ -429,7 +449,9 @@ static long vblk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (def && (def->flags & VBLK_IOCTL_NOLOCK))
 		return def->fn(blk, argp);
-	/* Another thread may be waiting for a device that hangs. */
+	/*
+	 * Another thread may hold it while it waits for a backend that hangs.
+	 */
 	if (mutex_lock_killable(&blk->dev.mutex))
 		return -EINTR;
 	if (!def)
@@ -456,9 +478,9 @@ static const struct file_operations vblk_fops = {
 };
 
 /*
- * vhost-net and vhost-vsock have minors of their own, so that their modules are
- * loaded when their nodes are opened.  Without one depmod refuses the alias
- * ("devname:") that this takes: the module has to be loaded before, see
+ * vhost-net and vhost-vsock have fixed minors, so their modules are loaded when
+ * their nodes are opened.  The alias for that ("devname:") needs a fixed minor;
+ * without one, depmod refuses it.  So this module has to be loaded before, see
  * modules-load.d(5).
  */
 static struct miscdevice vblk_misc = {
@@ -471,7 +493,7 @@ static int __init vblk_init(void)
 {
 	int ret;
 
-	/* Guests may be what memory is being written back to: WQ_MEM_RECLAIM. */
+	/* WQ_MEM_RECLAIM: memory may be written back to a guest's disk. */
 	vhost_blk_wq = alloc_workqueue("vhost_blk",
 				       WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_SYSFS,
 				       0);
@@ -480,7 +502,8 @@ static int __init vblk_init(void)
 
 	/*
 	 * Not WQ_MEM_RECLAIM: it frees address spaces, which may wait for
-	 * anything.  What memory waits for is done before, elsewhere.
+	 * anything.  Work that memory reclaim depends on is done before that,
+	 * in other workqueues.
 	 */
 	vhost_blk_release_wq = alloc_workqueue("vhost_blk_end",
 					       WQ_UNBOUND | WQ_SYSFS, WQ_MAX_ACTIVE);
@@ -491,10 +514,10 @@ static int __init vblk_init(void)
 
 	ret = misc_register(&vblk_misc);
 	if (ret)
-		goto destroy_end_wq;
+		goto destroy_release_wq;
 	return 0;
 
-destroy_end_wq:
+destroy_release_wq:
 	destroy_workqueue(vhost_blk_release_wq);
 destroy_wq:
 	destroy_workqueue(vhost_blk_wq);
