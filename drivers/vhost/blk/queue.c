@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of the queues: start, pause and resume, stop.
+ * Starts, pauses, resumes and stops queues.
  *
- * Everything that takes something away from a running queue (stop, release,
- * reset, swap of the backend, a new memory table) changes its state first, so
- * that it takes no more chains, and then waits for those in flight.  The states
- * are in state.c.
+ * Each operation that takes something away from a queue (stop, release, reset,
+ * swap of the backend, a new memory table) first changes the state, so that the
+ * worker takes no more chains, and then waits for the requests in flight.  The
+ * states are in state.c.
+ *
+ * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -15,7 +17,7 @@
 #include "internal.h"
 
 /**
- * vhost_blk_queue_init - prepare a queue before vhost_dev_init()
+ * vhost_blk_queue_init - initialize a queue before vhost_dev_init()
  * @q: the queue, zeroed
  */
 void vhost_blk_queue_init(struct vhost_blk_queue *q)
@@ -31,11 +33,11 @@ void vhost_blk_queue_init(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_queue_at - find a queue by its index
+ * vhost_blk_queue_at - get a queue by its index
  * @blk: the device
- * @index: as userspace gave it
+ * @index: index from userspace
  *
- * Return: the queue, or NULL if there is none of that index.
+ * Return: the queue, or NULL if there is no such queue.
  */
 struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index)
 {
@@ -45,8 +47,8 @@ struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index)
 }
 
 /**
- * vhost_blk_queue_free - free what a drained queue has
- * @q: the queue
+ * vhost_blk_queue_free - free the memory of a queue
+ * @q: the queue, stopped, and not in use by any thread
  */
 void vhost_blk_queue_free(struct vhost_blk_queue *q)
 {
@@ -60,7 +62,12 @@ void vhost_blk_queue_free(struct vhost_blk_queue *q)
 	vhost_blk_free_tracking(q);
 }
 
-/* Have a request for each descriptor head.  The mutex of the queue is held. */
+/*
+ * Allocate one request per descriptor head, and the other memory of a queue.
+ * The mutex of the queue is held.
+ *
+ * Return: 0 or -ENOMEM.
+ */
 static int vblk_alloc_requests(struct vhost_blk_queue *q)
 {
 	unsigned int i, num = q->vq.num;
@@ -89,7 +96,10 @@ static int vblk_alloc_requests(struct vhost_blk_queue *q)
 	return 0;
 }
 
-/* What a stop could not put into the used ring is lost with that ring. */
+/*
+ * Forget used entries that the last stop could not write, because the used ring
+ * was not mapped (IOTLB miss).
+ */
 static void vblk_drop_unflushed_used(struct vhost_blk_queue *q)
 {
 	unsigned int i;
@@ -99,7 +109,10 @@ static void vblk_drop_unflushed_used(struct vhost_blk_queue *q)
 	q->nr_used = 0;
 }
 
-/* Behind an IOMMU any address is as good as another, 0 included. */
+/*
+ * With an IOMMU, 0 is a valid address; a queue that is not in use has only
+ * zeroes.
+ */
 static bool vblk_has_addresses(const struct vhost_virtqueue *vq)
 {
 	if (vq->iotlb)
@@ -107,9 +120,9 @@ static bool vblk_has_addresses(const struct vhost_virtqueue *vq)
 	return vq->desc && vq->avail && vq->used;
 }
 
-/**
- * vblk_writethrough - is each write to be stable when it completes (5.2.6.2)?
- * @blk: the device, its mutex held
+/*
+ * Check whether each write must be stable when it completes (5.2.6.2).
+ * dev.mutex is held.
  */
 static bool vblk_writethrough(const struct vhost_blk *blk)
 {
@@ -118,7 +131,13 @@ static bool vblk_writethrough(const struct vhost_blk *blk)
 	return !(blk->features & BIT_ULL(VIRTIO_BLK_F_FLUSH));
 }
 
-/* Return: 1 if the queue was started, 0 if there was nothing to do. */
+/*
+ * Start a stopped queue that has addresses.  dev.mutex and the mutex of the
+ * queue are held.
+ *
+ * Return: 1 if the queue was started, 0 if it runs or has no addresses, or a
+ * negative errno.
+ */
 static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
@@ -129,7 +148,7 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 		break;
 	case VHOST_BLK_QUEUE_DRAINING:
 	case VHOST_BLK_QUEUE_DEAD:
-		/* A stop that was interrupted: its requests are still in use. */
+		/* An interrupted stop: requests are still in flight. */
 		return -EBUSY;
 	default:
 		return 0;
@@ -149,13 +168,18 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	if (ret)
 		return ret;
 
-	/* The last one may be gone with the owner. */
+	/* The last reference may have been dropped because the owner exited. */
 	if (!refcount_inc_not_zero(&blk->refs))
 		return -EOWNERDEAD;
 	vhost_vq_set_backend(vq, blk);
-	/* It is written to the ring, and with EVENT_IDX not again (2.7.10). */
+	/*
+	 * vhost_vq_init_access() writes it to the ring; with EVENT_IDX that is
+	 * the only time, so it must be 0 (2.7.10).
+	 */
 	vq->used_flags = 0;
-	/* Not all releases of the core forget where a ring was that has moved. */
+	/*
+	 * Some releases of the core keep old mappings of rings that have moved.
+	 */
 	memset(vq->meta_iotlb, 0, sizeof(vq->meta_iotlb));
 	ret = vhost_vq_init_access(vq);
 	if (ret) {
@@ -175,6 +199,7 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	return 1;
 }
 
+/* Return: as vblk_start_locked(), or -EINTR if the caller is being killed. */
 static int vblk_lock_and_start(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
 	int ret;
@@ -187,8 +212,9 @@ static int vblk_lock_and_start(struct vhost_blk *blk, struct vhost_blk_queue *q)
 }
 
 /*
- * The worker stops the queue, after everything it was doing: the caller needs
- * neither the mutex of the queue nor the owner's memory.
+ * Begin to stop a queue.  The worker finishes the stop after the work that it
+ * is doing, so the caller needs neither the mutex of the queue nor the owner's
+ * memory.
  */
 static void vblk_begin_stop(struct vhost_blk_queue *q)
 {
@@ -197,13 +223,17 @@ static void vblk_begin_stop(struct vhost_blk_queue *q)
 		vhost_blk_wake_worker(q);
 }
 
+/*
+ * Wait until a queue has stopped.  Return: 0, or -EINTR if the caller is being
+ * killed; then the queue is dead until its last request has ended.
+ */
 static int vblk_wait_stopped(struct vhost_blk_queue *q)
 {
 	if (!wait_event_killable(q->idle, vhost_blk_stopped(q)))
 		return 0;
 	/*
-	 * Nobody has been told that the queue stopped, and its memory may be
-	 * given to something else: what completes from here on is dropped.
+	 * The VMM has not seen the queue stop, and its memory may be reused.
+	 * So drop the completions of the requests that are still in flight.
 	 */
 	if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_ABANDON))
 		vhost_blk_wake_worker(q);
@@ -225,10 +255,10 @@ int vhost_blk_stop_queue(struct vhost_blk_queue *q)
 
 /**
  * vhost_blk_stop - stop all queues and wait for their requests
- * @blk: the device, its mutex held, or without any other user
+ * @blk: the device, its mutex held, or its file closed
  *
- * Return: 0, or -EINTR if the caller is being killed; then the queues that
- * have not stopped are dead until their last request has ended.
+ * Return: 0, or -EINTR if the caller is being killed; then each queue that has
+ * not stopped is dead until its last request has ended.
  */
 int vhost_blk_stop(struct vhost_blk *blk)
 {
@@ -244,10 +274,10 @@ int vhost_blk_stop(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_abandon - let requests end without an answer
- * @blk: the device, whose owner is not there to see one
+ * vhost_blk_abandon - let all requests end without a completion
+ * @blk: the device, whose owner exits, has exited or cannot see completions
  *
- * Does not sleep.
+ * Does not sleep and takes no locks.
  */
 void vhost_blk_abandon(struct vhost_blk *blk)
 {
@@ -264,7 +294,8 @@ void vhost_blk_abandon(struct vhost_blk *blk)
  * @blk: the device, with a backend, its mutex held
  * @q: one of its queues
  *
- * Return: 0, also if the queue has no addresses or runs already, or an error.
+ * Return: 0, also if the queue has no addresses or runs already; or a negative
+ * errno, see VHOST_BLK_SET_VRING_RUNNING.
  */
 int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 {
@@ -277,10 +308,11 @@ int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_start - start every queue that has addresses and isn't running
+ * vhost_blk_start - start every stopped queue that has addresses
  * @blk: the device, with a backend, its mutex held
  *
- * Return: 0, or an error with no queue started that wasn't before.
+ * Return: 0, or a negative errno, see VHOST_BLK_SET_RUNNING.  On error the
+ * queues that this call has started are stopped again.
  */
 int vhost_blk_start(struct vhost_blk *blk)
 {
@@ -300,19 +332,20 @@ int vhost_blk_start(struct vhost_blk *blk)
 	return 0;
 
 stop_started:
-	/* A kick may have come in between. */
+	/* Started queues may have taken chains already, so wait for them. */
 	for_each_set_bit(i, started, VHOST_BLK_MAX_QUEUES)
 		ret = vhost_blk_stop_queue(&blk->queues[i]) ?: ret;
 	return ret;
 }
 
 /**
- * vhost_blk_abandon_if_owner_exited - let no queue run without an owner
+ * vhost_blk_abandon_if_owner_exited - undo a start if the owner has exited
  * @blk: the device, some of its queues just started, its mutex held
  *
- * The owner's memory may be another process' too, which starts a queue when the
- * owner has just ended.  Pairs with vblk_owner_exit_work(): what that did not
- * find started is given up here.
+ * A process that shares the owner's memory may start a queue just after the
+ * owner has exited.  Pairs with the barrier in vblk_owner_exit_work(), which
+ * abandons all queues that it finds started; those that it missed are abandoned
+ * here.
  */
 void vhost_blk_abandon_if_owner_exited(struct vhost_blk *blk)
 {
@@ -321,8 +354,10 @@ void vhost_blk_abandon_if_owner_exited(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_resume - let paused queues take chains again, by the rules of now
+ * vhost_blk_resume - let paused queues take chains again
  * @blk: the device, its mutex held
+ *
+ * The queues use the cache mode that is set now.
  */
 void vhost_blk_resume(struct vhost_blk *blk)
 {
@@ -334,7 +369,7 @@ void vhost_blk_resume(struct vhost_blk *blk)
 		vhost_blk_set_deadline(q, 0);
 		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_PAUSED)
 			continue;
-		/* The worker reads it only if the queue runs. */
+		/* Read by the worker, in state RUNNING only */
 		WRITE_ONCE(q->writethrough, vblk_writethrough(blk));
 		if (vhost_blk_queue_event(q, VHOST_BLK_EVENT_RESUME))
 			vhost_poll_queue(&q->vq.poll);
@@ -346,7 +381,10 @@ static bool vblk_idle(const struct vhost_blk_queue *q)
 	return !READ_ONCE(q->inflight);
 }
 
-/* Let the worker finish what it began before it could see the state of now. */
+/*
+ * Wait until the worker has released the mutex of the queue, after which it
+ * sees the current state.  Return: 0, or -EINTR if the caller is being killed.
+ */
 static int vblk_sync_with_worker(struct vhost_blk_queue *q)
 {
 	if (mutex_lock_killable(&q->vq.mutex))
@@ -355,7 +393,10 @@ static int vblk_sync_with_worker(struct vhost_blk_queue *q)
 	return 0;
 }
 
-/* Return: 0 once nothing is in flight and all of it has been answered. */
+/*
+ * Wait until no request is in flight and the worker has completed all of them.
+ * Return: 0, or -EINTR if the caller is being killed.
+ */
 static int vblk_wait_idle(struct vhost_blk_queue *q)
 {
 	if (vhost_blk_stopped(q))
@@ -366,11 +407,11 @@ static int vblk_wait_idle(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_pause - take no more chains and wait for those in flight
+ * vhost_blk_pause - stop taking chains and wait for requests in flight
  * @blk: the device, its mutex held
  *
- * Return: 0, to be followed by vhost_blk_resume(), or -EINTR if the caller is
- * being killed.
+ * Return: 0, then the caller must call vhost_blk_resume(); or -EINTR if the
+ * caller is being killed, with the queues resumed.
  */
 int vhost_blk_pause(struct vhost_blk *blk)
 {
@@ -390,8 +431,10 @@ int vhost_blk_pause(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_running - is any queue not stopped?
- * @blk: the device; without its mutex a queue may start or stop meanwhile
+ * vhost_blk_running - check whether any queue is not stopped
+ * @blk: the device; without its mutex the result may be outdated
+ *
+ * Return: true if a queue is not stopped.
  */
 bool vhost_blk_running(const struct vhost_blk *blk)
 {

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of a device: its last close, a reset of its owner, or the owner's end.
+ * Release of a device: the last close, VHOST_RESET_OWNER and the exit of the
+ * owner.
  *
- * The file holds a reference, and so does each queue until its last request
- * has ended.  No thread waits for requests on behalf of a device whose owner
- * is gone: the worker drops the last reference, and then a work frees what is
- * left.  Until then the memory that requests have pinned, the owner's address
- * space, the backend's file with its locks, and this module stay.
+ * The file holds a reference to the device, and so does each queue until its
+ * last request has ended.  No thread waits for requests on behalf of a device
+ * whose owner has exited: the worker drops the last reference, and then a work
+ * frees the rest.  Until then these stay: the memory that requests have pinned,
+ * the owner's address space, the backend's file with its locks, and this
+ * module.
  *
- * The file may stay open when its owner has ended, in another process or where
- * nobody can close it: in an io_uring that is mapped in the owner's memory, which
- * the device keeps.  So the end of the owner takes the reference of the file, and
- * the last one resets the device.  It gives the reference back to the file, or
- * frees the device if that has been closed in the meantime.
+ * The file may stay open after the owner has exited.  Another process may have
+ * it, or no process can close it because it is registered in an io_uring that
+ * is mapped in the owner's memory, which the device keeps.  So the exit of the
+ * owner takes over the reference of the file, and dropping the last reference
+ * resets the device.  The reset gives the reference back to the file, or frees
+ * the device if the file has been closed by then.
  */
 #include <linux/eventfd.h>
 #include <linux/fs.h>
@@ -29,28 +32,32 @@
 #include "internal.h"
 
 /*
- * How long a process that exits waits for its requests.  Unless the backend
- * hangs they have ended by then, so that another VMM that is started on the
- * same disk once this one was reaped doesn't find its writes among its own.
+ * Time in jiffies that an owner that exits waits for its requests.  Unless the
+ * backend hangs they have ended by then.  So another VMM, started on the same
+ * disk after this one was reaped, does not see late writes among its own.
  */
 #define VBLK_LINGER	(4 * HZ)
 
+/* Report that the worker has done all work that was queued before. */
 static void vblk_worker_flush(struct vhost_work *work)
 {
 	struct vhost_blk_queue *q = container_of(work, struct vhost_blk_queue,
 						 worker_flush);
 
 	WRITE_ONCE(q->worker_flushed, true);
-	/* The queue stays until the worker has ended. */
+	/* The queue is freed only after the worker has ended. */
 	wake_up_all(&q->idle);
 }
 
 /*
- * A worker that is a thread of a process that is stopped does nothing until the
- * process goes on.  The vhost core waits for it as one waits for a disk: for more
- * than two minutes it is reported as a task that hangs, which may be a panic.  So a
- * kernel thread waits here first, idle.  A process that is stopped between this and
- * the core's wait has the thread wait there.
+ * Wait, as a kernel thread, until the workers of all queues are idle.
+ *
+ * A worker that is a thread of the owner does nothing while the owner is
+ * stopped (SIGSTOP).  The vhost core waits for the worker in uninterruptible
+ * sleep, which is reported as a hung task after two minutes and may be
+ * configured to panic.  So wait here first, in idle state.  If the process is
+ * stopped between this wait and that of the core, the thread still waits in the
+ * core.
  */
 static void vblk_flush_workers(struct vhost_blk *blk)
 {
@@ -70,7 +77,10 @@ static void vblk_flush_workers(struct vhost_blk *blk)
 	}
 }
 
-/* All queues are stopped: wait for those who are about to leave them. */
+/*
+ * Wait for all threads and works that may still use the queues, which are
+ * stopped.
+ */
 static void vblk_quiesce(struct vhost_blk *blk)
 {
 	unsigned int i;
@@ -87,8 +97,10 @@ static void vblk_quiesce(struct vhost_blk *blk)
 }
 
 /*
- * Give back all but what the vhost core has, and the disk, which is the caller's
- * to close: that may wait for its file system, so nothing should wait for it.
+ * Free everything except the state of the vhost core.
+ *
+ * Return: the backend, or NULL.  The caller must close it, after releasing its
+ * locks, because closing may wait for the file system.
  */
 static struct vhost_blk_be *vblk_free_resources(struct vhost_blk *blk)
 {
@@ -109,8 +121,10 @@ static struct vhost_blk_be *vblk_free_resources(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_shut_down - free what the driver has, not the vhost core
+ * vhost_blk_shut_down - free everything except the state of the vhost core
  * @blk: the device, all its queues stopped, its mutex held
+ *
+ * Context: An ioctl.  Sleeps.
  */
 void vhost_blk_shut_down(struct vhost_blk *blk)
 {
@@ -118,6 +132,7 @@ void vhost_blk_shut_down(struct vhost_blk *blk)
 	vhost_blk_backend_close(vblk_free_resources(blk));
 }
 
+/* Free a device whose queues are stopped and whose file is closed. */
 static void vblk_destroy(struct vhost_blk *blk)
 {
 	struct vhost_blk_be *be;
@@ -134,11 +149,14 @@ static void vblk_destroy(struct vhost_blk *blk)
 }
 
 /*
- * As VHOST_RESET_OWNER does.  Another process may be in an ioctl, for as long as it
- * likes: what waits for the mutex must not look like a task that hangs.  Nothing
- * interrupts a kernel thread.
+ * Reset the device after its owner has exited, as VHOST_RESET_OWNER does.
  *
- * Return: true if the device is the file's again, and not to be touched.
+ * Another process may be in an ioctl for any time.  So wait for the mutex in
+ * interruptible sleep, which is not reported as a hung task.  Signals do not
+ * interrupt a kernel thread.
+ *
+ * Return: true if the file is still open; then the caller must not use the
+ * device.
  */
 static bool vblk_reset_device(struct vhost_blk *blk)
 {
@@ -158,6 +176,7 @@ static bool vblk_reset_device(struct vhost_blk *blk)
 	return open;
 }
 
+/* Reset or free a device after its last reference was dropped. */
 static void vblk_release_device(struct vhost_blk *blk)
 {
 	if (!vhost_blk_owner_exited(blk) || !vblk_reset_device(blk))
@@ -172,9 +191,10 @@ static int vblk_release_thread(void *blk)
 }
 
 /*
- * A worker that is a thread of a process that is stopped is waited for until the
- * process goes on, and the end of an address space for its own I/O.  So each
- * device has a thread for that: others must not wait behind it.
+ * Start a kernel thread to release a device.  The release waits for a worker
+ * whose process is stopped until the process continues, and the end of an
+ * address space waits for I/O of that process.  With a thread of its own, no
+ * device delays the release of another.
  */
 static void vblk_release_work(struct work_struct *work)
 {
@@ -185,11 +205,14 @@ static void vblk_release_work(struct work_struct *work)
 	if (!IS_ERR(thread))
 		return;
 	vblk_release_device(blk);
-	/* Removal of the module waits for the workqueue, so for our return. */
+	/*
+	 * The removal of the module waits for the workqueue and so for this
+	 * work.
+	 */
 	module_put(THIS_MODULE);
 }
 
-/* All of its threads are dead: nobody is left to close its descriptors. */
+/* Check whether all threads of a process have exited. */
 static bool vblk_group_exited(struct pid *pid)
 {
 	struct task_struct *leader;
@@ -202,7 +225,9 @@ static bool vblk_group_exited(struct pid *pid)
 	return ended;
 }
 
-/* The kernel tells those who poll a pidfd of the owner.  Interrupts are off. */
+/*
+ * Callback for the pidfd notification of the owner's exit.  Interrupts are off.
+ */
 static int vblk_owner_wake(struct wait_queue_entry *entry, unsigned int mode,
 			   int flags, void *key)
 {
@@ -215,7 +240,10 @@ static int vblk_owner_wake(struct wait_queue_entry *entry, unsigned int mode,
 	return 0;
 }
 
-/* Must not wait for dev.mutex: who has it may be waiting for this. */
+/*
+ * Abandon the requests of an owner that has exited.  Must not wait for
+ * dev.mutex, because its holder may be waiting for this work.
+ */
 static void vblk_owner_exit_work(struct work_struct *work)
 {
 	struct vhost_blk *blk = container_of(work, struct vhost_blk, owner_exit);
@@ -225,12 +253,19 @@ static void vblk_owner_exit_work(struct work_struct *work)
 	 * vhost_blk_abandon_if_owner_exited().
 	 */
 	atomic_xchg(&blk->life, VHOST_BLK_OWNER_EXITED);
-	/* For the end; the file has one, and its last close waits for us. */
+	/*
+	 * For the release.  The file still has a reference to the module: its
+	 * last close waits for this work.
+	 */
 	__module_get(THIS_MODULE);
 	vhost_blk_abandon(blk);
 	vhost_blk_put(blk);
 }
 
+/**
+ * vhost_blk_release_init - initialize references and the watch on the owner
+ * @blk: the device, at open
+ */
 void vhost_blk_release_init(struct vhost_blk *blk)
 {
 	INIT_WORK(&blk->release_work, vblk_release_work);
@@ -242,8 +277,8 @@ void vhost_blk_release_init(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_watch_owner - the caller is the owner from now on
- * @blk: the device, its mutex held; the last owner's end is over, if it had one
+ * vhost_blk_watch_owner - make the caller the owner and watch for its exit
+ * @blk: the device, its mutex held, not waiting for a reset
  */
 void vhost_blk_watch_owner(struct vhost_blk *blk)
 {
@@ -255,10 +290,12 @@ void vhost_blk_watch_owner(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_unwatch_owner - the end of the last owner is of no interest any more
+ * vhost_blk_unwatch_owner - stop watching for the exit of the owner
  * @blk: the device, its mutex held, or its file closed
  *
- * If the owner has ended already its end goes on.
+ * If the owner has exited already, its requests may have been abandoned and the
+ * reset may be pending; this is not undone.  Sleeps until
+ * vblk_owner_exit_work() is not running.
  */
 void vhost_blk_unwatch_owner(struct vhost_blk *blk)
 {
@@ -275,6 +312,10 @@ static bool vblk_all_stopped(const struct vhost_blk *blk)
 	return refcount_read(&blk->refs) == 1;
 }
 
+/*
+ * Abandon the requests of an owner that exits, and wait for them until
+ * VBLK_LINGER is over.  Return: true if none is in flight.
+ */
 static bool vblk_linger(struct vhost_blk *blk)
 {
 	long left;
@@ -287,6 +328,7 @@ static bool vblk_linger(struct vhost_blk *blk)
 				      max(left, 0L));
 }
 
+/* The caller is a thread of the owner, and is exiting. */
 static bool vblk_owner_is_exiting(const struct vhost_blk *blk)
 {
 	return (current->flags & PF_EXITING) &&
@@ -294,21 +336,22 @@ static bool vblk_owner_is_exiting(const struct vhost_blk *blk)
 }
 
 /*
- * Wait for requests on behalf of the owner only.  Another process that was sent
- * the descriptor, or a thread of the kernel, has nothing to do with them.
+ * Stop or abandon the queues at the last close.  Only the owner waits for the
+ * requests.  They do not concern another process that was sent the descriptor,
+ * or a kernel thread.
  *
- * Return: true if none is in flight any more.
+ * Return: true if no request is in flight any more.
  */
 static bool vblk_wait_for_requests(struct vhost_blk *blk)
 {
-	/* Its last descriptor may have been in a socket's queue. */
+	/* The last descriptor may have been in the queue of a socket. */
 	if (blk->linger_until || vblk_owner_is_exiting(blk))
 		return vblk_linger(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
 		return false;
 	}
-	/* Its memory is its own again when close() returns. */
+	/* The owner may reuse its memory as soon as close() returns. */
 	if (vhost_blk_stop(blk))
 		return vblk_linger(blk);
 	wait_var_event(&blk->refs, vblk_all_stopped(blk));
@@ -316,13 +359,15 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_fop_flush - a descriptor of the device is closed
- * @file: the device's
+ * vhost_blk_fop_flush - flush operation: a descriptor of the device is closed
+ * @file: file of the device
  * @id: not used
  *
  * A process that exits closes all its descriptors before any of their files is
- * released.  If it is the owner its requests are given up here, so that it waits
- * for all its disks together, not for one after the other.
+ * released.  If it is the owner, abandon its requests now, so that it waits for
+ * all its devices together and not for one after the other.
+ *
+ * Return: 0.
  */
 int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 {
@@ -335,12 +380,24 @@ int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 	return 0;
 }
 
+/**
+ * vhost_blk_fop_release - release operation: the last descriptor is closed
+ * @inode: not used
+ * @file: file of the device
+ *
+ * Frees the device, or leaves that to vblk_release_work() if requests are in
+ * flight for which the caller does not wait.
+ *
+ * Return: 0.
+ */
 int vhost_blk_fop_release(struct inode *inode, struct file *file)
 {
 	struct vhost_blk *blk = file->private_data;
 
 	vhost_blk_unwatch_owner(blk);
-	/* The end of the owner has the reference, and one to the module. */
+	/*
+	 * The exit of the owner took over the reference, and one to the module.
+	 */
 	if (atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_EXITED,
 			   VHOST_BLK_CLOSED) == VHOST_BLK_OWNER_EXITED)
 		return 0;
@@ -349,7 +406,10 @@ int vhost_blk_fop_release(struct inode *inode, struct file *file)
 		return 0;
 	}
 	atomic_set(&blk->life, VHOST_BLK_CLOSED);
-	/* For the work; the file's reference to the module is dropped on return. */
+	/*
+	 * For the work: the file's reference to the module is dropped on
+	 * return.
+	 */
 	__module_get(THIS_MODULE);
 	vhost_blk_put(blk);
 	return 0;
