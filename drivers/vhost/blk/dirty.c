@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the requests in flight may write in guest memory.
+ * Records which guest memory the requests in flight may write, and writes the
+ * dirty log.
  *
- * It is recorded while it matters: for the dirty log, which has to name every
- * byte that was written, by guest-physical address; and behind an IOMMU, where
- * what is taken away from the device must not be written any more.
+ * Writes are recorded in two cases: for the dirty log, which must name every
+ * byte that was written, by guest-physical address; and with an IOMMU, because
+ * an invalidation has to wait for requests that may write to its range.
  */
 #include <linux/minmax.h>
 #include <linux/slab.h>
@@ -13,9 +14,9 @@
 #include "internal.h"
 
 /**
- * vhost_blk_set_tracking - record from now on, or no more
- * @q: the queue, nothing of it in flight, its mutex held
- * @features: acknowledged by the guest and the VMM
+ * vhost_blk_set_tracking - switch the recording of writes on or off
+ * @q: the queue, no request in flight, its mutex held
+ * @features: features acknowledged by the guest and the VMM
  *
  * Return: 0 or -ENOMEM.
  */
@@ -32,6 +33,10 @@ int vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features)
 	return 0;
 }
 
+/**
+ * vhost_blk_free_tracking - free the memory that records writes
+ * @q: the queue, stopped
+ */
 void vhost_blk_free_tracking(struct vhost_blk_queue *q)
 {
 	kvfree(q->track);
@@ -39,8 +44,9 @@ void vhost_blk_free_tracking(struct vhost_blk_queue *q)
 }
 
 /*
- * The vhost core tells the writable descriptors, by address in the guest;
- * @iov has the same bytes, cut wherever they aren't contiguous in the owner.
+ * Record the writable ranges of a chain.  @log has the guest address and length
+ * of each writable descriptor, as the vhost core returns them.  @iov has the
+ * same bytes, split at each discontinuity of the owner's addresses.
  */
 static void vblk_fill_write_ranges(struct vhost_blk_req *req,
 				   const struct iovec *iov, unsigned int nr,
@@ -68,13 +74,14 @@ static void vblk_fill_write_ranges(struct vhost_blk_req *req,
 }
 
 /**
- * vhost_blk_track_writes - record where a request may write
- * @req: a request that is about to be in flight
- * @iov: the writable segments of its chain, as they came from the core
- * @nr: how many; vhost_blk_queue.track has the descriptors
+ * vhost_blk_track_writes - record which guest memory a request may write
+ * @req: the request, about to be in flight
+ * @iov: writable segments of its chain, from vhost_get_vq_desc()
+ * @nr: number of segments; q->track->log has the descriptors
  *
- * Return: 0, or -EAGAIN where it has to wait for memory.  With nothing in flight
- * there is always some.
+ * Succeeds if no request of the queue is in flight.
+ *
+ * Return: 0, or -EAGAIN if the request has to wait for memory.
  */
 int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
 			   unsigned int nr)
@@ -95,8 +102,8 @@ int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
 }
 
 /**
- * vhost_blk_untrack_writes - forget it
- * @req: the request; need not have been recorded
+ * vhost_blk_untrack_writes - drop the record of the writes of a request
+ * @req: the request; need not have a record
  */
 void vhost_blk_untrack_writes(struct vhost_blk_req *req)
 {
@@ -110,10 +117,15 @@ void vhost_blk_untrack_writes(struct vhost_blk_req *req)
 }
 
 /*
- * Behind an IOMMU the core looks up which regions of the memory table have these
- * addresses, and logs what each has of them; then it goes on behind the shortest
- * of them, and does that again.  A region may have a single byte, so it is given a
- * page at a time, and no more once the process has been killed.
+ * Write part of a range to the dirty log.
+ *
+ * With an IOMMU the vhost core looks up all regions of the memory table that
+ * contain the owner's addresses and logs the bytes in each.  It continues
+ * behind the shortest of them, and looks up again.  A region may have a single
+ * byte, so one call could take very long: pass one page at a time, and stop if
+ * the process is being killed or the queue is dead.
+ *
+ * Return: 0, -EINTR if stopped, or the error of the log.
  */
 static int vblk_log_range(struct vhost_blk_queue *q,
 			  const struct vhost_blk_write_range *range, u64 off,
@@ -145,12 +157,16 @@ static int vblk_log_range(struct vhost_blk_queue *q,
 }
 
 /**
- * vhost_blk_log_writes - part of what a request may write has been written
- * @req: the request, in the worker
- * @off: first byte, counted over the writable segments of its chain
- * @len: bytes
+ * vhost_blk_log_writes - write bytes of a request to the dirty log
+ * @req: the request, with recorded writes
+ * @off: first byte, counted over the writable segments of the chain
+ * @len: number of bytes
  *
- * Return: 0, or an error where the log can't be written.
+ * Does nothing unless VHOST_F_LOG_ALL is acknowledged.
+ *
+ * Context: The worker.
+ *
+ * Return: 0, or a negative errno if the log cannot be written.
  */
 int vhost_blk_log_writes(struct vhost_blk_req *req, u64 off, u64 len)
 {
@@ -177,9 +193,10 @@ int vhost_blk_log_writes(struct vhost_blk_req *req, u64 off, u64 len)
 }
 
 /*
- * Spans that one question looks at.  A guest may have two million of them in a
- * queue; beyond this number the range from the first to the last byte of a
- * request counts as its own, so that the VMM may wait for it in vain.
+ * Maximum number of write ranges that one check compares.  A guest may have two
+ * million of them in a queue.  Beyond this number, each request counts as one
+ * range from its first to its last byte, so that the VMM may wait for it
+ * unnecessarily.
  */
 #define VBLK_MAX_RANGES_CHECKED	(16U * 1024)
 
@@ -201,13 +218,13 @@ static bool vblk_overlaps(const struct vhost_blk_req *req, u64 first, u64 last,
 }
 
 /**
- * vhost_blk_writes_overlap - may a request in flight write there?
+ * vhost_blk_writes_overlap - check whether requests may write to a range
  * @q: the queue, its mutex held
- * @first: first address, in the guest
- * @last: last address
+ * @first: first address, as in vhost_blk_write_range.addr
+ * @last: last address, inclusive
  *
- * Return: false if none does, true if one does, or if that would take too long
- * to find out.
+ * Return: true if a request in flight may write to the range, or if it would
+ * take too long to find out.
  */
 bool vhost_blk_writes_overlap(const struct vhost_blk_queue *q, u64 first, u64 last)
 {

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest addresses that the vhost core does not translate by itself.
+ * Translates guest addresses that the vhost core cannot translate.
  *
- * Behind an IOMMU (VIRTIO_F_ACCESS_PLATFORM) the addresses in the rings are
- * the guest's I/O virtual ones.  The VMM translates them: it reads misses from
- * the file, and writes updates and invalidations to it.  An invalidation that
- * has been acknowledged holds for the requests in flight too.
+ * With an IOMMU (VIRTIO_F_ACCESS_PLATFORM) the rings contain I/O virtual
+ * addresses of the guest.  The VMM translates them: it reads misses from the
+ * file, and writes updates and invalidations to it.  A write of an invalidation
+ * returns only when no request in flight can write to the range any more.
  *
- * Without one, guests do I/O on memory that the VMM has not registered, a pmem
- * device's for example, and the vhost core has no way to translate part of a
- * chain.  If the status byte can be reached, the request gets an error and the
- * queue goes on.  Everything is read from the guest again here, once, and
- * nothing that the vhost core has read of the chain is used.
+ * Without an IOMMU a chain may be partly outside the memory table: guests do
+ * I/O on memory that the VMM has not registered, for example of a pmem device.
+ * The vhost core cannot translate part of a chain.  If the status byte is in
+ * the memory table, the request gets an error and the queue keeps running.  To
+ * find the status byte the chain is read from guest memory again, once; nothing
+ * that the vhost core has read of it is used.
+ *
+ * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/fs.h>
 #include <linux/limits.h>
@@ -28,8 +31,9 @@
 #include "internal.h"
 
 /*
- * The vhost core has functions for this and for what follows, but they hold the
- * mutexes of all queues at once: more than lockdep has room for.
+ * Remove the IOTLB.  This function, vblk_change_iotlb() and vblk_wake_misses()
+ * replace functions of the vhost core that hold the mutexes of all queues at a
+ * time, which are more than lockdep supports.
  */
 static void vblk_clear_iotlb(struct vhost_dev *dev)
 {
@@ -43,7 +47,7 @@ static void vblk_clear_iotlb(struct vhost_dev *dev)
 		mutex_lock(&vq->mutex);
 		vq->iotlb = NULL;
 		memset(vq->meta_iotlb, 0, sizeof(vq->meta_iotlb));
-		/* They were I/O virtual addresses. */
+		/* These were I/O virtual addresses. */
 		vq->desc = NULL;
 		vq->avail = NULL;
 		vq->used = NULL;
@@ -53,8 +57,8 @@ static void vblk_clear_iotlb(struct vhost_dev *dev)
 }
 
 /*
- * Misses of an earlier driver: its addresses mean nothing to the next one, and
- * from Linux 7.3 on a queue that has a miss pending doesn't ask for another.
+ * Drop the misses of the previous driver.  Its addresses are not valid for the
+ * next one, and from Linux 7.3 on a queue with a pending miss sends no other.
  */
 static void vblk_clear_misses(struct vhost_dev *dev)
 {
@@ -63,12 +67,13 @@ static void vblk_clear_misses(struct vhost_dev *dev)
 }
 
 /**
- * vhost_blk_iotlb_set - translate addresses, or don't
+ * vhost_blk_iotlb_set - create or remove the IOTLB
  * @blk: the device, not running, its mutex held
- * @features: that are to be acknowledged
+ * @features: features that will be acknowledged
  *
- * What the IOTLB knew of an earlier driver is forgotten in either case.
- * Return: 0 or an error.
+ * Mappings of a previous driver are dropped in either case.
+ *
+ * Return: 0 or a negative errno.
  */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features)
 {
@@ -80,6 +85,13 @@ int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features)
 	return 0;
 }
 
+/**
+ * vhost_blk_fop_read_iter - read a miss from the file
+ * @iocb: the read
+ * @to: destination
+ *
+ * Return: the number of bytes, or a negative errno.
+ */
 ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct vhost_blk *blk = iocb->ki_filp->private_data;
@@ -89,6 +101,13 @@ ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return vhost_chr_read_iter(&blk->dev, to, nonblock);
 }
 
+/**
+ * vhost_blk_fop_poll - poll the file for misses
+ * @file: file of the device
+ * @wait: the poll table
+ *
+ * Return: EPOLLIN if there is a miss to read, among other bits.
+ */
 __poll_t vhost_blk_fop_poll(struct file *file, poll_table *wait)
 {
 	struct vhost_blk *blk = file->private_data;
@@ -96,7 +115,10 @@ __poll_t vhost_blk_fop_poll(struct file *file, poll_table *wait)
 	return vhost_chr_poll(file, &blk->dev, wait);
 }
 
-/* Return: 1 if a request in flight may write there, 0 if none may, or -EINTR. */
+/*
+ * Return: 1 if a request in flight may write to the range, 0 if none may, or
+ * -EINTR if the caller is being killed.
+ */
 static int vblk_writes_overlap(struct vhost_blk_queue *q, u64 first, u64 last)
 {
 	int ret;
@@ -108,6 +130,10 @@ static int vblk_writes_overlap(struct vhost_blk_queue *q, u64 first, u64 last)
 	return ret;
 }
 
+/*
+ * Wait until no request of a queue may write to the range.  Return: 0, or
+ * -EINTR if the caller is being killed.
+ */
 static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
@@ -115,7 +141,10 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_STOPPED)
 		return 0;
-	/* Not wait_event(): the condition sleeps.  The end of a request wakes us. */
+	/*
+	 * Not wait_event(), because the condition sleeps.  A request that ends
+	 * wakes us.
+	 */
 	add_wait_queue(&q->idle, &wait);
 	while ((ret = vblk_writes_overlap(q, first, last)) > 0) {
 		if (fatal_signal_pending(current)) {
@@ -128,7 +157,10 @@ static int vblk_wait_for_writers(struct vhost_blk_queue *q, u64 first, u64 last)
 	return ret;
 }
 
-/* All queues that have a writer, at once: then they are waited for in turn. */
+/*
+ * Set the deadlines of all queues that may write to the range.  This is done
+ * before the first wait, because the queues are waited for one after the other.
+ */
 static int vblk_set_writer_deadlines(struct vhost_blk *blk, u64 first, u64 last)
 {
 	struct vhost_blk_queue *q;
@@ -149,8 +181,9 @@ static int vblk_set_writer_deadlines(struct vhost_blk *blk, u64 first, u64 last)
 }
 
 /*
- * The range is gone from the IOTLB: no request gets hold of it any more.  Those
- * that had hold of it before are waited for, and no others.
+ * Wait for the requests that may write to an invalidated range, and for no
+ * others.  The range is not in the IOTLB any more, so no further request can
+ * get it.
  */
 static int vblk_finish_invalidation(struct vhost_blk *blk,
 				    const struct vhost_iotlb_msg *msg)
@@ -169,13 +202,17 @@ static int vblk_finish_invalidation(struct vhost_blk *blk,
 	return ret;
 }
 
+/* Check that an address range from the VMM is a range of user addresses. */
 static bool vblk_uaddr_ok(u64 addr, u64 size)
 {
 	return addr == (unsigned long)addr && size == (unsigned long)size &&
 	       access_ok((void __user *)(unsigned long)addr, size);
 }
 
-/* Nobody translates meanwhile: iotlb_sem is held. */
+/*
+ * Update or invalidate mappings.  iotlb_sem is held for writing, so no other
+ * thread translates addresses.
+ */
 static int vblk_change_iotlb(struct vhost_dev *dev,
 			     const struct vhost_iotlb_msg *msg)
 {
@@ -184,7 +221,7 @@ static int vblk_change_iotlb(struct vhost_dev *dev,
 
 	if (!dev->iotlb || !msg->size)
 		return -EFAULT;
-	/* Pointers to mappings that may be gone soon. */
+	/* Cached pointers to mappings, which may be freed below */
 	for (i = 0; i < dev->nvqs; i++)
 		memset(dev->vqs[i]->meta_iotlb, 0,
 		       sizeof(dev->vqs[i]->meta_iotlb));
@@ -202,7 +239,7 @@ static int vblk_change_iotlb(struct vhost_dev *dev,
 	}
 }
 
-/* The queues that waited for this mapping try again. */
+/* Queue poll.work of the queues that wait for this mapping. */
 static void vblk_wake_misses(struct vhost_dev *dev,
 			     const struct vhost_iotlb_msg *msg)
 {
@@ -222,6 +259,7 @@ static void vblk_wake_misses(struct vhost_dev *dev,
 	spin_unlock(&dev->iotlb_lock);
 }
 
+/* Drop the misses of one queue from a list.  dev->iotlb_lock is held. */
 static void vblk_drop_misses(struct list_head *list,
 			     const struct vhost_virtqueue *vq)
 {
@@ -237,11 +275,12 @@ static void vblk_drop_misses(struct list_head *list,
 }
 
 /**
- * vhost_blk_iotlb_drop_misses - forget what a queue has asked the VMM for
+ * vhost_blk_iotlb_drop_misses - drop the misses of a queue
  * @q: the queue, which is about to try again; its mutex is held
  *
- * Up to Linux 7.2 the vhost core asks again each time.  A guest that kicks for
- * an address that the VMM can't translate would fill the host's memory.
+ * Up to Linux 7.2 the vhost core sends a miss at each attempt.  Without this, a
+ * guest could fill the host's memory by kicks for an address that the VMM
+ * cannot translate.
  */
 void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 {
@@ -256,12 +295,15 @@ void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 }
 
 /**
- * vhost_blk_iotlb_msg - what the VMM wrote to the file
+ * vhost_blk_iotlb_msg - handle a message that the VMM wrote to the file
  * @dev: the device
- * @asid: 0, since there are no others
+ * @asid: address space, which must be 0
  * @msg: an update or an invalidation
  *
- * Return: 0 or an error, of which the vhost core makes -EFAULT.
+ * Waits for the requests that may write to an invalidated range.  Takes the
+ * mutex of the device and iotlb_sem.
+ *
+ * Return: 0 or a negative errno; the vhost core turns any errno into -EFAULT.
  */
 int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 			struct vhost_iotlb_msg *msg)
@@ -287,6 +329,13 @@ int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 	return ret;
 }
 
+/**
+ * vhost_blk_fop_write_iter - write an update or an invalidation to the file
+ * @iocb: the write
+ * @from: the message
+ *
+ * Return: the number of bytes, or a negative errno.
+ */
 ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct vhost_blk *blk = iocb->ki_filp->private_data;
@@ -295,12 +344,12 @@ ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from)
 }
 
 /**
- * struct vblk_walk - a chain as far as it has been read
+ * struct vblk_walk - state of reading a chain
  * @vq: the virtqueue
- * @left: descriptors that may still follow; bounds loops
- * @writable: bytes of the writable descriptors
+ * @left: number of descriptors that may still follow, which bounds loops
+ * @writable: sum of the lengths of the writable descriptors, in bytes
  * @last: address of the last writable byte
- * @wraps: the descriptor of that byte wraps around the address space
+ * @wraps: the descriptor of that byte wraps around the end of the address space
  */
 struct vblk_walk {
 	struct vhost_virtqueue *vq;
@@ -310,7 +359,10 @@ struct vblk_walk {
 	bool wraps;
 };
 
-/* Translate @addr; *@len is cut to what is contiguous in the owner. */
+/*
+ * Translate @addr by the memory table.  *@len is reduced to the bytes that are
+ * contiguous in the owner.  Return: the address in the owner, or NULL.
+ */
 static void __user *vblk_translate(struct vhost_virtqueue *vq, u64 addr,
 				   u32 *len)
 {
@@ -321,12 +373,13 @@ static void __user *vblk_translate(struct vhost_virtqueue *vq, u64 addr,
 	map = vhost_iotlb_itree_first(vq->umem, addr, addr);
 	if (!map)
 		return NULL;
-	/* Not their sum: a region of all addresses has 2^64 bytes. */
+	/* Compare offsets: a region of all addresses has 2^64 bytes. */
 	if (map->last - addr < *len - 1)
 		*len = map->last - addr + 1;
 	return (void __user *)(unsigned long)(map->addr + (addr - map->start));
 }
 
+/* Copy from guest memory.  Return: false if part of it is not accessible. */
 static bool vblk_read_guest(struct vhost_virtqueue *vq, void *to, u64 addr,
 			    u32 len)
 {
@@ -344,7 +397,10 @@ static bool vblk_read_guest(struct vhost_virtqueue *vq, void *to, u64 addr,
 	return true;
 }
 
-/* Return: false if the chain may not go on like this. */
+/*
+ * Add a descriptor to the walk.  Return: false if the chain is malformed: too
+ * long, or a readable descriptor behind a writable one.
+ */
 static bool vblk_walk_desc(struct vblk_walk *w, const struct vring_desc *desc)
 {
 	u64 addr = vhost64_to_cpu(w->vq, desc->addr);
@@ -362,7 +418,10 @@ static bool vblk_walk_desc(struct vblk_walk *w, const struct vring_desc *desc)
 	return true;
 }
 
-/* In order of the table, as the vhost core reads it. */
+/*
+ * Walk an indirect table in the order of its entries, as the vhost core does.
+ * Return: false if it is malformed or not accessible.
+ */
 static bool vblk_walk_table(struct vblk_walk *w, const struct vring_desc *table)
 {
 	u64 addr = vhost64_to_cpu(w->vq, table->addr);
@@ -384,6 +443,10 @@ static bool vblk_walk_table(struct vblk_walk *w, const struct vring_desc *table)
 	return true;
 }
 
+/*
+ * Walk the chain with head @i.  Return: false if it is malformed or not
+ * accessible.
+ */
 static bool vblk_walk_chain(struct vblk_walk *w, unsigned int i)
 {
 	struct vhost_virtqueue *vq = w->vq;
@@ -406,10 +469,10 @@ static bool vblk_walk_chain(struct vblk_walk *w, unsigned int i)
 	return true;
 }
 
-/* As if the status were all that the guest has sent. */
-static void vblk_leave_status(struct vhost_blk_queue *q,
-			      struct vhost_blk_chain *chain, void __user *slot,
-			      const struct vblk_walk *w)
+/* Make the status byte at @slot the only segment of the chain. */
+static void vblk_keep_only_status(struct vhost_blk_queue *q,
+				  struct vhost_blk_chain *chain,
+				  void __user *slot, const struct vblk_walk *w)
 {
 	q->iov[0] = (struct iovec){ .iov_base = slot, .iov_len = 1 };
 	if (q->tracking)
@@ -423,15 +486,15 @@ static void vblk_leave_status(struct vhost_blk_queue *q,
 }
 
 /**
- * vhost_blk_unmapped_chain - take a chain that the vhost core can't translate
+ * vhost_blk_unmapped_chain - take a chain that is partly outside guest memory
  * @q: the queue, its mutex held; vhost_get_vq_desc() has just failed
- * @chain: only the status is left of it, so the request will fail
+ * @chain: set to a chain of the status byte only, so that the request will fail
  *
- * With an IOMMU every address is the business of the VMM, which is asked for
- * those that are missing; one without the permission breaks the queue.
+ * Always fails with an IOMMU: for a missing mapping the vhost core has returned
+ * -EAGAIN, and a mapping without the required permission breaks the queue.
  *
- * Return: the head, or -EINVAL if the chain is malformed (2.7.5) or its status
- * can't be reached.
+ * Return: the head; or -EINVAL if the chain is malformed (2.7.5) or its status
+ * byte is not in guest memory.
  */
 int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
 			     struct vhost_blk_chain *chain)
@@ -445,7 +508,10 @@ int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
 
 	if (vq->iotlb || vq->avail_idx == vq->last_avail_idx)
 		return -EINVAL;
-	/* Not all releases of the core look at an index before they take it. */
+	/*
+	 * Some releases of the core do not check the index before they store
+	 * it.
+	 */
 	if ((u16)(vq->avail_idx - vq->last_avail_idx) > vq->num)
 		return -EINVAL;
 	if (get_user(raw, &vq->avail->ring[vq->last_avail_idx & (vq->num - 1)]))
@@ -456,8 +522,8 @@ int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
 	slot = vblk_translate(vq, w.last, &one);
 	if (!slot)
 		return -EINVAL;
-	vblk_leave_status(q, chain, slot, &w);
-	/* VIRTIO_F_IN_ORDER isn't offered: next_avail_head means nothing. */
+	vblk_keep_only_status(q, chain, slot, &w);
+	/* VIRTIO_F_IN_ORDER is not offered, so next_avail_head is not used. */
 	vq->last_avail_idx++;
 	return head;
 }
