@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Data whose segments the backend can't access in place is copied through pages
- * of the queue, a window at a time.
+ * Bounces data: copies it through pages of the queue if the backend cannot
+ * access it in place.
  *
- * A queue has a fixed number of such pages, and as many requests at a time as
- * find some; that bounds the memory that a guest can make the host spend.  A
- * large request gets half of them at most, so that copying for one goes on
- * while the disk is at work for another.  A request that finds too few stays
- * on the ring, and so does what is behind it: no request is overtaken forever.
+ * A queue has a fixed number of bounce pages, which bounds the memory that a
+ * guest can make the host use.  Several requests can have pages at a time.  A
+ * request moves its data window by window.  A large request gets at most half
+ * of the pages, so that the data of one request can be copied while the disk
+ * works for another.  A request that does not find enough free pages stays on
+ * the ring with all chains behind it, so no request is overtaken forever.
  *
- * The pages are there from the start: they are also the reserve of a queue, by
- * which reads and writes go on while memory is short.
+ * The pages are allocated when the queue is started.  They are also the reserve
+ * that reads and writes use when memory is short.
  */
 #include <linux/blkdev.h>
 #include <linux/gfp.h>
@@ -23,9 +24,9 @@
 #include "trace.h"
 
 /*
- * The block layer can't split an append, so each segment of it has to be one
- * of the device's own: whole pages are, and there are few enough of them
- * (disk->append_sectors).
+ * Additional alignment mask for appends.  The block layer cannot split an
+ * append, so each segment must fit into one segment of the device.  Whole pages
+ * do, and be->append_sectors limits their number.
  */
 static u32 vblk_append_mask(enum vhost_blk_op op)
 {
@@ -33,10 +34,10 @@ static u32 vblk_append_mask(enum vhost_blk_op op)
 }
 
 /*
- * Must data not change while it is being written?  The disk checks it against
- * integrity data, or a mirror or parity would differ, but guests are free to
- * change it.  A stacked device may get a member that needs this at any time, so
- * ask per request; it costs two loads.
+ * Check whether data must not change while it is written, because the device
+ * checks it against integrity data, or because mirrors or parity would differ.
+ * Guests are free to change it.  A stacked device may get a member that
+ * requires this at any time, so check per request; it costs two loads.
  */
 static bool vblk_needs_stable(const struct vhost_blk_be *be,
 			      enum vhost_blk_op op)
@@ -47,11 +48,13 @@ static bool vblk_needs_stable(const struct vhost_blk_be *be,
 }
 
 /**
- * vhost_blk_needs_bounce - can the backend not access the data in place?
+ * vhost_blk_needs_bounce - check whether data must be bounced
  * @be: the backend
- * @op: the operation
+ * @op: an operation that moves data
  * @iov: the data
- * @nr: segments in @iov
+ * @nr: number of segments in @iov
+ *
+ * Return: true if the backend cannot access the data in place.
  */
 bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
 			    enum vhost_blk_op op, const struct iovec *iov,
@@ -70,6 +73,10 @@ bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
 	       (len & (be->len_mask | more));
 }
 
+/**
+ * vhost_blk_bounce_free - free the bounce pages of a queue
+ * @bounce: the pages, or NULL
+ */
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce)
 {
 	unsigned int i;
@@ -83,9 +90,9 @@ void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce)
 }
 
 /**
- * vhost_blk_bounce_alloc - allocate the pages of a queue
+ * vhost_blk_bounce_alloc - allocate the bounce pages of a queue
  *
- * Return: NULL if there is no memory.
+ * Return: the pages, or NULL if allocation fails.
  */
 struct vhost_blk_bounce *vhost_blk_bounce_alloc(void)
 {
@@ -105,7 +112,11 @@ struct vhost_blk_bounce *vhost_blk_bounce_alloc(void)
 	return b;
 }
 
-/* Find @want free pages in a row, or else the longest row that there is. */
+/*
+ * Find @want contiguous free pages, or else the longest run of free pages.
+ *
+ * Return: the number of pages, 0 if none is free; @first is set if it is not 0.
+ */
 static unsigned int vblk_find_pages(const struct vhost_blk_bounce *b,
 				    unsigned int want, unsigned int *first)
 {
@@ -122,17 +133,20 @@ static unsigned int vblk_find_pages(const struct vhost_blk_bounce *b,
 	return best;
 }
 
-/* The pages that a window for @len bytes should have. */
+/* Number of pages that a window for @len bytes should have */
 static unsigned int vblk_window_pages(enum vhost_blk_op op, u64 len)
 {
 	u64 pages = DIV_ROUND_UP(len, PAGE_SIZE);
 
-	/* An append is one write, so it can't go on in a second window. */
+	/* An append is one write and must fit into one window. */
 	return min_t(u64, pages, op == VHOST_BLK_OP_ZONE_APPEND ?
 				 VHOST_BLK_BOUNCE_PAGES : VHOST_BLK_WINDOW_MAX);
 }
 
-/* Take pages for @len bytes.  Return: false, with none, if there are too few. */
+/*
+ * Reserve pages for the first window of @len bytes.  Return: false if too few
+ * are free, then none is reserved.
+ */
 static bool vblk_reserve_pages(struct vhost_blk_bounce *b,
 			       struct vhost_blk_window *w,
 			       enum vhost_blk_op op, u64 len)
@@ -148,6 +162,10 @@ static bool vblk_reserve_pages(struct vhost_blk_bounce *b,
 	return true;
 }
 
+/*
+ * Allocate a window with room for @nr segments; use the spare one if no memory
+ * is available.  Return: NULL if the spare one is in use, too.
+ */
 static struct vhost_blk_window *vblk_window_alloc(struct vhost_blk_bounce *b,
 						  unsigned int nr)
 {
@@ -175,17 +193,19 @@ static void vblk_window_free(struct vhost_blk_bounce *b,
 }
 
 /**
- * vhost_blk_bounce_reserve - take pages for a request that has to be bounced
+ * vhost_blk_bounce_reserve - reserve bounce pages for a request
  * @req: the request
- * @cmd: what it asks for
- * @iov: its data, copied
- * @nr: segments in @iov, at most VHOST_BLK_MAX_IOV
+ * @cmd: its command
+ * @iov: its data; the array is copied
+ * @nr: number of segments in @iov, at most VHOST_BLK_MAX_IOV
  *
- * Succeeds if nothing else of the queue is in flight, so that one request can
- * always go on.
+ * Succeeds if no other request of the queue is in flight, so that one request
+ * can always proceed.
  *
- * Return: true, with vhost_blk_bounce_end() owed, or false if the request has
- * to wait until others are done.
+ * Context: The worker, with the mutex of the queue held.
+ *
+ * Return: true, then the caller must call vhost_blk_bounce_end(); or false if
+ * the request must wait until others have ended.
  */
 bool vhost_blk_bounce_reserve(struct vhost_blk_req *req,
 			      const struct vhost_blk_cmd *cmd,
@@ -209,7 +229,10 @@ bool vhost_blk_bounce_reserve(struct vhost_blk_req *req,
 	return true;
 }
 
-/* Copy @len bytes between the guest and the pages of a window. */
+/*
+ * Copy @len bytes between guest memory and the pages of the window.  Return: 0
+ * or -EFAULT.
+ */
 static int vblk_copy_window(struct vhost_blk_req *req, u32 len, bool to_guest)
 {
 	struct bio_vec *bv = &req->q->bounce->bvec[req->window->first];
@@ -231,7 +254,11 @@ static int vblk_copy_window(struct vhost_blk_req *req, u32 len, bool to_guest)
 	return 0;
 }
 
-/* Make the next window what req->io is to do. */
+/*
+ * Set req->io to the next window of the data, and copy the data of a write.
+ *
+ * Return: 0; -EFAULT; or -EIO if the window has no room for a logical block.
+ */
 static int vblk_fill_window(struct vhost_blk_req *req)
 {
 	struct vhost_blk_bounce *b = req->q->bounce;
@@ -259,16 +286,19 @@ static int vblk_fill_window(struct vhost_blk_req *req)
 
 /**
  * vhost_blk_bounce_start - prepare the first window of a request
- * @req: its io.op and io.pos are set, and it has pages
+ * @req: the request; io.op and io.pos are set, and it has pages
  *
- * Return: 0 or an error.
+ * Return: 0 or a negative errno.
  */
 int vhost_blk_bounce_start(struct vhost_blk_req *req)
 {
 	return vblk_fill_window(req);
 }
 
-/* The next window may have more pages, or fewer, than the last one. */
+/*
+ * Prepare the next window, which may have more or fewer pages than the last
+ * one.  Return: 0 or a negative errno.
+ */
 static int vblk_next_window(struct vhost_blk_req *req)
 {
 	struct vhost_blk_bounce *b = req->q->bounce;
@@ -283,15 +313,15 @@ static int vblk_next_window(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_bounce_next - go on with a request whose window is done
- * @req: the request, in the worker, with the mutex of its queue held; its
- *	error is set if something goes wrong here
+ * vhost_blk_bounce_next - submit the next window of a bounced request
+ * @req: the request, whose window is done; req->error is set on failure
  *
- * A failed window ends the request, whether it has an error or (of a zone) a
- * status.
+ * A failed window ends the request.  It has failed if req->error or, for an
+ * error that depends on a zone, req->status is set.
  *
- * Return: true if a further window has been submitted, false if the request
- * is complete.
+ * Context: The worker, with the mutex of the queue held.
+ *
+ * Return: true if another window was submitted, false if the request is done.
  */
 bool vhost_blk_bounce_next(struct vhost_blk_req *req)
 {
@@ -315,8 +345,8 @@ bool vhost_blk_bounce_next(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_bounce_end - give the pages back to the queue
- * @req: a request for which vhost_blk_bounce_reserve() was true
+ * vhost_blk_bounce_end - return the pages of a request to its queue
+ * @req: the request, after vhost_blk_bounce_reserve() has returned true
  */
 void vhost_blk_bounce_end(struct vhost_blk_req *req)
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From guest memory to kernel objects: pages of data become bio_vecs by pinning,
- * the list of ranges of a discard, write zeroes or secure erase is read once and
- * all of it is checked before anything is done.  Data that the backend can't
- * take where it lies goes through bounce.c instead.
+ * Turns guest memory into kernel objects: pins the pages of data into a vector,
+ * and reads the ranges of discard, write zeroes and secure erase.  The ranges
+ * are read once, and all of them are checked before any is executed.
+ *
+ * Data that the backend cannot access in place goes through bounce.c instead.
  */
 #include <linux/bio.h>
 #include <linux/math64.h>
@@ -14,12 +15,16 @@
 
 #include "internal.h"
 
+/* Number of pages that @len bytes at @addr touch */
 static unsigned int vblk_pages_of(unsigned long addr, size_t len)
 {
 	return DIV_ROUND_UP(offset_in_page(addr) + len, PAGE_SIZE);
 }
 
-/* Does @page continue @bv, so that one bvec and one unpin serve for both? */
+/*
+ * Check whether @page follows @bv in one folio, so that one element and one
+ * unpin are enough for both.
+ */
 static bool vblk_contiguous(const struct bio_vec *bv, struct page *page)
 {
 	unsigned int end = bv->bv_offset + bv->bv_len;
@@ -30,6 +35,7 @@ static bool vblk_contiguous(const struct bio_vec *bv, struct page *page)
 	       page_folio(bv->bv_page) == page_folio(page);
 }
 
+/* Append pinned pages to the vector of the request. */
 static void vblk_append_pages(struct vhost_blk_io *io, struct page **pages,
 			      unsigned int nr, unsigned int offset, size_t len)
 {
@@ -52,8 +58,9 @@ static void vblk_append_pages(struct vhost_blk_io *io, struct page **pages,
 }
 
 /*
- * A small page counts each pin as 1024 references, of 2^31.  A guest could give
- * the same one to millions of segments, of all its disks that hang.
+ * Maximum reference count of a pinned page.  Each pin of a small page counts as
+ * 1024 references, and the counter overflows at 2^31.  A guest could otherwise
+ * use one page in millions of segments, on disks whose backends hang.
  */
 #define VBLK_MAX_REFS	((int)BIT(30))
 
@@ -67,6 +74,10 @@ static bool vblk_pinned_too_often(struct page **pages, unsigned int nr)
 	return false;
 }
 
+/*
+ * Pin the pages of a segment.  Return: 0, or a negative errno with some pages
+ * of it pinned, which vhost_blk_unmap() unpins.
+ */
 static int vblk_pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 {
 	unsigned int gup = req->io.op == VHOST_BLK_OP_READ ? FOLL_WRITE : 0;
@@ -95,8 +106,9 @@ static int vblk_pin_segment(struct vhost_blk_req *req, const struct iovec *iov)
 }
 
 /*
- * Each bio but the last one gets BIO_MAX_VECS vectors, or a few less if a block
- * is larger than a page.
+ * Number of bios that a request needs in addition to the first.  Each except
+ * the last gets BIO_MAX_VECS vectors, or a few less if a block is larger than a
+ * page.
  */
 static unsigned int vblk_extra_bios(unsigned int nr_pages)
 {
@@ -104,13 +116,15 @@ static unsigned int vblk_extra_bios(unsigned int nr_pages)
 }
 
 /**
- * vhost_blk_map_alloc - make room for the pages of a request
- * @req: a request that is about to be in flight
+ * vhost_blk_map_alloc - allocate the vector for the data of a request
+ * @req: the request, about to be in flight
  * @iov: its data
- * @nr: segments in @iov
+ * @nr: number of segments in @iov
  *
- * Return: true, with vhost_blk_unmap() owed, or false where memory is short.
- * Not hard to please, since the data may be bounced instead.
+ * Allocates without retries, because the caller can bounce the data instead.
+ *
+ * Return: true, then the caller must call vhost_blk_unmap(); or false if no
+ * memory is available.
  */
 bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 			 unsigned int nr)
@@ -135,11 +149,13 @@ bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 
 /**
  * vhost_blk_map - pin the data of a request
- * @req: its io.op and io.len are set, and there is room for its pages
- * @iov: the data, io.len bytes of it
- * @nr: segments in @iov
+ * @req: the request; io.op and io.len are set, and the vector is allocated
+ * @iov: its data, io.len bytes
+ * @nr: number of segments in @iov
  *
- * Return: 0, or an error, with nothing left pinned.
+ * Context: The worker; sleeps.
+ *
+ * Return: 0, or a negative errno with nothing pinned and no vector.
  */
 int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 		  unsigned int nr)
@@ -158,10 +174,12 @@ int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 }
 
 /**
- * vhost_blk_unmap - undo vhost_blk_map()
- * @req: the request; may have nothing mapped
+ * vhost_blk_unmap - unpin the data of a request and free its vector
+ * @req: the request; may have nothing pinned
  *
- * Sleeps.  Pages that were read into are marked dirty.
+ * Marks pages dirty that were read into.
+ *
+ * Context: Sleeps.
  */
 void vhost_blk_unmap(struct vhost_blk_req *req)
 {
@@ -181,10 +199,9 @@ void vhost_blk_unmap(struct vhost_blk_req *req)
 }
 
 /*
- * Zeroes that may have to be written count against the bytes that a queue may
- * have in flight, as if the guest had written them.  They are known only once
- * the list has been read, so the last request that was admitted may exceed
- * VHOST_BLK_MAX_INFLIGHT_BYTES.
+ * Count zeroes that may have to be written as bytes in flight, as if the guest
+ * had written them.  Their number is known only after the ranges were read, so
+ * the last request that was admitted may exceed VHOST_BLK_MAX_INFLIGHT_BYTES.
  */
 static void vblk_charge_zeroes(struct vhost_blk_req *req)
 {
@@ -200,7 +217,7 @@ static void vblk_charge_zeroes(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_free_ranges - undo vhost_blk_read_ranges()
+ * vhost_blk_free_ranges - free the ranges of a request
  * @req: the request, the mutex of its queue held
  */
 void vhost_blk_free_ranges(struct vhost_blk_req *req)
@@ -212,13 +229,17 @@ void vhost_blk_free_ranges(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_read_ranges - from guest memory to req->io.ranges
- * @req: its cmd is set; req->status is changed where a range is refused
- * @limits: of the backend
- * @iov: the list, cmd.len bytes of it
- * @nr: segments in @iov
+ * vhost_blk_read_ranges - read and check the ranges of a request
+ * @req: the request; its cmd is set.  Sets req->io.ranges, and req->status if a
+ *	range is invalid.
+ * @limits: current limits of the backend
+ * @iov: the array of ranges in guest memory, cmd.len bytes
+ * @nr: number of segments in @iov
  *
- * Return: 0 or an error; vhost_blk_free_ranges() is owed in either case.
+ * Context: The worker, with the mutex of the queue held.
+ *
+ * Return: 0 or a negative errno.  The caller must call vhost_blk_free_ranges()
+ * in either case.
  */
 int vhost_blk_read_ranges(struct vhost_blk_req *req,
 			  const struct vhost_blk_limits *limits,
@@ -255,9 +276,10 @@ free_raw:
 }
 
 /*
- * A step ends at a multiple of its size, counted from the start of the disk that
- * a partition is on, so that granules of the backend stay whole.  A discard is a
- * hint, and needn't be done to the end.
+ * Execute a range in steps.  A step ends at a multiple of the step size,
+ * counted from the start of the disk that a partition is on, so that granules
+ * of the backend are not divided.  A discard that gives up succeeds, because it
+ * is a hint.
  */
 static int vblk_do_range(struct vhost_blk_req *req,
 			 const struct vhost_blk_range *range,
@@ -283,13 +305,18 @@ static int vblk_do_range(struct vhost_blk_req *req,
 }
 
 /**
- * vhost_blk_do_ranges - do what is to be done to ranges, one after the other
- * @req: the request; sleeps
- * @do_range: does it to a range, which isn't empty
- * @step: maximum bytes for @do_range; before each step it is checked whether
- *	anybody still waits for the request
+ * vhost_blk_do_ranges - execute the ranges of a request one after the other
+ * @req: the request
+ * @do_range: executes a range that is not empty.  Return: 0 or a negative
+ *	errno.
+ * @step: maximum bytes that @do_range gets at a time
  *
- * Return: 0, or the error that ended it; -ECANCELED if it was given up.
+ * Before each step, vhost_blk_should_abort_step() may end the request.  Zeroes
+ * are flushed at the end if they must be stable (5.2.6.2).
+ *
+ * Context: Workqueue; sleeps.
+ *
+ * Return: 0, -ECANCELED if the request gave up, or the first error.
  */
 int vhost_blk_do_ranges(struct vhost_blk_req *req,
 			int (*do_range)(struct vhost_blk_req *req,
