@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What all backends have in common: attaching one, its limits and flushes, and
- * the workqueues that run what may sleep.
+ * Code that all kinds of backends share: attach and detach, limits, flushes,
+ * and the workqueues that run operations that may sleep.
+ *
+ * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/blkdev.h>
 #include <linux/file.h>
@@ -17,8 +19,11 @@
 #include "internal.h"
 
 /*
- * What userspace finds the backend by.  The number of the file system is not that
- * of stat() with subvolumes of btrfs, and overlayfs has inodes of its own.
+ * Set the numbers that identify the backend to userspace.  Those of a file come
+ * from vfs_getattr_nosec(): with subvolumes of btrfs, st_dev is not the number
+ * of the super block, and overlayfs has inode numbers of its own.
+ *
+ * Return: 0 or a negative errno.
  */
 static int vblk_identify(struct vhost_blk_be *be)
 {
@@ -39,12 +44,14 @@ static int vblk_identify(struct vhost_blk_be *be)
 }
 
 /**
- * vhost_blk_backend_open - attach what VHOST_BLK_SET_BACKEND names
- * @file: the block device or file; the backend takes a reference of its own
+ * vhost_blk_backend_open - open the backend of VHOST_BLK_SET_BACKEND
+ * @file: block device or regular file; the backend takes its own reference
  * @ops: the kind of backend that @file is
- * @arg: argument of the ioctl, flags and reserve already checked
+ * @arg: argument of the ioctl; its flags and reserved bytes are checked
  *
- * Return: the backend, or an ERR_PTR with an errno of the uapi.
+ * The backend uses the credentials and control groups of the caller.
+ *
+ * Return: the backend, or an ERR_PTR with an errno of VHOST_BLK_SET_BACKEND.
  */
 struct vhost_blk_be *vhost_blk_backend_open(struct file *file,
 					    const struct vhost_blk_backend_ops *ops,
@@ -79,13 +86,15 @@ put_file:
 }
 
 /**
- * vhost_blk_backend_close - detach a backend that nothing uses any more
- * @be: may be NULL
+ * vhost_blk_backend_close - close a backend that is not in use
+ * @be: the backend, or NULL
  *
- * What fput() drops in a kernel thread is closed by one work for the whole host.
- * Closing may wait for the file system, a FUSE server that has to give up a lock
- * for example: then no kernel thread's file is closed any more.  So a kernel
- * thread closes the file itself; no mutex that others wait for may be held.
+ * One work of the host closes all files that kernel threads release with
+ * fput().  Closing may wait for the file system, for example for a FUSE server
+ * that has to give up a lock, and then no other of these files is closed.  So a
+ * kernel thread closes the file here.
+ *
+ * Context: Sleeps.  The caller must not hold a mutex that others wait for.
  */
 void vhost_blk_backend_close(struct vhost_blk_be *be)
 {
@@ -100,19 +109,20 @@ void vhost_blk_backend_close(struct vhost_blk_be *be)
 }
 
 /**
- * vhost_blk_backend_flushed - the outcome of a flush
+ * vhost_blk_backend_flushed - record the result of a flush
  * @be: the backend
- * @error: what the flush ended in, 0 or a negative errno
+ * @error: result of the flush, 0 or a negative errno
  *
- * An error of a flush stays.  The kernel reports a failed writeback once and
- * then takes the pages for clean, and a disk may treat its cache alike: a later
- * flush that succeeds doesn't mean that the data is stable.  Whoever met the
- * error may not have been the guest either (a swap, VHOST_BLK_SET_CONFIG).  An
- * interrupted flush lost nothing: it is not an error of the backend.
+ * An error of a flush is permanent.  The kernel reports a failed writeback once
+ * and then marks the pages clean, and a disk may do so with its cache.  So a
+ * later flush that succeeds does not mean that the data is stable.  The guest
+ * may not even have seen the error, if a swap or VHOST_BLK_SET_CONFIG requested
+ * the flush.  An interrupted flush is not an error of the backend.
  *
- * Context: any.
- * Return: 0, or the errno of the first flush that failed since the backend was
- * attached.
+ * Context: Any.
+ *
+ * Return: the errno of the first flush that has failed since the backend was
+ * attached; if none has, 0, or @error if this flush was interrupted.
  */
 int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error)
 {
@@ -126,11 +136,13 @@ int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error)
 }
 
 /**
- * vhost_blk_backend_flush - make stable what has been written to a backend
+ * vhost_blk_backend_flush - flush a backend
  * @be: the backend
  *
- * Sleeps.  Nothing has been written to a read-only backend, and not every file
- * system has an fsync() for one.
+ * Does nothing for a read-only backend, because nothing was written and some
+ * file systems have no fsync() for one.
+ *
+ * Context: Sleeps.
  *
  * Return: as vhost_blk_backend_flushed().
  */
@@ -142,12 +154,12 @@ int vhost_blk_backend_flush(struct vhost_blk_be *be)
 }
 
 /**
- * vhost_blk_clamp_range - maximum length of a range, for the configuration space
- * @be: the backend, its block_size set
- * @sectors: what the device can do at a time, not 0
+ * vhost_blk_clamp_range - limit the length of a range that is advertised
+ * @be: the backend; its block_size is set
+ * @sectors: maximum sectors that the device can do at a time, not 0
  *
- * Return: sectors, at least one logical block: 0 would say that the operation
- * is not supported, and its feature that it is.
+ * Return: the limit in sectors, at least one logical block.  0 would mean that
+ * the operation is not supported, although its feature is offered.
  */
 u32 vhost_blk_clamp_range(const struct vhost_blk_be *be, u32 sectors)
 {
@@ -156,11 +168,12 @@ u32 vhost_blk_clamp_range(const struct vhost_blk_be *be, u32 sectors)
 }
 
 /**
- * vhost_blk_min_io - minimum I/O size, for the configuration space
- * @blocks: logical blocks
+ * vhost_blk_min_io - get the value of min_io_size in the configuration space
+ * @blocks: minimum I/O size in logical blocks
  *
- * The field has 16 bits.  Of a size that does not fit, as the stripe of a RAID or a
- * page of hugetlbfs, the largest power of two that divides it is told.
+ * The field has 16 bits.  If the size does not fit, for example the stripe of a
+ * RAID or a page of hugetlbfs, use the largest power of two that fits and
+ * divides it.
  *
  * Return: @blocks or that power of two, little endian (5.2.4).
  */
@@ -171,17 +184,21 @@ __virtio16 vhost_blk_min_io(u32 blocks)
 	return __cpu_to_virtio16(true, blocks);
 }
 
+/*
+ * The new limit, not lower than the old one; 0 if the operation is not
+ * supported
+ */
 static u32 vblk_kept_limit(u32 now, u32 before)
 {
 	return now ? max(now, before) : 0;
 }
 
 /**
- * vhost_blk_backend_keep_limits - keep promises across a swap
+ * vhost_blk_backend_keep_limits - do not lower limits of ranges in a swap
  * @be: the new backend
- * @old: the one that the guest has
+ * @old: the old backend
  *
- * The driver goes by the limits that it has read.
+ * The driver uses the limits that it has read.
  */
 void vhost_blk_backend_keep_limits(struct vhost_blk_be *be,
 				   const struct vhost_blk_be *old)
@@ -195,9 +212,11 @@ void vhost_blk_backend_keep_limits(struct vhost_blk_be *be,
 }
 
 /**
- * vhost_blk_backend_max_range - maximum sectors in one range, as advertised
+ * vhost_blk_backend_max_range - get the advertised length of a range
  * @be: the backend
  * @op: an operation that has ranges
+ *
+ * Return: the maximum number of sectors of one range.
  */
 u32 vhost_blk_backend_max_range(const struct vhost_blk_be *be,
 				enum vhost_blk_op op)
@@ -215,11 +234,15 @@ u32 vhost_blk_backend_max_range(const struct vhost_blk_be *be,
 }
 
 /**
- * vhost_blk_backend_writes_zeroes - may zeroes have to be written one by one?
+ * vhost_blk_backend_writes_zeroes - check whether zeroes may have to be written
  * @be: the backend
  *
- * Not all file systems have FALLOC_FL_ZERO_RANGE, and none tells before it is
- * tried.  A device may find out that it can't, at any time.
+ * Some file systems have no FALLOC_FL_ZERO_RANGE, which is known only after a
+ * call.  A device may find out at any time that it has no command for zeroes.
+ *
+ * Context: Any.
+ *
+ * Return: true if zeroes may have to be written as data.
  */
 bool vhost_blk_backend_writes_zeroes(const struct vhost_blk_be *be)
 {
@@ -227,12 +250,12 @@ bool vhost_blk_backend_writes_zeroes(const struct vhost_blk_be *be)
 }
 
 /**
- * vhost_blk_backend_range_config - limits of discard, zeroes and secure erase
+ * vhost_blk_backend_range_config - fill in limits of discard, zeroes and erase
  * @be: the backend
- * @config: filled in (5.2.4)
+ * @config: the configuration space (5.2.4)
  *
- * The limits are those of the attach.  If the device can do less by now, the
- * kernel splits ranges, writes zeroes, or doesn't discard.
+ * The limits are those of the time of the attach.  If the device supports less
+ * now, the kernel splits ranges, writes zeroes, or does not discard.
  */
 void vhost_blk_backend_range_config(const struct vhost_blk_be *be,
 				    struct virtio_blk_config *config)
@@ -268,22 +291,22 @@ void vhost_blk_backend_range_config(const struct vhost_blk_be *be,
 /**
  * vhost_blk_backend_set_align - set the alignment of segments for direct I/O
  * @be: the backend
- * @dma_mask: bits that must be 0 in an address, as the device asks for it
- * @unit: bytes that a vector has to be a multiple of: a logical block, or what a
- *	zone is written in
+ * @dma_mask: bits that must be 0 in an address, for DMA
+ * @unit: bytes that the length of a vector must be a multiple of: a logical
+ *	block, or the write granularity of zones
  *
- * The block layer, integrity code, dm targets and drivers expect each vector of
- * a bio to be a whole number of logical blocks.  Linux 6.1 has a BUG() if it
- * can't split a bio at a block, and writes one integrity tuple too many for
- * each vector that is less than a block.  So the length of a segment has to be
- * a multiple of the block.
+ * The block layer, the integrity code, device mapper targets and drivers expect
+ * each vector of a bio to be a whole number of logical blocks.  Linux 6.1 has a
+ * BUG() if it cannot split a bio at a block, and writes one integrity tuple too
+ * many for each vector that is shorter than a block.  So the length of a
+ * segment must be a multiple of the block.
  *
- * The address has to be aligned to the block as well, even if the device can
- * do DMA to any address: a segment is split into vectors at the end of
- * a page whose successor is somewhere else in memory.  A block of 4096 bytes at offset 512
- * of a page would become a vector of 3584 and one of 512 bytes.  A block of
- * more than a page is cut at the ends of pages in any case; the kernels that
- * support such blocks can handle that.
+ * The address must be aligned to the block too, even if the device can do DMA
+ * to any address.  A segment is split into vectors at the end of a page if the
+ * next page is not contiguous in memory.  A block of 4096 bytes at offset 512
+ * of a page would become a vector of 3584 bytes and one of 512 bytes.  A block
+ * that is larger than a page is split at the ends of pages in any case; the
+ * kernels that support such blocks can handle that.
  */
 void vhost_blk_backend_set_align(struct vhost_blk_be *be, u32 dma_mask, u32 unit)
 {
@@ -292,14 +315,18 @@ void vhost_blk_backend_set_align(struct vhost_blk_be *be, u32 dma_mask, u32 unit
 }
 
 /**
- * vhost_blk_backend_outgrown - do requests not fit the device any more?
+ * vhost_blk_backend_outgrown - check whether the blocks have become larger
  * @be: the backend
  *
- * The limits of a block device may change while it is attached: another table
- * of device mapper, a namespace that was formatted, LOOP_SET_BLOCK_SIZE.  The
- * guest was told of the blocks of the attach, and the alignment of its segments
- * is checked against those.  Pieces of larger blocks must not reach the device,
- * see vhost_blk_backend_set_align().
+ * The limits of a block device may change while it is attached: by another
+ * table of device mapper, by a format of an NVMe namespace, or by
+ * LOOP_SET_BLOCK_SIZE.  The guest uses the block size of the attach, and the
+ * alignment of segments is checked against that.  Parts of larger blocks must
+ * not reach the device, see vhost_blk_backend_set_align().
+ *
+ * Context: Any.
+ *
+ * Return: true if the device has larger blocks than when it was attached.
  */
 bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be)
 {
@@ -308,11 +335,15 @@ bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be)
 }
 
 /**
- * vhost_blk_backend_limits - what requests are to be checked against
+ * vhost_blk_backend_limits - get the current limits of a backend
  * @be: the backend
- * @limits: filled in, but for its ops, as of now: size and write protection
- *	may change.  A block device in use as swap must not be written, either.
- *	The size is 0 for as long as its blocks are larger than the guest knows.
+ * @limits: filled in, except op_mask and range_sectors
+ *
+ * Size and write protection may change at any time.  A block device that is in
+ * use as swap is read-only.  The capacity is 0 while the blocks of the device
+ * are larger than when it was attached.
+ *
+ * Context: Any.
  */
 void vhost_blk_backend_limits(const struct vhost_blk_be *be,
 			      struct vhost_blk_limits *limits)
@@ -329,11 +360,20 @@ void vhost_blk_backend_limits(const struct vhost_blk_be *be,
 				   IS_SWAPFILE(be->mapping->host)));
 }
 
-/*
- * The first backend brings the workqueue.  Not WQ_MEM_RECLAIM, as with loop: file
- * systems flush workqueues of their own that aren't, which the kernel warns
- * about, and its rescuer is a kernel thread that nobody is charged for.
- * Hibernation must not see files change after its image was taken.
+/**
+ * vhost_blk_create_workqueues - create the workqueues of a device
+ * @blk: the device, its mutex held
+ *
+ * Called before the first backend is attached.  Does nothing if the workqueues
+ * exist.
+ *
+ * As in the loop driver they are not WQ_MEM_RECLAIM: file systems flush
+ * workqueues of their own that are not, which causes a warning of the kernel,
+ * and the rescuer is a kernel thread whose work is charged to no control group.
+ * They are WQ_FREEZABLE because files must not change after the image for
+ * hibernation was taken.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int vhost_blk_create_workqueues(struct vhost_blk *blk)
 {
@@ -350,14 +390,18 @@ int vhost_blk_create_workqueues(struct vhost_blk *blk)
 	return blk->wq && blk->submit_wq ? 0 : -ENOMEM;
 }
 
+/*
+ * Run a punted function with the priority and identity of its request, or end
+ * the request with -ECANCELED if @drop.
+ */
 static void vblk_run_punted(struct vhost_blk_req *req, bool drop)
 {
 	int ioprio = get_current_ioprio(), wanted = req->io.ioprio;
 	struct vhost_blk_saved_identity saved;
 
 	/*
-	 * If set_task_ioprio() fails, the I/O is done with the wrong priority.
-	 * It needs the kernel thread's own credentials.
+	 * Best effort: if this fails, the I/O has the wrong priority.  It needs
+	 * the kernel thread's own credentials, so it comes first.
 	 */
 	if (ioprio != wanted)
 		set_task_ioprio(current, wanted);
@@ -371,7 +415,7 @@ static void vblk_run_punted(struct vhost_blk_req *req, bool drop)
 		set_task_ioprio(current, ioprio);
 }
 
-/* Once the owner is dead another VMM may have the disk. */
+/* If the queue is dead, another VMM may use the disk: drop the request. */
 static void vblk_punted_work(struct work_struct *work)
 {
 	struct vhost_blk_req *req = container_of(work, struct vhost_blk_req,
@@ -387,11 +431,14 @@ static void vblk_punted_always_work(struct work_struct *work)
 }
 
 /**
- * vhost_blk_punt - leave to the workqueue what has to sleep
- * @req: the request, not in the hands of anybody else
- * @fn: ends in vhost_blk_req_done()
+ * vhost_blk_punt - run an operation that may sleep in the workqueue
+ * @req: the request, not in use by any other thread
+ * @fn: the operation; ends in vhost_blk_req_done()
  *
- * Context: any.
+ * The request ends with -ECANCELED and without @fn if its queue is dead by
+ * then.
+ *
+ * Context: Any.
  */
 void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req))
@@ -402,14 +449,14 @@ void vhost_blk_punt(struct vhost_blk_req *req,
 }
 
 /**
- * vhost_blk_punt_always - leave to the workqueue what remains to be done for I/O
- *	that has ended
- * @req: the request, as for vhost_blk_punt()
- * @fn: changes nothing on the disk; ends in vhost_blk_req_done()
+ * vhost_blk_punt_always - run work after I/O in the workqueue
+ * @req: the request, not in use by any other thread
+ * @fn: the work, which does not change the disk; ends in vhost_blk_req_done()
  *
- * It is done even if the queue is dead: the host has to see what was written.
+ * @fn is called even if the queue is dead, because the host's page cache must
+ * not keep data that was overwritten.
  *
- * Context: any.
+ * Context: Any.
  */
 void vhost_blk_punt_always(struct vhost_blk_req *req,
 			   void (*fn)(struct vhost_blk_req *req))
@@ -420,11 +467,12 @@ void vhost_blk_punt_always(struct vhost_blk_req *req,
 }
 
 /**
- * vhost_blk_submit_work - submit what was left to the thread of a queue
+ * vhost_blk_submit_work - submit the requests of vhost_blk_punt_in_order()
  * @work: vhost_blk_queue.submit_work
  *
- * With one plug, as the worker has it.  The queue may be freed once the last
- * request is done, but for the workqueue, which is waited for.
+ * Uses one plug for all of them, as the worker does.  The last request may be
+ * done before the plug is finished, so the queue is freed only after this
+ * workqueue was flushed.
  */
 void vhost_blk_submit_work(struct work_struct *work)
 {
@@ -442,17 +490,17 @@ void vhost_blk_submit_work(struct work_struct *work)
 }
 
 /**
- * vhost_blk_punt_in_order - leave to one thread of the queue what may wait for a
- *	tag
- * @req: the request, as for vhost_blk_punt()
- * @fn: submits it; ends in vhost_blk_req_done()
+ * vhost_blk_punt_in_order - submit a request in the submit thread of its queue
+ * @req: the request, not in use by any other thread
+ * @fn: submits the I/O and may wait for a tag; ends in vhost_blk_req_done()
  *
- * Many threads would get no more tags.  Those that wait behind the first are
- * dropped if their queue dies; one that waits in the block layer can't be.  All
- * that the thread finds is one batch: where each request is left to it, waking
- * it is most of the cost.
+ * One thread per queue submits these requests in order, since more threads
+ * would get no more tags.  If the queue dies, the requests behind the first are
+ * dropped; one that waits in the block layer cannot be.  All requests that the
+ * thread finds are one batch, because waking the thread is most of the cost if
+ * each request is punted.
  *
- * Context: any.
+ * Context: Any.
  */
 void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req))
@@ -465,13 +513,15 @@ void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 }
 
 /**
- * vhost_blk_flush_workqueues - wait for what threads do after the last request
- * @blk: the device, nothing in flight
+ * vhost_blk_flush_workqueues - wait for works to return after the last request
+ * @blk: the device, no request in flight
  *
- * A plug is finished once all the requests below it were submitted, so perhaps
- * after the last of them is done, and stacked devices (md) have callbacks there
- * that look at the device.  So before the backend is closed.  There is nothing
- * else that the threads have left to do: this does not wait for the backend.
+ * A plug is finished after all requests below it were submitted, possibly after
+ * the last of them is done.  Stacked devices (md) have callbacks in plugs that
+ * access the device.  So this must be called before the backend is closed.  The
+ * works have nothing else left to do, so this does not wait for the backend.
+ *
+ * Context: Sleeps.
  */
 void vhost_blk_flush_workqueues(struct vhost_blk *blk)
 {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * I/O in the owner's name: the worker and the workqueue act with the
- * credentials of the process that attached the backend, and charge its control
- * groups.
+ * Credentials and control groups of backend I/O: the worker and the workqueues
+ * use the credentials of the process that attached the backend, and charge its
+ * control groups.
  *
- * The credentials are those of the process that calls VHOST_BLK_SET_BACKEND, not
- * those that the file was opened with.  A privileged process may have opened
- * the image and passed the descriptor to an unprivileged VMM; a write() by that
- * VMM would be bound by the VMM's own quota, could not use reserved blocks, and
- * would clear set-user-ID bits.  So is what the guest writes.  The file's mode
- * (read-only or not) was checked when it was opened, as for any descriptor.
+ * The credentials are those of the caller of VHOST_BLK_SET_BACKEND, not those
+ * that the file was opened with.  A privileged process may open the image and
+ * pass the descriptor to an unprivileged VMM.  A write() by that VMM is limited
+ * by the VMM's quota, cannot use reserved blocks, and clears set-user-ID bits;
+ * so does a write of the guest.  Whether the file may be written was checked
+ * when it was opened, as for any descriptor.
  *
- * If the worker is a thread of the owner (Linux 6.4 and newer), it is a member
- * of the owner's control groups already; its credentials are those of the
- * process at VHOST_SET_OWNER, and are replaced if they differ.
+ * If the worker is a thread of the owner (the default from Linux 6.4 on), it is
+ * in the owner's control groups already.  It has the credentials that the owner
+ * had at VHOST_SET_OWNER, which are replaced if they differ.
  */
 #include <linux/blkdev.h>
 #include <linux/cgroup.h>
@@ -25,8 +25,8 @@
 #include "internal.h"
 
 /**
- * vhost_blk_identity_get - take note of the caller's credentials and control groups
- * @identity: filled in
+ * vhost_blk_identity_get - get the credentials and control groups of the caller
+ * @identity: filled in, with references
  */
 void vhost_blk_identity_get(struct vhost_blk_identity *identity)
 {
@@ -35,6 +35,10 @@ void vhost_blk_identity_get(struct vhost_blk_identity *identity)
 	identity->cred = get_current_cred();
 }
 
+/**
+ * vhost_blk_identity_put - drop the references of vhost_blk_identity_get()
+ * @identity: the credentials and control groups
+ */
 void vhost_blk_identity_put(struct vhost_blk_identity *identity)
 {
 	if (identity->blkcg)
@@ -44,13 +48,15 @@ void vhost_blk_identity_put(struct vhost_blk_identity *identity)
 }
 
 /**
- * vhost_blk_assume_identity - act for an owner from here on
+ * vhost_blk_assume_identity - use credentials and control groups of a backend
  * @saved: filled in, for vhost_blk_restore_identity()
- * @identity: the owner; may be freed before vhost_blk_restore_identity()
+ * @identity: that of the backend; may be freed before it is restored
  *
- * Calls for the same owner may nest: the inner pair changes nothing.  A kernel
- * thread has the credentials of a user process only while it acts for one, so
- * that is what tells an inner call.
+ * Calls for the same backend may nest: the inner pair changes nothing.  A
+ * kernel thread has the credentials of a user process only between these calls,
+ * so equal credentials mean an inner call.
+ *
+ * Context: The worker or a workqueue.
  */
 void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
 			       const struct vhost_blk_identity *identity)
@@ -58,7 +64,10 @@ void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
 	*saved = (struct vhost_blk_saved_identity){};
 	if (likely(current_cred() == identity->cred))
 		return;
-	/* Has its own reference, since the owner may be freed before the end. */
+	/*
+	 * A reference of our own, because the backend may be freed before the
+	 * end.
+	 */
 	saved->cred = override_creds(get_cred(identity->cred));
 	saved->kthread = current->flags & PF_KTHREAD;
 	if (!saved->kthread)
@@ -68,8 +77,8 @@ void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
 }
 
 /**
- * vhost_blk_restore_identity - act for oneself again
- * @saved: of vhost_blk_assume_identity()
+ * vhost_blk_restore_identity - undo vhost_blk_assume_identity()
+ * @saved: filled in by vhost_blk_assume_identity()
  */
 void vhost_blk_restore_identity(const struct vhost_blk_saved_identity *saved)
 {
