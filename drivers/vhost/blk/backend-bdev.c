@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Block devices, by one bio on the guest's own pages.  Requests without data,
- * except for flushes, sleep in the block layer and go to the workqueue.
+ * Backend for block devices: submits bios on the guest's pages.  Flushes are
+ * bios too.  Other requests without data sleep in the block layer, so the
+ * workqueue executes them.
  *
- * The host's page cache of the device is kept coherent with what the guest reads
- * and writes by bios, as direct I/O on the device does: other processes of the
- * host may read or write the device through its cache.  Usually that is empty.
+ * Other processes of the host may read or write the device through its page
+ * cache, which is usually empty.  It is kept coherent with the bios of the
+ * guest in the way of direct I/O.
+ *
+ * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -18,7 +21,7 @@
 
 #include "internal.h"
 
-/* What the device can do beyond reading, writing and flushing. */
+/* Set features and limits of discard, write zeroes and secure erase. */
 static void vblk_bdev_features(struct vhost_blk_be *be)
 {
 	struct block_device *bdev = be->bdev;
@@ -28,9 +31,15 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
 	u32 erase = bdev_max_secure_erase_sectors(bdev);
 
 	be->range_align = max(granularity, be->block_size) / SECTOR_SIZE;
-	/* Granules begin where the whole disk does, as in blkdev_issue_discard(). */
+	/*
+	 * Granules are counted from the start of the whole disk, as in
+	 * blkdev_issue_discard().
+	 */
 	div_u64_rem(bdev->bd_start_sect, be->range_align, &be->range_offset);
-	/* There, it is zones that are reset, and written one after the other. */
+	/*
+	 * A zoned device has none of these: its zones are reset, and written in
+	 * sequence.
+	 */
 	if (bdev_is_zoned(bdev))
 		return;
 
@@ -49,14 +58,18 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
 }
 
 /*
- * The worker holds the mutex of the queue while it submits, so it must not wait
- * for a tag, or for a queue that is frozen.  What REQ_NOWAIT can't do is left to
- * the workqueue.  So is what would have to be split, which REQ_NOWAIT refuses, and
- * everything if the driver doesn't support REQ_NOWAIT: the limits are 0 then.
- * These limits are a guess to save a vain try: they may change, and others count.
+ * Set the limits of bios that the worker submits with REQ_NOWAIT.
  *
- * Writes to zones must not overtake each other, as one that is tried again would
- * be.
+ * The worker holds the mutex of the queue while it submits, so it must not wait
+ * for a tag or for a queue that is frozen.  A thread of the workqueue submits
+ * bios that REQ_NOWAIT refuses, and without an attempt those that would have to
+ * be split, which REQ_NOWAIT refuses too.  If the driver does not support
+ * REQ_NOWAIT, the limits are 0 and the thread submits all bios.  The limits
+ * only avoid useless attempts: they may change later, and the block layer has
+ * others.
+ *
+ * Writes to zones must not overtake each other, which one that is resubmitted
+ * could do.
  */
 static void vblk_bdev_nowait(struct vhost_blk_be *be)
 {
@@ -76,8 +89,8 @@ static int vblk_bdev_open(struct vhost_blk_be *be)
 	if (!disk_live(bdev->bd_disk))
 		return -ENODEV;
 	/*
-	 * Bios go past the page cache of the device: what is dirty there must
-	 * not overwrite the guest's data later.
+	 * Bios bypass the page cache of the device: dirty pages must not
+	 * overwrite the guest's data later.
 	 */
 	ret = sync_blockdev(bdev);
 	if (ret)
@@ -104,7 +117,7 @@ static u64 vblk_bdev_capacity(const struct vhost_blk_be *be)
 	return bdev_nr_sectors(be->bdev);
 }
 
-/* Counted in logical blocks, little endian (5.2.4). */
+/* Fill in the topology: in logical blocks, little endian (5.2.4). */
 static void vblk_bdev_topology(const struct vhost_blk_be *be,
 			       struct virtio_blk_config *config)
 {
@@ -112,7 +125,7 @@ static void vblk_bdev_topology(const struct vhost_blk_be *be,
 	u32 block = be->block_size;
 	int misaligned = bdev_alignment_offset(bdev);
 
-	/* The device's blocks may have changed since it was attached. */
+	/* The blocks of the device may have changed since the attach. */
 	config->physical_block_exp =
 		ilog2(max(bdev_physical_block_size(bdev), block) / block);
 	config->alignment_offset =
@@ -130,7 +143,7 @@ static void vblk_bdev_config(const struct vhost_blk_be *be,
 		vhost_blk_zone_config(be, config);
 }
 
-/* Are there pages that have not been written to the device yet? */
+/* Check for pages that have not been written to the device yet. */
 static bool vblk_cache_dirty(struct address_space *mapping)
 {
 	return mapping_tagged(mapping, PAGECACHE_TAG_DIRTY) ||
@@ -138,8 +151,10 @@ static bool vblk_cache_dirty(struct address_space *mapping)
 }
 
 /*
- * Does the page cache, which isn't empty, have any of the data?  A read needs
- * only what is dirty.  Called in any context.
+ * Check whether the page cache, which is not empty, has pages that concern a
+ * request.  For a read these are dirty pages only.
+ *
+ * Context: Any.
  */
 static bool vblk_cache_overlaps(const struct vhost_blk_req *req)
 {
@@ -154,8 +169,8 @@ static bool vblk_cache_overlaps(const struct vhost_blk_req *req)
 }
 
 /*
- * Drop what is stale after a change of @len bytes, which is not 0; sleeps.  A
- * page that is dirty or in use stays.  Direct I/O can't do better.
+ * Drop stale pages after a change of @len bytes, which is not 0.  Pages that
+ * are dirty or in use stay, as with direct I/O.  Sleeps.
  */
 static void vblk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 len)
 {
@@ -165,8 +180,8 @@ static void vblk_cache_invalidate(const struct vhost_blk_be *be, u64 pos, u64 le
 }
 
 /*
- * Prepare the page cache for I/O by bios on @len bytes, which is not 0; sleeps.
- * If @read nothing is going to be changed.
+ * Prepare the page cache for bios on @len bytes, which is not 0: write dirty
+ * pages, and unless @read drop all pages.  Sleeps.
  *
  * Return: 0, or the error of writing dirty pages.
  */
@@ -183,7 +198,7 @@ static int vblk_cache_prepare(const struct vhost_blk_be *be, bool read, u64 pos,
 	return ret;
 }
 
-/* Bytes of a range to be done at a time, see vhost_blk_do_ranges() */
+/* Step in bytes for vhost_blk_do_ranges() */
 static u64 vblk_bdev_step(const struct vhost_blk_be *be,
 			  enum vhost_blk_op op)
 {
@@ -192,10 +207,14 @@ static u64 vblk_bdev_step(const struct vhost_blk_be *be,
 	if (op == VHOST_BLK_OP_WRITE_ZEROES &&
 	    vhost_blk_backend_writes_zeroes(be))
 		return VHOST_BLK_WRITTEN_STEP;
-	/* Part of a discard granule, which may have gigabytes, is not discarded. */
+	/*
+	 * The device ignores a discard of part of a granule, which may have
+	 * gigabytes.
+	 */
 	return granule * DIV64_U64_ROUND_UP((u64)VHOST_BLK_RANGE_STEP, granule);
 }
 
+/* Execute one step of a range.  Sleeps.  Return: 0 or a negative errno. */
 static int vblk_bdev_issue(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
@@ -207,7 +226,10 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 	switch (req->io.op) {
 	case VHOST_BLK_OP_DISCARD:
 		ret = blkdev_issue_discard(bdev, sector, nr, GFP_NOIO);
-		/* A hint; the device may have lost the ability since. */
+		/*
+		 * A discard is a hint, and the device may not support it any
+		 * more.
+		 */
 		return ret == -EOPNOTSUPP ? 0 : ret;
 	case VHOST_BLK_OP_WRITE_ZEROES:
 		return blkdev_issue_zeroout(bdev, sector, nr, GFP_NOIO,
@@ -220,6 +242,7 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 	}
 }
 
+/* Execute one step of a range, and keep the page cache coherent. */
 static int vblk_bdev_range(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
@@ -233,6 +256,9 @@ static int vblk_bdev_range(struct vhost_blk_req *req,
 	return ret;
 }
 
+/*
+ * Execute a request without data that is not a flush.  Runs in the workqueue.
+ */
 static void vblk_bdev_control(struct vhost_blk_req *req)
 {
 	sector_t reset = 0;
@@ -253,6 +279,9 @@ static void vblk_bdev_control(struct vhost_blk_req *req)
 		vhost_blk_req_done(req, ret);
 }
 
+/*
+ * Finish a request.  If its status depends on the zone, look at the zone first.
+ */
 static void vblk_bdev_finish(struct vhost_blk_req *req, int error)
 {
 	if (unlikely(error) && vhost_blk_zone_has_status(req, error))
@@ -261,20 +290,21 @@ static void vblk_bdev_finish(struct vhost_blk_req *req, int error)
 		vhost_blk_req_done(req, error);
 }
 
+/* Drop stale pages after a write, then finish it.  Runs in the workqueue. */
 static void vblk_bdev_invalidate(struct vhost_blk_req *req)
 {
 	vblk_cache_invalidate(req->be, req->io.pos, req->io.len);
 	vblk_bdev_finish(req, req->error);
 }
 
-/* Is anything in the page cache that this request has to do with?  Rarely. */
+/* Check whether the page cache has pages that concern the request; rare. */
 static bool vblk_bdev_cached(const struct vhost_blk_req *req)
 {
 	return unlikely(READ_ONCE(req->be->mapping->nrpages)) &&
 	       vblk_cache_overlaps(req);
 }
 
-/* A write that failed may have changed something as well. */
+/* The I/O of a request is done.  A failed write may have changed data too. */
 static void vblk_bdev_done(struct vhost_blk_req *req, int error)
 {
 	if (req->io.op != VHOST_BLK_OP_READ && vblk_bdev_cached(req)) {
@@ -288,8 +318,8 @@ static void vblk_bdev_done(struct vhost_blk_req *req, int error)
 static void vblk_bdev_resubmit(struct vhost_blk_req *req);
 
 /*
- * Would the bio have had to wait?  A stacked device may have lost its REQ_NOWAIT
- * since it was attached.
+ * Check whether REQ_NOWAIT is the reason of an error: the bio would have had to
+ * wait, or a stacked device does not support REQ_NOWAIT any more.
  */
 static bool vblk_bio_would_block(const struct bio *bio)
 {
@@ -319,7 +349,7 @@ static void vblk_bdev_end_io(struct bio *bio)
 	vblk_bdev_done(req, error);
 }
 
-/* One of several bios is done; the first error is the one of the request. */
+/* One of several bios is done.  The request gets the first error. */
 static void vblk_bdev_bio_done(struct vhost_blk_req *req, int error)
 {
 	if (error)
@@ -349,14 +379,14 @@ static blk_opf_t vblk_bdev_opf(const struct vhost_blk_io *io)
 	case VHOST_BLK_OP_ZONE_APPEND:
 		return REQ_OP_ZONE_APPEND | write;
 	default:
-		/* REQ_IDLE: not throttled as writeback, for which it would sleep. */
+		/* REQ_IDLE: not throttled as writeback, which would sleep */
 		return REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC | REQ_IDLE;
 	}
 }
 
 /*
- * The vectors stay the request's, as those of a cloned bio do: they are not the
- * bio's to release.
+ * Initialize a bio.  BIO_CLONED: the request owns the vector, and the bio must
+ * not release it.
  */
 static void vblk_bdev_bio_init(struct bio *bio, struct vhost_blk_req *req,
 			       bio_end_io_t *end_io)
@@ -370,7 +400,9 @@ static void vblk_bdev_bio_init(struct bio *bio, struct vhost_blk_req *req,
 	}
 }
 
-/* The bytes of whole logical blocks, from @iter on, that one bio can have. */
+/*
+ * Number of bytes, in whole logical blocks, that one bio can take from @iter on
+ */
 static u32 vblk_bdev_bio_bytes(const struct vhost_blk_req *req,
 			       struct bvec_iter iter)
 {
@@ -387,9 +419,10 @@ static u32 vblk_bdev_bio_bytes(const struct vhost_blk_req *req,
 }
 
 /*
- * Submit a request that has more vectors than drivers expect in a bio.  The bios
- * are submitted in the order of their sectors, which zones need.  They were
- * allocated with the vector, so that submitting one never waits for another.
+ * Submit a request that has more vectors than drivers expect in a bio.  The
+ * bios are submitted in the order of their sectors, which zones require.  They
+ * were allocated with the vector, so that submitting one never waits for
+ * another.
  */
 static void vblk_bdev_submit_bios(struct vhost_blk_req *req)
 {
@@ -402,7 +435,10 @@ static void vblk_bdev_submit_bios(struct vhost_blk_req *req)
 	u32 len;
 
 	req->error = 0;
-	/* The submitter's own, so that the request stays until the end of it. */
+	/*
+	 * One reference of the submitter, so that the request is not done
+	 * before the loop ends.
+	 */
 	atomic_set(&req->bios, 1);
 	while (iter.bi_size) {
 		if (vhost_blk_dead(req->q)) {
@@ -422,6 +458,7 @@ static void vblk_bdev_submit_bios(struct vhost_blk_req *req)
 	vblk_bdev_bio_done(req, 0);
 }
 
+/* Submit a request as one bio.  @flags and @bio_flags are added to its own. */
 static void vblk_bdev_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
 				 unsigned short bio_flags)
 {
@@ -439,7 +476,10 @@ static void vblk_bdev_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
 	submit_bio(bio);
 }
 
-/* The request may have been checked long ago. */
+/*
+ * Submit in the thread of the queue, which may wait.  The request may have been
+ * checked long ago, so check the block size again.
+ */
 static void vblk_bdev_submit_blocking(struct vhost_blk_req *req)
 {
 	if (req->io.nr_bvec && vhost_blk_backend_outgrown(req->be))
@@ -451,9 +491,9 @@ static void vblk_bdev_submit_blocking(struct vhost_blk_req *req)
 }
 
 /*
- * After REQ_NOWAIT.  The bytes were charged against io.max, and counted in io.stat,
- * before it turned out that there is no tag.  So are those of a bio that was split,
- * which has the same flags.
+ * Submit a bio again that REQ_NOWAIT has refused.  Its bytes were charged to
+ * io.max and counted in io.stat before the block layer found no tag, also if it
+ * was split.  So keep the flags that say so.
  */
 static void vblk_bdev_resubmit(struct vhost_blk_req *req)
 {
@@ -466,7 +506,7 @@ static void vblk_bdev_resubmit(struct vhost_blk_req *req)
 		vblk_bdev_submit_bio(req, 0, counted);
 }
 
-/* Requests with data, and flushes.  A driver without REQ_NOWAIT may block. */
+/* Submit a request with data, or a flush. */
 static void vblk_bdev_submit_rw(struct vhost_blk_req *req)
 {
 	const struct vhost_blk_be *be = req->be;
@@ -479,6 +519,7 @@ static void vblk_bdev_submit_rw(struct vhost_blk_req *req)
 		vhost_blk_punt_in_order(req, vblk_bdev_submit_blocking);
 }
 
+/* Prepare the page cache, then submit the request.  Runs in the workqueue. */
 static void vblk_bdev_submit_cached(struct vhost_blk_req *req)
 {
 	struct vhost_blk_io *io = &req->io;

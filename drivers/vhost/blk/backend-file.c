@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regular files, direct or buffered as they were opened.
+ * Backend for regular files, with direct or buffered I/O as the file was
+ * opened.
  *
- * The worker tries with IOCB_NOWAIT.  What that can't do, and what moves no
- * data, is left to a workqueue.
+ * The worker submits reads and writes with IOCB_NOWAIT.  The workqueue does
+ * those that cannot be done without waiting, and requests without data.
  */
 #include <linux/blkdev.h>
 #include <linux/falloc.h>
@@ -21,15 +22,19 @@
 static void vblk_file_retry(struct vhost_blk_req *req);
 
 /*
- * Alignment that direct I/O on the file wants, for offsets and for memory.
+ * Set the logical block size and the alignment of data for direct I/O.
  *
- * A block of a file on XFS may be shared with another file (reflink), and then
- * only whole blocks can be written directly.  The offset alignment becomes the
- * size of a block with the first copy that anybody makes of the image, but the
- * partition table in it counts in blocks of the size it was made with.  So the
- * logical block is what can be read.  XFS writes less than a block through the
- * page cache, one write of that kind at a time, as it did before Linux 6.14,
- * which told only of the alignment for reads.
+ * On XFS, blocks of a file may be shared with another file (reflink), and then
+ * direct I/O can write whole blocks only.  As soon as the image is copied in
+ * this way, its offset alignment for writes becomes the block size of the file
+ * system.  But the partition table in the image is in units of the block size
+ * that the image was created with.  So use the alignment for reads as logical
+ * block size.  XFS writes parts of a block through the page cache, one such
+ * write at a time.  It did so before Linux 6.14 too, which reported only the
+ * alignment for reads.
+ *
+ * Return: 0; -EOPNOTSUPP if the alignment is not a power of two; or the errno
+ * of vfs_getattr().
  */
 static int vblk_file_direct_limits(struct vhost_blk_be *be)
 {
@@ -62,8 +67,9 @@ static int vblk_file_direct_limits(struct vhost_blk_be *be)
 }
 
 /*
- * Whether a file system can zero a range without writing it is known only once
- * it has been tried, so what is advertised is what can be written.
+ * Set features and limits of discard and write zeroes.  A file system does not
+ * report whether it can zero a range without writing it, so the limit is for
+ * zeroes that are written.
  */
 static void vblk_file_features(struct vhost_blk_be *be)
 {
@@ -88,18 +94,18 @@ static int vblk_file_open(struct vhost_blk_be *be)
 	if (!file->f_op->read_iter || (!be->ro && !file->f_op->write_iter))
 		return -EOPNOTSUPP;
 	/*
-	 * The description may be shared: fcntl() of another process must
-	 * neither send writes to the end of the file nor change what memory
-	 * they may come from.
+	 * The open file description may be shared: an fcntl() by another
+	 * process must neither send writes to the end of the file nor change
+	 * the alignment of direct I/O.
 	 */
 	be->iocb_flags = file->f_iocb_flags;
 	be->nowait = (file->f_mode & FMODE_NOWAIT) &&
 		       !FMODE_FSNOTIFY_HSM(file->f_mode) &&
 		       !FMODE_FSNOTIFY_ACCESS_PERM(file->f_mode);
-	/* Every write would land at the end. */
+	/* With O_APPEND each write would be at the end of the file. */
 	if (!be->ro && (be->iocb_flags & IOCB_APPEND))
 		return -EINVAL;
-	/* On overlayfs the pages belong to the inode below. */
+	/* With overlayfs the pages belong to the real inode. */
 	be->mapping = d_real_inode(file_dentry(file))->i_mapping;
 	be->wb_err = errseq_sample(&be->mapping->wb_err);
 
@@ -119,13 +125,15 @@ static u64 vblk_file_capacity(const struct vhost_blk_be *be)
 }
 
 /*
- * Writeback errors since the backend was attached.  fsync() reports an error once
- * for each open file description, which another process or the VMM may share
- * and use first.  The error sequence of the mapping can't be consumed so.  A
- * file of our own, opened again, would have the same effect, but not every
- * file can be (O_TMPFILE, memfd, deleted on NFS), permissions may have changed,
- * and an open has effects (FUSE, leases).  With O_DIRECT each write reports its
- * own error, but zeroes may go through the page cache.
+ * Get the last writeback error since the backend was attached.
+ *
+ * fsync() reports an error once per open file description.  The description may
+ * be shared with another process or the VMM, which may call fsync() first.  The
+ * errseq of the mapping reports the error to every caller.  The file cannot be
+ * opened again instead: this is not possible for every file (O_TMPFILE, memfd,
+ * deleted on NFS), permissions may have changed, and an open has effects (FUSE,
+ * leases).  With O_DIRECT each write reports its own error, but zeroes may
+ * still be written through the page cache.
  */
 static int vblk_file_wb_error(const struct vhost_blk_be *be)
 {
@@ -152,8 +160,10 @@ static void vblk_file_config(const struct vhost_blk_be *be,
 }
 
 /*
- * Take in what one try brought; from any context, once nobody uses the iocb any
- * more.
+ * Handle the result of one attempt, which no other thread uses any more: finish
+ * the request, or continue in the workqueue.
+ *
+ * Context: Any.
  */
 static void vblk_file_result(struct vhost_blk_req *req, long ret)
 {
@@ -166,15 +176,16 @@ static void vblk_file_result(struct vhost_blk_req *req, long ret)
 			vhost_blk_punt(req, vblk_file_retry);
 		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.fua &&
 			 !(iocb->ki_flags & IOCB_DIRECT))
-			/* The error may have been reported to another write. */
+			/* Another write may have got the error of ours. */
 			vhost_blk_req_done(req, vblk_file_wb_error(req->be));
 		else
 			vhost_blk_req_done(req, 0);
 		return;
 	}
 	/*
-	 * File systems say in different ways that they can't do it without
-	 * waiting, for memory too; a true error comes again.
+	 * File systems use different errors for an attempt that would have to
+	 * wait, for memory too.  Try again in the workqueue; a real error comes
+	 * again.
 	 */
 	if (nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP ||
 		       ret == -EINVAL || ret == -ENOMEM))
@@ -184,10 +195,10 @@ static void vblk_file_result(struct vhost_blk_req *req, long ret)
 }
 
 /*
- * A try that was queued may complete before its submitter has returned from the
- * file system, which still needs the iocb and the file then, to update the
- * access time and to unlock the inode.  A thread of the workqueue holds nothing
- * that would keep either.  So the later one of both goes on.
+ * Drop a reference to the iocb; the last one handles the result.  A queued
+ * attempt may complete before its submitter has returned from the file system,
+ * which still uses the iocb and the file, to update the access time and to
+ * unlock the inode.  A thread of the workqueue holds no reference to either.
  */
 static void vblk_file_put(struct vhost_blk_req *req)
 {
@@ -195,7 +206,7 @@ static void vblk_file_put(struct vhost_blk_req *req)
 		vblk_file_result(req, req->file.ret);
 }
 
-/* Completion of what was queued (-EIOCBQUEUED); from any context. */
+/* Completion of a queued attempt (-EIOCBQUEUED).  Context: Any. */
 static void vblk_file_complete(struct kiocb *iocb, long ret)
 {
 	struct vhost_blk_req *req = container_of(iocb, struct vhost_blk_req,
@@ -207,7 +218,10 @@ static void vblk_file_complete(struct kiocb *iocb, long ret)
 	vblk_file_put(req);
 }
 
-/* Freeze protection; false where that would have to wait but must not. */
+/*
+ * Take freeze protection.  Return: false if that would have to wait and
+ * IOCB_NOWAIT is set.
+ */
 static bool vblk_file_start_write(struct kiocb *iocb)
 {
 	struct super_block *sb = file_inode(iocb->ki_filp)->i_sb;
@@ -218,15 +232,17 @@ static bool vblk_file_start_write(struct kiocb *iocb)
 	}
 	if (!sb_start_write_trylock(sb))
 		return false;
-	/* As kiocb_start_write() does: the completion ends it. */
+	/* As in kiocb_start_write(): the completion releases it. */
 	__sb_writers_release(sb, SB_FREEZE_WRITE);
 	return true;
 }
 
 /*
- * What vfs_iocb_iter_write() does (security modules, fsnotify), but without
- * waiting for a frozen file system if IOCB_NOWAIT is set: from Linux 6.8 on that
- * function takes freeze protection by itself, and waits for it.
+ * Like vfs_iocb_iter_write(), with its checks of security modules and fsnotify,
+ * but without waiting for a frozen file system if IOCB_NOWAIT is set.  From
+ * Linux 6.8 on vfs_iocb_iter_write() takes freeze protection, and waits for it.
+ *
+ * Return: the number of bytes, -EIOCBQUEUED, or another negative errno.
  */
 static ssize_t vblk_file_write(struct kiocb *iocb, struct iov_iter *iter)
 {
@@ -247,6 +263,7 @@ static ssize_t vblk_file_write(struct kiocb *iocb, struct iov_iter *iter)
 	return ret;
 }
 
+/* Start an attempt of a read or write; @flags are added to the IOCB_* flags. */
 static void vblk_file_rw(struct vhost_blk_req *req, int flags)
 {
 	const struct vhost_blk_be *be = req->be;
@@ -259,7 +276,10 @@ static void vblk_file_rw(struct vhost_blk_req *req, int flags)
 	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, io->bvec,
 		      io->nr_bvec, io->len);
 	iov_iter_advance(&iter, req->file.done);
-	/* vblk_file_result() goes on with the next part, unless nobody wants it. */
+	/*
+	 * One step at a time; vblk_file_result() punts the next one, which is
+	 * dropped if the queue is dead by then.
+	 */
 	if (!(flags & IOCB_NOWAIT))
 		iov_iter_truncate(&iter, VHOST_BLK_PUNTED_STEP);
 
@@ -282,12 +302,16 @@ static void vblk_file_rw(struct vhost_blk_req *req, int flags)
 		vblk_file_result(req, ret);
 }
 
+/* Start an attempt that may wait.  Runs in the workqueue. */
 static void vblk_file_retry(struct vhost_blk_req *req)
 {
 	vblk_file_rw(req, 0);
 }
 
-/* Zeroes without the file system's help. */
+/*
+ * Write zeroes as data.  Return: 0, -ECANCELED if the request gave up, or
+ * another negative errno.
+ */
 static int vblk_file_write_zeroes(struct vhost_blk_req *req, u64 pos, u64 left)
 {
 	struct kiocb iocb = {
@@ -318,6 +342,7 @@ static int vblk_file_write_zeroes(struct vhost_blk_req *req, u64 pos, u64 left)
 	return 0;
 }
 
+/* Zero one step of a range.  Return: 0 or a negative errno. */
 static int vblk_file_zero(struct vhost_blk_req *req,
 			  const struct vhost_blk_range *range)
 {
@@ -333,6 +358,7 @@ static int vblk_file_zero(struct vhost_blk_req *req,
 	return ret;
 }
 
+/* Execute one step of a range.  Return: 0 or a negative errno. */
 static int vblk_file_range(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
@@ -343,11 +369,11 @@ static int vblk_file_range(struct vhost_blk_req *req,
 	ret = vfs_fallocate(req->be->file,
 			    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			    range->pos, range->len);
-	/* A discard is a hint, for a file system that can't take it too. */
+	/* Not every file system can punch holes, and a discard is a hint. */
 	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
-/* Requests without a data payload. */
+/* Requests without data; runs in the workqueue */
 static void vblk_file_control(struct vhost_blk_req *req)
 {
 	int ret;
