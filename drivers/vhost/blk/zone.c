@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Host-managed zoned block devices: reports, the state of zones, and
- * what was wrong with a request that the device refused.
+ * Host-managed zoned block devices: checks of requests, zone reports, zone
+ * management, and the status of requests that the device has refused.
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
@@ -13,8 +13,14 @@
 #include "internal.h"
 
 /**
- * vhost_blk_zone_open - is this a zoned device?
+ * vhost_blk_zone_open - set the zone fields of a backend
  * @be: a block device that is being attached
+ *
+ * Does nothing if the device has no zones.
+ *
+ * Return: 0, or -EOPNOTSUPP if the size of the zones or the write granularity
+ * is not a power of two, or if the granularity exceeds the maximum size of an
+ * I/O.
  */
 int vhost_blk_zone_open(struct vhost_blk_be *be)
 {
@@ -29,13 +35,13 @@ int vhost_blk_zone_open(struct vhost_blk_be *be)
 	    !is_power_of_2(be->write_granularity) ||
 	    queue_max_bytes(bdev_get_queue(bdev)) < be->write_granularity)
 		return -EOPNOTSUPP;
-	/* The block layer splits writes at multiples of it, as at blocks. */
+	/* The block layer splits writes at multiples of the granularity. */
 	vhost_blk_backend_set_align(be, bdev_dma_alignment(bdev),
 				    be->write_granularity);
 
 	/*
-	 * The block layer may split anything but an append: it has to fit, and
-	 * does in whole pages.
+	 * The block layer cannot split an append.  So limit it to the number of
+	 * segments of the device, in whole pages.
 	 */
 	append = min_t(unsigned int, bdev_max_segments(bdev),
 		       VHOST_BLK_BOUNCE_PAGES) * (PAGE_SIZE / SECTOR_SIZE);
@@ -45,9 +51,9 @@ int vhost_blk_zone_open(struct vhost_blk_be *be)
 }
 
 /**
- * vhost_blk_zone_config - the field `zoned` of the configuration space (5.2.4)
+ * vhost_blk_zone_config - fill in the zoned field of the configuration space
  * @be: a zoned device
- * @config: its zoned is filled in
+ * @config: the configuration space; .zoned is filled in (5.2.4)
  */
 void vhost_blk_zone_config(const struct vhost_blk_be *be,
 			   union vhost_blk_config *config)
@@ -66,16 +72,19 @@ void vhost_blk_zone_config(const struct vhost_blk_be *be,
 	z->model = VIRTIO_BLK_Z_HM;
 }
 
-/* Is a limit, 0 where there is none, at least what it was? */
+/* Check that a limit is not lower than the old one; 0 means no limit. */
 static bool vblk_zone_limit_kept(unsigned int limit, unsigned int old)
 {
 	return !limit || (old && limit >= old);
 }
 
 /**
- * vhost_blk_zone_may_replace - is what the driver read of zones still true?
- * @be: the backend that is to be attached
- * @old: the one that the guest has, zoned as well
+ * vhost_blk_zone_may_replace - check whether zones allow a swap
+ * @be: the new backend, zoned
+ * @old: the old backend, zoned
+ *
+ * Return: true if the zone fields that the driver has read remain valid: zones
+ * of the same size, no lower limits, and no larger write granularity.
  */
 bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
 				const struct vhost_blk_be *old)
@@ -89,6 +98,7 @@ bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
 				    bdev_max_active_zones(old->bdev));
 }
 
+/* The data of the request is in more than one zone. */
 static bool vblk_crosses_zone(const struct vhost_blk_req *req,
 			      const struct vhost_blk_limits *limits)
 {
@@ -100,18 +110,19 @@ static bool vblk_crosses_zone(const struct vhost_blk_req *req,
 }
 
 /**
- * vhost_blk_zone_check - are length and place of a request right for its zone?
- * @req: its cmd is set
- * @limits: of the backend
+ * vhost_blk_zone_check - check a request with data against its zone
+ * @req: the request; its cmd is set
+ * @limits: current limits of the backend
  *
- * A driver that knows of zones may not go from a sequential one into the next
- * (5.2.6.2); the block layer would split it.  It can split a write only at a
- * multiple of the write granularity from where it starts: a write that starts
- * elsewhere and goes on behind the end of a zone, a conventional one too, is a
- * BUG() in Linux 6.1, and is not split in 6.12.
+ * A request of a driver with VIRTIO_BLK_F_ZONED must not cross the end of a
+ * sequential zone (5.2.6.2); the block layer would split it.  The block layer
+ * can split a write only at a multiple of the write granularity from its start.
+ * A write that does not start at such a multiple and crosses the end of any
+ * zone, even of a conventional one, is a BUG() in Linux 6.1, and is not split
+ * in 6.12.
  *
- * What such a driver writes to a sequential zone ends at a multiple of the
- * granularity (5.2.6).  Not each device sees to that.
+ * A write of such a driver to a sequential zone must end at a multiple of the
+ * granularity (5.2.6).  Some devices do not check that.
  *
  * Return: VIRTIO_BLK_S_OK, or the status of the request.
  */
@@ -138,6 +149,7 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 	return VIRTIO_BLK_S_OK;
 }
 
+/* Return: VIRTIO_BLK_ZS_*, the state of a zone (5.2.6.2) */
 static u8 vblk_zone_state(const struct blk_zone *zone)
 {
 	switch (zone->cond) {
@@ -160,6 +172,7 @@ static u8 vblk_zone_state(const struct blk_zone *zone)
 	}
 }
 
+/* Return: VIRTIO_BLK_ZT_*, the type of a zone (5.2.6.2) */
 static u8 vblk_zone_type(const struct blk_zone *zone)
 {
 	switch (zone->type) {
@@ -172,7 +185,10 @@ static u8 vblk_zone_type(const struct blk_zone *zone)
 	}
 }
 
-/* A device that reports more than it was asked for is not to be trusted. */
+/*
+ * Callback: add a zone to the report.  Return: 0, or -EIO if the device reports
+ * more zones than were requested.
+ */
 static int vblk_report_zone(struct blk_zone *zone, unsigned int idx, void *data)
 {
 	struct vhost_blk_req *req = data;
@@ -189,6 +205,9 @@ static int vblk_report_zone(struct blk_zone *zone, unsigned int idx, void *data)
 	return 0;
 }
 
+/*
+ * Make the response of a zone report.  Sleeps.  Return: 0 or a negative errno.
+ */
 static int vblk_report_zones(struct vhost_blk_req *req)
 {
 	struct virtio_blk_zone_report *report = req->response->buf;
@@ -206,16 +225,18 @@ static int vblk_report_zones(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_zone_has_status - does the zone have to be looked at?
- * @req: a request that the device refused
- * @error: the errno of it
+ * vhost_blk_zone_has_status - check whether a status depends on the zone
+ * @req: a request that the device has refused
+ * @error: its negative errno
  *
- * The error doesn't tell which status the request gets: null_blk says EIO, a
- * SCSI disk EREMOTEIO.  Three errors have a status of their own.  Requests that
- * aren't about one zone, or were given up, end in IOERR, and so do all those of
- * a driver that doesn't know of zones (5.2.6).
+ * The errno does not determine the status: null_blk returns EIO, a SCSI disk
+ * EREMOTEIO.  Three errors have a status of their own.  Requests that do not
+ * concern one zone and requests that gave up end in VIRTIO_BLK_S_IOERR, and so
+ * do all requests of a driver without VIRTIO_BLK_F_ZONED (5.2.6).
  *
- * Return: true if vhost_blk_zone_map_error() finds out.
+ * Context: Any.
+ *
+ * Return: true if vhost_blk_zone_map_error() must determine the status.
  */
 bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
 {
@@ -226,13 +247,18 @@ bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
 	return vhost_blk_op_defs[req->io.op].flags & VHOST_BLK_OP_F_ZONE;
 }
 
+/* Callback: copy a zone to @data. */
 static int vblk_copy_zone(struct blk_zone *zone, unsigned int idx, void *data)
 {
 	*(struct blk_zone *)data = *zone;
 	return 0;
 }
 
-/* Why was a request for this zone refused?  The zone is as it was then. */
+/*
+ * Get the status of a request that was refused for the zone, by the state that
+ * the zone has now.  If other writes to it are in flight, that may not be the
+ * state at the time of the refusal.
+ */
 static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
 				 const struct blk_zone *zone)
 {
@@ -248,7 +274,7 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
 	if (zone->type == BLK_ZONE_TYPE_CONVENTIONAL)
 		return write ? VIRTIO_BLK_S_IOERR :
 			       VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	/* What is not open can't be closed, and some devices say so. */
+	/* Some devices refuse to close a zone that is not open. */
 	if (zone->cond == BLK_ZONE_COND_FULL ||
 	    (zone->cond == BLK_ZONE_COND_EMPTY &&
 	     io->op == VHOST_BLK_OP_ZONE_CLOSE) ||
@@ -261,8 +287,12 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
 }
 
 /**
- * vhost_blk_zone_map_error - from the device's refusal to a status of 5.2.6
- * @req: failed; from the workqueue, since the zone has to be looked at
+ * vhost_blk_zone_map_error - set the status of a request from its zone (5.2.6)
+ * @req: a request that the device has refused
+ *
+ * Ends the request by vhost_blk_req_done().
+ *
+ * Context: Workqueue; sleeps, because it gets a report of the zone.
  */
 void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 {
@@ -277,12 +307,12 @@ void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 }
 
 /*
- * A change of one zone's state, or of all of them.  Not blkdev_zone_mgmt(): the
- * block layer takes two bios without data for neighbours if they start at the
- * same sector, merges them where they wait for a tag or in a scheduler, and ends
- * in a BUG() when the device has done the first.
+ * Change the state of one zone, or of all zones.  blkdev_zone_mgmt() is not
+ * safe: the block layer takes two bios without data for neighbours if they
+ * start at the same sector, merges them while they wait for a tag or in a
+ * scheduler, and ends in a BUG() when the device has completed the first.
  *
- * Return: 0 or an errno.
+ * Return: 0 or a negative errno.
  */
 static int vblk_zone_mgmt(struct block_device *bdev, enum req_op op,
 			  sector_t sector)
@@ -292,7 +322,7 @@ static int vblk_zone_mgmt(struct block_device *bdev, enum req_op op,
 
 	if (bdev_read_only(bdev))
 		return -EPERM;
-	/* The block layer looks at the sectors of requests with data only. */
+	/* The block layer checks the sectors of requests with data only. */
 	if (!bdev_is_zoned(bdev) || sector >= bdev_nr_sectors(bdev) ||
 	    !IS_ALIGNED(sector, bdev_zone_sectors(bdev)))
 		return -EINVAL;
@@ -303,10 +333,10 @@ static int vblk_zone_mgmt(struct block_device *bdev, enum req_op op,
 	return ret;
 }
 
-/* Zones that are reported at a time, to be reset one after the other */
+/* Number of zones in one report, for a reset of all zones one by one */
 #define VBLK_ZONE_STEP	64
 
-/* Note a zone that a reset of all zones has to reset. */
+/* Callback: set the bit of a zone that has to be reset. */
 static int vblk_zone_needs_reset(struct blk_zone *zone, unsigned int idx,
 				 void *data)
 {
@@ -325,12 +355,14 @@ static int vblk_zone_needs_reset(struct blk_zone *zone, unsigned int idx,
 }
 
 /*
- * Device mapper reports nothing while it is suspended, and makes writes wait.
+ * Find the zones that have to be reset in one report from @sector on, and set
+ * their bits in @todo.  Device mapper reports no zones (-EAGAIN) while it is
+ * suspended, and makes writes wait; so wait here too.
  *
- * Return: how many zones from @sector on were reported, or an errno.
+ * Return: the number of zones that were reported, or a negative errno.
  */
-static int vblk_zone_look(struct vhost_blk_req *req, sector_t sector,
-			  unsigned long *todo)
+static int vblk_zones_to_reset(struct vhost_blk_req *req, sector_t sector,
+			       unsigned long *todo)
 {
 	int nr;
 
@@ -348,8 +380,10 @@ static int vblk_zone_look(struct vhost_blk_req *req, sector_t sector,
 }
 
 /*
- * The zones in @todo, from @sector on.  One that can't be reset keeps no other
- * from it; its error is returned at the end.
+ * Reset the zones in @todo, which begin at @sector.  A zone that cannot be
+ * reset does not prevent the reset of others.
+ *
+ * Return: 0, -ECANCELED if the request gave up, or the first error.
  */
 static int vblk_zone_reset_some(struct vhost_blk_req *req, sector_t sector,
 				const unsigned long *todo)
@@ -370,10 +404,11 @@ static int vblk_zone_reset_some(struct vhost_blk_req *req, sector_t sector,
 }
 
 /*
- * Device mapper has only a part of a disk's zones, for example.  A reset of all
- * zones becomes one request per zone there, on Linux 6.1 in any case, and can't
- * be given up once it has begun.  So it is done zone by zone here, as it is for
- * disks that have no request for all of their zones (Linux 6.1).
+ * Reset all zones one by one.  A bio-based device may have only some zones of a
+ * disk, for example with device mapper.  There the block layer turns a reset of
+ * all zones into one request per zone, at least in Linux 6.1, and cannot give
+ * up once it has begun.  In Linux 6.1 there are also disks that have no request
+ * for all of their zones.
  */
 static int vblk_zone_reset_each(struct vhost_blk_req *req)
 {
@@ -384,7 +419,7 @@ static int vblk_zone_reset_each(struct vhost_blk_req *req)
 	while (sector < end) {
 		if (vhost_blk_should_abort(req->q))
 			return -ECANCELED;
-		nr = vblk_zone_look(req, sector, todo);
+		nr = vblk_zones_to_reset(req, sector, todo);
 		if (nr < 0)
 			return nr;
 		ret = vblk_zone_reset_some(req, sector, todo);
@@ -397,6 +432,7 @@ static int vblk_zone_reset_each(struct vhost_blk_req *req)
 	return error;
 }
 
+/* Reset all zones.  Return: 0 or a negative errno. */
 static int vblk_zone_reset_all(struct vhost_blk_req *req)
 {
 	struct block_device *bdev = req->be->bdev;
@@ -408,12 +444,14 @@ static int vblk_zone_reset_all(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_zone_control - report, or change the state of zones; sleeps
+ * vhost_blk_zone_control - report zones, or change the state of zones
  * @req: the request
  * @reset: set to the number of sectors whose data a reset has dropped, or may
- *	have dropped if it failed; not changed by another operation
+ *	have dropped if it failed; unchanged by other operations
  *
- * Return: 0 or an errno.
+ * Context: Workqueue; sleeps.
+ *
+ * Return: 0, -ECANCELED if the request gave up, or another negative errno.
  */
 int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset)
 {

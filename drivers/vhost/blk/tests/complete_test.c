@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: what a guest is told of a request that is done.
+ * KUnit tests of completion: the status and used length of a request, and the
+ * release of requests without a worker.
  */
 #include <kunit/test.h>
 #include <linux/blkdev.h>
 
 #include "../internal.h"
 
-/* Every errno: few have a status of their own. */
+/* The status of every errno */
 static void status_test(struct kunit *test)
 {
 	int error;
@@ -30,7 +31,7 @@ static void status_test(struct kunit *test)
 	}
 }
 
-/* Every status of the block layer, by way of its errno. */
+/* The status of every error of the block layer, translated by its errno */
 static void blk_status_test(struct kunit *test)
 {
 	static const struct {
@@ -58,7 +59,10 @@ static void blk_status_test(struct kunit *test)
 	}
 }
 
-/* Bytes written from the start of the writable part, the status last (2.7.8.2) */
+/*
+ * The used length: bytes written from the start of the writable part, whose
+ * last byte is the status (2.7.8.2)
+ */
 static void used_len_test(struct kunit *test)
 {
 	static const struct {
@@ -106,15 +110,16 @@ static void used_len_test(struct kunit *test)
 }
 
 /**
- * struct fixture - a queue without a device around it
+ * struct fixture - a queue that is not part of a device
  * @q: the queue
- * @reqs: two requests of it
+ * @reqs: two requests of the queue
  */
 struct fixture {
 	struct vhost_blk_queue q;
 	struct vhost_blk_req reqs[2];
 };
 
+/* Make a request look like one in flight, with @len bytes of data. */
 static void make_busy(struct vhost_blk_queue *q, struct vhost_blk_req *req,
 		      u32 len)
 {
@@ -126,7 +131,7 @@ static void make_busy(struct vhost_blk_queue *q, struct vhost_blk_req *req,
 	q->inflight_bytes += len;
 }
 
-/* Where the worker is gone, requests are released all the same, once each. */
+/* Without a worker each request is released once. */
 static void orphan_test(struct kunit *test)
 {
 	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: from descriptors to a checked request.
+ * KUnit tests of request.c: checks of requests and their ranges, and operations
+ * on arrays of segments.
  */
 #include <kunit/test.h>
 #include <linux/limits.h>
@@ -15,7 +16,7 @@
 
 #define ALL_OPS	U32_MAX
 
-/* Those that every device has */
+/* Operations that need no feature */
 #define BASIC_OPS	(BIT(VHOST_BLK_OP_READ) | BIT(VHOST_BLK_OP_WRITE) | \
 			 BIT(VHOST_BLK_OP_FLUSH) | BIT(VHOST_BLK_OP_GET_ID))
 
@@ -68,15 +69,15 @@ static const struct vhost_blk_limits disk_empty = {
 };
 
 /**
- * struct parse_case - one request and what is to come of it
- * @name: for the log
- * @limits: of the disk
- * @type: of the header
- * @sector: of the header
+ * struct parse_case - a request and the expected result of vhost_blk_parse()
+ * @name: name of the case in the log
+ * @limits: limits of the disk
+ * @type: type in the header
+ * @sector: sector in the header
  * @out: readable bytes after the header
- * @in: writable bytes before the status
- * @status: expected
- * @op: expected where @status is OK
+ * @in: writable bytes before the status byte
+ * @status: expected status
+ * @op: expected operation, if @status is VIRTIO_BLK_S_OK
  */
 struct parse_case {
 	const char *name;
@@ -217,7 +218,7 @@ static void describe(const struct parse_case *c, char *desc)
 
 KUNIT_ARRAY_PARAM(parse, parse_cases, describe);
 
-/* Bytes of data that a case is to come out with. */
+/* Expected length of the data or the array of ranges, in bytes */
 static u64 want_len(const struct parse_case *c)
 {
 	if (c->op == VHOST_BLK_OP_READ)
@@ -226,7 +227,7 @@ static u64 want_len(const struct parse_case *c)
 		       c->out : 0;
 }
 
-/* Bytes of reply that there is to be room for. */
+/* Expected maximum length of the response, in bytes */
 static u64 want_reply(const struct parse_case *c)
 {
 	switch (c->op) {
@@ -260,12 +261,12 @@ static void parse_test(struct kunit *test)
 }
 
 /**
- * struct range_case - ranges of one request and what is to come of them
- * @name: for the log
- * @limits: of the disk
- * @op: what is asked for
- * @raw: two ranges
- * @status: expected
+ * struct range_case - two ranges and the expected result of their check
+ * @name: name of the case in the log
+ * @limits: limits of the disk
+ * @op: operation of the request
+ * @raw: the ranges
+ * @status: expected status
  */
 struct range_case {
 	const char *name;
@@ -393,7 +394,7 @@ static void no_header_test(struct kunit *test)
 					&cmd));
 }
 
-/* Segments at addresses that nothing dereferences. */
+/* Make segments at addresses that are never dereferenced. */
 static void make_iov(struct iovec *iov, const size_t *lens, unsigned int nr)
 {
 	unsigned int i;
@@ -432,6 +433,7 @@ static void status_slot_test(struct kunit *test)
 			    (u8 __user *)NULL);
 }
 
+/* Trim an array and check that exactly the bytes of the range are left. */
 static void check_trim(struct kunit *test, const size_t *lens, unsigned int nr,
 		       unsigned int skip, unsigned int len)
 {
@@ -453,7 +455,7 @@ static void check_trim(struct kunit *test, const size_t *lens, unsigned int nr,
 	}
 }
 
-/* Every range of a few short segments, byte by byte. */
+/* Every possible range of a few short segments */
 static void trim_test(struct kunit *test)
 {
 	const size_t lens[] = { 3, 1, 5, 2 }, empty[] = { 3, 0, 6, 2 };
@@ -468,7 +470,7 @@ static void trim_test(struct kunit *test)
 	}
 }
 
-/* What is behind a header in pieces, but for the status */
+/* Header in two segments: what remains are data without header and status */
 static void cut_test(struct kunit *test)
 {
 	const size_t lens[] = { 10, 506, 12, 500 };
