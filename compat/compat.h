@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * All differences between the kernel that the sources are written for and the
- * oldest one they are built for, 6.1.  Included before everything else, and
- * only where the driver isn't part of a current kernel tree.
+ * Differences between the kernel that the sources are written for and the
+ * kernels down to 6.1 that they are built for.  Included before all other
+ * headers, except if the driver is part of a current kernel tree.
  */
 #ifndef VHOST_BLK_COMPAT_H
 #define VHOST_BLK_COMPAT_H
@@ -15,7 +15,7 @@
 #define kvzalloc_obj(obj, gfp)	kvzalloc(sizeof(obj), gfp)
 #endif
 
-/* Zoned devices came to virtio-blk with Linux 6.3 (VIRTIO 1.3, 5.2). */
+/* Linux 6.3 added zoned devices to virtio-blk (VIRTIO 1.3, 5.2). */
 #include <linux/virtio_blk.h>
 
 #ifndef VIRTIO_BLK_F_ZONED
@@ -86,7 +86,9 @@ struct virtio_blk_zone_report {
 
 #include "vhost.h"
 
-/* One worker a device, which lives as long as the owner is set. */
+/*
+ * There is one worker per device, which exists while the device has an owner.
+ */
 static inline bool vhost_blk_vq_work_queue(struct vhost_virtqueue *vq,
 					   struct vhost_work *work)
 {
@@ -126,7 +128,10 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 	eventfd_signal(ctx, 1);
 }
 
-/* vq_err() of an older vhost.h still says eventfd_signal(ctx, 1). */
+/*
+ * The macro accepts the second argument that vq_err() of the old vhost.h
+ * passes.
+ */
 #define eventfd_signal(ctx, ...) vhost_blk_eventfd_signal(ctx)
 
 #endif
@@ -134,7 +139,7 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
 #include <linux/blkdev.h>
 
-/* Host-aware devices, of before 6.9, are written like any other. */
+/* Before 6.9 there are host-aware devices, which need no sequential writes. */
 #define bdev_is_zoned(bdev) (bdev_zoned_model(bdev) == BLK_ZONED_HM)
 #endif
 
@@ -148,7 +153,7 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 #include <linux/blkdev.h>
 #include <linux/rcupdate.h>
 
-/* Disks kept a bitmap of their conventional zones; none means: no such zone. */
+/* Disks have a bitmap of conventional zones; it is NULL if there are none. */
 static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
 					 sector_t sector)
 {
@@ -179,9 +184,9 @@ static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
 #include <linux/pagemap.h>
 
 /*
- * btrfs has checksums of what it writes, but Linux 6.1 marks none of its
- * mappings.  There are no checksums of a file that isn't copied on write, as
- * images of disks should be.
+ * btrfs writes checksums of its data, so the data must be stable, but Linux 6.1
+ * does not set this for any of its mappings.  Files without copy-on-write, as
+ * images of disks should be, have no checksums.
  */
 static inline bool vhost_blk_mapping_stable(struct address_space *mapping)
 {
@@ -209,13 +214,13 @@ static inline bool vhost_blk_mapping_stable(struct address_space *mapping)
 #include <linux/fs.h>
 #include <linux/stat.h>
 
-/* No file needs another alignment for writes than for reads. */
+/* Direct I/O has one alignment for reads and writes. */
 #ifndef STATX_DIO_READ_ALIGN
 #define STATX_DIO_READ_ALIGN		0
 #define dio_read_offset_align		dio_offset_align
 #endif
 
-/* No file says whether a fanotify listener may make its users wait. */
+/* It is not known whether a fanotify listener can make users of a file wait. */
 #ifndef FMODE_FSNOTIFY_HSM
 #define FMODE_FSNOTIFY_HSM(mode)	0
 #endif
@@ -223,7 +228,11 @@ static inline bool vhost_blk_mapping_stable(struct address_space *mapping)
 #define FMODE_FSNOTIFY_ACCESS_PERM(mode) 0
 #endif
 
-/* override_creds() took a reference of its own, which revert_creds() put. */
+/*
+ * override_creds() takes its own reference, which revert_creds() drops.  Make
+ * the first take over the caller's reference and the second return it, as they
+ * do from 6.14 on.
+ */
 static inline const struct cred *vhost_blk_override_creds(const struct cred *cred)
 {
 	const struct cred *old = override_creds(cred);
@@ -248,9 +257,9 @@ static inline const struct cred *vhost_blk_revert_creds(const struct cred *old)
 #include <linux/blkdev.h>
 
 /*
- * MD passes REQ_NOWAIT on to its members, and takes a member that would have to
- * wait for one that has failed; raid5 has a WARN.  Other drivers that are based
- * on bios may have an MD device below.
+ * MD passes REQ_NOWAIT on to its members, and handles a member that would have
+ * to wait as one that has failed; raid5 also has a WARN.  Other bio-based
+ * drivers may have an MD device below them.
  */
 static inline bool vhost_blk_bdev_has_nowait(struct block_device *bdev)
 {
@@ -263,7 +272,7 @@ static inline bool vhost_blk_bdev_has_nowait(struct block_device *bdev)
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 #include "vhost.h"
 
-/* No VIRTIO_F_IN_ORDER: descriptors needn't be counted. */
+/* Without VIRTIO_F_IN_ORDER the number of descriptors is not needed. */
 #define vhost_add_used_n(vq, heads, nheads, count) \
 	vhost_add_used_n(vq, heads, count)
 #define vhost_discard_vq_desc(vq, nbufs, ndesc) \
@@ -271,7 +280,7 @@ static inline bool vhost_blk_bdev_has_nowait(struct block_device *bdev)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
-/* A queue may ask more than once, and doesn't remember. */
+/* A queue does not record whether it has sent a miss. */
 #define vhost_blk_clear_miss(node) do { } while (0)
 #endif
 

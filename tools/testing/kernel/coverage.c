@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Coverage in UML: tells the kernel's gcov of the objects of this driver, which
- * elsewhere is done by constructors.
+ * Coverage of the driver in UML: registers its objects with the kernel's gcov,
+ * which constructors do on other architectures.
  */
 #include <linux/init.h>
 

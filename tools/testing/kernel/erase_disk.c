@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A block device for the selftests: memory that can be securely erased, which
- * nothing else that comes without hardware can.  /dev/vhost-blk-erase.
+ * Block device in memory that supports secure erase, /dev/vhost-blk-erase.  The
+ * selftests need it because no other device without hardware supports that.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
@@ -11,7 +11,7 @@
 #include <linux/vmalloc.h>
 
 #define DISK_BYTES	(4U * SZ_1M)
-/* So few that larger ranges have to be split. */
+/* Small enough that larger ranges have to be split */
 #define ERASE_SECTORS	(SZ_64K / SECTOR_SIZE)
 #define ERASE_PATTERN	0xe5
 
