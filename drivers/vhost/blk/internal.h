@@ -630,7 +630,7 @@ struct vhost_blk {
 	struct workqueue_struct *wq;
 	struct workqueue_struct *submit_wq;
 	struct vhost_blk_be *be;
-	struct mutex backend_mutex;
+	struct mutex backend_mutex;	/* protects be without dev.mutex */
 	struct rw_semaphore iotlb_sem;
 	u64 features;
 	bool writeback;
