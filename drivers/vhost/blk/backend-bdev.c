@@ -68,8 +68,8 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
  * only avoid useless attempts: they may change later, and the block layer has
  * others.
  *
- * Writes to zones must not overtake each other, which one that is resubmitted
- * could do.
+ * The limits are 0 for zoned devices too: a write that is refused and submitted
+ * again could be overtaken by a later write to its zone.
  */
 static void vblk_bdev_nowait(struct vhost_blk_be *be)
 {

@@ -8,8 +8,8 @@
  * that the file was opened with.  A privileged process may open the image and
  * pass the descriptor to an unprivileged VMM.  A write() by that VMM is limited
  * by the VMM's quota, cannot use reserved blocks, and clears set-user-ID bits;
- * so does a write of the guest.  Whether the file may be written was checked
- * when it was opened, as for any descriptor.
+ * this must hold for writes of the guest too.  Whether the file may be written
+ * was checked when it was opened, as for any descriptor.
  *
  * If the worker is a thread of the owner (the default from Linux 6.4 on), it is
  * in the owner's control groups already.  It has the credentials that the owner

@@ -524,8 +524,8 @@ enum vhost_blk_event {
  * Protected by vq.mutex, except @state, @deadline, @to_submit, @submit_work,
  * @done, @batching, @done_work, @dead_worker_work, @idle, @worker_flush and
  * @worker_flushed.  A thread that waits for requests reads @inflight without
- * vq.mutex, and VHOST_BLK_GET_VRING_INFO so reads @inflight, @break_reason and
- * @break_error.
+ * vq.mutex.  VHOST_BLK_GET_VRING_INFO reads @inflight, @break_reason and
+ * @break_error without it.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;

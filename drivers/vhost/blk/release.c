@@ -50,7 +50,7 @@ static void vblk_worker_flush(struct vhost_work *work)
 }
 
 /*
- * Wait, as a kernel thread, until the workers of all queues are idle.
+ * Wait, in a kernel thread, until the workers have done all queued work.
  *
  * A worker that is a thread of the owner does nothing while the owner is
  * stopped (SIGSTOP).  The vhost core waits for the worker in uninterruptible
@@ -151,9 +151,9 @@ static void vblk_destroy(struct vhost_blk *blk)
 /*
  * Reset the device after its owner has exited, as VHOST_RESET_OWNER does.
  *
- * Another process may be in an ioctl for any time.  So wait for the mutex in
- * interruptible sleep, which is not reported as a hung task.  Signals do not
- * interrupt a kernel thread.
+ * An ioctl of another process may hold the mutex for an unlimited time.  So
+ * wait in interruptible sleep, which is not reported as a hung task.  Signals
+ * do not interrupt a kernel thread.
  *
  * Return: true if the file is still open; then the caller must not use the
  * device.
