@@ -174,19 +174,20 @@ run_host() {
 
 # A line for each backend: the outcome of its suites
 print_table() {
-	local backend id name step row
+	local backend id name step row mark
 	echo "# outcome: . passed, s skipped, F failed, - not run"
-	printf '# %-4s %-6s %-6s %-6s %-6s %-6s %-6s %-6s %s\n' '' "${columns[@]}" backend
+	echo "#      ${columns[*]} backend"
 	for backend in "${backends[@]}"; do
 		read -r id name <<<"$backend"
 		row=$(printf '# %-4s' "$id")
 		for step in "${columns[@]}"; do
 			case ${outcome[$id.$step]:--} in
-			pass) row+=' .     ' ;;
-			skip) row+=' s     ' ;;
-			fail) row+=' F     ' ;;
-			*) row+=' -     ' ;;
+			pass) mark=. ;;
+			skip) mark=s ;;
+			fail) mark=F ;;
+			*) mark=- ;;
 			esac
+			row+=$(printf ' %-*s' "${#step}" "$mark")
 		done
 		row+=" $name"
 		for step in make verify remove kernel hung host; do
@@ -196,7 +197,7 @@ print_table() {
 	done
 }
 
-columns=(data layout errors ranges cache stop full)
+columns=(data layout request_status discard cache_mode stop backend_full)
 modules=()
 done_ids=()
 tap_run 'any two values are together in a backend' "$dir/pairs.py" --check

@@ -60,9 +60,9 @@ make_files() {
 	fi || return
 	export VHOST_TEST_DIR=$where
 	case ${f[use]}/${f[state]} in
-	loop/full) variant=loop run=full ;;
+	loop/full) variant=loop run=backend_full ;;
 	loop/*) files_loop ;;
-	*/full) variant=file_${f[use]} run=full ;;
+	*/full) variant=file_${f[use]} run=backend_full ;;
 	*)
 		variant=file_${f[use]}
 		export VHOST_TEST_FILE=${f[state]}

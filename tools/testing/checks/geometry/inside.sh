@@ -33,17 +33,17 @@ tests=$PWD tmp=$(mktemp -d)
 # Seconds: of a suite, and of all that is done with a backend
 limit=${VHOST_GEOMETRY_TIMEOUT:-240}
 most=1200
-suites='data layout errors ranges cache stop'
+suites='data layout request_status discard cache_mode stop'
 
 # Of the short form: for each suite the tests that differ most in what they send
 declare -A chosen=(
 	[data]='many_segments'
 	[layout]='random_cuts'
-	[errors]='past_the_end'
-	[ranges]='mix'
-	[cache]='under_load'
+	[request_status]='past_the_end'
+	[discard]='mix'
+	[cache_mode]='under_load'
 	[stop]='answered'
-	[full]=''
+	[backend_full]=''
 )
 
 result() {
@@ -149,9 +149,9 @@ one_backend() {
 	if step make "make_$table"; then
 		for suite in $run; do
 			case $suite in
-			ranges) run_suite ranges ranges "${variant/bdev_direct/bdev}" ;;
+			discard) run_suite discard ranges "${variant/bdev_direct/bdev}" ;;
 			stop) run_suite stop flight "${variant/bdev_direct/bdev}" ;;
-			full) run_suite full full "$variant" ;;
+			backend_full) run_suite backend_full full "$variant" ;;
 			*) run_suite "$suite" "$fixture" "$variant" ;;
 			esac
 		done

@@ -146,7 +146,7 @@ stack_thin() {
 
 stack_thinsmall() {
 	thin 4 12 || return
-	variant=bdev run=full
+	variant=bdev run=backend_full
 }
 
 stack_dmcache() {

@@ -10,8 +10,8 @@
 #   --list   the tests, one a line, and nothing is run
 #   --but SUITE  without this one
 #
-# The suites `model`, `soak` and `full` are run by name only.  The first tests the
-# tests, and needs neither the device nor root; the second takes as long as is wanted
+# The suites `model`, `soak` and `backend_full` are run by name only.  The first
+# tests the tests, and needs neither the device nor root; the second takes as long as is wanted
 # (VHOST_SOAK_SECONDS, VHOST_SOAK_VMS); the third fills up VHOST_TEST_DIR.
 #
 # The backings are null_blk devices, or loop devices where there is no null_blk,
@@ -28,12 +28,17 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-# What changes a disk's elevator or tags (iocontrol, hung) comes before what uses
-# NBD (faults, gone): in Linux 7.3 lockdep finds a circle through NBD's socket.
-all='example ioctl uapi states config data layout errors ranges offload cache pagecache
-	powerloss blocks readonly resize swap iocontrol zoned zonedata scsi nowait notify
-	busyloop trace drain stop live log iotlb invalidate regions hostile hung faults gone
-	dying malformed unmapped racing inject limits creds file fs giveup tenants'
+# What changes a disk's elevator or tags (cgroup_ioprio, backend_hang) comes
+# before what uses NBD (backend_error, backend_remove): in Linux 7.3 lockdep finds
+# a circle through NBD's socket.
+all='example ioctl uapi queue_states config data layout request_status discard
+	discard_space cache_mode pagecache powerloss block_limits readonly resize
+	backend_swap cgroup_ioprio zoned zoned_report_append scsi nowait notify
+	busyloop tracepoints drain stop live_change dirty_log iotlb iotlb_invalidate
+	memory_regions hostile_chains backend_hang backend_error backend_remove
+	vmm_exit hostile_requests hostile_addresses ioctl_race fault_injection
+	resource_limits credentials shared_file filesystems stop_long_requests
+	vmm_isolation'
 suites='' list='' but=' '
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * VMMs that misbehave while requests are in flight: they take the memory away,
- * and call what they may not call.  See vhost_blk_live.c for what they may.
+ * and call what they may not call.  See vhost_blk_live_change.c for what they may.
  */
 #define _GNU_SOURCE
 #include <errno.h>
