@@ -16,7 +16,7 @@ CRASH_LOG_MIB=2048
 # crash_prepare GUEST: the program, and a guest that has it too, as a second archive
 # behind the first, which the kernel unpacks as well.  Prints their directory.
 crash_prepare() {
-	local lib=$VB_TOP/tools/testing/selftests/vhost/lib work entry
+	local lib=$VB_TOP/tools/testing/selftests/vhost/lib/disk work entry
 	entry=$VB_CACHE/guest/fscrash-$(cache_key "$VB_GUESTS/fscrash.c" "$VB_GUESTS/e2e-crash.sh" \
 		"$lib/dm.c" "$lib/logwrites.c" "$(basename "$(realpath "$1")")")
 	if [[ ! -e $entry ]]; then
