@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Disks that fail: each request gets the right status, once, and the device
- * is as good as its disk afterwards.
+ * Backends that fail: each request completes once, with the right status, and
+ * the device works as before once its backend does.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static long long now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-/* All of a disk, by device mapper */
+/* The whole disk, mapped by device mapper */
 static const char *open_mapped(struct backend *b, struct dm *dm, struct backend *below, bool blank)
 {
 	struct backend_opts opts = {
@@ -40,7 +40,7 @@ static const char *open_mapped(struct backend *b, struct dm *dm, struct backend 
 
 static const char *open_dm(struct backend *below, struct backend *b, struct dm *dm)
 {
-	/* a flush is passed on only to what has a cache */
+	/* device mapper passes a flush on only to a device that has a write cache */
 	static const struct nullb_attr cached[] = { { "cache_size", "1" }, { NULL, NULL } };
 	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true, .nullb = cached };
 	const char *why = backend_open_as(below, &disk);
@@ -87,7 +87,7 @@ FIXTURE_TEARDOWN(mapped)
 	backend_close(&self->below);
 }
 
-/* Everything fails, and what needs no disk doesn't. */
+/* Every request that needs the disk fails; requests that do not need it succeed. */
 TEST_F(mapped, error)
 {
 	ASSERT_WELL(dm_replace(&self->dm, self->b.size / SECTOR, "error", ""));
@@ -99,7 +99,10 @@ TEST_F(mapped, error)
 	GOOD();
 }
 
-/* Why it refused a write is asked of a zoned disk; this one has no zones any more. */
+/*
+ * If a write fails on a zoned disk, the driver asks the disk for the reason;
+ * this disk has no zones any more.
+ */
 TEST_F(faults, zones_lost)
 {
 	static const struct nullb_attr zoned[] = {
@@ -127,7 +130,7 @@ TEST_F(faults, zones_lost)
 	backend_close(&below);
 }
 
-/* A disk that can be read still */
+/* The disk can still be read. */
 TEST_F(mapped, flakey_writes)
 {
 	char params[256];
@@ -139,7 +142,7 @@ TEST_F(mapped, flakey_writes)
 	ENDS(T_FLUSH, 0, 0, S_IOERR);
 	ASSERT_WELL(linear(&self->dm, &self->below));
 	GOOD();
-	/* what the cache of the disk held then may be lost */
+	/* the data that was in the disk's cache may be lost */
 	ENDS(T_FLUSH, 0, 0, S_IOERR);
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
@@ -147,7 +150,7 @@ TEST_F(mapped, flakey_writes)
 	ENDS(T_FLUSH, 0, 0, S_OK);
 }
 
-/* What the disk loses in silence the device can't know: it invents no error. */
+/* The disk drops writes silently. The device cannot know, and reports no error. */
 TEST_F(mapped, flakey_drops)
 {
 	char params[256];
@@ -160,7 +163,7 @@ TEST_F(mapped, flakey_drops)
 	GOOD();
 }
 
-/* A disk that is slow is not a disk that fails, and its requests don't wait for each other. */
+/* A slow disk is not a failing disk, and its requests don't wait for each other. */
 TEST_F_TIMEOUT(mapped, delay, 60)
 {
 	struct traffic t = { .depth = 40, .total = 80, .wait = WAIT_CALL };
@@ -204,11 +207,12 @@ TEST_F(faults, bad_blocks)
 	backend_close(&self->b);
 }
 
-#define WINDOW	(128U << 10)	/* that is copied at a time for one request: 32 pages */
+#define WINDOW	(128U << 10)	/* bytes that are copied at a time for one request: 32 pages */
 
 /*
- * A read that lies so that it is copied, in three steps of which the second fails.  What
- * the guest has of the first doesn't count: it was told that nothing was read.
+ * A read with unaligned data, which is copied in three steps; the second one
+ * fails.  The data of the first step does not count: the guest sees that
+ * nothing was read.
  */
 static const char *fails_half_way(struct guest *g, bool status_apart)
 {
@@ -258,7 +262,7 @@ TEST_F(faults, half_way)
 	backend_close(&self->b);
 }
 
-/* Settings of one of a null_blk's faults; -errno: it has none here */
+/* Enable one kind of null_blk's faults. Return: -errno if this null_blk lacks it. */
 static int inject(struct backend *b, const char *fault, const char *times)
 {
 	char dir[192];
@@ -273,7 +277,7 @@ static int inject(struct backend *b, const char *fault, const char *times)
 	return ret ? ret : put_attr(dir, "probability", "100");
 }
 
-/* A disk that loses a request: the block layer's timeout ends it. */
+/* The disk loses a request: the timeout of the block layer ends it. */
 TEST_F_TIMEOUT(faults, timeout, 60)
 {
 	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
@@ -299,7 +303,7 @@ TEST_F_TIMEOUT(faults, timeout, 60)
 	backend_close(&self->b);
 }
 
-/* A disk that is busy now and then: nobody notices. */
+/* A disk that is busy from time to time: the guest does not notice. */
 TEST_F_TIMEOUT(faults, requeue, 60)
 {
 	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
@@ -322,7 +326,7 @@ TEST_F_TIMEOUT(faults, requeue, 60)
 	backend_close(&self->b);
 }
 
-/* A SCSI disk with a medium error, which the layers above retry and report in their way */
+/* A SCSI disk with a medium error: SCSI and the block layer retry and report it. */
 TEST_F_TIMEOUT(faults, medium_error, 60)
 {
 	struct scsi s;
@@ -364,7 +368,7 @@ static const char *zeroes_end(struct ring *r, uint64_t sector, uint32_t sectors,
 	return why;
 }
 
-/* A file of holes on a file system without room: what is there can be read and rewritten. */
+/* A file with holes on a full file system: existing data can be read and overwritten. */
 TEST_F(faults, no_space)
 {
 	char dir[] = "/tmp/vhost-test-full-XXXXXX";
@@ -378,7 +382,7 @@ TEST_F(faults, no_space)
 	ASSERT_WELL(backend_open_as(&self->b, &disk));
 	BOOT(.queues = 2, .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
 	ASSERT_WELL(request_simple(&self->g.ring[0], T_OUT, 0, 8 * SECTOR, S_OK));
-	/* until it is full, after a MiB at most and in the middle of a request */
+	/* until the file system is full: after a MiB at most, and within a request */
 	for (sector = 8; sector < 4096; sector += 64) {
 		if (request_simple(&self->g.ring[0], T_OUT, sector, 64 * SECTOR, S_OK))
 			break;
@@ -386,10 +390,10 @@ TEST_F(faults, no_space)
 	}
 	ASSERT_LT(0, last);
 	ASSERT_LT(sector, 4096);
-	/* that was why, and not one that is only said to be there */
+	/* the file system is really full, not only by its own count */
 	ENDS(T_OUT, sector, 64, S_IOERR);
 	ENDS(T_OUT, 8192, 8, S_IOERR);
-	/* which tmpfs has no way to allocate but by writing them */
+	/* tmpfs can allocate blocks only by writing them */
 	ASSERT_WELL(zeroes_end(&self->g.ring[0], 8192, 64, S_IOERR));
 	ENDS(T_OUT, 0, 8, S_OK);
 	ENDS(T_IN, 8192, 8, S_OK);
@@ -416,7 +420,10 @@ static void *cut_file(void *arg)
 	return NULL;
 }
 
-/* The file is cut while requests are in flight: each ends, in one way or the other. */
+/*
+ * The file is truncated while requests are in flight: each completes, with or
+ * without an error.
+ */
 TEST_F_TIMEOUT(faults, truncated, 60)
 {
 	struct batch_opts opts = { .per_queue = 40, .max_sectors = 64 };

@@ -23,7 +23,7 @@
 #define FULL_SIZE	(8U << 20)
 #define MIB_SECTORS	2048U
 #define STEP		64U		/* sectors of a request */
-#define MOST_ROOM	(256ULL << 20)	/* more than that isn't a small file system */
+#define MOST_ROOM	(256ULL << 20)	/* a file system with more free space is not small */
 
 FIXTURE(full) {
 	struct backend b;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A backing that hangs: the VMM can be killed all the same, and what the
- * requests in flight use stays until the backing answers; see "When the backend
- * hangs" in Documentation/virt/vhost-blk/uapi.rst.
+ * A backend that hangs: the VMM can be killed nevertheless, and whatever the
+ * requests in flight use stays until the backend completes them.  See "When the
+ * backend hangs" in Documentation/virt/vhost-blk/uapi.rst.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #include "suite.h"
 #include "vmm.h"
 
-/* What the kernel allows requests of a process that is gone is 4 s. */
+/* The driver waits 4 s for the requests of a process that has exited. */
 #define SOON	20000
 #define LINGER	5500
 
@@ -65,7 +65,7 @@ FIXTURE_TEARDOWN(hung)
 	hang_close(&self->h);
 }
 
-/* Some device has the file still. */
+/* Does any device still hold the file? */
 static bool in_use(int fd)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB))
@@ -83,7 +83,7 @@ static bool let_go(int fd)
 	return i < SOON / 10;
 }
 
-/* The process is gone; what it had is not, until the backing answers. */
+/* The process has exited; its resources stay until the backend completes the requests. */
 static const char *check_kept(int fd, struct vmm *v)
 {
 	if (!in_use(fd))
@@ -112,7 +112,7 @@ static const char *check_freed(int fd, struct vmm *v)
 	return module_refs() > 0 ? "the module has references for ever" : NULL;
 }
 
-/* Another disk of another VMM, meanwhile */
+/* A second VMM with another disk works while the first one hangs. */
 static const char *prove_other(const struct hang *h)
 {
 	struct backend other;
@@ -120,7 +120,7 @@ static const char *prove_other(const struct hang *h)
 	const char *why;
 	struct guest g;
 
-	/* nothing can be made on a file system that is frozen */
+	/* nothing can be created on a frozen file system */
 	if (h->frozen >= 0)
 		return NULL;
 	why = backend_open(&other, BACKEND_FILE, false);
@@ -138,12 +138,12 @@ static void leave(struct guest *g)
 	_exit(!g);
 }
 
-/* A request is in flight, and stays so until hang_off(). */
+/* Leave one request in flight, until hang_off(). */
 static const char *load_hanging(const struct hang *h, struct vmm *v)
 {
 	const char *why = vmm_load(v);
 
-	/* device mapper queues what it gets while it is suspended */
+	/* a suspended device mapper device queues new requests */
 	if (!why && h->frozen >= 0)
 		why = vmm_sleeps(v, SOON);
 	return why;
@@ -172,7 +172,7 @@ static const char *die_hanging(struct hang *h, int fd, struct vmm_opts *opts, in
 	return why;
 }
 
-/* The same backing serves another VMM afterwards. */
+/* The backend that hung serves another VMM afterwards. */
 static const char *prove(struct backend *b)
 {
 	struct guest_opts opts = { .backend = b, .queues = 2 };
@@ -200,7 +200,7 @@ TEST_F_TIMEOUT(hung, exit, 90)
 	ASSERT_WELL(prove(&self->h.disk));
 }
 
-/* Who lives on may use its memory for something else: it waits, however long. */
+/* A process that does not exit may reuse its memory, so close() waits without a limit. */
 TEST_F_TIMEOUT(hung, close, 90)
 {
 	struct vmm v;
@@ -218,7 +218,7 @@ TEST_F_TIMEOUT(hung, close, 90)
 	ASSERT_WELL(prove(&self->h.disk));
 }
 
-/* Its last reference is in a pair of sockets that nobody else has. */
+/* The last reference to the device is in a socket pair that only this process has. */
 static void leave_to_the_kernel(struct guest *g)
 {
 	char control[CMSG_SPACE(2 * sizeof(int))] = "";
@@ -243,11 +243,11 @@ static void leave_to_the_kernel(struct guest *g)
 	close(g->opts.backend->fd);
 	close(g->fd);
 	close(pair[1]);
-	/* the end of this one has them looked for */
+	/* closing this pair makes the kernel look for sockets without an owner */
 	close(pair[0]);
 }
 
-/* A thread of the kernel closes it, which has other things to do: it doesn't wait. */
+/* A kernel thread with other work closes the device: it must not wait. */
 TEST_F_TIMEOUT(hung, collected, 90)
 {
 	struct vmm v;
@@ -331,7 +331,7 @@ static const char *all_freed(int fd, struct vmm *v, unsigned int n)
 	return why;
 }
 
-/* Whatever waits for requests in flight can be killed while it does. */
+/* Every ioctl that waits for requests in flight can be killed while it waits. */
 TEST_F_TIMEOUT(hung, killed_waiting, 120)
 {
 	static void (*const waits[])(struct guest *g) = {
@@ -356,7 +356,10 @@ TEST_F_TIMEOUT(hung, killed_waiting, 120)
 	ASSERT_WELL(prove(&self->h.disk));
 }
 
-/* Each occupies a thread of the kernel; others' beginnings and ends don't wait for it. */
+/*
+ * Each hung device occupies a kernel thread; other devices must open and close
+ * without waiting for them.
+ */
 #define MANY	32
 
 TEST_F_TIMEOUT(hung, many, 180)
@@ -385,7 +388,10 @@ static size_t count(const uint8_t *p, size_t len, uint8_t byte)
 	return n;
 }
 
-/* Memory that somebody else has too gets no answer any more: no status, no used ring. */
+/*
+ * If another process shares the guest's memory, the device writes nothing to it
+ * any more: no status, no used ring.
+ */
 TEST_F_TIMEOUT(hung, not_answered, 90)
 {
 	int memory = memfd_create("vhost-test", MFD_CLOEXEC);
@@ -403,7 +409,7 @@ TEST_F_TIMEOUT(hung, not_answered, 90)
 	ASSERT_WELL(load_hanging(&self->h, &v));
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	memcpy(before, ours, VMM_MEM);
-	/* the guest was there at all */
+	/* the pattern is really in guest memory */
 	ASSERT_LT(0, count(before, VMM_MEM, STATUS_POISON));
 	ASSERT_TRUE(in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
@@ -425,19 +431,22 @@ static const char *send_one(struct guest *g, uint64_t sector)
 	if (ring_add(&g->ring[0], q))
 		return "no room for a request";
 	ring_kick_now(&g->ring[0]);
-	/* on its way */
+	/* give the device time to submit the request */
 	usleep(50000);
 	return NULL;
 }
 
-/* A file of this process alone, with a lock: in_use() for as long as the kernel has it */
+/*
+ * Lock a file that only this process has: in_use() is true as long as the
+ * kernel holds it.
+ */
 static bool lock_own(struct backend *b)
 {
 	b->fd = backend_reopen(b, O_RDWR);
 	return b->fd >= 0 && !flock(b->fd, LOCK_SH);
 }
 
-/* The owner of a device that another process has open too: says that it hangs. */
+/* Own a device that another process has open too, and report when its backend hangs. */
 static void own_and_hang(struct hang *h, struct guest *g, int said)
 {
 	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h) || send_one(g, 8))
@@ -459,12 +468,13 @@ static unsigned int ms_since(const struct timespec *begin)
 }
 
 /*
- * The last descriptor is in a process that isn't the owner, and lives on: it
- * has nothing to do with the requests, and close() doesn't wait for them.
+ * The last descriptor is in a process that is not the owner, and that does
+ * not exit.  It has nothing to do with the requests, so its close() does not
+ * wait for them.
  */
 /*
- * A page that is data of a million segments: the kernel's count of its references
- * would overflow.  Those that are too many fail.
+ * One page is the data of a million segments, which would overflow the
+ * reference count of the page.  Requests beyond the limit fail.
  */
 TEST_F_TIMEOUT(hung, one_page, 90)
 {
@@ -510,7 +520,7 @@ TEST_F_TIMEOUT(hung, one_page, 90)
 		}
 		ring_kick_now(&g.ring[i]);
 	}
-	/* more than 2^20 are in flight, or would be */
+	/* wait until more than 2^20 segments are in flight, or have failed */
 	for (k = 0; k < SOON / 10 && !ended; k++) {
 		usleep(10000);
 		for (i = 0; i < queues; i++)
@@ -612,8 +622,8 @@ TEST_F_TIMEOUT(hung, many_disks, 120)
 }
 
 /*
- * A disk that takes so few requests at a time, for so many jiffies: 5 s in the UML
- * hosts, and 2 s on an x86 with CONFIG_HZ=250
+ * The number of requests that the disk accepts at a time, and how long it takes
+ * for them in jiffies: 5 s in the UML hosts, 2 s on x86 with CONFIG_HZ=250.
  */
 #define TAGS	"4"
 #define DELAY	"500"
@@ -656,7 +666,10 @@ FIXTURE_TEARDOWN(tags)
 	scsi_close(&self->s);
 }
 
-/* More than there are tags; aligned, since what isn't is done one after the other */
+/*
+ * Send more writes than the disk has tags.  They are aligned: unaligned ones
+ * are done one after the other.
+ */
 static void write_each(struct guest *g, uint64_t step, uint32_t len)
 {
 	unsigned int i;
@@ -680,9 +693,9 @@ static void write_much(struct guest *g)
 }
 
 /*
- * The worker waits in the block layer for one of the disk's tags, and can't be
- * killed there.  So the VMM isn't gone until that one request has its tag; but
- * what else the guest has made available isn't taken any more.
+ * The worker waits in the block layer for a tag of the disk, and cannot be
+ * killed there.  So the VMM exits only when that request has its tag, but the
+ * device takes no other request of the guest any more.
  */
 TEST_F_TIMEOUT(tags, kill, 120)
 {
@@ -699,15 +712,15 @@ TEST_F_TIMEOUT(tags, kill, 120)
 	vmm_forget(&v);
 }
 
-#define LARGE	(128U << 10)	/* bytes of a write, in requests of half of that */
+#define LARGE	(128U << 10)	/* bytes of a write, which is two requests to the disk */
 
-/* More than the disk takes in one request, so they are left to a workqueue */
+/* Send writes that are larger than the disk's requests, so a workqueue submits them. */
 static void write_large(struct guest *g)
 {
 	write_each(g, LARGE / SECTOR, LARGE);
 }
 
-/* Of the halves of those writes, how many have been written to the disk? */
+/* Return: how many halves of these writes have reached the disk */
 static unsigned int halves_written(struct backend *b)
 {
 	static alignas(4096) uint8_t sector[SECTOR];
@@ -724,8 +737,9 @@ static unsigned int halves_written(struct backend *b)
 }
 
 /*
- * What the workqueue hasn't begun when the VMM is killed is dropped: another VMM may
- * have the disk by then.  One at a time waits for a tag, and can't be dropped.
+ * Requests that the workqueue has not started when the VMM is killed are
+ * dropped, because another VMM may have the disk by then.  Only one of them at
+ * a time waits for a tag, and cannot be dropped.
  */
 TEST_F_TIMEOUT(tags, large_dropped, 120)
 {

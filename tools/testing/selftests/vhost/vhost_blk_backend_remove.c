@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Disks that go away while requests are in flight: pulled out, or served by
- * somebody who dies.  Every request ends, later ones fail at once, and after a
- * stop the same device takes another disk.
+ * Disks that go away while requests are in flight: they are unplugged, or the
+ * server of an NBD exits.  Every request completes, later ones fail at once,
+ * and after a stop the same device accepts another disk.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define NBD_DISK	"/dev/nbd0"
 #define NBD_BYTES	BACKEND_SIZE
 
-/* Requests in flight, the disk goes by the way, and all of them end. */
+/* Remove the disk by @go with requests in flight; all of them must complete. */
 static const char *fly_until(struct guest *g, struct rng *rng, int (*go)(void *), void *arg)
 {
 	struct batch_opts opts = { .per_queue = 40 };
@@ -38,7 +38,7 @@ static const char *fly_until(struct guest *g, struct rng *rng, int (*go)(void *)
 	return why;
 }
 
-/* The disk that went is exchanged for another, which needs a stop. */
+/* Replace the removed disk by another, which needs a stop. */
 static const char *exchange(struct guest *g, struct backend *other)
 {
 	const char *why = backend_open(other, BACKEND_FILE, false);
@@ -55,7 +55,7 @@ static const char *exchange(struct guest *g, struct backend *other)
 	return guest_prove(g);
 }
 
-/* The disk has gone: nothing that reaches it succeeds any more. */
+/* The disk is removed: no request that needs it succeeds any more. */
 static const char *check_gone(struct guest *g)
 {
 	struct ring *r = &g->ring[0];
@@ -88,7 +88,10 @@ TEST_F_TIMEOUT(faults, null_blk, 60)
 		BOOT(.queues = 2);
 		ASSERT_WELL(fly_until(&self->g, &self->rng, power_off, &self->b));
 		ASSERT_WELL(check_gone(&self->g));
-		/* a running one is flushed before it is swapped, which fails */
+		/*
+		 * the backend of a running device is flushed before the swap,
+		 * and that fails
+		 */
 		ASSERT_WELL(exchange(&self->g, &other));
 		guest_destroy(&self->g);
 		backend_close(&other);
@@ -124,12 +127,12 @@ TEST_F_TIMEOUT(faults, scsi, 90)
 	scsi_close(&s);
 }
 
-/* A server of the old kind, whose disk is this process's memory */
+/* A server with the old NBD handshake, whose disk is memory of this process */
 struct server {
-	int sock[2];		/* ours, the kernel's */
+	int sock[2];		/* one end for this process, one for the kernel */
 	int nbd;
 	uint8_t *data;
-	unsigned int left;	/* requests until it dies; UINT_MAX: never */
+	unsigned int left;	/* requests to serve before it exits; UINT_MAX: no limit */
 	pthread_t serves;
 	pthread_t does_it;
 };
@@ -175,7 +178,7 @@ static void *do_it(void *arg)
 {
 	struct server *s = arg;
 
-	/* until the connection is gone */
+	/* returns when the connection is closed */
 	ioctl(s->nbd, NBD_DO_IT);
 	ioctl(s->nbd, NBD_CLEAR_SOCK);
 	return NULL;
@@ -232,7 +235,7 @@ static void server_end(struct server *s)
 	free(s->data);
 }
 
-/* All at once, or in the middle of a request */
+/* The server exits with all requests unanswered, or within a request. */
 TEST_F_TIMEOUT(faults, nbd, 90)
 {
 	struct backend_opts disk = { .kind = BACKEND_NAMED, .direct = true, .path = NBD_DISK };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which backend may take the place of which while the guest runs: what it was promised stays */
+/*
+ * Which backend may replace which one while the guest runs: negotiated features
+ * must remain valid.
+ */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -46,7 +49,7 @@ static const struct backend_opts disk[NR_DISKS] = {
 
 static const struct {
 	unsigned int from, to;
-	uint64_t off;		/* not acknowledged */
+	uint64_t off;		/* features that are not acknowledged */
 	bool ok;
 } swaps[] = {
 	{ PLAIN, DISCARDS, 0, true },
@@ -63,10 +66,10 @@ static const struct {
 	{ BLOCKS, DISCARDS, 0, true },
 	{ BLOCKS, BLOCKS, 0, true },
 	{ ZONES, PLAIN, 0, false },
-	{ PLAIN, ZONES, 0, false },	/* which has no WRITE_ZEROES */
+	{ PLAIN, ZONES, 0, false },	/* zoned devices offer no WRITE_ZEROES */
 	{ ZONES, LARGE_ZONES, 0, false },
 	{ LARGE_ZONES, ZONES, 0, false },
-	{ ZONES, FEW_ZONES, 0, false },	/* open at a time */
+	{ ZONES, FEW_ZONES, 0, false },	/* fewer open zones */
 	{ FEW_ZONES, ZONES, 0, true },
 	{ ERASES, PLAIN, 0, false },
 	{ ERASES, PLAIN, ERASE, true },
@@ -113,7 +116,7 @@ static const char *try_swap(unsigned int i, struct backend *from, struct backend
 	}
 	if (!why)
 		why = limits_there(&g);
-	/* the old one goes on where the new one was refused */
+	/* after a refused swap the old backend still works */
 	if (!why && swaps[i].from < ZONES && swaps[i].from != BLOCKS)
 		why = guest_prove(&g);
 	if (!why)
@@ -164,7 +167,7 @@ TEST(promises)
 			backend_close(&b[i]);
 }
 
-/* The administrator takes discards away from a disk. */
+/* Disable discards on a disk, as an administrator does through sysfs. */
 static int withdraw(struct backend *b)
 {
 	char dir[64];
@@ -174,8 +177,8 @@ static int withdraw(struct backend *b)
 }
 
 /*
- * A guest that may discard keeps a disk that could discard when it was attached.  A disk
- * that has lost its discards can't replace another one, nor be attached again.
+ * A guest that negotiated DISCARD keeps a disk whose discards are disabled
+ * later.  Such a disk cannot replace another one, nor be attached again.
  */
 static const char *swap_withdrawn(struct guest *g, struct backend *now, struct backend *other,
 				  struct backend *file)
@@ -208,7 +211,7 @@ static const char *swap_withdrawn(struct guest *g, struct backend *now, struct b
 				     range.sectors, 0, VIRTIO_BLK_S_OK);
 }
 
-/* A driver that has not acknowledged DISCARD can have such a disk. */
+/* A driver that has not acknowledged DISCARD may get such a disk. */
 static const char *swap_unaware(struct guest *g, struct backend *withdrawn)
 {
 	const char *why;
@@ -286,7 +289,7 @@ static const char *detach_by_close(struct guest *g, struct backend *other)
 	return NULL;
 }
 
-/* A file on a file system of its own; only the device has it open in the end. */
+/* Attach a file on a new file system; only the device has it open afterwards. */
 static const char *attach_only(struct guest *g, struct backend *b, const char *dir)
 {
 	struct backend_opts opts = { .kind = BACKEND_FILE, .dir = dir };
@@ -303,7 +306,10 @@ static const char *attach_only(struct guest *g, struct backend *b, const char *d
 	return why;
 }
 
-/* The file is closed when the call returns, not a moment later: its file system is free. */
+/*
+ * The call returns only after the old file is closed, so its file system can be
+ * unmounted.
+ */
 TEST(closed_at_once)
 {
 	static const char *(*const detach[])(struct guest *g, struct backend *other) = {
@@ -323,7 +329,7 @@ TEST(closed_at_once)
 	for (i = 0; i < scaled(10, 3) * ARRAY_SIZE(detach); i++) {
 		ASSERT_EQ(0, mount("tmpfs", dir, "tmpfs", 0, NULL));
 		why = attach_only(&g, &b, dir);
-		/* else this would prove nothing */
+		/* while the device has the file, the file system is busy */
 		EXPECT_EQ(-1, umount(dir));
 		if (!why)
 			why = detach[i % ARRAY_SIZE(detach)](&g, &other);

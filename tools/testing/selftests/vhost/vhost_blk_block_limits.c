@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices with blocks of 4096 bytes, and devices that take little at a time:
- * what the guest is told of them, and its data in any shape.
+ * Devices with blocks of 4096 bytes, and devices with small request limits:
+ * what the configuration space says about them, and data in segments of any
+ * shape.
  */
 #include "dm.h"
 #include "ranges.h"
@@ -24,12 +25,12 @@ FIXTURE_VARIANT(blocks) {
 	unsigned int block;
 };
 
-/* 8 KiB in a request to the device, at most */
+/* at most 8 KiB per request to the device */
 static const struct nullb_attr little[] = {
 	{ "max_sectors", "16" }, { "discard", "1" }, { NULL, NULL },
 };
 
-/* What follows a piece that ends inside of a page is a request of its own. */
+/* A segment that does not continue at a page boundary starts a new request. */
 static const struct nullb_attr boundary[] = {
 	{ "virt_boundary", "1" }, { "discard", "1" }, { NULL, NULL },
 };
@@ -46,7 +47,7 @@ FIXTURE_VARIANT_ADD(blocks, of_4096) {
 	.opts = { .kind = BACKEND_LOOP, .direct = true, .block_size = 4096 }, .block = 8,
 };
 
-/* A block whose pieces null_blk gets in several segments is lost, but for the first. */
+/* If null_blk gets a block in several segments, it stores only the first one. */
 static const struct nullb_attr large[] = {
 	{ "blocksize", "4096" }, { "discard", "1" }, { NULL, NULL },
 };
@@ -55,7 +56,7 @@ FIXTURE_VARIANT_ADD(blocks, nullb_4096) {
 	.opts = { .kind = BACKEND_NULLB, .direct = true, .nullb = large }, .block = 8,
 };
 
-/* Linux 6.1 has a BUG() for a block that can't be in one request. */
+/* In Linux 6.1 a block that does not fit into one request is a BUG(). */
 static const struct nullb_attr large_boundary[] = {
 	{ "blocksize", "4096" }, { "virt_boundary", "1" }, { "discard", "1" }, { NULL, NULL },
 };
@@ -64,7 +65,7 @@ FIXTURE_VARIANT_ADD(blocks, boundary_4096) {
 	.opts = { .kind = BACKEND_NULLB, .direct = true, .nullb = large_boundary }, .block = 8,
 };
 
-/* Little at a time of large blocks: one segment of a page is all that a request can have. */
+/* Large blocks and small requests: a request has at most one segment of one page. */
 static const struct nullb_attr large_little[] = {
 	{ "blocksize", "4096" }, { "max_sectors", "8" }, { "discard", "1" }, { NULL, NULL },
 };
@@ -127,7 +128,7 @@ TEST_F(blocks, topology)
 	EXPECT_EQ(self->b.size / SECTOR, le64toh(c.capacity));
 }
 
-/* Whole blocks, at their place; a sector less or more is an error. */
+/* Whole blocks at block boundaries succeed; a sector more or less is an error. */
 TEST_F(blocks, alignment)
 {
 	uint32_t block = self->block, off, n;
@@ -147,7 +148,7 @@ TEST_F(blocks, alignment)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* Runs a request that has been placed, frees it, and what was allocated since @mark. */
+/* Run a prepared request, free it, and free the guest memory allocated since @mark. */
 static const char *verify(struct request *q, uint64_t mark, struct rng *rng, uint8_t status)
 {
 	struct guest *g = q->guest;
@@ -172,7 +173,7 @@ static const char *in_segments(struct guest *g, uint32_t type, uint32_t segs, ui
 	return verify(q, mark, rng, S_OK);
 }
 
-/* As many as the ring allows, which the device takes in several requests of its own */
+/* As many segments as the ring allows; the device splits the request. */
 TEST_F_TIMEOUT(blocks, segments, 120)
 {
 	static const uint32_t segs[] = { 7, 128, 129, 1016, 1022 };
@@ -192,7 +193,7 @@ TEST_F_TIMEOUT(blocks, segments, 120)
 			ASSERT_WELL(in_segments(&self->g, T_IN, segs[i], step, how, &self->rng));
 		}
 	}
-	/* 3.5 MiB in pieces that begin and end inside of pages */
+	/* 3.5 MiB in segments that start and end within pages */
 	ASSERT_WELL(in_segments(&self->g, T_OUT, 1016, 3584, PLACE_ALIGNED, &self->rng));
 	ASSERT_WELL(in_segments(&self->g, T_IN, 1016, 3584, PLACE_SCATTER, &self->rng));
 }
@@ -202,7 +203,7 @@ struct piece {
 	uint32_t len;
 };
 
-/* Of each piece the address and the length are chosen; the last one has length 0. */
+/* For each segment an offset and a length; the last entry has length 0. */
 static const struct piece layouts[][9] = {
 	{ { 512, 1536 }, { 0, 2560 } },
 	{ { 0, 512 }, { 0, 512 }, { 0, 512 }, { 0, 512 },
@@ -249,7 +250,7 @@ static const char *in_pieces(struct guest *g, uint32_t type, const struct piece 
 	return verify(q, mark, rng, status);
 }
 
-/* One piece, for which eight adjacent descriptors are used */
+/* One range of memory, described by eight adjacent descriptors */
 static const char *adjacent(struct guest *g, uint32_t type, uint32_t offset, struct rng *rng)
 {
 	struct request *q = request_new(g, type, 24, 4096);
@@ -265,8 +266,8 @@ static const char *adjacent(struct guest *g, uint32_t type, uint32_t offset, str
 }
 
 /*
- * Whole blocks, whose pieces are whole sectors at the address of a sector.  What
- * reaches the device has to be whole blocks.
+ * Requests of whole blocks whose segments are multiples of a sector, at
+ * addresses aligned to a sector.  The device must get whole blocks.
  */
 TEST_F(blocks, pieces)
 {
@@ -287,7 +288,7 @@ TEST_F(blocks, pieces)
 	}
 }
 
-/* Everything at once, in whole blocks */
+/* Random requests of all kinds, in whole blocks */
 TEST_F_TIMEOUT(blocks, mix, 120)
 {
 	unsigned int i;
@@ -302,7 +303,7 @@ TEST_F_TIMEOUT(blocks, mix, 120)
 	}
 }
 
-/* A disk of device mapper, whose table is replaced while it is attached */
+/* A device mapper disk whose table is replaced while it is attached */
 FIXTURE(table) {
 	struct backend small;
 	struct backend large;
@@ -363,8 +364,9 @@ static uint64_t capacity(struct guest *g)
 }
 
 /*
- * Blocks become larger than those that the guest was told of: nothing is read or
- * written until they are as before.  On Linux 6.1 it would be a BUG().
+ * The blocks of the backend become larger than the guest knows: no data is read
+ * or written until they have their old size again.  On Linux 6.1 this would be
+ * a BUG().
  */
 TEST_F(table, larger_blocks)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * VHOST_SET_VRING_BUSYLOOP_TIMEOUT: no chain is lost between looking at the ring
- * and asking for a kick, kicks are saved where there is a CPU for it, and neither
- * a stop nor another queue has to wait for a device that looks.
+ * VHOST_SET_VRING_BUSYLOOP_TIMEOUT: no chain is lost between the last poll of
+ * the ring and the request for a kick, polling saves kicks on a host with a CPU
+ * to spare, and a polling device delays neither a stop nor another queue.
  */
 #include <unistd.h>
 
@@ -19,7 +19,10 @@ static const char *set_timeout(struct guest *g, uint32_t us)
 	return NULL;
 }
 
-/* One at a time, so that the ring is empty after each; the share of kicks saved. */
+/*
+ * One request at a time, so the ring is empty after each.  @share: the share of
+ * kicks saved.
+ */
 static const char *kicks_saved(struct ring *r, unsigned int total, double *share)
 {
 	struct traffic t = { .ring = r, .depth = 1, .total = total, .wait = WAIT_CALL };
@@ -40,7 +43,7 @@ TEST_F_TIMEOUT(notify, saves_kicks, 120)
 	ASSERT_WELL(set_timeout(&self->g, 0));
 	ASSERT_WELL(kicks_saved(r, 1000, &without));
 	ASSERT_WELL(set_timeout(&self->g, 1000000));
-	/* what it takes to learn how quick this guest is */
+	/* a first run shows the device how fast this guest is */
 	ASSERT_WELL(kicks_saved(r, 100, &with));
 	ASSERT_WELL(kicks_saved(r, 1000, &with));
 	TH_LOG("kicks saved: %.0f %% without, %.0f %% with", without * 100, with * 100);
@@ -48,7 +51,7 @@ TEST_F_TIMEOUT(notify, saves_kicks, 120)
 	EXPECT_GT(with, without);
 }
 
-/* The moment in which it stops looking, again and again, with all kinds of traffic */
+/* Hit the moment in which polling ends, again and again, with all kinds of traffic. */
 TEST_F_TIMEOUT(notify, loses_nothing, 600)
 {
 	static const uint32_t timeouts[] = { 1, 5, 50, 1000 };
@@ -69,7 +72,7 @@ TEST_F_TIMEOUT(notify, loses_nothing, 600)
 	}
 }
 
-/* One worker has all the queues, each of which it would like to look at for ever. */
+/* All queues have one worker, and each has a timeout that never ends. */
 TEST_F_TIMEOUT(notify, shares_the_worker, 300)
 {
 	struct traffic t[THREADS];
@@ -84,7 +87,7 @@ TEST_F_TIMEOUT(notify, shares_the_worker, 300)
 	ASSERT_WELL(run_together(t));
 }
 
-/* Whatever the timeout, who wants to stop the device has not to wait for it. */
+/* A stop does not wait for a polling device, whatever the timeout is. */
 TEST_F_TIMEOUT(notify, is_stopped, 120)
 {
 	unsigned int i;
@@ -102,7 +105,7 @@ TEST_F_TIMEOUT(notify, is_stopped, 120)
 		ASSERT_WELL(kicks_saved(&self->g.ring[0], 50, &share));
 		ASSERT_EQ(0, guest_set_mem_table(&self->g));
 	}
-	/* what is open when a process ends is closed while the device looks */
+	/* the exit of a process closes the device while it polls */
 	ASSERT_WELL(kicks_saved(&self->g.ring[0], 50, &share));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * CONFIG_WCE (5.2.5, 5.2.6.2): the field `writeback` of the configuration space
- * and its rules.  What it means for data is in vhost_blk_powerloss.c.
+ * and its rules.  The suite powerloss tests its effect on data.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -14,7 +14,7 @@
 
 #define NO_CONFIG	"the model device has no config space"
 
-/* -1: GET_CONFIG fails */
+/* Return: -1 if GET_CONFIG fails */
 static int writeback(struct guest *g)
 {
 	struct blk_config c;
@@ -65,7 +65,7 @@ TEST_F(disk, values)
 	}
 }
 
-/* It is the one field that can be set, and by itself. */
+/* The field `writeback` is the only one that can be set, and only without others. */
 TEST_F(disk, other_fields)
 {
 	struct blk_config before, after;
@@ -91,7 +91,7 @@ TEST_F(disk, other_fields)
 	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
 }
 
-/* 5.2.5.2: who takes CONFIG_WCE and can't flush must get a writethrough cache. */
+/* 5.2.5.2: a driver that accepts CONFIG_WCE but not FLUSH must get a writethrough cache. */
 TEST_F(disk, negotiation)
 {
 	static const struct {
@@ -118,7 +118,7 @@ TEST_F(disk, negotiation)
 		EXPECT_EQ(t[i].to, writeback(g))
 			TH_LOG("entry %u", i);
 		ASSERT_WELL(guest_prove(g));
-		/* switching needs no feature */
+		/* the mode can be changed without any feature */
 		EXPECT_EQ(0, guest_set_writeback(g, !t[i].to));
 		EXPECT_EQ(!t[i].to, writeback(g));
 		ASSERT_WELL(request_simple(&g->ring[0], VIRTIO_BLK_T_OUT, 8, 4096,
@@ -128,7 +128,7 @@ TEST_F(disk, negotiation)
 	}
 }
 
-/* The dirty log of a migration has nothing to do with it. */
+/* Switching the dirty log of a migration does not change the mode. */
 TEST_F(disk, log_switched)
 {
 	const uint64_t log_all = BIT64(VHOST_F_LOG_ALL);
@@ -149,7 +149,7 @@ TEST_F(disk, log_switched)
 	ASSERT_WELL(guest_prove(g));
 }
 
-/* A stop, a start and another backend leave it alone. */
+/* A stop, a start or another backend does not change the mode. */
 TEST_F(disk, stays)
 {
 	struct guest *g = &self->g;
@@ -196,7 +196,7 @@ static void *toggle(void *arg)
 	return NULL;
 }
 
-/* Under load it is switched at any time, and no request suffers. */
+/* The mode can be switched at any time under load, without an effect on requests. */
 TEST_F_TIMEOUT(disk, under_load, 120)
 {
 	struct batch_opts round = { .max_sectors = 16, .max_segs = 4, .ranges = true };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Whose I/O it is: the owner's control group is charged and throttled, its ioprio holds. */
+/*
+ * Accounting of I/O: it is charged to the owner's control group, throttled
+ * there, and has the owner's ioprio.
+ */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,7 +26,7 @@ FIXTURE(charged) {
 	struct backend b;
 	struct guest g;
 	struct cgroup c;
-	dev_t dev;		/* that the I/O ends on */
+	dev_t dev;		/* the disk that gets the I/O */
 };
 
 FIXTURE_VARIANT(charged) {
@@ -44,7 +47,7 @@ FIXTURE_VARIANT_ADD(charged, file_buffered) {
 	.opts = { .kind = BACKEND_FILE },
 };
 
-/* The process is in the group before its files and the device know whose they are. */
+/* The process joins the group before its files and the device are associated with one. */
 FIXTURE_SETUP(charged)
 {
 	struct guest_opts guest = { .backend = &self->b, .serial = "charged" };
@@ -84,7 +87,7 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Requests per second, with DEPTH in flight for @seconds; -1: something is wrong */
+/* Return: requests per second, with DEPTH in flight for @seconds; -1: error */
 static double rate(struct ring *r, uint32_t type, double seconds)
 {
 	struct guest *g = r->guest;
@@ -115,7 +118,7 @@ static double rate(struct ring *r, uint32_t type, double seconds)
 		ring_add(r, q);
 		ring_kick(r);
 	} while (end - begin < seconds);
-	/* what is throttled comes when the limit is gone: see settle() */
+	/* throttled requests complete once the limit is removed: see settle() */
 	guest_release(g, mark);
 	return done / (end - begin);
 }
@@ -131,7 +134,7 @@ static void drop_cache(struct backend *b)
 	posix_fadvise(b->check_fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
-/* A twentieth of what it does without a limit: it gets a quarter at most */
+/* Set the limit to a twentieth of the unlimited rate; at most a quarter must be reached. */
 static void check_limit(struct __test_metadata *_metadata, struct cgroup *c, dev_t dev,
 			struct ring *r, uint32_t type)
 {
@@ -166,7 +169,10 @@ TEST_F_TIMEOUT(charged, throttled_reads, 120)
 	check_limit(_metadata, &self->c, self->dev, &self->g.ring[0], T_IN);
 }
 
-/* Reads, writes and what a workqueue does are all on the owner's account, byte by byte. */
+/*
+ * Reads, writes and requests by a workqueue are charged to the owner, every
+ * byte of them.
+ */
 TEST_F_TIMEOUT(charged, account, 60)
 {
 	struct ring *r = &self->g.ring[0];
@@ -177,7 +183,7 @@ TEST_F_TIMEOUT(charged, account, 60)
 	ASSERT_WELL(request_simple(r, T_IN, 2048, 65536, S_OK));
 	after = cgroup_io_stat(&self->c, self->dev);
 	EXPECT_LE(before.rbytes + 65536, after.rbytes);
-	/* what is in the page cache is written by whom the inode's writeback belongs to */
+	/* data in the page cache is charged to the owner of the inode's writeback */
 	if (!variant->opts.direct)
 		return;
 	ASSERT_WELL(request_simple(r, T_OUT, 2048, 65536, S_OK));
@@ -186,7 +192,7 @@ TEST_F_TIMEOUT(charged, account, 60)
 	EXPECT_LE(before.wbytes + 65536, after.wbytes);
 	if (self->b.kind == BACKEND_FILE)
 		return;
-	/* null_blk has no quick zeroes: they are written */
+	/* null_blk cannot write zeroes by itself, so zeroes are written as data */
 	ASSERT_WELL(range_run(r, VIRTIO_BLK_T_WRITE_ZEROES, 4096, 256, 0, S_OK));
 	before = after;
 	after = cgroup_io_stat(&self->c, self->dev);
@@ -197,7 +203,7 @@ TEST_F_TIMEOUT(charged, account, 60)
 	EXPECT_LE(before.dbytes + 256 * SECTOR, after.dbytes);
 }
 
-/* Fewer tags than requests: most of them are submitted a second time. */
+/* Fewer tags than requests: most requests are submitted a second time. */
 FIXTURE(few_tags) {
 	struct backend b;
 	struct guest g;
@@ -267,10 +273,10 @@ TEST_F_TIMEOUT(few_tags, account, 60)
 FIXTURE(priority) {
 	struct backend b;
 	struct guest g;
-	char queued[160];	/* mq-deadline's count for each class */
+	char queued[160];	/* path of mq-deadline's count of requests for each class */
 };
 
-/* A slow device that takes one request at a time: the others wait in mq-deadline */
+/* A slow device that takes one request at a time: other requests wait in mq-deadline. */
 FIXTURE_SETUP(priority)
 {
 	static const struct nullb_attr attr[] = {
@@ -309,7 +315,7 @@ FIXTURE_TEARDOWN(priority)
 	backend_close(&self->b);
 }
 
-/* The most that ever waited in each class, until nothing is in flight */
+/* Record the maximum of waiting requests in each class, until none is in flight. */
 static const char *watch(struct ring *r, const char *path, unsigned int most[3])
 {
 	double end = now() + 20;
@@ -356,8 +362,8 @@ static const char *submit_slowly(struct guest *g, uint32_t type, unsigned int n)
 }
 
 /*
- * From Linux 6.4 on the worker is a thread of the owner and inherits its priority.
- * Before that it is a process of its own, which has to be given one.
+ * From Linux 6.4 on the worker is a thread of the owner and inherits its
+ * priority.  Before that it is a kernel thread, whose priority must be set.
  */
 static void prioritise_kthread(int prio)
 {
@@ -380,7 +386,7 @@ static void prioritise_kthread(int prio)
 		closedir(proc);
 }
 
-/* The worker's priority is what the device gets, by whatever way a request goes. */
+/* Requests have the worker's priority, whether it or a workqueue submits them. */
 TEST_F_TIMEOUT(priority, of_worker, 60)
 {
 	static const uint32_t type[] = { T_OUT, T_IN, VIRTIO_BLK_T_WRITE_ZEROES };

@@ -15,11 +15,11 @@
 		 BIT64(VIRTIO_BLK_F_MQ) | BIT64(VIRTIO_RING_F_INDIRECT_DESC) |		\
 		 BIT64(VIRTIO_RING_F_EVENT_IDX) | BIT64(VIRTIO_F_VERSION_1) |		\
 		 BIT64(VIRTIO_F_ANY_LAYOUT) | BIT64(VIRTIO_F_NOTIFY_ON_EMPTY))
-/* Of some backends; of the module before there is one */
+/* Features that some backends have; without a backend, what the module offers */
 #define SOME	(BIT64(VIRTIO_BLK_F_RO) | BIT64(VIRTIO_BLK_F_DISCARD) |			\
 		 BIT64(VIRTIO_BLK_F_WRITE_ZEROES) | BIT64(VIRTIO_BLK_F_SECURE_ERASE) |	\
 		 BIT64(VIRTIO_BLK_F_ZONED))
-/* Nothing in the module does what any other promises. */
+/* The module implements no other feature. */
 #define KNOWN	(ALWAYS | SOME | BIT64(VIRTIO_BLK_F_SIZE_MAX) |				\
 		 BIT64(VIRTIO_F_ACCESS_PLATFORM) | BIT64(VHOST_F_LOG_ALL))
 
@@ -89,7 +89,7 @@ TEST_F(disk, space)
 	check_topology(_metadata, &self->b, &c);
 }
 
-/* What disks used to say of themselves; the largest for what is larger */
+/* The traditional geometry of disks; larger disks report the maximum. */
 TEST_F(disk, geometry)
 {
 	struct blk_config c;
@@ -103,14 +103,14 @@ TEST_F(disk, geometry)
 	EXPECT_EQ(self->b.size / SECTOR / (16 * 63), le16toh(c.geometry.cylinders));
 	if (self->b.kind != BACKEND_FILE)
 		return;
-	/* 20 GiB, of which nothing is written */
+	/* a sparse file of 20 GiB */
 	ASSERT_EQ(0, ftruncate(self->b.check_fd, 20LL << 30));
 	ASSERT_EQ(0, guest_get_config(&self->g, &c));
 	EXPECT_EQ(16383, le16toh(c.geometry.cylinders));
 	ASSERT_EQ(0, ftruncate(self->b.check_fd, self->b.size));
 }
 
-/* Field by field and byte by byte it is the same space. */
+/* Reads of single fields, single bytes and of the whole space give equal values. */
 TEST_F(disk, windows)
 {
 	struct blk_config c;
@@ -152,7 +152,7 @@ TEST_F(disk, read_only)
 	guest_init(&self->g, &opts);
 	ASSERT_WELL(guest_boot_to(&self->g, STAGE_BACKEND));
 	EXPECT_NE(0, guest_offered(&self->g) & BIT64(VIRTIO_BLK_F_RO));
-	/* and not any more when another one is attached */
+	/* but not after a writable backend has been attached */
 	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
 	EXPECT_EQ(0, guest_offered(&self->g) & BIT64(VIRTIO_BLK_F_RO));
 	self->g.opts.backend_flags = 0;
@@ -178,7 +178,10 @@ TEST_F(disk, detached)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* A file whose size is no whole number of blocks, or of sectors: what is whole counts. */
+/*
+ * If the size of a file is not a whole number of blocks or sectors, the rest
+ * does not count.
+ */
 TEST(odd_sizes)
 {
 	static const unsigned int extra[] = { 0, 1, 511, 512, 513, 1536, 4095 };
@@ -211,7 +214,7 @@ TEST(odd_sizes)
 
 #define STRIPE	(32 << 20)
 
-/* The minimum has 16 bits: a larger one becomes a power of two that fits. */
+/* min_io_size has 16 bits: a larger value becomes a power of two that fits. */
 TEST(large_stripes)
 {
 	struct backend_opts below_opts = {
@@ -251,7 +254,7 @@ TEST(large_stripes)
 	backend_close(&below);
 }
 
-/* A file of pages of that size, open for reading; -1: there are none here */
+/* Open a file with huge pages of that size for reading. Return: -1 if there are none. */
 static int huge_file(unsigned int shift)
 {
 	int ro = -1, fd = memfd_create("vhost-test", MFD_CLOEXEC | MFD_HUGETLB |
@@ -267,7 +270,7 @@ static int huge_file(unsigned int shift)
 	return ro;
 }
 
-/* hugetlbfs has the largest blocks of all file systems, and no memory for it is needed. */
+/* hugetlbfs has the largest blocks of all file systems; the test needs no memory for it. */
 TEST(huge_blocks)
 {
 	static const unsigned int shift[] = { 21, 30 };

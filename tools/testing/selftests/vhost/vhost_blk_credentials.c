@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who does the guest's I/O: the process that attached the backend.  What its own
- * pwrite() would not be allowed to do, or would have to do besides, holds for
- * the guest too.  The image is opened by root, as by a management daemon, and
- * attached by nobody, as by the VMM.
+ * The credentials of the guest's I/O are those of the process that attached the
+ * backend.  If that process lacks a permission, or if its pwrite() has a side
+ * effect, this applies to the guest too.  Root opens the image, as a management
+ * daemon does, and a process of the unprivileged user "nobody" attaches it, as
+ * the VMM does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -62,7 +63,10 @@ FIXTURE_TEARDOWN(creds)
 	unlink(self->node);
 }
 
-/* A file of nobody's, all holes, on an ext4 of its own; nobody may write there. */
+/*
+ * A sparse file that belongs to "nobody" on a new ext4; only root may create
+ * files there.
+ */
 static const char *open_file(struct filesystem *fs, struct backend *b, bool direct,
 			     const char *mkfs, const char *options)
 {
@@ -81,7 +85,7 @@ static const char *open_file(struct filesystem *fs, struct backend *b, bool dire
 	return why;
 }
 
-/* What nobody's own pwrite() into the hole ends in; 0: it succeeds */
+/* Result of a pwrite() into the hole by the process itself; 0: success */
 static int own_write(struct guest *g)
 {
 	struct backend *b = g->opts.backend;
@@ -91,7 +95,7 @@ static int own_write(struct guest *g)
 	return pwrite(b->fd, data, 4096, BACKEND_SIZE / 4) == 4096 ? 0 : errno;
 }
 
-/* Nothing is left for nobody, but for root there is. */
+/* Fill the file system up, except for the blocks that are reserved for root. */
 static int fill_up(struct guest *g)
 {
 	char path[256];
@@ -120,7 +124,10 @@ static int said(const char *why)
 	return !!why;
 }
 
-/* In nobody's process: no request of the guest may take what its own pwrite() can't. */
+/*
+ * In the unprivileged process: where its own pwrite() fails, the guest's
+ * requests fail too.
+ */
 static int no_room(struct guest *g, const char *node)
 {
 	const struct range hole = { HOLE, 8, 0 };
@@ -137,13 +144,13 @@ static int no_room(struct guest *g, const char *node)
 		why = request_simple(&g->ring[0], T_OUT, HOLE, 4096, S_IOERR);
 	if (!why)
 		why = ranges_run(&g->ring[0], T_ZEROES, &hole, 1, S_IOERR);
-	/* a segment at an odd address is bounced, and its next window is too */
+	/* a segment at an odd address is bounced, and so is its next window */
 	if (!why)
 		why = request_simple(&g->ring[0], T_OUT, HOLE + 64, 128 * 4096, S_IOERR);
 	return said(why);
 }
 
-/* Blocks that are reserved for root are not for the guest of nobody's VMM. */
+/* The guest of an unprivileged VMM cannot use blocks that are reserved for root. */
 TEST_F_TIMEOUT(creds, reserved_blocks, 60)
 {
 	struct guest_opts opts = { .backend = &self->b,
@@ -154,11 +161,11 @@ TEST_F_TIMEOUT(creds, reserved_blocks, 60)
 		SKIP(return, "%s", why);
 	guest_init(&self->g, &opts);
 	EXPECT_EQ(0, as_nobody(no_room, &self->g, self->node));
-	/* root's process gets them, which shows that there were some */
+	/* root can write to them: so some were reserved */
 	EXPECT_EQ(4096, pwrite(self->b.check_fd, self->b.scratch, 4096, HOLE * SECTOR));
 }
 
-/* A hard limit of nobody's is one for the guest of nobody's VMM. */
+/* The quota of the VMM's user limits the guest too. */
 TEST_F_TIMEOUT(creds, quota, 60)
 {
 	struct guest_opts opts = { .backend = &self->b,
@@ -175,7 +182,7 @@ TEST_F_TIMEOUT(creds, quota, 60)
 	EXPECT_EQ(0, as_nobody(no_room, &self->g, self->node));
 }
 
-/* In nobody's process: the mode is back at 4777 before each */
+/* In the unprivileged process; the mode is set to 4777 again before each step. */
 static int clears_suid(struct guest *g, const char *node)
 {
 	static const uint32_t type[] = { T_OUT, T_OUT, T_ZEROES, T_DISCARD };
@@ -185,7 +192,7 @@ static int clears_suid(struct guest *g, const char *node)
 	unsigned int i;
 
 	for (i = 0; !why && i < ARRAY_SIZE(type); i++) {
-		/* a hole, and for the second time what has been written */
+		/* first a hole, then data that was written */
 		const struct range range = { HOLE, 8, 0 };
 
 		if (chmod(b->path, 04777))
@@ -201,7 +208,10 @@ static int clears_suid(struct guest *g, const char *node)
 	return said(why);
 }
 
-/* A write by nobody takes the set-user-ID bit away; so does one of the guest. */
+/*
+ * A write by an unprivileged process clears the set-user-ID bit; a write by its
+ * guest must do so too.
+ */
 TEST_F_TIMEOUT(creds, suid, 60)
 {
 	struct guest_opts opts = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Data: sizes, addresses, memory regions, queue sizes and numbers of queues,
- * on each kind of backing, compared byte by byte with the backing.
+ * Data: sizes, addresses, memory regions, queue sizes and numbers of queues, on
+ * each kind of backend, compared byte by byte with the backend.
  */
 #include "suite-disk.h"
 
@@ -33,7 +33,7 @@ TEST_F_TIMEOUT(disk, sizes, 300)
 		ASSERT_WELL(write_and_read(&self->g, 3 * n, n));
 	for (n = 0; n < ARRAY_SIZE(large); n++)
 		ASSERT_WELL(write_and_read(&self->g, n, large[n]));
-	/* the very first and the very last sector, and all of the disk's end */
+	/* the first sector, the last sector, and requests up to the end of the disk */
 	ASSERT_WELL(write_and_read(&self->g, 0, 1));
 	ASSERT_WELL(write_and_read(&self->g, capacity - 1, 1));
 	ASSERT_WELL(write_and_read(&self->g, capacity - 2048, 2048));
@@ -43,7 +43,7 @@ static const char *many_segments(struct guest *g, uint32_t type, uint32_t segs,
 				 uint32_t step, struct rng *rng)
 {
 	struct backend *b = g->opts.backend;
-	/* no more than that, or they'd be too many */
+	/* more would exceed the number of segments */
 	uint32_t len = backend_down(b, segs * step / SECTOR) * SECTOR;
 	struct request *q = request_new_blocks(g, type, 7, len ? len : b->block);
 	uint64_t mark = g->bump;
@@ -59,7 +59,7 @@ static const char *many_segments(struct guest *g, uint32_t type, uint32_t segs,
 	return why;
 }
 
-/* A guest's pages are all over its memory: up to the 1024 pieces that vhost takes */
+/* Up to the 1024 segments that vhost accepts, as guest pages are scattered in memory */
 TEST_F_TIMEOUT(disk, many_segments, 300)
 {
 	static const uint32_t segs[] = { 2, 16, 126, 254, 255, 256, 257, 512, 1000, 1022 };
@@ -107,7 +107,10 @@ TEST_F_TIMEOUT(disk, unaligned, 300)
 	}
 }
 
-/* Two regions side by side for the guest, but not in this process: cross from one to the other. */
+/*
+ * Two regions that are adjacent for the guest, but not in this process: cross
+ * the border.
+ */
 TEST_F_TIMEOUT(disk, regions, 120)
 {
 	static const uint32_t before[] = {
@@ -120,11 +123,11 @@ TEST_F_TIMEOUT(disk, regions, 120)
 	guest_init(&self->g, &opts);
 	border = self->g.region[0].gpa + self->g.region[0].len;
 	ASSERT_NE(NULL, guest_add_region(&self->g, border, 65536));
-	/* one page only, so a request can lie in three of them */
+	/* one page only, so that a request can be in three regions */
 	ASSERT_NE(NULL, guest_add_region(&self->g, border + 65536, 4096));
 	ASSERT_NE(NULL, guest_add_region(&self->g, border + 65536 + 4096, 65536));
 	ASSERT_NE(NULL, guest_add_region(&self->g, 1ULL << 40, 65536));
-	self->g.bump = self->g.region[0].len;	/* all of it is compared */
+	self->g.bump = self->g.region[0].len;	/* the whole region is compared */
 	other = 1ULL << 40;
 	ASSERT_WELL(guest_boot(&self->g));
 	for (i = 0; i < ARRAY_SIZE(before); i++) {
@@ -150,7 +153,7 @@ static const char *queues_round(struct backend *b, unsigned int queues, unsigned
 	why = guest_boot(&g);
 	if (!why)
 		why = batch_round(&g, &round, rng);
-	/* once more, with the indices where the first round left them */
+	/* again, with the indices of the end of the first round */
 	if (!why)
 		why = batch_round(&g, &round, rng);
 	if (why)
@@ -159,7 +162,7 @@ static const char *queues_round(struct backend *b, unsigned int queues, unsigned
 	return why ? text : NULL;
 }
 
-/* Every queue size by 1 to 8 queues, as full as can be */
+/* Every queue size with 1 to 8 queues, filled up */
 TEST_F_TIMEOUT(disk, queues, 300)
 {
 	static const unsigned int queues[] = { 1, 2, 4, 8 };
@@ -175,7 +178,7 @@ TEST_F_TIMEOUT(disk, queues, 300)
 	ASSERT_WELL(queues_round(&self->b, VHOST_BLK_MAX_QUEUES, 8, &self->rng));
 }
 
-/* Rings that wrap many times, every layout, everything at once */
+/* Rings that wrap many times, all layouts, all kinds of requests */
 TEST_F_TIMEOUT(disk, mix, 300)
 {
 	unsigned int i;

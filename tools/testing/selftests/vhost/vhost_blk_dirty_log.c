@@ -16,9 +16,9 @@
 
 #define LOG_ALL		BIT64(VHOST_F_LOG_ALL)
 #define ZEROES		BIT64(VIRTIO_BLK_F_WRITE_ZEROES)
-#define NOWHERE		0xffffffffff000000ULL	/* no address of a process */
+#define NOWHERE		0xffffffffff000000ULL	/* an address that no process can have */
 
-/* Small regions, one behind the other, so that requests cross from one to the next */
+/* Small adjacent regions, so that requests cross from one to the next */
 static uint64_t add_regions(struct guest *g, unsigned int n, uint64_t *len)
 {
 	uint64_t start = g->region[0].gpa + g->region[0].len;
@@ -48,7 +48,7 @@ static const char *boot_logged(struct guest *g, const struct guest_opts *opts,
 	return why ? why : guest_boot(g);
 }
 
-/* Reads of these sectors fail from now on, or don't any more. */
+/* Let reads of these sectors fail from now on, or succeed again. */
 static bool set_bad(struct backend *b, uint64_t sector, bool bad)
 {
 	char path[256], text[64];
@@ -91,7 +91,7 @@ TEST_F_TIMEOUT(disk, random, 120)
 	dirty_free(&self->g);
 }
 
-/* Of each kind alone, so that none hides behind the pages of another */
+/* One kind of request at a time, so that pages of others cannot hide an error */
 TEST_F_TIMEOUT(disk, each_kind, 120)
 {
 	uint64_t bad = self->b.size / SECTOR - 8;
@@ -117,7 +117,10 @@ TEST_F_TIMEOUT(disk, each_kind, 120)
 	dirty_free(&self->g);
 }
 
-/* A large queue, whose used ring is of more than one page, and chains of hundreds */
+/*
+ * A large queue, whose used ring has more than one page, and chains of hundreds
+ * of segments
+ */
 TEST_F_TIMEOUT(disk, long_chains, 120)
 {
 	struct guest_opts opts = {
@@ -139,7 +142,7 @@ TEST_F_TIMEOUT(disk, long_chains, 120)
 #define WIDE_SEGS	1024	/* 2^32 bytes */
 #define WIDE_TAIL	4096
 
-/* Its data is 2^32 + 4096 bytes, in descriptors of the same 4 MiB; a table of all. */
+/* An indirect table with data of 2^32 + 4096 bytes; all descriptors refer to 4 MiB. */
 static uint64_t wide_table(struct guest *g, uint64_t hdr, uint64_t data, uint64_t status,
 			   uint16_t data_flags)
 {
@@ -200,7 +203,7 @@ static const char *run_wide(struct guest *g, uint32_t type, uint8_t expect, uint
 	if (!why && *(uint8_t *)guest_ptr(g, status, 1) != expect)
 		why = guest_say(g, "type %u: status %u", type,
 				*(uint8_t *)guest_ptr(g, status, 1));
-	/* the status counts where nothing is in front of it */
+	/* if no data precedes it, the status counts */
 	if (!why && le32toh(e->len) != (out ? 1 : written))
 		why = guest_say(g, "type %u: %u bytes written", type, le32toh(e->len));
 	guest_release(g, mark);
@@ -208,8 +211,9 @@ static const char *run_wide(struct guest *g, uint32_t type, uint8_t expect, uint
 }
 
 /*
- * Data of more bytes than 32 bits can count.  What is left of their number in 32 bits
- * would be right for a read, and the status would be in the second page of the data.
+ * Data of more bytes than 32 bits can count.  The length truncated to 32 bits
+ * would be right for a read, but the status would then be in the second page of
+ * the data.
  */
 TEST_F(disk, wide)
 {
@@ -231,7 +235,7 @@ TEST_F(disk, wide)
 	dirty_free(&self->g);
 }
 
-/* Reads in flight, or a quick backing has done some already */
+/* Have reads in flight; a fast backend may have completed some. */
 static const char *reads_in_flight(struct guest *g, struct batch *b, struct rng *rng)
 {
 	struct batch_opts opts = { .per_queue = 20, .reads_only = true, .max_sectors = 16 };
@@ -245,7 +249,7 @@ static const char *reads_in_flight(struct guest *g, struct batch *b, struct rng 
 	return why;
 }
 
-/* What is written after the switch is logged, when on, and not logged, when off. */
+/* After the switch writes are logged if it is on, and not logged if it is off. */
 TEST_F_TIMEOUT(flight, switched, 120)
 {
 	struct guest *g = &self->g;
@@ -287,7 +291,7 @@ static void *switch_often(void *arg)
 	struct guest copy = *g;
 	unsigned int i = 0;
 
-	/* its own copy of the features: the other thread's are those of the boot */
+	/* a copy of the features: the other thread uses those of the boot */
 	while (!__atomic_load_n(&g->opts.serial, __ATOMIC_ACQUIRE))
 		if (dirty_switch(&copy, ++i & 1))
 			abort();
@@ -296,7 +300,7 @@ static void *switch_often(void *arg)
 	return NULL;
 }
 
-/* The switch under a guest that never pauses: nothing is lost, doubled or wrong. */
+/* Switch the log under a guest that never pauses: no request is lost, repeated or wrong. */
 TEST_F_TIMEOUT(flight, switched_under_load, 120)
 {
 	struct batch_opts opts = { .per_queue = 16 };
@@ -316,7 +320,7 @@ TEST_F_TIMEOUT(flight, switched_under_load, 120)
 	dirty_free(g);
 }
 
-/* Another bitmap while requests are in flight: the old one is not touched any more. */
+/* Replace the bitmap while requests are in flight: the old one is not written any more. */
 TEST_F_TIMEOUT(flight, other_bitmap, 120)
 {
 	struct guest *g = &self->g;
@@ -334,10 +338,10 @@ TEST_F_TIMEOUT(flight, other_bitmap, 120)
 		ASSERT_WELL(reads_in_flight(g, b, &self->rng));
 		old = dirty_replace(g);
 		ASSERT_EQ(0, dirty_set_base(g));
-		/* whoever still writes there breaks its queue */
+		/* a write to the old bitmap would break its queue */
 		ASSERT_EQ(0, mprotect(old, 4096, PROT_READ));
 		ASSERT_WELL(batch_wait(b, 20000));
-		/* what was in flight is in one of the two */
+		/* requests that were in flight are logged in one of the two */
 		for (k = 0; k < d.len; k++)
 			d.bits[k] |= old[k];
 		dirty_may_all(g);
@@ -349,7 +353,7 @@ TEST_F_TIMEOUT(flight, other_bitmap, 120)
 	dirty_free(g);
 }
 
-/* A request that can't be logged breaks its queue, and nobody hears of it. */
+/* A request that cannot be logged breaks its queue, and is not completed. */
 static const char *breaks(struct ring *r, uint32_t type)
 {
 	struct guest *g = r->guest;
@@ -368,7 +372,7 @@ static const char *breaks(struct ring *r, uint32_t type)
 	return why;
 }
 
-/* The log is gone while the device runs. */
+/* The memory of the log is unmapped while the device runs. */
 TEST_F_TIMEOUT(flight, unmapped, 60)
 {
 	struct guest *g = &self->g;
@@ -396,7 +400,7 @@ TEST_F_TIMEOUT(flight, unmapped, 60)
 	dirty_free(g);
 }
 
-/* Without the feature and the flag of the rings nothing is logged. */
+/* Nothing is logged without the feature, or without the flag of the rings. */
 TEST_F(ioctl, off)
 {
 	struct guest *g = &self->g;
@@ -415,7 +419,7 @@ TEST_F(ioctl, off)
 	dirty_free(g);
 }
 
-/* Whoever waits for the log to be written to is told. */
+/* The eventfd of the log is signalled when a page is logged. */
 TEST_F(ioctl, eventfd)
 {
 	struct guest *g = &self->g;
@@ -442,7 +446,7 @@ TEST_F(ioctl, eventfd)
 	dirty_free(g);
 }
 
-/* A log that can't be memory of the owner is refused where it would be used. */
+/* A log address outside of user space is refused by the call that would use it. */
 TEST_F(ioctl, nowhere)
 {
 	uint64_t nowhere = NOWHERE, on;
@@ -452,7 +456,7 @@ TEST_F(ioctl, nowhere)
 	UP_TO(STAGE_RUNNING);
 	dirty_attach(g, &d);
 	on = g->features | LOG_ALL;
-	/* not used yet, so nobody looks */
+	/* the log is off, so the address is not checked */
 	ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_LOG_BASE, &nowhere));
 	EXPECT_EQ(-EFAULT, guest_ioctl(g, VHOST_SET_FEATURES, &on));
 	ASSERT_WELL(guest_prove(g));

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DISCARD, WRITE_ZEROES and SECURE_ERASE: which requests are done, which are
- * refused and how, and that one which is refused has changed nothing.
+ * DISCARD, WRITE_ZEROES and SECURE_ERASE: which requests are executed, which
+ * are refused and with which status, and that a refused request has changed
+ * nothing.
  */
 #include "suite-ranges.h"
 
-/* How a good range of this length ends: more than what is advertised is refused. */
+/*
+ * Expected status of a valid range of this length: above the advertised limit
+ * it is refused.
+ */
 static uint8_t by_length(struct guest *g, uint32_t type, uint64_t sectors)
 {
 	struct blk_config c;
@@ -18,7 +22,7 @@ static uint8_t by_length(struct guest *g, uint32_t type, uint64_t sectors)
 	return sectors > most ? either(g, type, S_IOERR) : ranges_status(g, type);
 }
 
-/* Sizes and places, with and without the leave to unmap */
+/* Sizes and places, with and without the flag unmap */
 TEST_F_TIMEOUT(ranges, sizes, 120)
 {
 	static const uint32_t sectors[] = { 1, 2, 7, 8, 9, 63, 64, 65, 100, 128, 1000 };
@@ -42,7 +46,7 @@ TEST_F_TIMEOUT(ranges, sizes, 120)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* The disk's first and last sector, and all of it */
+/* The first and the last sector of the disk, and all of it */
 TEST_F_TIMEOUT(ranges, ends, 60)
 {
 	uint64_t end = self->b.size / SECTOR;
@@ -59,7 +63,7 @@ TEST_F_TIMEOUT(ranges, ends, 60)
 		RANGE(type, end - 9 * block, 9 * block, 0, ok);
 		ASSERT_WELL(guest_prove(&self->g));
 		RANGE(type, 0, end, 0, by_length(&self->g, type, end));
-		/* and what is written there later stays */
+		/* and data that is written there later stays */
 		ASSERT_WELL(guest_prove(&self->g));
 	}
 }
@@ -146,7 +150,7 @@ TEST_F_TIMEOUT(ranges, layouts, 120)
 	}
 }
 
-/* Data that is no whole number of segments, or none */
+/* Data that is not a whole number of segments, or empty */
 TEST_F(ranges, lengths)
 {
 	static const uint32_t len[] = { 0, 1, 8, 15, 17, 24, 31, 33, 47, 16 * 256 + 1 };
@@ -154,7 +158,7 @@ TEST_F(ranges, lengths)
 	unsigned int t, i;
 
 	BOOT();
-	/* as ranges they would all be good ones */
+	/* as segments they would all be valid */
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = i % sizeof(struct range) == 8;
 	for (t = 0; t < ARRAY_SIZE(range_type); t++) {
@@ -174,8 +178,11 @@ TEST_F(ranges, lengths)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* unmap is for WRITE_ZEROES alone, everything else for none; flags are looked at first. */
-/* One good segment, in the part of the request that the device writes */
+/*
+ * Only WRITE_ZEROES may have the flag unmap, no request any other flag; flags
+ * are checked first.
+ */
+/* One valid segment, in the device-writable part of the request */
 static const char *segment_to_write(struct ring *r, uint32_t type, const struct range *range,
 				    uint8_t expect)
 {
@@ -205,7 +212,7 @@ static const char *segment_to_write(struct ring *r, uint32_t type, const struct 
 	return why;
 }
 
-/* A device does not read what it is to write (2.7.5.1), so it finds no segment. */
+/* A device does not read the device-writable part (2.7.5.1), so it finds no segment. */
 TEST_F(ranges, data_where_to_write)
 {
 	struct range r = { 64, 64, 0 };
@@ -247,7 +254,10 @@ TEST_F_TIMEOUT(ranges, flags, 60)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* A range outside, or too long, at any place among good ones: nothing of it all is done. */
+/*
+ * One range that is outside the disk or too long, among valid ones: none of
+ * them is executed.
+ */
 TEST_F_TIMEOUT(ranges, one_is_bad, 120)
 {
 	uint64_t end = self->b.size / SECTOR;
@@ -280,7 +290,7 @@ TEST_F_TIMEOUT(ranges, one_is_bad, 120)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* Nothing to do is done. */
+/* A range of no sectors succeeds. */
 TEST_F(ranges, empty)
 {
 	uint64_t end = self->b.size / SECTOR;
@@ -298,7 +308,7 @@ TEST_F(ranges, empty)
 	}
 }
 
-/* Each of the three features by itself makes its requests work, and no other. */
+/* Each of the three features enables its own requests and no others. */
 TEST_F(ranges, not_negotiated)
 {
 	uint64_t all = BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES) |
@@ -314,7 +324,7 @@ TEST_F(ranges, not_negotiated)
 
 			ASSERT_EQ(S_UNSUPP, i == t ? S_UNSUPP : ok);
 			RANGE(range_type[i], 8, 8, 0, ok);
-			/* even where it is wrong in every way */
+			/* UNSUPP, although the segment is wrong as well */
 			RANGE(range_type[i], ~0ULL, ~0U, 0,
 			      either(&self->g, range_type[i], S_IOERR));
 		}
@@ -352,8 +362,9 @@ static uint8_t run_unmodelled(struct guest *g, uint32_t type, const struct range
 }
 
 /*
- * The administrator takes discards away from a disk that offered them: the limits
- * stay, since the feature does, and a hint that can't be taken is no error.
+ * The administrator disables the discards of a disk that offered them.  The
+ * limits stay, because the feature does, and a discard that cannot be done is
+ * no error.
  */
 TEST_F(ranges, discard_withdrawn)
 {
@@ -363,7 +374,7 @@ TEST_F(ranges, discard_withdrawn)
 
 	if (backend_sysfs(&self->b, "queue/discard_max_bytes") <= 0 || model_wanted())
 		SKIP(return, "no block device that can discard");
-	/* With discards its granularity goes too, and then sysfs refuses any size. */
+	/* Without discards the granularity is 0 too, and then sysfs refuses any size. */
 	if (self->b.loop >= 0)
 		SKIP(return, "a loop device outlives the test, and stays without discards");
 	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
@@ -382,7 +393,7 @@ TEST_F(ranges, discard_withdrawn)
 	}
 }
 
-/* On a disk that is larger than the largest range: the limit is exact. */
+/* On a disk that is larger than the largest range, the limit is exact. */
 TEST(largest)
 {
 	const uint64_t size = 8ULL << 30, far = (5ULL << 30) + 4096;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What discard and zeroes do to the backing: space is freed or kept as asked,
- * and what the configuration space promises is what the backing can do.
+ * The effect of discard and zeroes on the backend: space is freed or kept as
+ * the guest asked, and the limits in the configuration space are those of the
+ * backend.
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 
 #define NO_CONFIG	"the model device has no config space"
 
-/* Bytes that the file of this backing takes; -1: there is no file */
+/* Return: bytes allocated for the file of this backend; -1: there is no file */
 static long long occupied(struct backend *b)
 {
 	int fd = b->kind == BACKEND_FILE ? b->check_fd : b->loop_file;
@@ -18,7 +19,7 @@ static long long occupied(struct backend *b)
 
 	if (b->kind != BACKEND_FILE && b->kind != BACKEND_LOOP)
 		return -1;
-	/* what was delayed is allocated now */
+	/* completes delayed allocation */
 	fsync(fd);
 	return fstat(fd, &st) ? -1 : st.st_blocks * 512LL;
 }
@@ -37,14 +38,14 @@ TEST_F(ranges, discard_frees)
 	RANGE(T_DISCARD, 512, 1024, 0, S_OK);
 	after = occupied(&self->b);
 	EXPECT_EQ(before - 1024 * SECTOR, after);
-	/* of what is no whole number of its blocks a file system frees the whole ones */
+	/* a file system frees only the whole blocks of a range */
 	RANGE(T_DISCARD, 1, 7, 0, S_OK);
 	EXPECT_GE(after, occupied(&self->b));
 	EXPECT_LE(after - 7 * SECTOR, occupied(&self->b));
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* Without the leave to unmap the space stays. */
+/* Without the flag unmap the space stays allocated. */
 TEST_F(ranges, zeroes_keep)
 {
 	long long before = occupied(&self->b);
@@ -57,7 +58,7 @@ TEST_F(ranges, zeroes_keep)
 	EXPECT_LE(before, occupied(&self->b));
 }
 
-/* The same place again and again: zeroed, written, freed, written */
+/* One place again and again: zeroed, written, freed, written */
 TEST_F_TIMEOUT(ranges, again, 60)
 {
 	unsigned int i;
@@ -81,7 +82,7 @@ TEST_F_TIMEOUT(ranges, again, 60)
 	}
 }
 
-/* Where there is nothing to free yet: a file with holes and one that was never written */
+/* Ranges without allocated space: in a sparse file, and never written */
 TEST_F(ranges, holes)
 {
 	if (self->b.kind != BACKEND_FILE)
@@ -96,7 +97,7 @@ TEST_F(ranges, holes)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* What a limit of sysfs, in bytes, is in the configuration space */
+/* The value in the configuration space for a limit that sysfs gives in bytes */
 static uint32_t capped(long long bytes)
 {
 	return bytes / SECTOR < RANGE_MAX_SECTORS ? bytes / SECTOR : RANGE_MAX_SECTORS;
@@ -107,7 +108,7 @@ static uint32_t capped(long long bytes)
 	EXPECT_EQ(want_segs, le32toh(segs));				\
 } while (0)
 
-/* What is offered for a device, and its limits, against what sysfs says of it */
+/* The features and limits of a block device must match its attributes in sysfs. */
 static void check_bdev(struct __test_metadata *_metadata, struct backend *b, uint64_t f,
 		       const struct blk_config *c)
 {
@@ -121,11 +122,11 @@ static void check_bdev(struct __test_metadata *_metadata, struct backend *b, uin
 		      discard ? 256 : 0);
 	EXPECT_EQ(discard ? backend_sysfs(b, "queue/discard_granularity") : 0,
 		  le32toh(c->discard_sector_alignment) * 512LL);
-	/* a device that is of no help has its zeroes written */
+	/* zeroes are written as data if the device does not support them */
 	EXPECT_LIMITS(c->max_write_zeroes_sectors, c->max_write_zeroes_seg,
 		      zeroes > 0 ? capped(zeroes) : RANGE_WRITTEN_SECTORS, 16);
 	EXPECT_EQ(discard > 0 || zeroes > 0, c->write_zeroes_may_unmap);
-	/* no file of sysfs tells: the test disk does 64 KiB at a time, in sectors */
+	/* sysfs has no such attribute; the test disk erases at most 64 KiB at a time */
 	EXPECT_LIMITS(c->max_secure_erase_sectors, c->max_secure_erase_seg, erase ? 128 : 0,
 		      erase ? 256 : 0);
 	EXPECT_EQ(erase, le32toh(c->secure_erase_sector_alignment));
@@ -137,11 +138,11 @@ static void check_file(struct __test_metadata *_metadata, uint64_t f,
 	EXPECT_NE(0, f & BIT64(VIRTIO_BLK_F_DISCARD));
 	EXPECT_EQ(0, f & BIT64(VIRTIO_BLK_F_SECURE_ERASE));
 	EXPECT_LIMITS(c->max_discard_sectors, c->max_discard_seg, RANGE_MAX_SECTORS, 256);
-	/* they may have to be written, and no file system says so before */
+	/* the file system may have to write zeroes, and does not say so in advance */
 	EXPECT_LIMITS(c->max_write_zeroes_sectors, c->max_write_zeroes_seg,
 		      RANGE_WRITTEN_SECTORS, 16);
 	EXPECT_EQ(1, c->write_zeroes_may_unmap);
-	/* whole blocks, and no more than a file system's */
+	/* whole blocks, at most as large as those of a file system */
 	EXPECT_LE(1, le32toh(c->discard_sector_alignment));
 	EXPECT_GE(128, le32toh(c->discard_sector_alignment));
 	EXPECT_EQ(0, c->secure_erase_sector_alignment);

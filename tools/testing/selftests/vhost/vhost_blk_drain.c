@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stop, then drain: whatever takes the device away from its queues returns
- * when nothing is in flight, and what goes on afterwards loses and repeats
- * nothing.
+ * Stop, then drain: each operation that stops the device's queues returns only
+ * when nothing is in flight, and after a restart no request is lost or
+ * repeated.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,14 +20,14 @@ TEST_F_TIMEOUT(flight, stop, 60)
 		ASSERT_WELL(check_landed(&g->ring[0]));
 		ASSERT_WELL(check_landed(&g->ring[1]));
 		ASSERT_EQ(0, guest_set_running(g, 1));
-		/* those that were still on the ring, without another kick */
+		/* requests that were left in the ring, without another kick */
 		ASSERT_WELL(batch_wait(&self->batch, 20000));
 		ASSERT_WELL(batch_check(&self->batch));
 		batch_free(&self->batch);
 	}
 }
 
-/* A kick while stopped is not forgotten, nor a request without one. */
+/* A kick while the queue is stopped is not lost, nor is a request without a kick. */
 TEST_F_TIMEOUT(flight, stopped, 60)
 {
 	struct guest *g = &self->g;
@@ -52,7 +52,7 @@ TEST_F_TIMEOUT(flight, one_queue, 60)
 
 		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
 		ASSERT_WELL(check_landed(r));
-		/* the other queue goes on */
+		/* the other queue works */
 		ASSERT_WELL(ring_wait(&g->ring[1], ring_inflight(&g->ring[1]), 20000));
 		ring_kick_now(r);
 		ASSERT_EQ(0, ring_set_running(r, 1));
@@ -62,7 +62,7 @@ TEST_F_TIMEOUT(flight, one_queue, 60)
 	}
 }
 
-/* A monitor that asks where the queue is doesn't stop the disk. */
+/* Reading the base of a running queue does not stop it. */
 TEST_F_TIMEOUT(flight, base_is_read, 60)
 {
 	struct guest *g = &self->g;
@@ -81,7 +81,7 @@ TEST_F_TIMEOUT(flight, base_is_read, 60)
 	}
 }
 
-/* As in a migration: the bases are all that the next device is given. */
+/* As in a migration: the next device gets nothing but the bases. */
 TEST_F_TIMEOUT(flight, saved_base, 60)
 {
 	struct guest *g = &self->g;
@@ -106,7 +106,7 @@ TEST_F_TIMEOUT(flight, saved_base, 60)
 	}
 }
 
-/* Stop and start under a guest that never pauses: every request once, none lost */
+/* Stop and start under a guest that never pauses: each request completes exactly once. */
 TEST_F_TIMEOUT(flight, stop_under_load, 120)
 {
 	struct guest *g = &self->g;
@@ -147,7 +147,7 @@ TEST_F_TIMEOUT(flight, stop_under_load, 120)
 	ASSERT_WELL(guest_prove(g));
 }
 
-/* Reads in flight when the fd is closed do not write into memory that is ours again. */
+/* After close(), reads that were in flight do not write into the guest's memory. */
 static const char *reads_then(struct guest *g, struct batch *b, struct rng *rng,
 			      void (*end)(struct guest *g))
 {
@@ -202,7 +202,7 @@ TEST_F_TIMEOUT(flight, reset_owner, 60)
 	}
 }
 
-/* Never returns: boots a device of its own and keeps requests in flight. */
+/* Boot a device and keep requests in flight. Does not return. */
 static void victim(struct backend *b, struct rng *rng, int told)
 {
 	struct guest_opts opts = { .backend = b, .queues = 4 };
@@ -222,7 +222,7 @@ static void victim(struct backend *b, struct rng *rng, int told)
 	}
 }
 
-/* SIGKILL of the VMM at any time; the backing is free and the device good afterwards. */
+/* SIGKILL of the VMM at any time: the backend is free and the device works afterwards. */
 TEST_F_TIMEOUT(flight, kill, 120)
 {
 	unsigned int i;
@@ -277,7 +277,7 @@ static void *kick_forever(void *arg)
 	return NULL;
 }
 
-/* A start that fails at one queue has started none, however hard the guest kicks. */
+/* If one queue cannot be started, none is, even if the guest kicks all the time. */
 TEST_F_TIMEOUT(flight, failed_start, 60)
 {
 	struct vhost_vring_state num = { .index = 1, .num = 32768 };
@@ -292,7 +292,7 @@ TEST_F_TIMEOUT(flight, failed_start, 60)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, kick_forever, g));
 	for (i = 0; i < scaled(200, 50) && !ring_device_idx(&g->ring[0]); i++) {
 		ASSERT_EQ(-EINVAL, guest_set_running(g, 1));
-		/* what it may have begun must have ended before it said so */
+		/* requests that were started must have completed before the call failed */
 		ASSERT_EQ(0, ring_get_base(&g->ring[0], &base));
 		ASSERT_EQ(base, ring_device_idx(&g->ring[0]));
 	}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What fails for lack of memory, or because a copy or the disk fails: each with
- * a clean error, and the device is as good as before.
+ * Failing allocations, copies and disks: each ends in a clean error, and the
+ * device works afterwards.
  *
- * FAIL_FUNCTION, which would fail functions by name, needs kprobes; UML has none.
+ * FAIL_FUNCTION, which lets functions fail by name, needs kprobes, which UML
+ * lacks.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include "ranges.h"
 #include "traffic.h"
 
-#define MOST_POINTS	5000	/* that one call may have */
+#define MOST_POINTS	5000	/* points of failure in one call, at most */
 
 FIXTURE(faults) {
 	struct backend b;
@@ -45,15 +46,15 @@ FIXTURE_TEARDOWN(faults)
 	backend_close(&self->b);
 }
 
-/* The only errors that these faults may end in */
+/* The only errors that these faults may cause */
 static bool is_clean(long ret)
 {
 	return ret == -ENOMEM || ret == -EFAULT;
 }
 
 /*
- * One call of a VMM, on a device that has come as far as @from; where it has
- * done its work it is as far as @to.
+ * One call of a VMM on a device in the stage @from; after it the device is in
+ * the stage @to.
  */
 struct call {
 	const char *name;
@@ -61,7 +62,7 @@ struct call {
 	long (*fn)(struct guest *g);
 };
 
-/* The nth chance for a fault during the call is one.  Return: what is wrong. */
+/* Let the nth possible fault of the call happen. Return: an error of the test, or NULL. */
 static const char *fail_once(struct guest *g, const struct call *c, unsigned int n, bool *hit)
 {
 	const char *why = guest_boot_to(g, c->from);
@@ -87,8 +88,8 @@ static const char *fail_once(struct guest *g, const struct call *c, unsigned int
 }
 
 /*
- * After the first ones, which are of many kinds, come hundreds of a kind (the
- * queues): some of them, unless VHOST_TEST_ALL_FAULTS is set.
+ * The first points are of many kinds; then hundreds of one kind follow, for the
+ * queues.  Test only some of those, unless VHOST_TEST_ALL_FAULTS is set.
  */
 static unsigned int next_point(unsigned int n)
 {
@@ -189,7 +190,7 @@ static long new_worker(struct guest *g)
 	return ret == -ENOTTY ? 0 : ret;
 }
 
-/* Any memory will do for a log that is looked at by nobody. */
+/* The log is not read, so any memory will do. */
 static long start_log(struct guest *g)
 {
 	uint64_t base = (uintptr_t)g->region[0].hva;
@@ -202,7 +203,7 @@ static long start_log(struct guest *g)
 	return ret;
 }
 
-/* Stopped, with nothing but the features different */
+/* Set other features on a stopped device. */
 static long translate(struct guest *g)
 {
 	uint64_t before = g->features;
@@ -262,8 +263,8 @@ static struct request *make(struct guest *g, unsigned int kind)
 #define KINDS	5
 
 /*
- * One request while the nth chance of the worker is a fault: it gets an answer,
- * or its queue breaks and says so.
+ * One request during which the nth possible fault of the worker happens: it
+ * completes, or its queue breaks and reports that.
  */
 static const char *one_request(struct guest *g, unsigned int kind, unsigned int n, pid_t worker,
 			       bool *hit)
@@ -279,7 +280,7 @@ static const char *one_request(struct guest *g, unsigned int kind, unsigned int 
 	ring_kick(r);
 	why = ring_wait(r, 1, 500);
 	*hit = fault_was_hit();
-	/* A copy from the ring may be what fails */
+	/* The copy of the available ring may have failed. */
 	if (why && *hit && strstr(why, "error eventfd")) {
 		guest_set_running(g, 0);
 		why = backend_adopt(g->opts.backend, 0, g->opts.backend->size);
@@ -296,7 +297,7 @@ static const char *one_request(struct guest *g, unsigned int kind, unsigned int 
 	return why;
 }
 
-/* On a loop device: null_blk has chances of its own, to lose a request for one. */
+/* On a loop device, because null_blk has faults of its own, such as losing a request. */
 TEST_F_TIMEOUT(faults, worker, 300)
 {
 	struct guest_opts opts = { .backend = &self->b, .num = 64, .mem = 1 << 20 };
@@ -312,7 +313,7 @@ TEST_F_TIMEOUT(faults, worker, 300)
 	guest_init(&self->g, &opts);
 	for (kind = 0; kind < KINDS; kind++) {
 		for (n = 1, hit = true; hit; n++) {
-			/* What is allocated once is allocated again. */
+			/* A new device allocates everything again. */
 			guest_close(&self->g);
 			ring_reset(&self->g.ring[0], 0);
 			ASSERT_WELL(guest_boot(&self->g));
@@ -329,7 +330,7 @@ TEST_F_TIMEOUT(faults, worker, 300)
 	guest_destroy(&self->g);
 }
 
-/* The worker gets no memory at all. */
+/* Let all allocations of the worker fail. */
 static const char *go_without_memory(struct guest *g, pid_t worker, struct rng *rng)
 {
 	static const struct batch_opts opts[] = {
@@ -353,8 +354,8 @@ static const char *go_without_memory(struct guest *g, pid_t worker, struct rng *
 }
 
 /*
- * Reads, writes and flushes go on without memory: they may be what memory is
- * waiting for.
+ * Reads, writes and flushes succeed without memory, because they may be what
+ * the system needs to free memory.
  */
 TEST_F_TIMEOUT(disk, no_memory, 120)
 {
@@ -368,7 +369,7 @@ TEST_F_TIMEOUT(disk, no_memory, 120)
 	ASSERT_WELL(go_without_memory(&self->g, worker_tid(), &self->rng));
 }
 
-/* While what they may write is recorded, too: one after the other, if need be. */
+/* They succeed also while the dirty log is on, if necessary one after the other. */
 TEST_F_TIMEOUT(disk, no_memory_logged, 120)
 {
 	const char *why = model_wanted() ? "the model device is in no kernel" : faults_open();
@@ -386,14 +387,14 @@ TEST_F_TIMEOUT(disk, no_memory_logged, 120)
 	ASSERT_WELL(guest_boot(&self->g));
 	if (!worker_tid())
 		SKIP(return, "the worker is no thread of the owner");
-	/* the log itself is there */
+	/* the log is backed by memory now */
 	memset(d.bits, 0, d.len);
 	ASSERT_WELL(go_without_memory(&self->g, worker_tid(), &self->rng));
 	ASSERT_LT(1, dirty_count(&self->g));
 	dirty_free(&self->g);
 }
 
-/* Every request has one answer, good or IOERR. */
+/* Every request completes once, with OK or IOERR. */
 static const char *check_answered(struct batch *b, unsigned int *failed)
 {
 	unsigned int i;
@@ -426,7 +427,7 @@ static const char *round_of_faults(struct guest *g, struct rng *rng, unsigned in
 	return why;
 }
 
-/* Some requests of the disk itself fail, those of workqueues too. */
+/* Some requests of the disk fail, including those submitted by workqueues. */
 TEST_F_TIMEOUT(faults, disk_fails, 120)
 {
 	struct guest_opts opts = { .backend = &self->b, .queues = 2 };
@@ -464,7 +465,7 @@ static long mem_kb(const char *name)
 	return kb;
 }
 
-/* Takes all memory but @left kB, and holds it until it is killed. */
+/* Allocate all memory except @left kB, and hold it until killed. */
 static void fill_memory(long left)
 {
 	for (;;) {
@@ -478,7 +479,7 @@ static void fill_memory(long left)
 	}
 }
 
-/* A host without free memory: everything goes on. */
+/* I/O works on a host without free memory. */
 TEST_F_TIMEOUT(faults, full_host, 300)
 {
 	const struct batch_opts batch = { .max_sectors = 256, .max_segs = 40, .per_queue = 6 };

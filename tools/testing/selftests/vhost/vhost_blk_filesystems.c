@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What single file systems do in their own way: btrfs has checksums of what is
- * written; XFS can't write part of a block that several files share; ext4 notes the
- * time of a direct read after it has been queued; a file may become one that nobody
- * can write.
+ * Properties of single file systems: btrfs has checksums of written data; XFS
+ * cannot write a part of a block that several files share; ext4 updates the
+ * access time of a direct read after it was submitted; a file can become
+ * immutable.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -45,7 +45,7 @@ FIXTURE_VARIANT_ADD(btrfs, nocow) {
 	.nocow = true,
 };
 
-/* Files in it are not copied on write, and have no checksums: chattr +C */
+/* chattr +C: files in this directory have no checksums, and are overwritten in place. */
 static const char *set_nocow(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags = 0;
@@ -84,8 +84,8 @@ FIXTURE_TEARDOWN(btrfs)
 }
 
 /*
- * A guest may change data that is being written: what is there then is this or that,
- * and can be read.  Data that doesn't match its checksum can't.
+ * A guest may change data while it is written.  Then the disk has old or new
+ * data, and it must be readable.  Data that does not match its checksum is not.
  */
 TEST_F_TIMEOUT(btrfs, stable, 300)
 {
@@ -101,7 +101,7 @@ TEST_F_TIMEOUT(btrfs, stable, 300)
 	ASSERT_WELL(backend_compare_all(&self->b));
 }
 
-/* Each subvolume has a number of its own, which the file system's is not. */
+/* Each subvolume has its own device number, different from that of the file system. */
 TEST_F(btrfs, named_as_by_stat)
 {
 	struct vhost_blk_info info;
@@ -139,7 +139,7 @@ FIXTURE_VARIANT_ADD(xfs, shared_blocks_sync) {
 	.shared = true,
 };
 
-/* Another file with the same blocks, until one of the two is written: cp --reflink */
+/* cp --reflink: share the blocks with another file, until one of them is written */
 static const char *share_blocks(struct filesystem *fs, struct backend *b, int *copy)
 {
 	char path[128];
@@ -183,9 +183,10 @@ FIXTURE_TEARDOWN(xfs)
 }
 
 /*
- * The logical blocks are those of the disk below, whether somebody has made a copy
- * of the image or not: its partition table counts in them.  A part of a block is
- * written without harm to the rest of it, which may be in flight on another queue.
+ * The logical blocks are those of the disk below, whether or not a copy of the
+ * image was made: its partition table counts in them.  A write to a part of a
+ * block leaves the rest of the block intact, also if the rest is in flight on
+ * another queue.
  */
 TEST_F_TIMEOUT(xfs, parts_of_blocks, 120)
 {
@@ -207,7 +208,7 @@ TEST_F_TIMEOUT(xfs, parts_of_blocks, 120)
 		ASSERT_WELL(batch_round(&self->g, &opts, &self->rng));
 	ASSERT_WELL(request_ends(&self->g.ring[0], VIRTIO_BLK_T_FLUSH, 0, 0, S_OK));
 	ASSERT_WELL(backend_compare_all(&self->b));
-	/* nothing has been written to the copy */
+	/* the copy has not changed */
 	if (variant->shared) {
 		ASSERT_EQ((ssize_t)self->b.size, pread(self->copy, after, self->b.size, 0));
 		EXPECT_EQ(0, memcmp(before, after, self->b.size));
@@ -234,7 +235,7 @@ FIXTURE_VARIANT_ADD(forbidden, sealed) {
 	.sealed = true,
 };
 
-/* A file that can be sealed, with the same data, in the place of the one there is */
+/* Replace the file by one that can be sealed, with the same data. */
 static const char *use_memfd(struct backend *b, int *memfd)
 {
 	*memfd = memfd_create("vhost-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -268,7 +269,7 @@ FIXTURE_TEARDOWN(forbidden)
 		close(self->memfd);
 }
 
-/* chattr +i, or a seal against writes */
+/* Set chattr +i, or a seal against writes. */
 static int forbid(struct backend *b, bool sealed, bool on)
 {
 	int flags;
@@ -281,7 +282,7 @@ static int forbid(struct backend *b, bool sealed, bool on)
 	return ioctl(b->check_fd, FS_IOC_SETFLAGS, &flags);
 }
 
-/* What may not be written any more (EPERM) ends in IOERR, and the rest goes on. */
+/* Writes to a file that became immutable (EPERM) complete with IOERR, reads succeed. */
 TEST_F_TIMEOUT(forbidden, later, 60)
 {
 	struct ring *r = &self->g.ring[0];
@@ -297,11 +298,11 @@ TEST_F_TIMEOUT(forbidden, later, 60)
 		EXPECT_EQ(NULL, request_simple(r, T_IN, 16 * i, 8192, S_OK));
 	}
 	EXPECT_EQ(NULL, backend_compare_all(&self->b));
-	/* or it can't be removed */
+	/* an immutable file cannot be removed */
 	ASSERT_EQ(0, forbid(&self->b, variant->sealed, false));
 }
 
-/* A read of which the workqueue does a part after the other */
+/* A read that the workqueue does part by part */
 #define LONG_BYTES	(16U << 20)
 #define LONG_SECTORS	(LONG_BYTES / SECTOR)
 #define LONG_READS	2
@@ -340,7 +341,7 @@ FIXTURE_TEARDOWN(ext4)
 	fs_close(&self->fs);
 }
 
-/* The image, by a file that nobody but the device has open */
+/* Attach the image through a file that only the device has open. */
 static const char *attach_again(struct guest *g)
 {
 	int fd = open(g->opts.backend->path, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -366,7 +367,7 @@ static const char *long_reads(struct ring *r, struct request **q)
 	return NULL;
 }
 
-/* One of what has the device close the file, once nothing is in flight */
+/* Let the device close the file, in one of several ways, when nothing is in flight. */
 static const char *take_file(struct guest *g, unsigned int how)
 {
 	long ret = 0;
@@ -382,8 +383,8 @@ static const char *take_file(struct guest *g, unsigned int how)
 }
 
 /*
- * Who submits a direct read still needs the file when the read is done.  The device
- * doesn't close it before.
+ * The submitter of a direct read needs the file until the read is done, so the
+ * device must not close it earlier.
  */
 TEST_F_TIMEOUT(ext4, closed_after_reads, 240)
 {
@@ -397,7 +398,7 @@ TEST_F_TIMEOUT(ext4, closed_after_reads, 240)
 		ASSERT_WELL(guest_boot(g));
 		ASSERT_WELL(attach_again(g));
 		ASSERT_WELL(long_reads(r, q));
-		/* there is one in flight, or the next one is about to be */
+		/* a request is in flight, or will be at once */
 		if (i & 1)
 			ASSERT_WELL(ring_wait(r, 1, 20000));
 		ASSERT_WELL(take_file(g, i % 3));

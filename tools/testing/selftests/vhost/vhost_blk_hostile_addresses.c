@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Descriptors outside the memory table, as guests send them that do I/O on memory
- * of another device.  If the status can be reached the request fails, once, and the
- * queue goes on; if not, the queue breaks.
+ * Descriptors outside the memory table, as sent by guests that do I/O on memory
+ * of another device.  If the status byte is in the table, the request fails,
+ * once, and the queue continues; if not, the queue breaks.
  */
 #define _GNU_SOURCE
 
 #include "dirty.h"
 #include "suite-hostile.h"
 
-/* This chain gets IOERR and nothing else is touched; the next request is served. */
+/* This chain gets IOERR and nothing else is written; the next request succeeds. */
 static const char *expect_ioerr(struct _test_data_hostile *self, uint64_t at, uint32_t used)
 {
 	const char *why = expect_status(self, VIRTIO_BLK_S_IOERR, at, used);
@@ -31,7 +31,7 @@ TEST_F(hostile, read)
 	FAILS;
 }
 
-/* The status alone is writable, so that all of the writable part is written. */
+/* Only the status is device-writable, so the used length is complete. */
 TEST_F(hostile, write)
 {
 	put_header(&self->g, self->hdr, VIRTIO_BLK_T_OUT, 3);
@@ -40,7 +40,7 @@ TEST_F(hostile, write)
 	ASSERT_WELL(expect_ioerr(self, self->status, 1));
 }
 
-/* One of several, with some in memory on both sides */
+/* One segment of several is outside; others before and after it are in the table. */
 TEST_F(hostile, part_of_data)
 {
 	put_good(self);
@@ -57,7 +57,7 @@ TEST_F(hostile, header)
 	FAILS;
 }
 
-/* Begins in memory and ends behind it */
+/* Starts in the table and ends outside */
 TEST_F(hostile, data_leaves_memory)
 {
 	struct region *m = &self->g.region[0];
@@ -74,7 +74,7 @@ TEST_F(hostile, data_address_wraps)
 	FAILS;
 }
 
-/* All 16 descriptors of the ring, the longest chain that is no loop */
+/* All 16 descriptors of the ring: the longest chain without a loop */
 TEST_F(hostile, longest)
 {
 	unsigned int i, n = self->r->num;
@@ -86,7 +86,7 @@ TEST_F(hostile, longest)
 	FAILS;
 }
 
-/* Many of them, at once and one behind the other, mixed with good ones */
+/* Many of them at once, one after the other, mixed with valid requests */
 TEST_F(hostile, again_and_again)
 {
 	unsigned int i;
@@ -122,12 +122,12 @@ TEST_F(hostile, chain_ends_in_table)
 	put_good(self);
 	ring_put_desc(self->r, 1, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
 	FAILS;
-	/* half of the data in front of the table, the other half in it */
+	/* half of the data before the table, the other half in it */
 	put_good(self);
 	ring_put_desc(self->r, 1, self->data, SECTOR, F_NEXT | F_WRITE, 2);
 	ring_put_desc(self->r, 2, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
 	FAILS;
-	/* and the hole among the direct ones */
+	/* the segment outside is a direct descriptor */
 	put_good(self);
 	ring_put_desc(self->r, 2, self->table, 2 * sizeof(struct vring_desc), F_INDIRECT, 0);
 	put_table(self, 0, self->data, SECTOR, F_NEXT | F_WRITE, 1);
@@ -146,7 +146,7 @@ TEST_F(hostile, write_ends_in_table)
 	ASSERT_WELL(expect_ioerr(self, self->status, 1));
 }
 
-/* That its descriptor is marked as writable is ignored (2.7.5.3.2). */
+/* The flag F_WRITE of the descriptor of the table is ignored (2.7.5.3.2). */
 TEST_F(hostile, table_marked_writable)
 {
 	put_good_table(self);
@@ -161,7 +161,7 @@ TEST_F(hostile, table_marked_writable)
 	ASSERT_WELL(expect_ioerr(self, self->status, 1));
 }
 
-/* The status is the last byte of what is data else, in memory or not. */
+/* The status is the last byte of a data segment, which is in the table or not. */
 TEST_F(hostile, status_in_data)
 {
 	put_good(self);
@@ -187,7 +187,7 @@ TEST_F(hostile, status_unmapped)
 	BREAKS;
 }
 
-/* It would be at address 0 and something. */
+/* The status would wrap to an address near 0. */
 TEST_F(hostile, status_address_wraps)
 {
 	put_good(self);
@@ -211,7 +211,7 @@ TEST_F(hostile, no_status)
 	BREAKS;
 }
 
-/* A chain that is malformed besides breaks its queue as any other does. */
+/* A chain with another defect as well breaks its queue, as it does without this one. */
 TEST_F(hostile, loop)
 {
 	put_good(self);
@@ -269,7 +269,7 @@ TEST_F(hostile, indirect_bad_length)
 	BREAKS;
 }
 
-/* The first entries are in memory, the others are not. */
+/* The first entries of the indirect table are in memory, the others are not. */
 TEST_F(hostile, table_leaves_memory)
 {
 	struct region *m = &self->g.region[0];
@@ -282,7 +282,7 @@ TEST_F(hostile, table_leaves_memory)
 	BREAKS;
 }
 
-/* The table is in two regions, which are one piece for the guest. */
+/* The indirect table is in two regions, which are adjacent for the guest. */
 TEST_F(hostile, table_in_two_regions)
 {
 	struct region *m = &self->g.region[0];
@@ -303,8 +303,8 @@ TEST_F(hostile, table_in_two_regions)
 }
 
 /*
- * With a hole between them: if the chain ends in front of the hole its status is known,
- * and if it goes on in the hole the queue breaks.
+ * There is a hole between the regions: if the chain ends before the hole, its
+ * status is known; if it continues in the hole, the queue breaks.
  */
 TEST_F(hostile, table_ends_before_hole)
 {
@@ -323,7 +323,7 @@ TEST_F(hostile, table_ends_before_hole)
 	BREAKS;
 }
 
-/* What is logged of it is the page of the status, which is what was written. */
+/* The log has only the page of the status, because only the status was written. */
 TEST_F(hostile, logged)
 {
 	struct guest *g = &self->g;

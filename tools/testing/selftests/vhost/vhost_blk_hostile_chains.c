@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest that breaks the rules.  A chain whose status byte can be reached gets
- * a status; any other breaks its queue and that queue alone, until it is
- * stopped, repaired and started.
+ * A guest that breaks the rules of virtqueues.  A chain whose status byte can
+ * be written gets a status; any other breaks its own queue and no other one,
+ * until the queue is stopped, repaired and started.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -19,7 +19,7 @@ TEST_F(hostile, good)
 	ASSERT_EQ(0, eventfd_drain(self->r->err));
 }
 
-/* Defect 1 of an earlier driver: what vhost_get_vq_desc() returns became an index. */
+/* A regression: an earlier driver used the result of vhost_get_vq_desc() as an index. */
 TEST_F(hostile, head_out_of_range)
 {
 	put_good(self);
@@ -101,7 +101,7 @@ TEST_F(hostile, indirect_too_long)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-/* Defect 4: a status byte that can't be written left the request in flight for ever. */
+/* A regression: a request whose status byte cannot be written stayed in flight. */
 TEST_F(hostile, status_unmapped)
 {
 	put_good(self);
@@ -132,7 +132,7 @@ TEST_F(hostile, status_read_only)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-/* A page of guest memory is in the memory table, but nowhere in this process. */
+/* Remove a page of guest memory from this process, but not from the memory table. */
 static void *hide_page(struct guest *g, uint64_t gpa)
 {
 	return mmap(guest_ptr(g, gpa, 4096), 4096, PROT_NONE,
@@ -180,7 +180,7 @@ TEST_F(hostile, status_not_there)
 	ASSERT_NE(MAP_FAILED, show_page(&self->g, page));
 }
 
-/* Data that faults is an error of the request, which can be told. */
+/* A fault in the data is an error of the request, reported by its status. */
 TEST_F(hostile, data_not_there)
 {
 	uint64_t page = guest_alloc(&self->g, 4096, 4096);
@@ -228,7 +228,7 @@ TEST_F(hostile, used_ring_write_protected)
 	ring_add_raw(r, 0);
 	ring_kick_now(r);
 	EXPECT_TRUE(eventfd_wait(r->err, 10000));
-	/* nothing hangs on it */
+	/* no request is left in flight */
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 	ASSERT_EQ(0, mprotect(r->used, 4096, PROT_READ | PROT_WRITE));
 }
@@ -251,7 +251,7 @@ TEST_F(hostile, header_empty)
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 }
 
-/* All writable: there is a status byte, but no header */
+/* All segments are device-writable: there is a status byte, but no header. */
 TEST_F(hostile, header_writable)
 {
 	put_good(self);
@@ -259,7 +259,7 @@ TEST_F(hostile, header_writable)
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 }
 
-/* The status is the last writable byte, wherever: here it is one of the data's */
+/* The status is the last device-writable byte, here one of a data segment. */
 TEST_F(hostile, status_of_data)
 {
 	put_good(self);
@@ -267,7 +267,7 @@ TEST_F(hostile, status_of_data)
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->data + SECTOR - 1, 0));
 }
 
-/* Defect 4 again, under I/O: one head made available twice while it is in flight */
+/* A regression under I/O: one head is made available again while it is in flight. */
 TEST_F(hostile, head_in_flight)
 {
 	struct guest_opts opts = self->g.opts;
@@ -299,7 +299,7 @@ TEST_F(hostile, head_in_flight)
 	backend_close(&slow);
 }
 
-/* An avail index that jumps: more is available than the ring can hold */
+/* The available index jumps: more entries are available than the ring has. */
 TEST_F(hostile, avail_idx_jumps)
 {
 	put_good(self);
@@ -308,8 +308,9 @@ TEST_F(hostile, avail_idx_jumps)
 }
 
 /*
- * A queue breaks while it wants no notifications.  After a restart its flags must be
- * 0: an idle queue wants them, and with EVENT_IDX the flags are always 0 (2.7.10).
+ * A queue breaks while it suppresses notifications.  After a restart its flags
+ * must be 0: an idle queue needs notifications, and with EVENT_IDX flags are
+ * always 0 (2.7.10).
  */
 TEST_F(hostile, flags_after_restart)
 {
@@ -324,7 +325,7 @@ TEST_F(hostile, flags_after_restart)
 	}
 }
 
-/* Far from what the other queue uses, so that its memory can be compared */
+/* Far from the memory that the other queue uses, so that that can be compared */
 #define NOISE	(4 << 20)
 
 static void make_noise(struct _test_data_hostile *self, struct rng *rng)
@@ -354,7 +355,7 @@ static const char *restart(struct guest *g)
 	return guest_boot(g);
 }
 
-/* A table that the driver must not use (2.7.5.3.1) is taken for what it is. */
+/* An indirect table that was not negotiated (2.7.5.3.1) is accepted nevertheless. */
 TEST_F(hostile, indirect_not_negotiated)
 {
 	const uint8_t ok = VIRTIO_BLK_S_OK;
@@ -375,7 +376,7 @@ TEST_F(hostile, indirect_not_negotiated)
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, 8, 4096, VIRTIO_BLK_S_OK));
 }
 
-/* Noise in every descriptor and avail entry, over and over: only this queue suffers. */
+/* Random bytes in all descriptors and available entries: only this queue breaks. */
 TEST_F_TIMEOUT(hostile, noise, 120)
 {
 	struct rng rng = { rng_seed_from_env() };
@@ -385,7 +386,7 @@ TEST_F_TIMEOUT(hostile, noise, 120)
 	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)rng.state);
 	if (model_wanted())
 		SKIP(return, "the model device trusts its ring's indices");
-	/* read-only, since noise may be a good write */
+	/* read-only, because random bytes may be a valid write */
 	g->opts.backend_flags = VHOST_BLK_BACKEND_F_RO;
 	for (i = 0; i < scaled(150, 20); i++) {
 		ASSERT_WELL(restart(g));

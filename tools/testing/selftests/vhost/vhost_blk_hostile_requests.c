@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * More of a guest that breaks the rules: chains of odd shapes, memory that goes
- * while the device uses it, and headers that change after they were made
- * available.
+ * More guests that break the rules: chains of unusual shape, memory that is
+ * removed while the device uses it, and headers that change after they were
+ * made available.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,8 +14,8 @@
 #include "suite-hostile.h"
 
 /*
- * A table in the chain, which goes on behind it: the specification forbids it
- * (2.7.5.3.1), and the vhost core takes it as what it says.
+ * An indirect descriptor with a next one: the specification forbids it
+ * (2.7.5.3.1), and the vhost core continues the chain there.
  */
 TEST_F(hostile, indirect_with_next)
 {
@@ -28,7 +28,7 @@ TEST_F(hostile, indirect_with_next)
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 0));
 }
 
-/* The read of one sector ends well. */
+/* The read of one sector succeeds. */
 static const char *expect_read(struct _test_data_hostile *self)
 {
 	uint8_t ok = VIRTIO_BLK_S_OK;
@@ -41,7 +41,7 @@ static const char *expect_read(struct _test_data_hostile *self)
 	return why ? why : guest_compare(&self->g);
 }
 
-/* A descriptor with a table is neither to be read nor to be written (2.7.5.3.2). */
+/* The flag F_WRITE has no meaning for an indirect descriptor (2.7.5.3.2). */
 TEST_F(hostile, indirect_with_write)
 {
 	put_good_table(self);
@@ -50,7 +50,7 @@ TEST_F(hostile, indirect_with_write)
 	ASSERT_WELL(expect_read(self));
 }
 
-/* A chain may begin in the ring and end in a table (2.7.5.3.2). */
+/* A chain may start in the ring and end in a table (2.7.5.3.2). */
 TEST_F(hostile, indirect_behind_header)
 {
 	put_table(self, 0, self->data, SECTOR, F_NEXT | F_WRITE, 1);
@@ -60,7 +60,10 @@ TEST_F(hostile, indirect_behind_header)
 	ASSERT_WELL(expect_read(self));
 }
 
-/* One segment more than are taken (uapi.rst); layout.long_table has as many. */
+/*
+ * One segment more than the limit (uapi.rst); layout.long_table has as many as
+ * the limit.
+ */
 TEST_F(hostile, indirect_of_2049)
 {
 	unsigned int i, n = 2049;
@@ -74,7 +77,7 @@ TEST_F(hostile, indirect_of_2049)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-/* What lies behind a table may not be readable once something was writable. */
+/* Behind a table, no segment may be device-readable after a device-writable one. */
 TEST_F(hostile, indirect_then_out)
 {
 	put_good_table(self);
@@ -84,7 +87,7 @@ TEST_F(hostile, indirect_then_out)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-/* Two in one chain, which end in each other */
+/* Two tables in one chain, each of which continues in the other */
 TEST_F(hostile, indirect_twice_in_a_loop)
 {
 	put_table(self, 0, self->hdr, HDR_LEN, 0, 0);
@@ -93,7 +96,7 @@ TEST_F(hostile, indirect_twice_in_a_loop)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-/* As many descriptors as 32 bits of length can claim, all of them in memory or not */
+/* As many descriptors as a length of 32 bits can claim, all in the memory table or not */
 TEST_F(hostile, indirect_claims_2_28)
 {
 	put_good_table(self);
@@ -111,7 +114,7 @@ TEST_F(hostile, data_of_2_32)
 #define PIECE	(16U << 20)
 #define PIECES	256
 
-/* A guest with room for a piece of data and descriptors for 2^32 bytes of it */
+/* Boot a guest with room for one data segment and descriptors for 2^32 bytes of it. */
 static const char *boot_large(struct _test_data_hostile *self)
 {
 	struct guest_opts opts = self->g.opts;
@@ -130,7 +133,7 @@ static const char *boot_large(struct _test_data_hostile *self)
 	return why;
 }
 
-/* A sum of 32 bits would take this for one sector. */
+/* A sum in 32 bits would be one sector. */
 TEST_F(hostile, data_of_2_32_and_a_sector)
 {
 	unsigned int i, out;
@@ -182,14 +185,14 @@ TEST_F(hostile, table_over_a_hole)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
-/* The status alone */
+/* The chain has only a status. */
 TEST_F(hostile, header_missing)
 {
 	ring_put_desc(self->r, 0, self->status, 1, F_WRITE, 0);
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_IOERR, self->status, 1));
 }
 
-/* An address that no driver would give, but nothing is there to be looked at */
+/* A segment of length 0 at an invalid address, which must not be accessed */
 TEST_F(hostile, data_empty)
 {
 	put_header(&self->g, self->hdr, VIRTIO_BLK_T_FLUSH, 0);
@@ -198,7 +201,7 @@ TEST_F(hostile, data_empty)
 	ASSERT_WELL(expect_status(self, VIRTIO_BLK_S_OK, self->status, 1));
 }
 
-/* Completed with this many bytes written, and memory as it was announced */
+/* The chain completes with this used length, and guest memory is as expected. */
 static const char *expect_used(struct _test_data_hostile *self, uint32_t len)
 {
 	const char *why = completes_once(self, len);
@@ -206,7 +209,7 @@ static const char *expect_used(struct _test_data_hostile *self, uint32_t len)
 	return why ? why : guest_compare(&self->g);
 }
 
-/* One writable byte in front of the data: it is data, and the last byte is the status. */
+/* A writable byte before the data belongs to the data, and the last byte is the status. */
 TEST_F(hostile, status_in_the_middle)
 {
 	const uint8_t *sector = self->b.model;
@@ -222,7 +225,7 @@ TEST_F(hostile, status_in_the_middle)
 	ASSERT_WELL(expect_used(self, SECTOR + 1));
 }
 
-/* A read that has something to be written too: it isn't looked at. */
+/* A read with additional device-readable data, which is ignored */
 TEST_F(hostile, read_with_readable_data)
 {
 	const uint8_t ok = VIRTIO_BLK_S_OK;
@@ -237,7 +240,7 @@ TEST_F(hostile, read_with_readable_data)
 	ASSERT_WELL(expect_used(self, SECTOR + 1));
 }
 
-/* A write with room for an answer: nothing is written there. */
+/* A write with additional device-writable room, which stays as it was */
 TEST_F(hostile, write_with_writable_data)
 {
 	uint8_t bytes[SECTOR];
@@ -255,7 +258,7 @@ TEST_F(hostile, write_with_writable_data)
 	ASSERT_WELL(expect_used(self, 0));
 }
 
-/* Of the request that nobody can be told of: nothing of it is written any more. */
+/* A request that cannot be completed must not be written to any more. */
 static bool answered(struct _test_data_hostile *self)
 {
 	uint8_t *status = guest_ptr(&self->g, self->status, 1);
@@ -267,8 +270,8 @@ static bool answered(struct _test_data_hostile *self)
 }
 
 /*
- * The page of a ring goes while the queue runs, and comes back once it is stopped.
- * The device has taken the request, if it could see it.
+ * Remove the page of a ring while the queue runs, and put it back after a stop.
+ * The device has taken the request if it could read it.
  */
 static const char *lose_page(struct _test_data_hostile *self, void *ring, bool taken)
 {
@@ -300,7 +303,7 @@ TEST_F(hostile, avail_ring_unmapped)
 {
 	if (model_wanted())
 		SKIP(return, "the model device would crash");
-	/* descriptors and available ring are in one page */
+	/* the descriptors and the available ring share a page */
 	ASSERT_EQ((uintptr_t)self->r->desc >> 12, (uintptr_t)self->r->avail >> 12);
 	ASSERT_WELL(lose_page(self, self->r->avail, false));
 }
@@ -317,7 +320,7 @@ struct flipper {
 	bool stop;
 };
 
-/* Between a read that is good, one past the end, an unknown type, a write and a flush */
+/* Change the header in turn: valid read, read past the end, unknown type, write, flush. */
 static void *flip(void *arg)
 {
 	static const uint32_t types[] = {
@@ -338,7 +341,10 @@ static void *flip(void *arg)
 	return NULL;
 }
 
-/* Whichever of them the device has read, it is that one request, and ends once. */
+/*
+ * The device executes one of these requests, whichever it has read, and
+ * completes it once.
+ */
 static const char *one_of_them(struct _test_data_hostile *self)
 {
 	struct ring *r = self->r;
@@ -386,7 +392,7 @@ TEST_F_TIMEOUT(hostile, header_changes, 120)
 	pthread_join(thread, NULL);
 	ASSERT_WELL(why);
 	ASSERT_EQ(0, eventfd_drain(self->r->err));
-	/* nothing else was written to */
+	/* nothing else was written */
 	guest_expect(g, self->hdr, f.hdr, HDR_LEN);
 	guest_expect(g, self->data, guest_ptr(g, self->data, SECTOR), SECTOR);
 	guest_expect(g, self->status, guest_ptr(g, self->status, 1), 1);
@@ -399,9 +405,9 @@ TEST_F_TIMEOUT(hostile, header_changes, 120)
 }
 
 /*
- * The second half of the header is in a page of a slow disk, which takes a while
- * to be read: meanwhile the first half becomes another one.  The device has read
- * that by then, and must not do so again.
+ * The second half of the header is in a page that must be read from a slow
+ * disk.  In the meantime the first half is changed.  The device has already
+ * read that half, and must not read it again.
  */
 static const char *slow_header(struct _test_data_hostile *self, struct backend *slow)
 {
@@ -426,7 +432,7 @@ static const char *slow_header(struct _test_data_hostile *self, struct backend *
 	return why;
 }
 
-/* Has the disk a read in flight, which is the device's for the second half? */
+/* Does the disk have a read in flight, namely that of the second half? */
 static bool being_read(const struct backend *slow)
 {
 	int reads = 0;
@@ -446,7 +452,7 @@ static bool being_read(const struct backend *slow)
 
 TEST_F(hostile, header_read_once)
 {
-	/* A second: the read has to be seen while it is in flight, on a busy host too. */
+	/* The read takes a second, so that it is seen in flight on a busy host, too. */
 	static const struct nullb_attr second[] = {
 		{ "irqmode", "2" }, { "completion_nsec", "1000000000" }, { NULL, NULL },
 	};
@@ -469,7 +475,10 @@ TEST_F(hostile, header_read_once)
 	ASSERT_WELL(slow_header(self, &slow));
 	ring_add_raw(self->r, 0);
 	ring_kick_now(self->r);
-	/* A slow host may not have read the first half after any fixed time. */
+	/*
+	 * The time until the device has read the first half depends on the
+	 * host, so poll for it.
+	 */
 	for (ms = 0; ms < 10000 && !reading; ms++) {
 		usleep(1000);
 		reading = being_read(&slow);
@@ -484,7 +493,7 @@ TEST_F(hostile, header_read_once)
 	EXPECT_EQ(SECTOR + 1, le32toh(self->r->used->ring[0].len));
 	EXPECT_EQ(ok, *(uint8_t *)guest_ptr(g, self->status, 1));
 	EXPECT_EQ(0, memcmp(guest_ptr(g, self->data, SECTOR), self->b.model, SECTOR));
-	/* memory of our own again, before the disk goes */
+	/* restore the guest's memory before the disk is removed */
 	ASSERT_EQ(0, guest_set_running(g, 0));
 	ASSERT_EQ(g->region[1].hva,
 		  mmap(g->region[1].hva, g->region[1].len, PROT_READ | PROT_WRITE,

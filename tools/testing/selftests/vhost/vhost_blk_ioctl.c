@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The generic vhost ioctls: right use, wrong order, wrong values, each with its
- * errno; vhost_blk_uapi.c has the device's own.
+ * The generic vhost ioctls: valid calls, wrong order and wrong values, each
+ * with its errno.  The suite uapi tests the ioctls of vhost-blk.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,7 +12,7 @@
 #define KERNEL_ADDR	BIT64(63)
 #define QUEUES		VHOST_BLK_MAX_QUEUES
 
-/* Every ioctl that is for the owner alone; the argument is good for all of them */
+/* Every ioctl that only the owner may call; this argument is valid for all of them */
 static const struct {
 	unsigned long cmd;
 	const char *name;
@@ -75,7 +75,7 @@ TEST_F(ioctl, set_owner_twice)
 	EXPECT_EQ(EBUSY, IOCTL(VHOST_SET_OWNER, NULL));
 }
 
-/* Everything is as after an open: it must all be said again, and then it works. */
+/* As after open(): everything must be set again, and then the device works. */
 TEST_F(ioctl, reset_owner)
 {
 	static const enum stage from[] = {
@@ -114,7 +114,7 @@ TEST_F(ioctl, features)
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_GET_FEATURES, BAD_PTR));
 	f = 0;
 	ASSERT_EQ(0, IOCTL(VHOST_SET_FEATURES, &f));
-	/* of this backend, which can be written: known from one that could not */
+	/* RO is valid with a writable backend: the last one may have been read-only */
 	UP_TO(STAGE_BACKEND);
 	f = BIT64(VIRTIO_BLK_F_RO);
 	EXPECT_EQ(0, IOCTL(VHOST_SET_FEATURES, &f));
@@ -166,7 +166,7 @@ static void bad_tables(struct __test_metadata *_metadata, struct _test_data_ioct
 	bad.r[0].guest_phys_addr = ~0ULL - 100;
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_SET_MEM_TABLE, &bad));
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_SET_MEM_TABLE, BAD_PTR));
-	/* the vhost core looks at these once a queue is started */
+	/* the vhost core checks these only when a queue is started */
 	bad = t;
 	bad.r[0].userspace_addr = KERNEL_ADDR;
 	EXPECT_EQ(running ? EFAULT : 0, IOCTL(VHOST_SET_MEM_TABLE, &bad));
@@ -174,12 +174,12 @@ static void bad_tables(struct __test_metadata *_metadata, struct _test_data_ioct
 	EXPECT_EQ(running ? EFAULT : 0, IOCTL(VHOST_SET_MEM_TABLE, &bad));
 }
 
-/* A table that is refused leaves the old one in force. */
+/* A table that is refused leaves the old one in effect. */
 TEST_F(ioctl, set_mem_table)
 {
 	UP_TO(STAGE_OWNED);
 	bad_tables(_metadata, self, false);
-	/* ... at the latest when it is started */
+	/* ... at the latest by a start */
 	UP_TO(STAGE_FEATURES);
 	self->g.stage = STAGE_MEMORY;
 	UP_TO(STAGE_RINGS);
@@ -205,7 +205,7 @@ TEST_F(ioctl, set_vring_num)
 	}
 	for (s.num = 1; s.num <= 32768; s.num *= 2)
 		EXPECT_EQ(0, IOCTL(VHOST_SET_VRING_NUM, &s));
-	/* the vhost core takes 32768, the device does not */
+	/* the vhost core accepts 32768 descriptors, vhost-blk does not */
 	EXPECT_EQ(EINVAL, -guest_set_running(&self->g, 1));
 	s.num = 2 * VHOST_BLK_MAX_QUEUE_SIZE;
 	EXPECT_EQ(0, IOCTL(VHOST_SET_VRING_NUM, &s));
@@ -228,7 +228,7 @@ TEST_F(ioctl, set_vring_base)
 	s.num = 0;
 	EXPECT_EQ(0, IOCTL(VHOST_GET_VRING_BASE, &s));
 	EXPECT_EQ(65535, s.num);
-	/* and it is where the device starts: over the wrap of the index */
+	/* the device starts at this base, here across the wrap of the index */
 	for (i = 0; i < 2; i++) {
 		ring_reset(&self->g.ring[i], 65533);
 		EXPECT_EQ(0, -ring_set_base(&self->g.ring[i], 65533));
@@ -252,7 +252,7 @@ static struct vhost_vring_addr good_addr(const struct ring *r)
 	};
 }
 
-/* @moved: errno of addresses that are not those of now */
+/* @moved: errno for addresses other than the current ones */
 static void bad_addrs(struct __test_metadata *_metadata, struct _test_data_ioctl *self,
 		      int moved)
 {
@@ -286,7 +286,7 @@ TEST_F(ioctl, set_vring_addr)
 	EXPECT_EQ(EBUSY, IOCTL(VHOST_SET_VRING_ADDR, &a));
 }
 
-/* Rings in no memory: the start says so. */
+/* Rings at addresses without memory: the start fails. */
 TEST_F(ioctl, rings_nowhere)
 {
 	struct vhost_vring_addr a = good_addr(&self->g.ring[0]);
@@ -394,7 +394,7 @@ TEST_F(ioctl, busyloop_timeout)
 	s.index = 0;
 	EXPECT_EQ(0, IOCTL(VHOST_GET_VRING_BUSYLOOP_TIMEOUT, &s));
 	EXPECT_EQ(0, s.num);
-	/* with polling on the device works too, on one queue and with it on both */
+	/* with polling on one queue and then on both, the device works */
 	ASSERT_WELL(guest_prove(&self->g));
 	s.num = 50;
 	EXPECT_EQ(0, IOCTL(VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s));
@@ -440,7 +440,7 @@ TEST_F(ioctl, workers)
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_FREE_WORKER, BAD_PTR));
 }
 
-/* Threads of this process: the worker is one of them, or a thread of the kernel. */
+/* Threads of this process: the worker is one of them, or a kernel thread. */
 static unsigned int threads(void)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -454,7 +454,7 @@ static unsigned int threads(void)
 	return n;
 }
 
-/* A worker that has ended is seen for a moment longer. */
+/* Wait: a worker that has exited remains visible for a moment. */
 static bool threads_fall_to(unsigned int n)
 {
 	unsigned int ms;
@@ -464,7 +464,7 @@ static bool threads_fall_to(unsigned int n)
 	return threads() == n;
 }
 
-/* The VMM chooses a kernel thread or one of its own as the worker; a reset undoes that. */
+/* The VMM chooses between a kernel thread and one of its own; a reset undoes the choice. */
 TEST_F(ioctl, fork_from_owner)
 {
 	uint8_t usual, kind, bad = 2;
@@ -507,7 +507,7 @@ TEST_F(ioctl, unknown)
 			UP_TO(STAGE_OWNED);
 		EXPECT_EQ(ENOTTY, IOCTL(_IO(VHOST_VIRTIO, 0x5f), arg));
 		EXPECT_EQ(ENOTTY, IOCTL(_IOW(VHOST_VIRTIO, 0x55, int), arg));
-		/* right number, other size */
+		/* valid number, other size */
 		EXPECT_EQ(ENOTTY, IOCTL(_IOW(VHOST_VIRTIO, 0x50, int), arg));
 		EXPECT_EQ(ENOTTY, IOCTL(VHOST_NET_SET_BACKEND, arg));
 		EXPECT_EQ(ENOTTY, IOCTL(_IO('B', 0x01), arg));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * VMMs that misbehave while requests are in flight: they take the memory away,
- * and call what they may not call.  See vhost_blk_live_change.c for what they may.
+ * VMMs that misbehave while requests are in flight: they remove memory, and
+ * make calls that are refused then.  The suite live_change has the changes that
+ * are allowed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +21,7 @@ enum theft {
 	DROPPED,	/* MADV_DONTNEED */
 	PUNCHED,	/* a hole in the file that the memory is */
 	PROTECTED,	/* mprotect(PROT_NONE) */
-	REPLACED,	/* other memory in its place */
+	REPLACED,	/* other memory is mapped there */
 	UNMAPPED,
 	THEFTS
 };
@@ -71,7 +72,7 @@ static void *steal_forever(void *arg)
 	return NULL;
 }
 
-/* Data in the area, aligned or not; header and status where nobody steals */
+/* Data in the area that is removed, aligned or not; header and status elsewhere */
 static void build(struct guest *g, struct request **q, struct rng *rng)
 {
 	unsigned int i;
@@ -85,7 +86,7 @@ static void build(struct guest *g, struct request **q, struct rng *rng)
 	}
 }
 
-/* Every request ends, with IOERR only where its data can't be reached. */
+/* Every request completes. IOERR is allowed only if the data was removed. */
 static const char *round_of(struct ring *r, struct request **q, bool may_fail, unsigned int *failed)
 {
 	const char *why;
@@ -111,8 +112,8 @@ static const char *round_of(struct ring *r, struct request **q, bool may_fail, u
 }
 
 /*
- * A copy by the kernel of User-Mode Linux faults a page in and then looks for it once
- * more without a lock: where it has been taken away in between, the copy fails.
+ * In User-Mode Linux a copy by the kernel faults the page in, and then looks it
+ * up again without a lock.  If the page was removed in between, the copy fails.
  */
 static bool copies_may_fail(void)
 {
@@ -157,8 +158,9 @@ TEST_F_TIMEOUT(flight, memory_stolen, 240)
 		ASSERT_LT(0, t.times);
 	}
 	/*
-	 * For good, so that none can succeed.  Not by PROT_NONE: the kernel's copies
-	 * of User-Mode Linux go past that, where the page is there.
+	 * Unmap the area for good, so that no request can succeed.  PROT_NONE
+	 * would not do: copies by the kernel of User-Mode Linux ignore it if
+	 * the page is present.
 	 */
 	t.how = UNMAPPED;
 	steal(&t);
@@ -174,8 +176,8 @@ TEST_F_TIMEOUT(flight, memory_stolen, 240)
 }
 
 /*
- * A status that can't be written any more is no answer: the queue breaks and says
- * so, the other one goes on.
+ * A request whose status cannot be written is not completed: the queue breaks
+ * and reports that, and the other queue works.
  */
 TEST_F_TIMEOUT(flight, status_stolen, 60)
 {
@@ -189,7 +191,7 @@ TEST_F_TIMEOUT(flight, status_stolen, 60)
 	ASSERT_EQ(0, guest_set_mem_table(g));
 	request_cut_usual(q);
 	request_place(q, PLACE_ALIGNED, NULL);
-	/* behind the header and the data */
+	/* after the header and the data */
 	q->seg[2].gpa = AREA_GPA;
 	request_arm(q, 1);
 	t.how = UNMAPPED;
@@ -213,7 +215,7 @@ struct shouter {
 	const char *why;
 };
 
-/* What is refused while the queue runs, and what changes nothing */
+/* Call ioctls that are refused while the queue runs, or that change nothing. */
 static const char *shout(struct shouter *s)
 {
 	struct vhost_vring_state state = { .index = 0, .num = 64 };
@@ -242,7 +244,7 @@ static const char *shout(struct shouter *s)
 	case 8:
 		return guest_set_backend(g, g->opts.backend->fd, 0) ? "BACKEND" : NULL;
 	default:
-		/* the other queue stops and starts */
+		/* stop and start the other queue */
 		if (ring_stop(&g->ring[1], &base) || ring_set_running(&g->ring[1], 1))
 			return "SET_VRING_RUNNING";
 		return guest_set_writeback(g, rng_next(&s->rng) & 1) ? "SET_CONFIG" : NULL;
@@ -261,7 +263,7 @@ static void *shout_forever(void *arg)
 	return NULL;
 }
 
-/* Two threads, each with all of the ioctls at any time: the guest sees nothing of it. */
+/* Two threads call all of the ioctls at any time; the guest must not notice. */
 TEST_F_TIMEOUT(flight, ioctls, 120)
 {
 	unsigned int i, enough = variant->kind == BACKEND_SLOW ? scaled(40, 8) : scaled(100, 15);
@@ -303,8 +305,8 @@ static long set_kick(struct ring *r, int fd)
 }
 
 /*
- * The first queue, stopped, gets another worker, and the one before is freed.  Without
- * an eventfd to kick it the vhost core does so at once.
+ * Stop the first queue, give it another worker, and free the old one.  Without
+ * an eventfd for kicks the vhost core does this at once.
  */
 static const char *replace_worker(struct ring *r, struct vhost_worker_state *worker)
 {
@@ -327,8 +329,8 @@ static const char *replace_worker(struct ring *r, struct vhost_worker_state *wor
 }
 
 /*
- * Who completed the last request may still be waking the worker that has done all that
- * there was to do.
+ * The thread that completed the last request may still be waking a worker that
+ * has no work left.
  */
 TEST_F_TIMEOUT(flight, worker_replaced, 120)
 {
@@ -353,7 +355,7 @@ TEST_F_TIMEOUT(flight, worker_replaced, 120)
 	}
 }
 
-/* A reset of the owner while others call what the owner may call */
+/* Reset the owner while other threads call the owner's ioctls. */
 TEST_F_TIMEOUT(flight, reset_owner, 120)
 {
 	struct batch_opts opts = { .per_queue = 32, .reads_only = true };
@@ -370,11 +372,11 @@ TEST_F_TIMEOUT(flight, reset_owner, 120)
 		ASSERT_EQ(0, pthread_create(&thread, NULL, shout_forever, &s));
 		usleep(rng_below(&self->rng, 5000));
 		ASSERT_EQ(0, guest_ioctl(g, VHOST_RESET_OWNER, NULL));
-		/* one of them was the first to be told that there is no owner */
+		/* one of them was the first to fail because there is no owner */
 		pthread_join(thread, NULL);
 		ASSERT_NE(NULL, s.why);
 		batch_free(&b);
-		/* SET_OWNER may have come after the reset */
+		/* a SET_OWNER may have come after the reset */
 		guest_close(g);
 		for (k = 0; k < 2; k++)
 			ring_reset(&g->ring[k], 0);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Behind an IOMMU: the device knows the addresses that it was told, and asks for the others. */
+/*
+ * A device behind an IOMMU knows the addresses that the VMM told it, and asks
+ * for all others.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -52,7 +55,7 @@ FIXTURE_TEARDOWN(iotlb)
 		TH_LOG("at the end: %s", why);
 }
 
-/* Does the used index get there? */
+/* Does the used index reach @idx? */
 static bool comes_to(struct ring *r, uint16_t idx, int ms)
 {
 	for (; ms > 0 && ring_device_idx(r) != idx; ms -= 10) {
@@ -69,14 +72,14 @@ static const char *rounds(struct guest *g, unsigned int n, struct rng *rng)
 
 	while (!why && n--) {
 		why = mix_round(g, &mix, rng);
-		/* the next round has to ask again */
+		/* the next round must ask again */
 		if (!why && iommu_invalidate(g, g->data_start, data_len(g)))
 			why = "an invalidation was refused";
 	}
 	return why;
 }
 
-/* The device has been told of everything: it never asks. */
+/* All addresses are known in advance: the device never asks. */
 TEST_F_TIMEOUT(iotlb, preloaded, 60)
 {
 	struct guest *g = &self->g;
@@ -91,7 +94,10 @@ TEST_F_TIMEOUT(iotlb, preloaded, 60)
 	EXPECT_FALSE(iommu_wait_miss(g, 0));
 }
 
-/* It has been told of the rings alone: it asks for the rest, page by page. */
+/*
+ * Only the addresses of the rings are known: the device asks for all others,
+ * page by page.
+ */
 TEST_F_TIMEOUT(iotlb, misses, 60)
 {
 	ATTACH(4096);
@@ -100,7 +106,7 @@ TEST_F_TIMEOUT(iotlb, misses, 60)
 	EXPECT_LT(10, self->m.misses);
 }
 
-/* Many small mappings in a buffer, of which some are there and some are not */
+/* Many small mappings in one buffer, only some of which are known */
 TEST_F_TIMEOUT(iotlb, small_pages, 60)
 {
 	struct guest *g = &self->g;
@@ -120,7 +126,7 @@ TEST_F_TIMEOUT(iotlb, small_pages, 60)
 	EXPECT_LT(10, self->m.misses);
 }
 
-/* Answers that come late, and in another order than the questions */
+/* Answers come late, and not in the order of the questions. */
 TEST_F_TIMEOUT(iotlb, late_answers, 60)
 {
 	ATTACH(4096);
@@ -132,7 +138,7 @@ TEST_F_TIMEOUT(iotlb, late_answers, 60)
 	EXPECT_LT(10, self->m.misses);
 }
 
-/* More mappings than the core keeps: it drops old ones, and asks again. */
+/* More mappings than the vhost core keeps: it drops old ones, and asks again. */
 TEST_F_TIMEOUT(iotlb, beyond_limit, 60)
 {
 	struct guest *g = &self->g;
@@ -142,12 +148,12 @@ TEST_F_TIMEOUT(iotlb, beyond_limit, 60)
 	ASSERT_WELL(iommu_boot(g, false));
 	ASSERT_EQ(0, iommu_update(g, g->data_start, data_len(g)));
 	ASSERT_LT(2500, self->m.updates);
-	/* a request at the front, whose mappings were dropped, and then all over */
+	/* first a request at the start, whose mappings were dropped, then everywhere */
 	ASSERT_WELL(rounds(g, scaled(4, 2), &self->rng));
 	EXPECT_LT(0, self->m.misses);
 }
 
-/* One page of a request is not permitted: the queue breaks, the other one does not notice. */
+/* One page of a request is not permitted: its queue breaks, the other queue works. */
 static const char *denied(struct guest *g, uint32_t type, unsigned int seg, uint8_t perm)
 {
 	struct iommu *m = g->iommu;
@@ -199,8 +205,8 @@ TEST_F_TIMEOUT(iotlb, permissions, 60)
 }
 
 /*
- * A table is only read, though its descriptor is marked as writable (2.7.5.3.2):
- * the permission to write it is not needed.
+ * An indirect table is only read, even if its descriptor has the flag F_WRITE
+ * (2.7.5.3.2): the permission to write is not needed.
  */
 static const char *read_only_table(struct guest *g, uint32_t type)
 {
@@ -247,7 +253,7 @@ static void nothing(int sig)
 	(void)sig;
 }
 
-/* What the file operations say when there is nothing, or nonsense */
+/* read(), write() and poll() of the device without messages, and with invalid ones */
 TEST_F_TIMEOUT(iotlb, messages, 60)
 {
 	struct itimerval soon = { .it_value.tv_usec = 50000 };
@@ -259,13 +265,13 @@ TEST_F_TIMEOUT(iotlb, messages, 60)
 
 	ATTACH(4096);
 	ASSERT_WELL(guest_boot_to(g, STAGE_BACKEND));
-	/* no IOTLB yet */
+	/* the IOTLB does not exist yet */
 	EXPECT_EQ(-1, read(g->fd, room, sizeof(room)));
 	EXPECT_EQ(EBADFD, errno);
 	EXPECT_EQ(-EFAULT, iommu_update(g, 0, 4096));
 	EXPECT_EQ(-EFAULT, iommu_invalidate(g, 0, 4096));
 	ASSERT_WELL(guest_boot_to(g, STAGE_FEATURES));
-	/* a read that waits, until a signal comes */
+	/* a read without a message waits until a signal arrives */
 	ASSERT_EQ(0, sigaction(SIGALRM, &act, NULL));
 	ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
 	EXPECT_EQ(-1, read(g->fd, room, sizeof(room)));
@@ -276,7 +282,7 @@ TEST_F_TIMEOUT(iotlb, messages, 60)
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(0, read(g->fd, room, 4));
 	EXPECT_FALSE(iommu_wait_miss(g, 0));
-	/* a type of nobody, messages cut short, orders of nobody, ranges of nothing */
+	/* unknown types, truncated messages, unknown commands, empty ranges */
 	EXPECT_EQ(-1, write(g->fd, &bad, sizeof(bad)));
 	EXPECT_EQ(EINVAL, errno);
 	bad.type = VHOST_IOTLB_MSG_V2;
@@ -294,10 +300,10 @@ TEST_F_TIMEOUT(iotlb, messages, 60)
 					 (void *)0xffffffffff000000, VHOST_ACCESS_RW));
 	EXPECT_EQ(-EFAULT, iommu_message(g, VHOST_IOTLB_UPDATE, ~0ULL, 4096, room,
 					 VHOST_ACCESS_RW));
-	/* to the end of the address space, and around it */
+	/* up to the end of the address space, and beyond it */
 	EXPECT_EQ(0, iommu_message(g, VHOST_IOTLB_INVALIDATE, ~0ULL - 4095, 4096, NULL, 0));
 	EXPECT_EQ(0, iommu_message(g, VHOST_IOTLB_INVALIDATE, ~0ULL, 4096, NULL, 0));
-	/* a miss wakes who polls, once */
+	/* a miss wakes a process that polls, once */
 	EXPECT_EQ(0, iommu_invalidate(g, 0, g->region[0].len));
 	ring_kick_now(&g->ring[0]);
 	EXPECT_TRUE(iommu_wait_miss(g, 5000));
@@ -309,8 +315,8 @@ TEST_F_TIMEOUT(iotlb, messages, 60)
 }
 
 /*
- * One message about all addresses that there are.  None can map them, since the
- * process has fewer; one can say that nothing is mapped any more.
+ * One message for all addresses.  It cannot map them, because the process has
+ * fewer.  It can invalidate them.
  */
 TEST_F_TIMEOUT(iotlb, whole_space, 60)
 {
@@ -321,7 +327,7 @@ TEST_F_TIMEOUT(iotlb, whole_space, 60)
 	unsigned int i;
 
 	ATTACH(4096);
-	/* an address of the device's is one of ours */
+	/* an I/O address that is an address of this process */
 	m->base = (uintptr_t)mem;
 	for (i = 0; i < m->npages; i++)
 		m->page[i] = i;
@@ -333,9 +339,9 @@ TEST_F_TIMEOUT(iotlb, whole_space, 60)
 						 VHOST_ACCESS_RW));
 		EXPECT_EQ(-EFAULT, iommu_message(g, VHOST_IOTLB_UPDATE, 1, ~0ULL, NULL,
 						 VHOST_ACCESS_RW));
-		/* and what was known before is still known */
+		/* and known addresses stay known */
 		ASSERT_WELL(rounds(g, 1, &self->rng));
-		/* from 0 to the end of what the process has for the guest */
+		/* from 0 to the end of the address space of the guest */
 		ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_INVALIDATE, 0, ~0ULL, NULL, 0));
 		ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_UPDATE, 0, end, NULL,
 					   VHOST_ACCESS_RW));
@@ -343,7 +349,7 @@ TEST_F_TIMEOUT(iotlb, whole_space, 60)
 		ASSERT_WELL(mix_round(g, &(struct mix_opts){ .max_sectors = 64 }, &self->rng));
 		EXPECT_EQ(0, m->misses);
 		EXPECT_FALSE(iommu_wait_miss(g, 0));
-		/* nothing at all: it asks for its rings, too */
+		/* nothing is known: the device asks for its rings as well */
 		ASSERT_EQ(0, iommu_message(g, VHOST_IOTLB_INVALIDATE, i, ~0ULL, NULL, 0));
 		memset(m->known, 0, m->npages * sizeof(*m->known));
 		ASSERT_WELL(rounds(g, 1, &self->rng));
@@ -351,7 +357,7 @@ TEST_F_TIMEOUT(iotlb, whole_space, 60)
 	}
 }
 
-/* The last page that an address can have: behind it there is none, and not the first. */
+/* The last page of the address space: no page follows it, and not page 0. */
 TEST_F_TIMEOUT(iotlb, end_of_space, 60)
 {
 	const uint64_t page = ~0ULL - 4095;
@@ -380,7 +386,7 @@ TEST_F_TIMEOUT(iotlb, end_of_space, 60)
 	ASSERT_EQ(0, guest_set_running(g, 0));
 }
 
-/* The used ring is written at a start. */
+/* A start writes the used ring. */
 TEST_F(iotlb, start_without_ring)
 {
 	struct guest *g = &self->g;
@@ -394,13 +400,13 @@ TEST_F(iotlb, start_without_ring)
 	EXPECT_EQ(-EFAULT, guest_set_running(g, 1));
 	EXPECT_TRUE(iommu_wait_miss(g, 1000));
 	iommu_serve(g);
-	/* where the core says so too */
+	/* the vhost core may have signalled this failure too */
 	eventfd_drain(g->ring[0].err);
 	ASSERT_EQ(0, guest_set_running(g, 1));
 	ASSERT_WELL(rounds(g, 1, &self->rng));
 }
 
-/* A guest that kicks again and again: the VMM has one miss to answer, not one for each kick. */
+/* The guest kicks again and again: the VMM gets one miss, not one for each kick. */
 TEST_F_TIMEOUT(iotlb, kicked_again, 60)
 {
 	struct guest *g = &self->g;
@@ -423,16 +429,16 @@ TEST_F_TIMEOUT(iotlb, kicked_again, 60)
 	while (iommu_read(g, &msg))
 		n++;
 	EXPECT_LE(1, n);
-	/* the VMM may have read one while the queue tries again */
+	/* the VMM may have read one miss while the queue tries again */
 	EXPECT_GE(2, n);
-	/* that was the miss of the last try */
+	/* this was the miss of the last try */
 	ASSERT_EQ(0, iommu_update(g, g->data_start, data_len(g)));
 	ASSERT_WELL(ring_wait(&g->ring[0], 1, 20000));
 	ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
 	request_free(q);
 }
 
-/* The next driver may do without an IOMMU, and the one after it have one again. */
+/* The next driver may work without an IOMMU, and a later one with it again. */
 TEST_F_TIMEOUT(iotlb, switched_off, 60)
 {
 	struct guest *g = &self->g;
@@ -444,7 +450,7 @@ TEST_F_TIMEOUT(iotlb, switched_off, 60)
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(-EBUSY, guest_set_features(g, g->features & ~PLATFORM));
 		ASSERT_WELL(rounds(g, 1, &self->rng));
-		/* a miss of before that nobody answers */
+		/* an old miss without an answer */
 		ASSERT_EQ(0, iommu_invalidate(g, 0, g->region[0].len));
 		ring_kick_now(&g->ring[0]);
 		ASSERT_EQ(0, guest_set_running(g, 0));
@@ -462,7 +468,7 @@ TEST_F_TIMEOUT(iotlb, switched_off, 60)
 	ASSERT_WELL(rounds(g, 1, &self->rng));
 }
 
-/* What is written is logged by guest-physical address. */
+/* Writes are logged by guest-physical address. */
 TEST_F_TIMEOUT(iotlb, logged, 60)
 {
 	struct guest *g = &self->g;
@@ -489,9 +495,9 @@ TEST_F_TIMEOUT(iotlb, logged, 60)
 }
 
 /*
- * The vhost core logs a range of user-space addresses region by region, and goes on
- * behind the shortest of them: with a region of one byte, at the end of what was
- * read, that would be byte by byte.
+ * The vhost core logs a range of user-space addresses region by region, and
+ * continues after the shortest region: if a region of one byte is at the end of
+ * the data, that would mean byte by byte.
  */
 TEST_F_TIMEOUT(iotlb, logged_by_bytes, 60)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Behind an IOMMU: what is taken away from the device while requests are in
- * flight, and what is given back.
+ * Behind an IOMMU: mappings are invalidated while requests that use them are in
+ * flight, and some come back.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -11,7 +11,7 @@
 
 #define SLOW_US		(SLOW_NSEC / 1000)
 
-/* Requests in flight for as long as it takes to do something to them */
+/* Requests that stay in flight long enough to invalidate their mappings */
 FIXTURE(flying) {
 	struct backend b;
 	struct guest g;
@@ -51,7 +51,10 @@ FIXTURE_TEARDOWN(flying)
 		TH_LOG("at the end: %s", why);
 }
 
-/* Anything may be taken away at any time, the rings too: nothing is lost or wrong. */
+/*
+ * Mappings of anything, rings included, are invalidated at any time: no request
+ * is lost or wrong.
+ */
 TEST_F_TIMEOUT(flying, storm, 120)
 {
 	struct guest *g = &self->g;
@@ -64,14 +67,17 @@ TEST_F_TIMEOUT(flying, storm, 120)
 	self->m.rng = self->rng;
 	ASSERT_WELL(iommu_boot(g, true));
 	for (i = 0; i < scaled(8, 3); i++) {
-		/* a quick device is done before anybody looks */
+		/* a fast device may have completed it by now */
 		ASSERT_EQ(0, iommu_invalidate(g, 0, g->region[0].len));
 		ASSERT_WELL(mix_round(g, &mix, &self->rng));
 	}
 	EXPECT_LT(0, self->m.misses);
 }
 
-/* A read or write, aligned or bounced, on the first queue; it may not have begun yet. */
+/*
+ * Send a read or write, aligned or bounced, on the first queue.  It may not be
+ * in flight yet.
+ */
 static struct request *send_one(struct guest *g, unsigned int how, struct rng *rng)
 {
 	struct request *q = request_new(g, how & 1 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
@@ -88,8 +94,9 @@ static struct request *send_one(struct guest *g, unsigned int how, struct rng *r
 }
 
 /*
- * What the device may write is taken away while it is in flight.  When that
- * returns it is done, or it was never begun; nothing is written afterwards.
+ * Invalidate the memory that a request in flight may write.  When the call
+ * returns, the request is done, or was never started; it writes nothing
+ * afterwards.
  */
 TEST_F_TIMEOUT(flying, invalidated_in_flight, 120)
 {
@@ -105,14 +112,14 @@ TEST_F_TIMEOUT(flying, invalidated_in_flight, 120)
 
 		ASSERT_EQ(0, iommu_update(g, g->data_start, data_len(g)));
 		q = send_one(g, i, &self->rng);
-		/* all that it has, or its status alone */
+		/* invalidate all of the request's memory, or only its status */
 		off = q->seg[q->nout + q->nin - 1].gpa - self->m.base;
 		ASSERT_EQ(0, iommu_invalidate(g, i & 4 ? off : g->data_start,
 					      i & 4 ? 1 : data_len(g)));
 		guest_snapshot(g);
 		done += request_status(q) != STATUS_POISON;
 		usleep(variant->kind == BACKEND_SLOW ? 2 * SLOW_US : 2000);
-		/* the used ring is elsewhere: it may be written */
+		/* the used ring is elsewhere, and may be written */
 		ASSERT_WELL(guest_compare(g));
 		if (request_status(q) == STATUS_POISON)
 			ASSERT_TRUE(iommu_wait_miss(g, 1000));
@@ -126,7 +133,7 @@ TEST_F_TIMEOUT(flying, invalidated_in_flight, 120)
 	ASSERT_LT(i / 2, done);
 }
 
-/* Nothing that is in flight can write there: nobody waits. */
+/* If no request in flight can write to the memory, the call does not wait. */
 TEST_F_TIMEOUT(flying, invalidated_elsewhere, 60)
 {
 	struct guest *g = &self->g;
@@ -146,12 +153,12 @@ TEST_F_TIMEOUT(flying, invalidated_elsewhere, 60)
 		request_free(q);
 		guest_release(g, mark);
 	}
-	/* not ten: this host may have been busy with something else */
+	/* not ten, because this host may have been busy */
 	if (variant->kind == BACKEND_SLOW)
 		ASSERT_LE(5, at_once);
 }
 
-/* The first queue's used ring is out of reach, and nobody answers. */
+/* Invalidate the first queue's used ring; its misses are not answered. */
 static const char *take_used(struct guest *g)
 {
 	uint64_t off = ring_off(g, g->ring[0].used);
@@ -168,7 +175,7 @@ static const char *give_used(struct guest *g)
 	return iommu_update(g, off, 4096) ? "an update was refused" : NULL;
 }
 
-/* A batch in flight on both queues, and the first one can't be told that it is done. */
+/* Have a batch in flight on both queues, and invalidate the first one's used ring. */
 static const char *cut_off(struct guest *g, struct batch *b, struct rng *rng)
 {
 	struct batch_opts opts = { .per_queue = 16, .max_sectors = 8 };
@@ -191,7 +198,10 @@ static const char *cut_off(struct guest *g, struct batch *b, struct rng *rng)
 	return why;
 }
 
-/* Completions that find no used ring come when it is back: none is lost or doubled. */
+/*
+ * Completions without a used ring are delivered when it is mapped again: none
+ * is lost or repeated.
+ */
 TEST_F_TIMEOUT(flying, used_ring_gone, 120)
 {
 	struct guest *g = &self->g;
@@ -211,8 +221,8 @@ TEST_F_TIMEOUT(flying, used_ring_gone, 120)
 }
 
 /*
- * One request is done, but its queue can't be told: nobody has mapped the used
- * ring.  NULL: it was done before that, and its guest has it.
+ * Complete a request whose used ring is not mapped, so that the guest does not
+ * see it.  Return: NULL if it completed before that, and the guest has seen it.
  */
 static struct request *done_untold(struct guest *g, struct rng *rng)
 {
@@ -224,7 +234,7 @@ static struct request *done_untold(struct guest *g, struct rng *rng)
 		abort();
 	for (ms = 0; ms < 5000 && request_status(q) == STATUS_POISON; ms++)
 		usleep(1000);
-	/* the core has asked for the ring: the worker is done with it for now */
+	/* the core has asked for the ring, so the worker has given up for now */
 	if (ring_device_idx(&g->ring[0]) == idx && iommu_wait_miss(g, 1000))
 		return q;
 	if (give_used(g) || ring_wait(&g->ring[0], 1, 1000))
@@ -234,8 +244,8 @@ static struct request *done_untold(struct guest *g, struct rng *rng)
 }
 
 /*
- * Map the ring, and stop before the worker has had a turn: it has this one's
- * CPU, and a lower priority.
+ * Map the ring, and stop the device before the worker runs: it shares this CPU,
+ * and has a lower priority.
  */
 static const char *map_and_stop(struct guest *g, bool one_queue)
 {
@@ -262,17 +272,20 @@ static void stay_on_one_cpu(void)
 		abort();
 }
 
-/* What was done before a stop is in the used ring, if that was mapped only just then. */
+/*
+ * Requests that completed before a stop are in the used ring, even if it was
+ * mapped just before the stop.
+ */
 TEST_F_TIMEOUT(flying, mapped_before_stop, 120)
 {
 	struct guest *g = &self->g;
 	unsigned int i, early = 0, untold = 0, rounds = scaled(16, 8);
 
-	/* before the worker is there, which may inherit it */
+	/* before the worker is created, which may inherit it */
 	stay_on_one_cpu();
 	ATTACH(4096);
 	ASSERT_WELL(iommu_boot(g, true));
-	/* the slow backing is quick to a test that doesn't get the CPU */
+	/* if the test does not get the CPU, the slow backend completes too early */
 	for (i = 0; i < rounds && early < 4 * rounds; i++) {
 		uint64_t mark = g->bump;
 		uint16_t idx = ring_device_idx(&g->ring[0]);
@@ -287,7 +300,10 @@ TEST_F_TIMEOUT(flying, mapped_before_stop, 120)
 			continue;
 		}
 		untold++;
-		/* a miss that has been read may wake the worker, one that has not can't */
+		/*
+		 * a miss that was read may wake the worker; one that was not
+		 * read does not
+		 */
 		if (i & 1)
 			iommu_serve(g);
 		ASSERT_WELL(map_and_stop(g, i & 2));
@@ -303,7 +319,7 @@ TEST_F_TIMEOUT(flying, mapped_before_stop, 120)
 	ASSERT_EQ(rounds, untold);
 }
 
-/* Those that were done, though nobody was told */
+/* Update the model by the writes that were done without a completion. */
 static void adopt_writes(struct batch *b)
 {
 	unsigned int i;
@@ -317,7 +333,10 @@ static void adopt_writes(struct batch *b)
 	}
 }
 
-/* A stop doesn't wait for the used ring, and leaves nothing behind for the next start. */
+/*
+ * A stop does not wait for the used ring, and the next start has no completions
+ * of before.
+ */
 TEST_F_TIMEOUT(flying, stop_without_used_ring, 120)
 {
 	struct batch_opts opts = { .per_queue = 16 };
@@ -334,7 +353,7 @@ TEST_F_TIMEOUT(flying, stop_without_used_ring, 120)
 		ASSERT_EQ(0, guest_set_running(g, 0));
 		adopt_writes(&b);
 		batch_free(&b);
-		/* it is back too late: memory is the driver's since the stop */
+		/* the mapping comes too late: the memory is the driver's after a stop */
 		memcpy(used, g->ring[0].used, sizeof(used));
 		ASSERT_WELL(give_used(g));
 		ring_kick_now(&g->ring[0]);
@@ -345,7 +364,7 @@ TEST_F_TIMEOUT(flying, stop_without_used_ring, 120)
 	}
 }
 
-/* Nor does an owner leave anything behind for the next one. */
+/* The next owner gets no completions of the previous one. */
 TEST_F_TIMEOUT(flying, reset_without_used_ring, 60)
 {
 	struct guest *g = &self->g;
@@ -358,7 +377,7 @@ TEST_F_TIMEOUT(flying, reset_without_used_ring, 60)
 	ASSERT_EQ(0, guest_ioctl(g, VHOST_RESET_OWNER, NULL));
 	adopt_writes(&b);
 	batch_free(&b);
-	/* the next one has no IOMMU; it kicks before it starts */
+	/* the next owner has no IOMMU, and kicks before it starts */
 	g->iommu = NULL;
 	g->opts.features_off = PLATFORM;
 	g->stage = STAGE_OPEN;

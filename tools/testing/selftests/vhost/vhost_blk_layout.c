@@ -42,7 +42,7 @@ static const char *run_layout(struct guest *g, uint32_t type, uint32_t len,
 	return why ? text : NULL;
 }
 
-/* The same cuts in a write and in a read, direct and indirect */
+/* Use these cuts in a write and in a read, with direct and with indirect descriptors. */
 static const char *both_ways(struct guest *g, const struct layout *base, uint32_t type,
 			     uint32_t len, struct rng *rng)
 {
@@ -55,7 +55,7 @@ static const char *both_ways(struct guest *g, const struct layout *base, uint32_
 	return why ? why : run_layout(g, type, len, &l, rng);
 }
 
-/* Every single cut near header and status, and every third one between */
+/* Each single cut in or near header and status, and every third one in between */
 TEST_F_TIMEOUT(disk, one_cut, 300)
 {
 	unsigned int step = scaled(3, 31);
@@ -73,7 +73,7 @@ TEST_F_TIMEOUT(disk, one_cut, 300)
 
 		ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, len, &self->rng));
 	}
-	/* ... the last ones, status alone and one byte sooner, are always done */
+	/* always test the last cuts: only the status, and one byte earlier */
 	for (cut = len - 2; cut <= len; cut++) {
 		struct layout l = { .in = &cut, .nin = 1, .place = PLACE_PACKED };
 
@@ -81,7 +81,7 @@ TEST_F_TIMEOUT(disk, one_cut, 300)
 	}
 }
 
-/* Every two cuts of the header, and of the data's ends */
+/* Any two cuts of the header and of the ends of the data */
 TEST_F_TIMEOUT(disk, two_cuts, 300)
 {
 	static const uint32_t data_cut[] = {
@@ -109,7 +109,7 @@ TEST_F_TIMEOUT(disk, two_cuts, 300)
 	}
 }
 
-/* Nothing cut at all: header and data in one descriptor, data and status in one */
+/* No cut: header and data in one descriptor, data and status in one */
 TEST_F(disk, no_cut)
 {
 	struct layout l = { .place = PLACE_PACKED };
@@ -141,7 +141,7 @@ TEST_F_TIMEOUT(disk, single_bytes, 120)
 	ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, SECTOR, &self->rng));
 }
 
-/* Descriptors of no bytes among the others change nothing */
+/* Descriptors of length 0 among the others make no difference. */
 TEST_F(disk, empty_pieces)
 {
 	static const uint32_t out[] = { 0, 4, 4, HDR_LEN, HDR_LEN, HDR_LEN + 512 };
@@ -156,7 +156,7 @@ TEST_F(disk, empty_pieces)
 	ASSERT_WELL(both_ways(&self->g, &l, VIRTIO_BLK_T_IN, 1024, &self->rng));
 }
 
-/* Each number of direct descriptors in front of a table that has the rest */
+/* Each number of direct descriptors before a table with the rest */
 static const char *ends_in_table(struct guest *g, const struct layout *base, uint32_t type,
 				 struct rng *rng)
 {
@@ -171,10 +171,13 @@ static const char *ends_in_table(struct guest *g, const struct layout *base, uin
 	return why;
 }
 
-/* A chain may be a table behind direct descriptors (2.7.5.3.2). */
+/* A chain may end with a table after direct descriptors (2.7.5.3.2). */
 TEST_F(disk, chain_ends_in_table)
 {
-	/* header and half of the data; at odd places; right behind and before an end */
+	/*
+	 * header and half of the data; at odd places; right after a start and
+	 * before an end
+	 */
 	static const uint32_t out[][2] = {
 		{ HDR_LEN, HDR_LEN + 512 }, { 7, HDR_LEN + 300 }, { HDR_LEN + 1, HDR_LEN + 1023 },
 	};
@@ -192,7 +195,7 @@ TEST_F(disk, chain_ends_in_table)
 	}
 }
 
-/* The device ignores that a table's descriptor is marked as writable (2.7.5.3.2). */
+/* The device ignores F_WRITE in the descriptor of a table (2.7.5.3.2). */
 TEST_F(disk, table_marked_writable)
 {
 	static const uint32_t out = HDR_LEN, in = 1024;
@@ -234,7 +237,7 @@ TEST_F_TIMEOUT(disk, random_cuts, 300)
 	}
 }
 
-/* Neither VERSION_1 nor ANY_LAYOUT: the layout that an old driver uses */
+/* Neither VERSION_1 nor ANY_LAYOUT: the layout that old drivers use */
 TEST_F(disk, legacy)
 {
 	unsigned int i;
@@ -269,8 +272,8 @@ static const char *long_table(struct guest *g, uint32_t type, uint32_t segs, str
 }
 
 /*
- * A table may be longer than its ring, though a driver should not make it so
- * (2.7.5.3.1): up to 2048 segments are taken, with header and status.
+ * A table may be longer than its ring, although drivers should not use that
+ * (2.7.5.3.1): up to 2048 segments are accepted, including header and status.
  */
 TEST_F_TIMEOUT(disk, long_table, 120)
 {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What may change while requests are in flight: backend, memory table, eventfds, workers */
+/*
+ * Changes that are allowed while requests are in flight: backend, memory table,
+ * eventfds, workers
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
 #include "suite-flight.h"
 
-/* What was in flight ends on the old backend, what comes later goes to the new one. */
+/* Requests in flight complete on the old backend, later ones go to the new one. */
 TEST_F_TIMEOUT(flight, swap, 120)
 {
 	struct guest *g = &self->g;
@@ -21,7 +24,10 @@ TEST_F_TIMEOUT(flight, swap, 120)
 
 		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
 		ASSERT_EQ(0, guest_set_backend(g, next->fd, 0));
-		/* all of the batch was available, but what the device had not taken is next's */
+		/*
+		 * the whole batch was available; the new backend gets the
+		 * requests that the device had not taken
+		 */
 		ASSERT_WELL(batch_wait(&self->batch, 20000));
 		g->opts.backend = next;
 		ASSERT_WELL(request_simple(&g->ring[0], VIRTIO_BLK_T_FLUSH, 0, 0,
@@ -29,7 +35,7 @@ TEST_F_TIMEOUT(flight, swap, 120)
 		batch_free(&self->batch);
 		now = next;
 		next = was;
-		/* far behind the batch's sectors, where both are as they were */
+		/* behind the sectors of the batch, where both backends are unchanged */
 		ASSERT_WELL(request_simple(&g->ring[1], VIRTIO_BLK_T_OUT, 8000 + i, 4096,
 					   VIRTIO_BLK_S_OK));
 		ASSERT_WELL(request_simple(&g->ring[0], VIRTIO_BLK_T_IN, 8000 + i, 4096,
@@ -40,7 +46,10 @@ TEST_F_TIMEOUT(flight, swap, 120)
 	backend_close(&other);
 }
 
-/* Each request of a batch is on one of the two, whole, and on the other not at all. */
+/*
+ * Each request of a batch is on one of the two backends as a whole, and not on
+ * the other.
+ */
 TEST_F_TIMEOUT(flight, swap_each_once, 60)
 {
 	struct guest *g = &self->g;
@@ -78,7 +87,7 @@ TEST_F(flight, swap_refused)
 	struct guest *g = &self->g;
 	int dir = open("/", O_RDONLY | O_DIRECTORY);
 
-	/* a swap that fails leaves the old one attached and running */
+	/* after a swap that fails, the old backend is still attached and works */
 	ASSERT_WELL(take_off(g, &self->batch, &self->rng));
 	ASSERT_EQ(-EINVAL, guest_set_backend(g, dir, 0));
 	ASSERT_EQ(-EBADF, guest_set_backend(g, 1000, 0));
@@ -91,7 +100,10 @@ TEST_F(flight, swap_refused)
 	close(dir);
 }
 
-/* A swap to another size: the config eventfd, the config space and the range checks follow. */
+/*
+ * Swap to a backend of another size: config eventfd, configuration space and
+ * range checks follow.
+ */
 TEST_F_TIMEOUT(flight, resize, 60)
 {
 	struct guest *g = &self->g;
@@ -119,7 +131,7 @@ TEST_F_TIMEOUT(flight, resize, 60)
 	backend_close(&small);
 }
 
-/* Memory comes and goes under load: hotplug of what no request uses */
+/* Hotplug under load of memory that no request uses */
 TEST_F_TIMEOUT(flight, mem_table_under_load, 120)
 {
 	struct guest *g = &self->g;
@@ -153,7 +165,7 @@ TEST_F_TIMEOUT(flight, mem_table_under_load, 120)
 	ASSERT_WELL(guest_prove(g));
 }
 
-/* Memory that moves in the guest: the new address counts from the return of the ioctl on. */
+/* Memory moves to another guest address, which is valid as soon as the ioctl returns. */
 TEST_F_TIMEOUT(flight, mem_table_moves, 60)
 {
 	struct guest *g = &self->g;
@@ -172,7 +184,7 @@ TEST_F_TIMEOUT(flight, mem_table_moves, 60)
 		ASSERT_WELL(request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK));
 		request_free(q);
 	}
-	/* the address of before is gone: nobody can be told of it */
+	/* the old address is unknown, so the request cannot be completed */
 	{
 		struct request *q = request_new(g, VIRTIO_BLK_T_IN, 0, 512);
 
@@ -189,7 +201,7 @@ TEST_F_TIMEOUT(flight, mem_table_moves, 60)
 	ASSERT_WELL(check_repaired(g));
 }
 
-/* Another kick eventfd: the new one works at once, even one that was signalled before. */
+/* Replace the kick eventfd: the new one works at once, even if it was signalled before. */
 TEST_F_TIMEOUT(flight, kick_change, 60)
 {
 	struct guest *g = &self->g;
@@ -204,7 +216,7 @@ TEST_F_TIMEOUT(flight, kick_change, 60)
 		r->kick = f.fd;
 		ASSERT_WELL(take_off(g, &self->batch, &self->rng));
 		ASSERT_EQ(0, guest_ioctl(g, VHOST_SET_VRING_KICK, &f));
-		/* a kick that went to the new one before the device had it counts */
+		/* a kick of the new eventfd counts, even from before the device had it */
 		close(old);
 		ASSERT_WELL(batch_wait(&self->batch, 20000));
 		ASSERT_WELL(batch_check(&self->batch));
@@ -237,7 +249,7 @@ TEST_F_TIMEOUT(flight, call_change, 60)
 	}
 }
 
-/* One queue of two breaks: the other one does not notice. */
+/* One of two queues breaks: the other one works. */
 TEST_F_TIMEOUT(flight, one_broken, 60)
 {
 	struct guest *g = &self->g;
@@ -250,7 +262,7 @@ TEST_F_TIMEOUT(flight, one_broken, 60)
 	ASSERT_WELL(ring_wait(&g->ring[1], ring_inflight(&g->ring[1]), 20000));
 	ASSERT_TRUE(eventfd_wait(r->err, 10000));
 	eventfd_drain(r->err);
-	/* what was before the bad one completes */
+	/* requests before the invalid one complete */
 	for (taken = 0; taken < 2000 && ring_inflight(r) > 1; taken++) {
 		if (!ring_take(r))
 			usleep(1000);

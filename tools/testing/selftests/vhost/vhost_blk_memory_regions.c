@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory as VMMs make it: in hundreds of regions, and of every kind that
- * a process can map.
+ * Guest memory as VMMs provide it: in hundreds of regions, and of each kind
+ * that a process can map.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,11 +17,11 @@
 #include "suite-disk.h"
 #include "traffic.h"
 
-#define MEM		(2U << 20)	/* a huge page, too */
+#define MEM		(2U << 20)	/* so that it can be a huge page */
 #define FIRST_GPA	0x100000000ULL
 #define ZEROES		BIT64(VIRTIO_BLK_F_WRITE_ZEROES)
 
-/* How many regions a table may have here */
+/* Return: how many regions a memory table may have on this host */
 static unsigned int max_regions(void)
 {
 	FILE *f = fopen("/sys/module/vhost/parameters/max_mem_regions", "r");
@@ -35,7 +35,7 @@ static unsigned int max_regions(void)
 	return n;
 }
 
-/* As many regions as there may be, of a few pages each, one behind the other */
+/* Fill the table with @n adjacent regions of a few pages each. */
 static uint64_t fill_table(struct guest *g, unsigned int n, struct rng *rng)
 {
 	uint64_t len = 0;
@@ -58,7 +58,7 @@ static void swap_regions(struct guest *g, unsigned int a, unsigned int b)
 	g->region[b] = was;
 }
 
-/* Hundreds of regions, in any order, and requests that cross many of them */
+/* Hundreds of regions in any order, and requests that cross many of them */
 TEST_F_TIMEOUT(disk, many, 120)
 {
 	unsigned int i, n = max_regions() < MAX_REGIONS ? max_regions() : MAX_REGIONS;
@@ -71,14 +71,14 @@ TEST_F_TIMEOUT(disk, many, 120)
 
 	guest_init(g, &opts);
 	mix.area_len = fill_table(g, n, &self->rng);
-	/* the first one is the allocator's */
+	/* the allocator uses the first region */
 	for (i = n - 1; i > 1; i--)
 		swap_regions(g, i, 1 + rng_below(&self->rng, i));
 	ASSERT_WELL(guest_boot(g));
 	TH_LOG("%u regions", n);
 	for (i = 0; i < scaled(8, 3); i++)
 		ASSERT_WELL(mix_round(g, &mix, &self->rng));
-	/* one descriptor over all of them, or as many as the disk has room for */
+	/* one descriptor for all of them, or for as many as fit on the disk */
 	for (i = 0; i < 2; i++) {
 		uint64_t room = mix.area_len - 8192;
 		uint32_t len = room < self->b.size ? room & ~511ULL : self->b.size;
@@ -94,8 +94,8 @@ TEST_F_TIMEOUT(disk, many, 120)
 }
 
 /*
- * An indirect table that is one piece for the guest and lies in three regions, of which
- * the middle one has half a descriptor
+ * An indirect table that is contiguous for the guest and lies in three regions,
+ * the middle one of which has half a descriptor
  */
 TEST_F_TIMEOUT(disk, table_in_pieces, 60)
 {
@@ -111,7 +111,7 @@ TEST_F_TIMEOUT(disk, table_in_pieces, 60)
 	for (i = 0; i < ARRAY_SIZE(len); at += len[i++])
 		ASSERT_NE(NULL, guest_add_region(g, at, len[i]));
 	ASSERT_WELL(guest_boot(g));
-	/* cut in each descriptor, and at an address that no table of a driver's has */
+	/* cut within each descriptor, and at an address without the usual alignment */
 	for (k = 8; k < 6 * sizeof(struct vring_desc); k += 8) {
 		for (i = 0; i < 2; i++) {
 			uint64_t mark = g->bump;
@@ -132,8 +132,8 @@ TEST_F_TIMEOUT(disk, table_in_pieces, 60)
 }
 
 /*
- * What an io_uring has for its entries: pages that are one piece for the kernel, as
- * huge pages are, and that need no set-up.  NULL: there are none here.
+ * Map the entries of an io_uring: adjacent pages that are one compound page,
+ * like a huge page, and need no setup.  Return: NULL if this host has none.
  */
 static uint8_t *map_piece(size_t len, int *fd)
 {
@@ -145,7 +145,7 @@ static uint8_t *map_piece(size_t len, int *fd)
 	if (*fd < 0)
 		return NULL;
 	iov.iov_base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, IORING_OFF_SQES);
-	/* older kernels let nobody do I/O with it */
+	/* older kernels allow no I/O with this memory */
 	if (iov.iov_base != MAP_FAILED && !pipe(probe)) {
 		if (vmsplice(probe[1], &iov, 1, SPLICE_F_NONBLOCK) != 4096)
 			iov.iov_base = MAP_FAILED;
@@ -158,7 +158,7 @@ static uint8_t *map_piece(size_t len, int *fd)
 	return NULL;
 }
 
-/* Pages that belong together, from one of them or into one of them */
+/* I/O from one page of a compound page, and into one */
 TEST_F_TIMEOUT(disk, one_piece, 60)
 {
 	static const uint32_t begins[] = { 0, 4096 - 512, 3 * 4096 + 512 };
@@ -181,20 +181,23 @@ TEST_F_TIMEOUT(disk, one_piece, 60)
 
 		request_cut_usual(q);
 		request_place(q, PLACE_ALIGNED, NULL);
-		/* behind the header, or before the status */
+		/* after the header, or before the status */
 		q->seg[1].gpa = data;
 		request_arm(q, i);
 		ASSERT_WELL(request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK));
 		request_free(q);
 	}
 	guest_close(g);
-	/* its neighbours are no guard pages */
+	/* there are no guard pages beside it */
 	g->nregions--;
 	munmap(piece, len);
 	close(fd);
 }
 
-/* Into the hole behind a region: the request fails, and nothing is written. */
+/*
+ * Data that continues in the hole behind a region: the request fails, and
+ * writes nothing.
+ */
 TEST_F_TIMEOUT(disk, hole, 60)
 {
 	struct guest_opts opts = { .backend = &self->b, .queues = 2, .mem = MEM };
@@ -234,7 +237,7 @@ TEST_F_TIMEOUT(disk, hole, 60)
 	}
 }
 
-/* A table that is too long is refused, and the one before stays. */
+/* A table that is too long is refused, and the old one stays in effect. */
 TEST_F(disk, too_many)
 {
 	struct guest_opts opts = { .backend = &self->b, .mem = MEM };
@@ -281,7 +284,7 @@ FIXTURE_VARIANT_ADD(memory, huge) { .kind = MEMORY_HUGE };
 FIXTURE_VARIANT_ADD(memory, tmpfs) { .kind = MEMORY_TMPFS };
 FIXTURE_VARIANT_ADD(memory, file) { .kind = MEMORY_FILE };
 
-/* A file that nobody else can open */
+/* Open a file without a name. */
 static int hidden_file(const char *dir)
 {
 	char path[256];
@@ -338,7 +341,7 @@ FIXTURE_TEARDOWN(memory)
 		close(self->fd);
 }
 
-/* All of the guest's memory, the rings too, is of that kind. */
+/* Use memory of this kind for all of the guest, including the rings. */
 static const char *use_memory(int fd, enum backend_kind kind, bool direct, struct rng *rng)
 {
 	struct guest_opts opts = { .queues = 2, .mem = MEM, .features_on = ZEROES };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tests of the tests: on a device in userspace all checks pass, and on one
- * with a planted bug the check that is there for it fails.  Needs no kernel
- * driver.
+ * The tests of the tests: on a model of the device in userspace all checks
+ * pass, and if a bug is planted in the model, the check for it fails.  Needs no
+ * kernel driver.
  */
 #include "suite.h"
 #include "ranges.h"
@@ -11,7 +11,7 @@
 struct planted {
 	enum model_bug bug;
 	const char *(*check)(struct guest *g);
-	const char *says;		/* part of what the check must say */
+	const char *says;		/* part of the message of the failing check */
 	bool read_only;
 	uint64_t features_off;
 	uint64_t features_on;
@@ -173,7 +173,7 @@ static const struct planted planted[] = {
 	{ BUG_RANGE_EARLY, one_bad, "backing" },
 	{ BUG_RANGE_FLAGS, flags, "status" },
 	{ BUG_RANGE_FEATURE, not_negotiated, "status", .features_off = NO_DISCARD },
-	/* without a bug they all pass */
+	/* without a bug all checks pass */
 	{ BUG_NONE, usual }, { BUG_NONE, range }, { BUG_NONE, range_read },
 	{ BUG_NONE, read_only, .read_only = true }, { BUG_NONE, serial },
 	{ BUG_NONE, traffic }, { BUG_NONE, traffic, .features_off = NO_EVENT_IDX },
@@ -240,13 +240,13 @@ TEST_F_TIMEOUT(model, bugs_are_noticed, 300)
 				       model_bug_name(p->bug), i, why, p->says);
 		}
 		guest_destroy(&self->g);
-		/* a planted bug may have spoilt the backing */
+		/* a planted bug may have damaged the backend */
 		backend_close(&self->b);
 		ASSERT_WELL(backend_open(&self->b, BACKEND_FILE, false));
 	}
 }
 
-/* Every planted bug has a check. */
+/* There is a check for every planted bug. */
 TEST(bugs_are_planted)
 {
 	unsigned int bug, i;
@@ -259,7 +259,7 @@ TEST(bugs_are_planted)
 	}
 }
 
-/* A byte changed behind the device's back is found, in memory and in the backing. */
+/* A byte that changes without the device is found, in guest memory and on the backend. */
 TEST_F(model, changes_are_noticed)
 {
 	struct guest_opts opts = { .backend = &self->b };

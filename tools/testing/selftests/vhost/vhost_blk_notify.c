@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Notifications: none is lost over a million requests, and what is suppressed
- * is not sent; by flags and by EVENT_IDX, in both directions, counted.
+ * Notifications: none is lost in a million requests, and suppressed ones are
+ * not sent; counted in both directions, with flags and with EVENT_IDX.
  */
 #include <sys/mman.h>
 
 #include "hang.h"
 #include "suite-notify.h"
 
-/* Requests of one kind of traffic; all kinds of both variants are a million. */
+/* Requests of one kind of traffic; all kinds with and without EVENT_IDX are a million. */
 static uint64_t requests(void)
 {
 	const char *env = getenv("VHOST_TEST_REQUESTS");
@@ -45,15 +45,15 @@ TEST_F_TIMEOUT(notify, in_batches, 600)
 	report(_metadata, t.ring);
 	EXPECT_LE(t.ring->stats.calls, t.total);
 	/*
-	 * A device that is at work does not want to be told of more of it.  That
-	 * shows only where one of the two is interrupted at work: on one CPU,
-	 * and in a short run, perhaps never.
+	 * A device that is processing its ring suppresses kicks.  The test sees
+	 * that only if guest or device is preempted meanwhile: on one CPU, in a
+	 * short run, perhaps never.
 	 */
 	if (t.total >= 100000)
 		EXPECT_GT(t.ring->stats.kicks_saved, 0);
 }
 
-/* EVENT_IDX lets the driver sleep over most of a batch. */
+/* With EVENT_IDX the driver sleeps during most of a batch. */
 TEST_F_TIMEOUT(notify, late, 600)
 {
 	struct traffic t = {
@@ -68,7 +68,7 @@ TEST_F_TIMEOUT(notify, late, 600)
 		EXPECT_LE(t.ring->stats.calls, t.total / 2);
 }
 
-/* A queue per thread: sleeping, polling, one by one and in batches at the same time */
+/* One thread per queue: sleeping, polling, single requests and batches at the same time */
 TEST_F_TIMEOUT(notify, queues_together, 600)
 {
 	struct traffic t[THREADS];
@@ -86,7 +86,7 @@ TEST_F_TIMEOUT(notify, queues_together, 600)
 		report(_metadata, t[i].ring);
 }
 
-/* Interrupts off, completions found by looking: not one arrives. */
+/* Interrupts off, the driver polls for completions: no interrupt arrives. */
 TEST_F_TIMEOUT(notify, polling, 300)
 {
 	struct traffic t = {
@@ -100,7 +100,7 @@ TEST_F_TIMEOUT(notify, polling, 300)
 	ASSERT_WELL(traffic_run(&t));
 	ring_calls(t.ring);
 	report(_metadata, t.ring);
-	/* The index runs out of used_event's reach after 2^15, so there may be some */
+	/* after 2^15 requests the index passes used_event again, so there may be some */
 	EXPECT_LE(t.ring->stats.calls, t.total >> 15);
 }
 
@@ -137,7 +137,7 @@ TEST_F_TIMEOUT(notify, kick_spurious, 60)
 	ASSERT_WELL(check_kick_spurious(&self->g.ring[0], 1000));
 }
 
-/* The driver's flags mean nothing under EVENT_IDX (2.7.7.2), only used_event does. */
+/* With EVENT_IDX the driver's flags have no meaning (2.7.7.2), only used_event has. */
 TEST_F(notify, flags_mean_nothing)
 {
 	struct ring *r = &self->g.ring[0];
@@ -151,7 +151,7 @@ TEST_F(notify, flags_mean_nothing)
 	ring_no_interrupt(r, false);
 }
 
-/* The one flag that is defined, and none under EVENT_IDX (2.7.10.1) */
+/* Only one flag is defined, and none with EVENT_IDX (2.7.10.1). */
 static const char *used_flags(struct ring *r)
 {
 	uint16_t may = guest_has(r->guest, VIRTIO_RING_F_EVENT_IDX) ? 0 : VRING_USED_F_NO_NOTIFY;
@@ -162,7 +162,7 @@ static const char *used_flags(struct ring *r)
 	return guest_say(r->guest, "queue %u: used.flags 0x%x, may be 0x%x", r->index, flags, may);
 }
 
-/* A stop while the device is at work, and a start; then all complete. */
+/* Stop and start the device while it processes requests; all of them complete. */
 static const char *restart_loaded(struct ring *r, struct request **q, unsigned int n)
 {
 	const char *why;
@@ -190,8 +190,8 @@ static const char *restart_loaded(struct ring *r, struct request **q, unsigned i
 }
 
 /*
- * Into unaligned memory, which is the same for all: the pages for that are used up
- * by the first of them, so that the device wants no kicks until they are done.
+ * Send requests with unaligned data.  The first ones use up the bounce pages,
+ * which are shared, so the device suppresses kicks until they are done.
  */
 static const char *flags_under_load(struct guest *g)
 {
@@ -252,8 +252,8 @@ static const char *restart_at(struct ring *r, uint16_t base)
 }
 
 /*
- * Indices wrap at 65535: there is an interrupt for each, and the device asks for
- * each kick that it needs.
+ * The indices wrap after 65535: there is an interrupt for each request, and the
+ * device asks for every kick that it needs.
  */
 TEST_F_TIMEOUT(notify, wrap, 60)
 {
@@ -265,14 +265,14 @@ TEST_F_TIMEOUT(notify, wrap, 60)
 	ASSERT_EQ((uint16_t)(65530 + 13), r->used_idx);
 	ASSERT_WELL(restart_at(r, 65530));
 	ASSERT_WELL(check_call_none(r, 12));
-	/* used_event is 65534, 65535 and 0 */
+	/* used_event is 65534, 65535, 0 */
 	for (at = 3; variant->event_idx && at <= 5; at++) {
 		ASSERT_WELL(restart_at(r, 65530));
 		ASSERT_WELL(check_call_once(r, at + 2, at));
 	}
 }
 
-/* No call eventfd: the device works, and says nothing. */
+/* Without a call eventfd the device works, and sends no interrupt. */
 TEST_F(notify, call_unbound)
 {
 	struct vhost_vring_file f = { .index = 0, .fd = VHOST_FILE_UNBIND };
@@ -343,9 +343,9 @@ FIXTURE_TEARDOWN(meanwhile)
 }
 
 /*
- * A chain that is made available while the device asks to be notified again needs
- * no notification.  The page in which it asks is one of a file system that is
- * frozen: there it waits.
+ * A chain that becomes available while the device enables notifications needs
+ * no notification.  The device writes this to a page of a frozen file system,
+ * and waits there.
  */
 TEST_F_TIMEOUT(meanwhile, made_available, 60)
 {
@@ -367,7 +367,7 @@ TEST_F_TIMEOUT(meanwhile, made_available, 60)
 	guest_snapshot(&self->g);
 	ASSERT_WELL(hang_on(&self->h));
 	ring_kick_now(r);
-	/* time to get there */
+	/* time for the device to get there */
 	usleep(200000);
 	ASSERT_EQ(0, ring_add(r, q));
 	ASSERT_WELL(hang_off(&self->h));
@@ -376,7 +376,7 @@ TEST_F_TIMEOUT(meanwhile, made_available, 60)
 	request_free(q);
 }
 
-/* Without EVENT_IDX what lies behind the used ring isn't the device's: 2.7.8. */
+/* Without EVENT_IDX the device does not write behind the used ring (2.7.8). */
 TEST_F_TIMEOUT(notify, avail_event, 60)
 {
 	struct ring *r = &self->g.ring[0];
@@ -389,7 +389,7 @@ TEST_F_TIMEOUT(notify, avail_event, 60)
 		store16(behind, 0xbeef);
 		ASSERT_WELL(request_simple(r, VIRTIO_BLK_T_IN, 8 * i, 4096,
 					   VIRTIO_BLK_S_OK));
-		/* the worker asks for the next kick after it has completed one */
+		/* the worker enables notifications after it has completed a request */
 		usleep(20000);
 		EXPECT_EQ(0xbeef, load16(behind));
 	}

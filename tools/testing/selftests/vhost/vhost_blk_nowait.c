@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A disk with fewer tags than the guest has requests: the worker must not wait for
- * one with the mutex of the queue held, whether the driver of the disk can tell that
- * it would have to wait (REQ_NOWAIT) or not.
+ * A disk with fewer tags than the guest has requests: the worker must not hold
+ * the mutex of the queue while it waits for a tag, whether or not the disk's
+ * driver can report that it would have to wait (REQ_NOWAIT).
  */
 #define _GNU_SOURCE
 #include <time.h>
@@ -14,7 +14,7 @@
 #define T_OUT	VIRTIO_BLK_T_OUT
 #define S_OK	VIRTIO_BLK_S_OK
 
-/* More than the tag and what an I/O scheduler adds to it */
+/* More than the disk's tag and the requests that an I/O scheduler holds */
 #define REQUESTS	6
 #define NSEC		1000000000
 
@@ -35,17 +35,17 @@ FIXTURE_VARIANT_ADD(nowait, disk) {
 	.zoned = false,
 };
 
-/* Without REQ_NOWAIT: what is written to zones must stay in order. */
+/* Without REQ_NOWAIT: writes to zones must stay in order. */
 FIXTURE_VARIANT_ADD(nowait, zoned) {
 	.zoned = true,
 };
 
-/* Without it before Linux 6.16 */
+/* Without REQ_NOWAIT before Linux 6.16 */
 FIXTURE_VARIANT_ADD(nowait, dm) {
 	.dm = true,
 };
 
-/* All that the tests use are conventional zones. */
+/* The tests use only conventional zones. */
 static const struct nullb_attr one_tag[] = {
 	{ "hw_queue_depth", "1" }, { "irqmode", "2" }, { "completion_nsec", "1000000000" },
 	{ NULL, NULL },
@@ -57,7 +57,7 @@ static const struct nullb_attr one_tag_zoned[] = {
 	{ NULL, NULL },
 };
 
-/* Device mapper on the disk */
+/* Put a device mapper device on the disk. */
 static const char *put_dm_between(struct dm *dm, struct backend *disk, struct backend *b)
 {
 	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true, .blank = true };
@@ -107,7 +107,7 @@ static const char *submit(struct request **q, struct ring *r, bool large)
 	unsigned int i;
 
 	for (i = 0; i < REQUESTS; i++) {
-		/* far apart, lest they become one */
+		/* far apart, so that they are not merged */
 		q[i] = request_new(r->guest, i & 1 ? T_IN : T_OUT, i * 300, len);
 		request_cut_usual(q[i]);
 		request_place(q[i], PLACE_ALIGNED, NULL);
@@ -141,7 +141,7 @@ static uint64_t now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* An ioctl that takes the mutex of the queue is faster than one request of the disk. */
+/* An ioctl that takes the mutex of the queue is faster than one request to the disk. */
 TEST_F_TIMEOUT(nowait, ioctl, 60)
 {
 	struct ring *r = &self->g.ring[0];
@@ -151,7 +151,7 @@ TEST_F_TIMEOUT(nowait, ioctl, 60)
 
 	for (i = 0; i < 2; i++) {
 		ASSERT_WELL(submit(self->q, r, i));
-		/* the worker has begun */
+		/* the worker has started */
 		usleep(NSEC / 1000 / 4);
 		start = now();
 		ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_CALL, &f));
@@ -160,7 +160,7 @@ TEST_F_TIMEOUT(nowait, ioctl, 60)
 	}
 }
 
-/* Another queue of the same worker is served: its request needs no tag. */
+/* Another queue of the same worker works: its request needs no tag. */
 TEST_F_TIMEOUT(nowait, other_queue, 60)
 {
 	struct ring *r = &self->g.ring[0];
@@ -174,7 +174,7 @@ TEST_F_TIMEOUT(nowait, other_queue, 60)
 	ASSERT_WELL(finish(self->q, r));
 }
 
-/* A stop waits for the requests in the workqueue, and they are answered. */
+/* A stop waits for the requests in the workqueue, and they complete. */
 TEST_F_TIMEOUT(nowait, stop, 60)
 {
 	struct ring *r = &self->g.ring[0];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A block device, the guest, and processes of the host that use the device through
- * the page cache: as with O_DIRECT nobody reads what is old, or loses what is new.
+ * The guest and host processes use one block device, the latter through the
+ * page cache: as with O_DIRECT, no reader gets old data, and no new data is
+ * lost.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -57,7 +58,7 @@ FIXTURE_TEARDOWN(pagecache)
 		TH_LOG("at the end: %s", why);
 }
 
-/* What the host reads through the page cache is what the device must hold. */
+/* A read by the host through the page cache returns what the device must hold. */
 #define HOST_READS(off) do {							\
 	uint64_t off_ = off;							\
 										\
@@ -65,7 +66,7 @@ FIXTURE_TEARDOWN(pagecache)
 	EXPECT_EQ(0, memcmp(self->buf, self->b.model + off_, BYTES));		\
 } while (0)
 
-/* A write whose data is bounced */
+/* Write from an odd address, so that the data is bounced. */
 static const char *write_odd(struct ring *r, uint64_t sector, uint32_t len)
 {
 	struct guest *g = r->guest;
@@ -100,7 +101,10 @@ TEST_F(pagecache, host_reads)
 	HOST_READS(0);
 }
 
-/* What the host has written, but the device does not have yet, is what the guest reads. */
+/*
+ * The guest reads data that the host has written, even if it is still only in
+ * the page cache.
+ */
 TEST_F(pagecache, guest_reads)
 {
 	memset(self->buf, 0x77, BYTES);
@@ -110,7 +114,10 @@ TEST_F(pagecache, guest_reads)
 	HOST_READS(0);
 }
 
-/* A dirty page is written first, so that it does not overwrite the guest's data later. */
+/*
+ * A dirty page is written back first, so that it does not overwrite the guest's
+ * data later.
+ */
 TEST_F(pagecache, dirty)
 {
 	memset(self->buf, 0x99, BYTES);
@@ -135,7 +142,7 @@ static int make_swap(struct backend *b)
 	return pwrite(b->check_fd, page, 4096, 0) == 4096 ? 0 : -errno;
 }
 
-/* As with write(): the host's memory is there. */
+/* After swapping in, memory of the host has its content, as it would with write(). */
 TEST_F(pagecache, swap)
 {
 	ASSERT_EQ(0, make_swap(&self->b));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The FLUSH rule (5.2.6.2), by cutting the power of the backing at random
- * moments of a load: nothing that was acknowledged as stable may be lost.  The
- * controls show that a cut does lose what was not.
+ * The FLUSH rule (5.2.6.2): the power of the backend is cut at random moments
+ * under load, and no data that was acknowledged as stable may be lost.
+ * Controls show that a cut does lose data that was not.
  */
 #define _GNU_SOURCE
 #include <sys/uio.h>
@@ -66,18 +66,19 @@ struct job {
 	struct request *zeroes;
 	int slot;
 	bool is_zeroes;
-	uint64_t seq;		/* of the submission, 0: idle */
+	uint64_t seq;		/* of the submission; 0: no request */
 };
 
 /*
- * dm-log-writes logs what a flush makes stable when that flush completes, even
- * if a later one that found nothing left to do completes before it.  So what is
- * acknowledged while another request that flushes is in flight may be missing
- * from the log for a moment.  Either there is one such request at a time, and
- * what is acknowledged counts at once; or it counts from when those have ended.
+ * dm-log-writes logs the data of a flush when that flush completes, even if a
+ * later flush without any data completes before it.  So data that is
+ * acknowledged while another flushing request is in flight may be missing from
+ * the log for a moment.  Either only one such request is sent at a time, and
+ * acknowledged data counts at once; or it counts once all those requests have
+ * completed.
  */
 enum counting {
-	COUNT_FLUSHED,		/* what a flush of the guest was for */
+	COUNT_FLUSHED,		/* once a flush by the guest has completed */
 	COUNT_AT_ONCE,
 	COUNT_LATER,
 };
@@ -90,12 +91,12 @@ struct load {
 	struct job job[DEPTH];
 	struct request *flush;
 	bool flushing;
-	bool flushes;		/* the guest sends some */
+	bool flushes;		/* the guest sends flushes */
 	enum counting counting;
 	unsigned int depth;
-	bool zeroes;		/* one is in flight, and may be followed by a flush */
+	bool zeroes;		/* one is in flight; a flush may follow it */
 	uint64_t seq;
-	uint64_t *until;	/* by slot: the last request to be waited for */
+	uint64_t *until;	/* for each slot: the last request to wait for */
 	unsigned int idle[DEPTH];
 	unsigned int nidle;
 	unsigned int acked;
@@ -196,7 +197,10 @@ static void submit(struct load *l)
 	ring_kick(&l->g.ring[0]);
 }
 
-/* COUNT_LATER: what was acknowledged before all that are in flight were sent is stable. */
+/*
+ * COUNT_LATER: data is stable if it was acknowledged before any request in
+ * flight was sent.
+ */
 static void count_late(struct load *l)
 {
 	uint64_t oldest = UINT64_MAX;
@@ -261,7 +265,7 @@ static const char *reap(struct load *l)
 	return why ? why : r->why[0] ? r->why : NULL;
 }
 
-/* Until @n more are complete; as many as can be are in flight then. */
+/* Run until @n more requests are complete, with as many as possible in flight. */
 static const char *run(struct load *l, unsigned int n)
 {
 	time_t end = time(NULL) + 60;
@@ -294,8 +298,8 @@ struct mode {
 	uint64_t features_off;
 	int writeback;
 	bool flushes;
-	bool stable;		/* what is complete is stable */
-	bool switched;		/* to writethrough, before the second cut */
+	bool stable;		/* completed writes are stable */
+	bool switched;		/* switch to writethrough before the second cut */
 	bool must_lose;
 };
 
@@ -303,19 +307,19 @@ static const struct mode mode[] = {
 	{ .name = "writethrough", .stable = true },
 	{ .name = "neither flush nor wce", .features_off = WCE | FLUSH, .writeback = 1,
 	  .stable = true },
-	/* writeback stays as SET_FEATURES left it, which is 0 */
+	/* writeback keeps the value of SET_FEATURES, which is 0 */
 	{ .name = "wce without flush", .features_off = FLUSH, .stable = true },
 	{ .name = "writeback", .writeback = 1, .flushes = true },
-	/* FLUSH alone means a cache that is written back */
+	/* FLUSH without CONFIG_WCE means a writeback cache */
 	{ .name = "flush without wce", .features_off = WCE, .writeback = 1, .flushes = true },
-	/* control: nothing is flushed, so that something is lost and the others can fail */
+	/* control: without a flush some data is lost, so the other modes can fail */
 	{ .name = "never flushed", .writeback = 1, .must_lose = true },
 	{ .name = "switched under load", .writeback = 1, .switched = true },
 };
 
-#define MAX_CUTS	3	/* in each mode */
+#define MAX_CUTS	3	/* cuts in each mode */
 
-/* For every other cut of a file, whose writes flush too, many are in flight. */
+/* For every other cut of a file, whose writes flush too, have many requests in flight. */
 static void choose(struct load *l, unsigned int cut)
 {
 	bool file = l->p->opts.file;
@@ -326,14 +330,14 @@ static void choose(struct load *l, unsigned int cut)
 
 static const char *switch_mode(struct load *l)
 {
-	/* what is in flight now ends before the flush, or begins after the switch */
+	/* requests in flight complete before the flush, or start after the switch */
 	if (guest_set_writeback(&l->g, 0))
 		return "SET_CONFIG fails under load";
 	ledger_all_stable(l->l);
 	return NULL;
 }
 
-/* A load, and a number of cuts: the books as they are at each */
+/* Run a load with some cuts; record the ledger at each cut. */
 static const char *life(struct load *l, const struct mode *m, struct ledger *at,
 			unsigned int cuts)
 {
@@ -350,7 +354,7 @@ static const char *life(struct load *l, const struct mode *m, struct ledger *at,
 		}
 		if (!why)
 			why = run(l, 10 + rng_below(l->rng, 2 * l->depth));
-		/* a flush that is sent now is behind all that is acknowledged */
+		/* a flush that is sent now comes after all acknowledged requests */
 		while (!why && m->flushes && l->flushed <= i)
 			why = run(l, 10);
 		ledger_copy(&at[i], l->l);
@@ -360,7 +364,7 @@ static const char *life(struct load *l, const struct mode *m, struct ledger *at,
 	return why ? why : drain(l);
 }
 
-/* Why something is wrong, once what says so has gone away */
+/* Keep a message, whose buffer is about to be freed. */
 static const char *keep(const struct mode *m, const char *why)
 {
 	static char text[300];
@@ -411,7 +415,7 @@ static const char *look_at_mode(struct power *p, const struct mode *m, struct le
 	return keep(m, why);
 }
 
-/* One disk, used in each mode by a guest of its own */
+/* One disk; each mode has a guest of its own. */
 TEST_F_TIMEOUT(powerloss, every_mode, 300)
 {
 	unsigned int cuts = variant->opts.file ? 2 : scaled(MAX_CUTS, 2);
@@ -423,7 +427,7 @@ TEST_F_TIMEOUT(powerloss, every_mode, 300)
 	ASSERT_WELL(power_stop(&self->p));
 	for (i = 0; i < ARRAY_SIZE(mode); i++)
 		ASSERT_WELL(look_at_mode(&self->p, &mode[i], at[i], i * cuts, cuts));
-	/* the end of it all, where nothing is lost: the log is whole */
+	/* at the end nothing is lost: the log is complete */
 	ASSERT_WELL(look(&self->p, &self->l, POWER_END));
 	EXPECT_EQ(0, self->l.lost);
 	for (i = 0; i < ARRAY_SIZE(mode); i++)
@@ -447,7 +451,10 @@ static const char *put(struct ledger *l, int fd, unsigned int i, int flags)
 	return why;
 }
 
-/* Control, without the device under test: a cut drops what was not flushed, and only that. */
+/*
+ * Control, without the device under test: a cut drops data that was not
+ * flushed, and no other.
+ */
 TEST_F(powerloss, cut)
 {
 	struct ledger *l = &self->l, at;
@@ -468,7 +475,7 @@ TEST_F(powerloss, cut)
 	ASSERT_WELL(power_cut(&self->p));
 	ASSERT_WELL(power_stop(&self->p));
 	ASSERT_WELL(look(&self->p, &at, 0));
-	/* a file system may flush of its own accord, in between */
+	/* a file system may flush by its own timer in between */
 	EXPECT_NE(0, at.lost);
 	if (!variant->opts.file)
 		EXPECT_EQ(30 * SLOT_SECTORS, at.lost);

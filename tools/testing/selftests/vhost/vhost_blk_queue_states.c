@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The states of a queue: what each ioctl does in each of them, and what changes
- * them.  Each row of the table in Documentation/virt/vhost-blk/states.rst is a
- * row of calls[] here.
+ * The states of a queue: the effect of each ioctl in each state, and the
+ * transitions.  Each row of the table in
+ * Documentation/virt/vhost-blk/states.rst is a row of calls[] here.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -27,10 +27,10 @@
 #define BROKEN		VHOST_BLK_QUEUE_BROKEN
 #define DEAD		VHOST_BLK_QUEUE_DEAD
 
-#define PATIENCE	10000	/* ms, for what has to come */
-#define A_WHILE		30	/* ms, for what must not */
+#define PATIENCE	10000	/* ms, for an event that must happen */
+#define A_WHILE		30	/* ms, for an event that must not happen */
 
-/* An address that no process has; x86's kernel is there. */
+/* An address that no process has; on x86 it is in the kernel. */
 #define KERNEL_ADDR	0xffff888000001000ULL
 
 FIXTURE(states) {
@@ -89,7 +89,7 @@ static bool has_in_flight(struct guest *g)
 	return info.inflight == 1;
 }
 
-/* The calls, each with good arguments */
+/* The calls, each with valid arguments */
 
 static long set_num(struct guest *g)
 {
@@ -126,7 +126,7 @@ static struct vhost_vring_addr addr_of(const struct ring *r)
 	};
 }
 
-/* All that another driver would set: its rings are elsewhere */
+/* Set everything that another driver would set; its rings are elsewhere. */
 static long move_rings(struct guest *g)
 {
 	struct vhost_vring_addr a = addr_of(&g->ring[1]);
@@ -196,7 +196,7 @@ static long other_features(struct guest *g)
 	return guest_ioctl(g, VHOST_SET_FEATURES, &features);
 }
 
-/* On and off, in turn */
+/* Switch the log on and off in turn. */
 static long switch_log(struct guest *g)
 {
 	static uint8_t log[1 << 20];
@@ -209,7 +209,7 @@ static long switch_log(struct guest *g)
 	return ret ?: guest_ioctl(g, VHOST_SET_FEATURES, &info.features);
 }
 
-/* To the one that it has; before Linux 6.5 there is no other, and no such call. */
+/* Attach the current worker; before Linux 6.5 there is no other one, and no such call. */
 static long attach_worker(struct guest *g)
 {
 	struct vhost_vring_worker w = { .index = 0 };
@@ -267,11 +267,11 @@ static long reset_owner(struct guest *g)
 	return guest_ioctl(g, VHOST_RESET_OWNER, NULL);
 }
 
-/* The effect of a call in a state.  Without @waits it returns at once. */
+/* The effect of a call in a state. Unless @waits is set it returns at once. */
 struct cell {
 	long ret;
-	bool waits;	/* for the requests in flight */
-	int during;	/* the state while it waits */
+	bool waits;	/* waits for the requests in flight */
+	int during;	/* the state during the wait */
 	int after;
 };
 
@@ -326,7 +326,7 @@ static const struct call calls[] = {
 	{ "SET_CONFIG", write_through, PAUSES },
 	{ "SET_FEATURES, log on or off", switch_log, PAUSES },
 	{ "SET_FEATURES, others", other_features, BUSY_UNLESS_STOPPED },
-	/* while stopped they may be set for another driver, so they are */
+	/* a stopped device may get other features for another driver, so this is allowed */
 	{ "SET_FEATURES, the same", same_features, SAME },
 	{ "GET_FEATURES", get_features, SAME },
 	{ "GET_CONFIG", get_config, SAME, .quick = true },
@@ -334,7 +334,7 @@ static const struct call calls[] = {
 	{ "GET_VRING_INFO", get_vring_info, SAME, .quick = true },
 };
 
-/* A call in a thread of its own */
+/* A call by another thread */
 struct caller {
 	const struct call *call;
 	struct guest *g;
@@ -367,7 +367,7 @@ static bool caller_returns(struct caller *c, unsigned int ms)
 	return __atomic_load_n(&c->done, __ATOMIC_ACQUIRE);
 }
 
-/* A call in a process that has this one's memory, and can be killed without it */
+/* A call by a process that shares this one's memory, and can be killed separately */
 static int run_process(void *arg)
 {
 	struct caller *c = arg;
@@ -402,8 +402,8 @@ static const struct call call_stop = { "SET_RUNNING 0", stop };
 static const struct call call_pause = { "SET_MEM_TABLE", guest_set_mem_table };
 
 /*
- * One request that waits in a disk that hangs.  A thread submits it, and until it has,
- * the request is dropped if its queue dies: then nothing is in flight.
+ * Have one request in flight to a disk that hangs.  A thread submits it; if the
+ * queue dies before that, the request is dropped, and nothing is in flight.
  */
 static const char *take_off(struct hang *h, struct guest *g, struct request **q)
 {
@@ -426,7 +426,7 @@ static const char *take_off(struct hang *h, struct guest *g, struct request **q)
 	else if (traced && !trace_worker_bio(PATIENCE))
 		why = "the request doesn't get to the disk";
 	else if (!traced)
-		usleep(200000);	/* nothing tells in a kernel without tracing */
+		usleep(200000);	/* without tracing there is no sign of it */
 	bios = traced ? trace_bios_end() : NULL;
 	if (bios)
 		fclose(bios);
@@ -500,7 +500,7 @@ static const char *check_cell(struct hang *h, struct guest *g, const struct call
 	return NULL;
 }
 
-/* The request that was in flight: answered once, or never if its queue was dead */
+/* The request in flight completes once, or, if its queue was dead, never. */
 static const char *check_request(struct hang *h, struct guest *g, struct request *q, bool dead)
 {
 	struct ring *r = &g->ring[0];
@@ -573,7 +573,7 @@ TEST_F_TIMEOUT(states, dead, 120)
 	self->booted = false;
 }
 
-/* While a call waits, others wait for it, or answer at once. */
+/* During a call that waits, other calls wait for it, or return at once. */
 static const char *check_second(struct hang *h, struct guest *g, const struct call *first,
 				const struct call *call, const struct cell *then)
 {
@@ -644,7 +644,7 @@ TEST_F_TIMEOUT(states, draining, 120)
 	self->booted = false;
 }
 
-/* A call that is killed while it pauses leaves a queue that runs. */
+/* If a call that pauses the queue is killed, the queue runs. */
 TEST_F_TIMEOUT(states, pause_killed, 60)
 {
 	struct guest *g = &self->g;
@@ -662,8 +662,9 @@ TEST_F_TIMEOUT(states, pause_killed, 60)
 }
 
 /*
- * A stop that was killed: the memory may be another's by now.  Nothing is
- * written, whatever the addresses are, and afterwards the device is as new.
+ * After a stop that was killed, the memory may be in use for something else.
+ * The device writes nothing, whatever the addresses are, and afterwards it is
+ * as new.
  */
 TEST_F_TIMEOUT(states, stop_killed, 60)
 {
@@ -677,7 +678,7 @@ TEST_F_TIMEOUT(states, stop_killed, 60)
 	ASSERT_WELL(check_request(&self->h, g, self->q, true));
 	EXPECT_EQ(0, ring_get_base(&g->ring[0], &base));
 	EXPECT_EQ(1, base);
-	/* checked when it is started */
+	/* the addresses are checked by the start */
 	EXPECT_EQ(0, used_in_kernel(g));
 	EXPECT_EQ(EFAULT, -start(g));
 	EXPECT_EQ(STOPPED, state_of(g));
@@ -709,7 +710,7 @@ TEST_F_TIMEOUT(states, one_by_one, 60)
 	EXPECT_EQ(EINVAL, -ring_set_running(&g->ring[0], -1));
 }
 
-/* Why a queue is broken, for each reason that a guest can give */
+/* Break the queue for each reason that a guest can cause. */
 static const char *break_by(struct guest *g, unsigned int reason)
 {
 	struct ring *r = &g->ring[0];
@@ -759,13 +760,13 @@ TEST_F_TIMEOUT(states, break_reason, 60)
 		ASSERT_WELL(break_by(&self->g, reasons[i]));
 		ASSERT_EQ(0, ring_info(&self->g.ring[0], &info));
 		EXPECT_EQ(reasons[i], info.break_reason);
-		/* the other queue is not */
+		/* the other queue is not broken */
 		ASSERT_EQ(0, ring_info(&self->g.ring[1], &info));
 		EXPECT_EQ(RUNNING, info.state);
 		EXPECT_EQ(VHOST_BLK_BREAK_NONE, info.break_reason);
 		if (self->h.on)
 			ASSERT_WELL(hang_off(&self->h));
-		/* known until the next start */
+		/* the reason is kept until the next start */
 		ASSERT_EQ(0, stop(&self->g));
 		ASSERT_EQ(0, ring_info(&self->g.ring[0], &info));
 		EXPECT_EQ(STOPPED, info.state);
@@ -775,9 +776,9 @@ TEST_F_TIMEOUT(states, break_reason, 60)
 	self->booted = false;
 }
 
-#define TABLE	2100	/* descriptors: more than a queue takes in one chain */
+#define TABLE	2100	/* descriptors: more than a queue accepts in one chain */
 
-/* Chains that can't be answered, each with the errno that the vhost core has for it */
+/* Send a chain that cannot be completed, for each errno of the vhost core. */
 static const char *break_chain(struct guest *g, int error)
 {
 	struct ring *r = &g->ring[0];
@@ -830,7 +831,7 @@ TEST_F_TIMEOUT(states, break_error, 60)
 	self->booted = false;
 }
 
-/* GET_INFO says what is attached. */
+/* VHOST_BLK_GET_INFO describes the attached backend. */
 TEST_F(states, info)
 {
 	struct vhost_blk_vring_info vring = { .index = VHOST_BLK_MAX_QUEUES };

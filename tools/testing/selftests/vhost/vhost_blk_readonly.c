@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A read-only backend, by each of the three ways to be one: the feature is
- * offered, whatever would change the disk is IOERR, and changes nothing.
+ * A read-only backend, made so in each of three ways: the feature is offered,
+ * and any request that would change the disk gets IOERR and changes nothing.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "suite-ranges.h"
 #include "zones.h"
 
-/* Everything that a driver may ask for, good but for the disk */
+/* Every changing request that a driver may send, valid except for the read-only disk */
 static const char *check_refused(struct guest *g)
 {
 	struct ring *r = &g->ring[0];
@@ -24,7 +24,7 @@ static const char *check_refused(struct guest *g)
 		uint32_t type = range_type[i];
 
 		why = range_run(r, type, 8, 8, 0, either(g, type, S_IOERR));
-		/* first comes the disk, then what is wrong with the request */
+		/* the read-only disk is reported before an error of the request */
 		if (!why)
 			why = range_run(r, type, ~0ULL, 8, 4, either(g, type, S_IOERR));
 		if (!why)
@@ -50,7 +50,7 @@ TEST_F(ranges, flag)
 	ASSERT_WELL(check_refused(&self->g));
 }
 
-/* A driver that doesn't acknowledge the bit is told no all the same. */
+/* A driver that does not acknowledge the feature gets IOERR too. */
 TEST_F(ranges, flag_not_negotiated)
 {
 	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_RO, .features_off = BIT64(VIRTIO_BLK_F_RO));
@@ -72,8 +72,9 @@ TEST_F(ranges, mode_of_fd)
 }
 
 /*
- * A guest that was told of a read-only disk gets a writable one: its features stay
- * valid, for the dirty log of a migration, and for a start after a stop or a reset.
+ * The guest was told that the disk is read-only, and gets a writable one: its
+ * features stay valid, for the dirty log of a migration, and for a start after
+ * a stop or a reset.
  */
 TEST_F(ranges, swap_to_writable)
 {
@@ -93,7 +94,7 @@ TEST_F(ranges, swap_to_writable)
 	EXPECT_EQ(0, guest_set_features(&self->g, f | log_all));
 	EXPECT_EQ(0, guest_set_features(&self->g, f));
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
-	/* firmware, which doesn't know the bit, and a driver that does */
+	/* firmware that does not know the feature, then a driver that does */
 	EXPECT_EQ(0, guest_set_features(&self->g, f & ~BIT64(VIRTIO_BLK_F_RO)));
 	EXPECT_EQ(0, guest_set_features(&self->g, f));
 	ASSERT_EQ(0, guest_set_running(&self->g, 1));
@@ -102,7 +103,7 @@ TEST_F(ranges, swap_to_writable)
 	free(bitmap);
 }
 
-/* blockdev --setro, before the device is attached and while it runs */
+/* blockdev --setro, before the disk is attached and while the device runs */
 TEST_F(ranges, setro)
 {
 	int ro = 1;
@@ -137,7 +138,7 @@ TEST_F(ranges, setro_later)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* Zones can be looked at, and that is all. */
+/* Zones can be reported, but not changed. */
 TEST(zones)
 {
 	static const struct nullb_attr attr[] = {

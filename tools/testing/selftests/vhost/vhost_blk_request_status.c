@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests that are not plain good reads and writes: each has its status, one
- * used.len, and changes nothing that it must not change.
+ * Requests other than valid reads and writes: each gets its status and its used
+ * length, and changes nothing that it must not change.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -25,7 +25,7 @@ TEST_F(disk, flush)
 		SIMPLE(T_OUT, 8 * i, 4096, S_OK);
 		SIMPLE(VIRTIO_BLK_T_FLUSH, 0, 0, S_OK);
 	}
-	/* its sector means nothing, nor does data */
+	/* the sector is ignored, and so is data */
 	SIMPLE(VIRTIO_BLK_T_FLUSH, ~0ULL, 0, S_OK);
 	SIMPLE(VIRTIO_BLK_T_FLUSH, 8, 512, S_OK);
 	ASSERT_WELL(guest_prove(&self->g));
@@ -38,14 +38,14 @@ TEST_F(disk, get_id)
 	SIMPLE(VIRTIO_BLK_T_GET_ID, 12345, VIRTIO_BLK_ID_BYTES, S_OK);
 }
 
-/* 20 characters fill it, and there is no NUL */
+/* all 20 characters are used, so there is no NUL */
 TEST_F(disk, get_id_full)
 {
 	BOOT(.serial = "abcdefghijklmnopqrst");
 	SIMPLE(VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES, S_OK);
 }
 
-/* Room for less gets as much as fits, room for more is left alone behind the 20. */
+/* A short buffer gets as much as fits; in a long one, bytes after the 20 do not change. */
 TEST_F(disk, get_id_room)
 {
 	uint32_t len;
@@ -56,7 +56,7 @@ TEST_F(disk, get_id_room)
 	SIMPLE(VIRTIO_BLK_T_GET_ID, 0, 4096, S_OK);
 }
 
-/* The 20 bytes over descriptors anywhere, and status behind them in the same one */
+/* The 20 bytes in any descriptors, and the status after them in the last one */
 TEST_F(disk, get_id_layout)
 {
 	struct guest *g = &self->g;
@@ -78,8 +78,8 @@ TEST_F(disk, unknown_types)
 {
 	static const uint32_t type[] = {
 		2, 3, 5, 6, 7, 9, 12, 99, 0x100, 0x7fffffff, 0x80000000, 0xfffffffe, ~0U,
-		VIRTIO_BLK_T_OUT | 0x80000000 /* the barrier bit of old, not offered */,
-		17, 19, 21, 23, 25, 27 /* between those of zones */,
+		VIRTIO_BLK_T_OUT | 0x80000000 /* the old barrier flag, which is not offered */,
+		17, 19, 21, 23, 25, 27 /* numbers between those of zone requests */,
 	};
 	unsigned int i;
 
@@ -91,7 +91,7 @@ TEST_F(disk, unknown_types)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* Without their feature they are not known, whatever the backend can do. */
+/* Without its feature a type is unknown, even if the backend supports it. */
 TEST_F(disk, unsupported_types)
 {
 	static const uint32_t type[] = {
@@ -112,7 +112,7 @@ TEST_F(disk, unsupported_types)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* The one of them that no backend has: neither offered nor served */
+/* The one type that no backend supports: it is neither offered nor executed. */
 TEST_F(disk, lifetime)
 {
 	BOOT();
@@ -130,7 +130,7 @@ TEST_F(disk, partial_sectors)
 		SIMPLE(T_OUT, 8, len[i], S_IOERR);
 		SIMPLE(T_IN, 8, len[i], S_IOERR);
 	}
-	/* nor a part of a logical block, nor one at another place than its own */
+	/* nor parts of a logical block, nor requests that are not aligned to a block */
 	for (i = 1; i < self->b.block / SECTOR; i++) {
 		SIMPLE(T_OUT, 64, i * SECTOR, S_IOERR);
 		SIMPLE(T_IN, 64, i * SECTOR, S_IOERR);
@@ -156,7 +156,7 @@ TEST_F(disk, past_the_end)
 		SIMPLE(T_OUT, sector[i], 8 * SECTOR, S_IOERR);
 		SIMPLE(T_IN, sector[i], 8 * SECTOR, S_IOERR);
 	}
-	/* begins inside: nothing of it is done */
+	/* starts inside: none of it is executed */
 	for (i = 1; i < 16; i++) {
 		SIMPLE(T_OUT, end - i, (i + 1) * SECTOR, S_IOERR);
 		SIMPLE(T_IN, end - i, (i + 1) * SECTOR, S_IOERR);
@@ -181,7 +181,7 @@ TEST_F(disk, read_only)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* An fd that is open for reading alone is as good as the flag. */
+/* A descriptor that is open for reading only has the effect of the flag. */
 TEST_F(disk, read_only_fd)
 {
 	struct guest_opts opts = { .backend = &self->b };
@@ -200,7 +200,10 @@ TEST_F(disk, read_only_fd)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* No data at all: the specification has no word on it; it must end, and change nothing. */
+/*
+ * No data at all: the specification does not cover this.  It must complete, and
+ * change nothing.
+ */
 TEST_F(disk, no_data)
 {
 	struct guest *g = &self->g;
@@ -224,7 +227,7 @@ TEST_F(disk, no_data)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* Good and bad ones together in one batch: each gets its own status. */
+/* Valid and invalid requests in one batch: each gets its own status. */
 TEST_F_TIMEOUT(disk, mixed, 60)
 {
 	static const struct {

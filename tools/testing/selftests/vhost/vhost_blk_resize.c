@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Live resize: the backend grows and shrinks under a running device, which says
- * so by itself and refuses at once what lies past the end.
+ * Live resize: the backend grows and shrinks under a running device, which
+ * notifies the guest, and refuses requests past the new end at once.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #define SMALL	(2U << 20)
 #define LARGE	(4U << 20)
-#define LOOK_MS	4000	/* the device looks once a second */
+#define LOOK_MS	4000	/* the device polls the size once a second */
 
 enum resizer { BY_TRUNCATE, BY_LOOP, BY_DM };
 
@@ -102,7 +102,7 @@ FIXTURE_TEARDOWN(resize)
 		TH_LOG("at the end: %s", why);
 }
 
-/* The operator's part; the device is told nothing. */
+/* Resize the backend, as an administrator does; the device is not told. */
 static const char *resize_to(struct backend *b, struct backend *under, struct dm *dm,
 			     uint64_t size)
 {
@@ -133,7 +133,7 @@ static uint64_t capacity(struct guest *g)
 	return guest_get_config(g, &c) ? 0 : le64toh(c.capacity);
 }
 
-/* Larger, and smaller again: an interrupt for each, and the space is there at once, or gone. */
+/* Grow and shrink: an interrupt each time, and the space is usable at once, or refused. */
 TEST_F_TIMEOUT(resize, running, 60)
 {
 	uint64_t small = SMALL / SECTOR, large = LARGE / SECTOR;
@@ -155,14 +155,14 @@ TEST_F_TIMEOUT(resize, running, 60)
 	SIMPLE(VIRTIO_BLK_T_IN, small - 4, 4096, VIRTIO_BLK_S_IOERR);
 	SIMPLE(VIRTIO_BLK_T_OUT, large - 8, 4096, VIRTIO_BLK_S_IOERR);
 	SIMPLE(VIRTIO_BLK_T_IN, small - 8, 4096, VIRTIO_BLK_S_OK);
-	/* a write past the end of a file would have made it longer */
+	/* a write past the end would have made the file longer */
 	EXPECT_EQ(small, capacity(&self->g));
 	EXPECT_TRUE(eventfd_wait(self->call, LOOK_MS));
 	EXPECT_EQ(1, eventfd_drain(self->call));
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* What changes while the device is stopped is said at the start, and once. */
+/* A change while the device is stopped is reported at the start, once. */
 TEST_F_TIMEOUT(resize, stopped, 60)
 {
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
@@ -176,7 +176,7 @@ TEST_F_TIMEOUT(resize, stopped, 60)
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* A driver may use the device before it sets up a queue: it reads the size then. */
+/* A driver may read the size before it sets up a queue, and gets the new one. */
 TEST_F_TIMEOUT(resize, no_queue, 60)
 {
 	struct vhost_vring_addr none = { 0 };
@@ -197,7 +197,7 @@ TEST_F_TIMEOUT(resize, no_queue, 60)
 	EXPECT_FALSE(eventfd_wait(self->call, 1200));
 }
 
-/* Nobody is told of a size that is the same again, and no request suffers. */
+/* If the size is the old one again, no interrupt is sent; no request fails. */
 TEST_F_TIMEOUT(resize, under_load, 60)
 {
 	struct batch_opts round = { .max_sectors = 8, .max_segs = 4 };

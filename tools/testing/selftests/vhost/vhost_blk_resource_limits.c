@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What somebody who may open the device can make the kernel spend, and what he
- * gets to see: the tests are root, the opener is nobody.
+ * Kernel resources that a user who may open the device can use up, and the
+ * information that he can get.  The tests run as root, the opener as the user
+ * "nobody".
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -26,7 +27,7 @@ FIXTURE(limits) {
 	struct backend b;
 	struct guest g;
 	struct cgroup c;
-	char node[64];		/* of the device, for everybody */
+	char node[64];		/* of the device, with permission for all users */
 };
 
 FIXTURE_SETUP(limits)
@@ -51,7 +52,10 @@ FIXTURE_TEARDOWN(limits)
 	backend_close(&self->b);
 }
 
-/* A number from a file of the control group; the one behind @name where there are several */
+/*
+ * Read a number from a file of the control group; if there are several, the one
+ * after @name.
+ */
 static long group_value(const struct cgroup *c, const char *file, const char *name)
 {
 	char path[256], line[128];
@@ -71,7 +75,10 @@ static long group_value(const struct cgroup *c, const char *file, const char *na
 	return v;
 }
 
-/* Opens until it can't; the descriptors stay open.  Return: how many; errno says why. */
+/*
+ * Open the node until that fails; the descriptors stay open.  Return: their
+ * number; errno is set.
+ */
 static int open_many(const char *node, int most)
 {
 	int n;
@@ -83,9 +90,10 @@ static int open_many(const char *node, int most)
 }
 
 /*
- * Forked off with descriptors open; they are closed when it is told to end, or we
- * do.  It alone is in the group: a page that we write to might not fit any more.  Nor
- * must it need one itself once the group is full, for the answer or its own stack.
+ * Fork a process that opens descriptors, and closes them when told to exit, or
+ * when this process exits.  Only the child is in the group: a page that this
+ * process writes might not fit any more.  Nor must the child need a page once
+ * the group is full, for its answer or its own stack.
  */
 static pid_t hold_open(const char *node, const struct cgroup *c, int most, int *opened)
 {
@@ -123,7 +131,7 @@ static void let_go(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* The node is for root and a group, as udev has it or more narrowly. */
+/* The node belongs to root and a group, with at most the permissions of the udev rule. */
 TEST_F(limits, node)
 {
 	struct stat st;
@@ -144,7 +152,7 @@ TEST_F(limits, open_is_charged)
 	why = cgroup_make(&self->c);
 	if (why)
 		SKIP(return, "%s", why);
-	/* what a process costs by itself comes first */
+	/* first measure a process without the device */
 	pid = hold_open(self->node, &self->c, 0, &opened);
 	before = group_value(&self->c, "memory.current", NULL);
 	let_go(pid);
@@ -153,7 +161,7 @@ TEST_F(limits, open_is_charged)
 	let_go(pid);
 	ASSERT_EQ(FDS, opened);
 	TH_LOG("%ld KiB for each open", (with - before) / FDS / 1024);
-	/* the vhost core's vectors alone */
+	/* the vhost core's vectors account for this much */
 	EXPECT_LT(least, with - before);
 	for (tries = 0; tries < 100; tries++) {
 		after = group_value(&self->c, "memory.current", NULL);
@@ -164,7 +172,7 @@ TEST_F(limits, open_is_charged)
 	EXPECT_GT(before + MIB, after);
 }
 
-/* No more than the limit: an error for him, and nobody is killed for it. */
+/* At the limit open() fails, and no process is killed. */
 TEST_F(limits, limit_holds)
 {
 	char max[32];
@@ -193,7 +201,7 @@ TEST_F(limits, limit_holds)
 	EXPECT_EQ(1, opened);
 }
 
-/* Kernel threads that are the driver's: rescuers have the name of their workqueue. */
+/* Count the driver's kernel threads: rescuers are named after their workqueue. */
 static int kernel_threads(void)
 {
 	char path[300], comm[32];
@@ -217,7 +225,10 @@ static int kernel_threads(void)
 	return n;
 }
 
-/* An open costs no kernel thread, and nor does a backend: no limit would count it. */
+/*
+ * Neither an open device nor a backend costs a kernel thread, because no limit
+ * counts them.
+ */
 TEST_F(limits, no_threads)
 {
 	struct guest_opts opts = { .backend = &self->b };
@@ -235,7 +246,7 @@ TEST_F(limits, no_threads)
 	guest_destroy(&self->g);
 }
 
-/* Descriptors are what bounds the number of devices. */
+/* The limit of open files bounds the number of devices. */
 TEST_F(limits, nofile)
 {
 	const struct rlimit few = { 20, 20 };
@@ -264,7 +275,7 @@ static long vm_count(const char *name)
 	return v;
 }
 
-/* Each CPU has counts of its own for a second; read here, they are all added up first. */
+/* Each CPU keeps a count for up to a second; reading this file adds them up. */
 static long pinned(void)
 {
 	char line[16];
@@ -295,8 +306,8 @@ static int boot_and_use(struct guest *g, const char *node)
 }
 
 /*
- * Pages are pinned for as long as a request takes, as for O_DIRECT: that is no
- * memory that is locked, and needs no limit of it.  Nothing stays pinned.
+ * Pages are pinned during a request, as for O_DIRECT.  This does not count as
+ * locked memory, and needs no limit of it.  No page stays pinned.
  */
 TEST_F(limits, memlock)
 {
@@ -312,7 +323,7 @@ TEST_F(limits, memlock)
 	guest_destroy(&self->g);
 }
 
-/* A file that nobody may read only can't be changed, whatever he asks for. */
+/* A file that the user may only read does not change, whatever requests he sends. */
 static int write_read_only(struct guest *g, const char *node)
 {
 	const char *why;
@@ -344,7 +355,7 @@ TEST_F(limits, read_only_fd)
 	snprintf(dir, sizeof(dir), "%s", self->b.path);
 	*strrchr(dir, '/') = '\0';
 	ASSERT_EQ(0, chmod(self->b.path, 0644));
-	/* the directory that the run has made is root's alone */
+	/* only root may enter the directory that run.sh has made */
 	for (; dir[0]; *strrchr(dir, '/') = '\0')
 		if (strstr(dir, "vhost-selftest"))
 			ASSERT_EQ(0, chmod(dir, 0755));
@@ -354,7 +365,7 @@ TEST_F(limits, read_only_fd)
 	ASSERT_WELL(backend_compare_all(&self->b));
 }
 
-/* What looks like a file and is none, the memory of a process for one, holds no disk. */
+/* Special files, such as the memory of a process, are refused as disks. */
 TEST_F(limits, not_a_disk)
 {
 	static const struct {
@@ -388,7 +399,7 @@ struct config_arg {
 	uint8_t space[sizeof(struct blk_config) + 32];
 };
 
-/* Every window gets its own bytes and no others, and what is reserved is 0. */
+/* Each window returns its own bytes and no others; reserved bytes are 0. */
 TEST_F(limits, config_leaks_nothing)
 {
 	struct guest_opts opts = { .backend = &self->b };
@@ -422,7 +433,10 @@ TEST_F(limits, config_leaks_nothing)
 	guest_destroy(&self->g);
 }
 
-/* The id is what the VMM gave, with zeroes behind it; the rest of the buffer is not touched. */
+/*
+ * The ID is what the VMM has set, padded with zeroes; the rest of the buffer
+ * does not change.
+ */
 TEST_F(limits, id_leaks_nothing)
 {
 	struct guest_opts opts = { .backend = &self->b, .serial = "s" };
@@ -449,7 +463,7 @@ TEST_F(limits, id_leaks_nothing)
 	guest_destroy(&self->g);
 }
 
-/* The ioctls that answer with a number write that and nothing behind it. */
+/* Ioctls that return a number write that, and nothing after it. */
 TEST_F(limits, features_leak_nothing)
 {
 	static const unsigned long cmd[] = { VHOST_GET_FEATURES, VHOST_GET_BACKEND_FEATURES };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SCSI disks of scsi_debug with parameters of their own: integrity data that the
- * block layer makes (DIX) and the disk checks (DIF), and zones (ZBC).
+ * SCSI disks of scsi_debug with special parameters: integrity data that the
+ * block layer generates (DIX) and the disk checks (DIF), and zones (ZBC).
  */
 #include "flip.h"
 #include "ranges.h"
@@ -28,7 +28,7 @@ FIXTURE(scsi) {
 	struct ring *r;
 	struct rng rng;
 	bool loaded;
-	char part[72];		/* a partition in the place of the disk, or "" */
+	char part[72];		/* a partition to be used instead of the disk, or "" */
 };
 
 FIXTURE_SETUP(scsi)
@@ -55,7 +55,7 @@ FIXTURE_TEARDOWN(scsi)
 	EXPECT_EQ(NULL, scsi_load(""));
 }
 
-/* A disk of the module that has been loaded, and a guest that has it */
+/* Attach the disk of the loaded module to a guest. */
 static const char *start(struct _test_data_scsi *self, bool blank)
 {
 	struct backend_opts disk = {
@@ -82,7 +82,7 @@ static const char *start(struct _test_data_scsi *self, bool blank)
 	return why;
 }
 
-/* Pieces of a sector, adjacent or not; the disk has blocks of eight sectors. */
+/* Data in segments of one sector, adjacent or not; the disk has blocks of eight sectors. */
 static const char *in_sectors(struct ring *r, uint32_t type, uint32_t blocks, bool apart,
 			      struct rng *rng)
 {
@@ -106,8 +106,9 @@ static const char *in_sectors(struct ring *r, uint32_t type, uint32_t blocks, bo
 }
 
 /*
- * Up to Linux 6.12 there is a tuple of integrity data for each vector that is less
- * than a block, behind the end of the buffer; and then the block can't be read.
+ * Up to Linux 6.12 the block layer writes a tuple of integrity data for each
+ * vector smaller than a block, beyond the end of the buffer; then the block
+ * cannot be read.
  */
 TEST_F_TIMEOUT(scsi, integrity_blocks, 120)
 {
@@ -128,7 +129,10 @@ TEST_F_TIMEOUT(scsi, integrity_blocks, 120)
 	ASSERT_WELL(backend_compare_all(&self->b));
 }
 
-/* A guest may change data that is being written: what is there then is this or that, no error. */
+/*
+ * A guest may change data while it is written: the disk has old or new data,
+ * without an error.
+ */
 TEST_F_TIMEOUT(scsi, stable, 300)
 {
 	static const uint32_t len[] = { 4096, 65536, 512 << 10 };
@@ -149,9 +153,9 @@ TEST_F_TIMEOUT(scsi, stable, 300)
 }
 
 /*
- * Physical blocks of 16 KiB and more, up to what the parameter of scsi_debug can say, and
- * the offset of the first one: the driver passes on what the disk says.  The kernel
- * drops an optimal size that is no whole number of them.
+ * Physical blocks of 16 KiB and more, up to the limit of scsi_debug, and the
+ * offset of the first one: the driver passes on the disk's values.  The kernel
+ * drops an optimal size that is not a multiple of them.
  */
 TEST_F_TIMEOUT(scsi, physical_blocks, 120)
 {
@@ -180,7 +184,7 @@ TEST_F_TIMEOUT(scsi, physical_blocks, 120)
 		EXPECT_EQ(disks[i].offset, c.alignment_offset);
 		EXPECT_EQ(disks[i].min_io, le16toh(c.min_io_size));
 		EXPECT_EQ(disks[i].opt_io, le32toh(c.opt_io_size));
-		/* it is a hint: logical blocks are written */
+		/* the physical block is only a hint: logical blocks can be written */
 		ENDS(T_OUT, disks[i].logical / SECTOR, disks[i].logical, S_OK);
 		ENDS(T_IN, disks[i].logical / SECTOR, disks[i].logical, S_OK);
 		guest_destroy(&self->g);
@@ -192,7 +196,7 @@ TEST_F_TIMEOUT(scsi, physical_blocks, 120)
 	EXPECT_EQ(NULL, scsi_load(""));
 }
 
-/* Answered, whatever the disk makes of it */
+/* The request completes, with any status. */
 static const char *range_ends(struct ring *r, uint32_t type, uint32_t sectors)
 {
 	struct range range = { .sectors = sectors };
@@ -213,8 +217,8 @@ static const char *range_ends(struct ring *r, uint32_t type, uint32_t sectors)
 }
 
 /*
- * The largest granules that there are: their size in bytes has 32 bits.  A discard is
- * done in steps of whole granules.
+ * The largest possible discard granularity: its size in bytes has 32 bits.  A
+ * discard is done in steps of whole granules.
  */
 TEST_F_TIMEOUT(scsi, discard_granule, 60)
 {
@@ -238,8 +242,9 @@ static bool all_zero(const uint8_t *p, size_t len)
 }
 
 /*
- * The granules of a disk don't begin where a partition does.  All those that are
- * inside of it are freed, though a discard is done in several steps.
+ * The granules of the disk do not start at the start of a partition.  All
+ * granules inside the range are freed, although a discard is done in several
+ * steps.
  */
 TEST_F_TIMEOUT(scsi, discard_partition, 120)
 {
@@ -273,7 +278,7 @@ TEST_F_TIMEOUT(scsi, discard_partition, 120)
 #define IS(start, state, written)					\
 	ASSERT_WELL(zone_is(self->r, start, state, written))
 
-/* A SCSI disk says that a zone has refused something, but with an error of its own. */
+/* If a SCSI disk refuses a request for its zone, it reports an error of its own. */
 TEST_F_TIMEOUT(scsi, zones, 120)
 {
 	const char *why;
@@ -300,13 +305,13 @@ TEST_F_TIMEOUT(scsi, zones, 120)
 }
 
 /*
- * A disk whose zones are written in blocks of 4096 bytes, and that has logical ones
- * of 512: a write that starts between the former can't be split at the end of a
- * zone.  Linux 6.1 has a BUG() there.
+ * Zones that must be written in blocks of 4096 bytes, with logical blocks of
+ * 512: a write that is not aligned to 4096 cannot be split at the end of a
+ * zone.  In Linux 6.1 that is a BUG().
  */
 TEST_F_TIMEOUT(scsi, zone_border, 120)
 {
-	const uint64_t border = 2048;	/* of two conventional zones */
+	const uint64_t border = 2048;	/* between two conventional zones */
 	const char *why;
 
 	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=3 physblk_exp=3");
@@ -315,12 +320,12 @@ TEST_F_TIMEOUT(scsi, zone_border, 120)
 	ASSERT_WELL(start(self, true));
 	ENDS(T_OUT, border - 1, 1024, VIRTIO_BLK_S_IOERR);
 	ENDS(T_OUT, border - 9, 8192, VIRTIO_BLK_S_IOERR);
-	/* each on its side, over the border from a whole block, and all reads */
+	/* on either side; across the border if aligned; all reads */
 	ENDS(T_OUT, border - 1, 512, S_OK);
 	ENDS(T_OUT, border, 512, S_OK);
 	ENDS(T_OUT, border - 8, 8192, S_OK);
 	ENDS(T_IN, border - 1, 1024, S_OK);
-	/* also for a driver that knows of no zones */
+	/* the rule holds for a driver without ZONED as well */
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 	ASSERT_EQ(0, guest_set_features(&self->g, self->g.features &
 					~BIT64(VIRTIO_BLK_F_ZONED)));
@@ -329,7 +334,7 @@ TEST_F_TIMEOUT(scsi, zone_border, 120)
 	ENDS(T_OUT, border - 8, 8192, S_OK);
 }
 
-/* What is written ends at a multiple of the granularity (5.2.6); scsi_debug takes it all. */
+/* Writes must end at a multiple of the granularity (5.2.6); scsi_debug accepts all. */
 TEST_F_TIMEOUT(scsi, zone_granularity, 120)
 {
 	const char *why;
@@ -349,7 +354,7 @@ TEST_F_TIMEOUT(scsi, zone_granularity, 120)
 	ASSERT_WELL(zone_append(self->r, ZONE(0), 4096, PLACE_ALIGNED, NULL, S_OK, &at));
 	EXPECT_EQ(ZONE(0) + 8, at);
 	IS(ZONE(0), ZS_IOPEN, 16);
-	/* conventional zones have no such thing */
+	/* conventional zones have no such rule */
 	ENDS(T_OUT, 8, 512, S_OK);
 }
 

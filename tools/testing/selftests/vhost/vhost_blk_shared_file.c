@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regular files whose open file description is shared with others: an error of
- * writeback reaches the guest whoever met it first, and stays; flags that somebody
- * sets on the description later don't matter.
+ * Regular files whose open file description is shared with other processes: a
+ * writeback error reaches the guest even if another process was told of it
+ * first, and stays.  Flags that are set on the description later make no
+ * difference.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +23,7 @@
 #define S_IOERR		VIRTIO_BLK_S_IOERR
 #define ZEROES		BIT64(VIRTIO_BLK_F_WRITE_ZEROES)
 
-/* Who is told of the error first */
+/* Which call reports the error first */
 enum first { BY_GUEST, BY_SWAP, BY_SAME_FILE, BY_OTHER_FILE, BY_CONFIG, BY_ZEROES };
 
 FIXTURE(wberror) {
@@ -70,7 +71,7 @@ static const char *table(struct dm *dm, struct backend *disk, bool good)
 	return dm_replace(dm, disk->size / SECTOR, good ? "linear" : "error", good ? params : "");
 }
 
-/* Two files, buffered, on an ext4 that loses what it writes when it is told to */
+/* Two buffered files on an ext4 whose disk can be told to lose its writes */
 static const char *open_files(struct backend *disk, struct dm *dm, struct filesystem *fs,
 			      struct backend *b, struct backend *other)
 {
@@ -83,7 +84,7 @@ static const char *open_files(struct backend *disk, struct dm *dm, struct filesy
 		return why;
 	snprintf(params, sizeof(params), "%s 0", disk->path);
 	why = dm_create(dm, disk->size / SECTOR, "linear", params);
-	/* a journal would not survive the error */
+	/* a journal would abort after the error */
 	if (!why)
 		why = fs_on_device(fs, dm->path, "-O ^has_journal", "errors=continue");
 	if (!why)
@@ -136,7 +137,7 @@ static const char *zeroes_fail(struct ring *r)
 	return why;
 }
 
-/* The first to be told; the guest's request before has ended well. */
+/* Make the call that reports the error first; the guest's request before it succeeded. */
 static void meet(struct __test_metadata *_metadata, struct guest *g, struct backend *b,
 		 struct backend *other, enum first first)
 {
@@ -181,15 +182,18 @@ static void attach(struct __test_metadata *_metadata, struct guest *g, struct ba
 }
 
 /*
- * What the host could not write is lost, and the page counts as clean from then on:
- * no flush may say anymore that all is stable.
+ * Data that the host could not write is lost, and its page then counts as
+ * clean: no later flush may claim that everything is stable.
  */
 TEST_F_TIMEOUT(wberror, stays, 60)
 {
 	if (variant->first == BY_ZEROES)
 		ASSERT_EQ(0, guest_set_writeback(&self->g, 0));
 	ASSERT_WELL(table(&self->dm, &self->disk, false));
-	/* a write of the guest would be stable if zeroes are; so somebody else's is lost */
+	/*
+	 * a write by the guest would be made stable by the zeroes, so lose a
+	 * write by the host
+	 */
 	if (variant->first != BY_ZEROES)
 		ENDS(T_OUT, 8, S_OK);
 	else
@@ -198,15 +202,15 @@ TEST_F_TIMEOUT(wberror, stays, 60)
 	ASSERT_WELL(table(&self->dm, &self->disk, true));
 	ENDS(T_FLUSH, 0, S_IOERR);
 	ENDS(T_FLUSH, 0, S_IOERR);
-	/* reads and writes go on */
+	/* reads and writes succeed */
 	ENDS(T_IN, 64, S_OK);
 	if (variant->first != BY_ZEROES)
 		ENDS(T_OUT, 64, S_OK);
 	ENDS(T_FLUSH, 0, S_IOERR);
-	/* no error of the new one's */
+	/* this is not an error of the new backend */
 	ASSERT_EQ(-ENOTRECOVERABLE, guest_set_backend(&self->g, self->other.fd, 0));
 	info_says(_metadata, &self->g, -EIO);
-	/* until another is attached, or the same one anew */
+	/* until another backend is attached, or this one again */
 	attach(_metadata, &self->g, &self->other);
 	info_says(_metadata, &self->g, 0);
 	ENDS(T_OUT, 8, S_OK);
@@ -216,7 +220,7 @@ TEST_F_TIMEOUT(wberror, stays, 60)
 	ENDS(T_FLUSH, 0, S_OK);
 }
 
-/* Of a read-only disk nothing has to be made stable, whatever its file system says. */
+/* A flush of a read-only disk has no work to do, even if its file system has an error. */
 TEST_F_TIMEOUT(wberror, read_only, 60)
 {
 	if (variant->first != BY_GUEST)
@@ -267,7 +271,7 @@ FIXTURE_TEARDOWN(flags)
 	backend_close(&self->b);
 }
 
-/* Data at any address, as a buffered file takes it and a direct one doesn't */
+/* Write from any address, which a buffered file accepts and a direct one does not. */
 static const char *write_odd(struct ring *r, uint64_t sector, struct rng *rng)
 {
 	struct request *q = request_new(r->guest, T_OUT, sector, 4096);
@@ -283,7 +287,7 @@ static const char *write_odd(struct ring *r, uint64_t sector, struct rng *rng)
 	return why;
 }
 
-/* The device does as the flags were when the file was attached. */
+/* The flags at the time when the file was attached are in effect. */
 TEST_F_TIMEOUT(flags, set_later, 60)
 {
 	static const int set[] = {
@@ -298,7 +302,7 @@ TEST_F_TIMEOUT(flags, set_later, 60)
 		ASSERT_WELL(write_odd(r, 16 * i + 8, &self->rng));
 		ASSERT_WELL(range_run(r, T_ZEROES, 1024 + 3 * i, 5, 0, S_OK));
 		ASSERT_WELL(request_simple(r, T_IN, 16 * i, 8192, S_OK));
-		/* nothing is at the end that was not there before */
+		/* nothing was appended to the file */
 		ASSERT_EQ((off_t)self->b.size, lseek(self->b.check_fd, 0, SEEK_END));
 	}
 	ASSERT_WELL(backend_compare_all(&self->b));

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Soak: for VHOST_SOAK_SECONDS (60) VHOST_SOAK_VMS (8) processes use a device
- * each, with one to four queues and two disks of different kinds, verify all
- * that they read, and stop, swap, resize, reset, reopen, change memory tables,
- * exit and are killed meanwhile.  VHOST_TEST_SEED repeats the decisions; when a
- * process is killed in what it does is a matter of time, though.
+ * Soak: VHOST_SOAK_VMS (8) processes run for VHOST_SOAK_SECONDS (60).  Each
+ * uses a device with one to four queues and two disks of different kinds, and
+ * verifies everything it reads.  Meanwhile it stops, swaps, resizes, resets,
+ * reopens, changes memory tables, exits and is killed.  VHOST_TEST_SEED repeats
+ * the decisions, but not the exact moment at which a process is killed.
  *
- * Prints TAP on stdout, and a line of progress every 30 seconds on stderr.  Every
- * disk has to hold what it must, and the kernel to use no more memory in the end
- * than after the warm-up.
+ * Prints TAP on stdout, and a progress line every 30 seconds on stderr.  In the
+ * end every disk must hold the expected data, and the kernel must not use more
+ * memory than after the warm-up.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,19 +28,19 @@
 #include "flat.h"
 #include "soak.h"
 
-#define PROGRESS	30	/* seconds between two lines */
+#define PROGRESS	30	/* seconds between two progress lines */
 #define REST		600	/* seconds between two measurements of memory */
-#define LIFE		2000	/* a process is killed after that many requests at most, */
-#define EARLY_MS	200	/* or that soon */
-#define STALL		90	/* seconds without a request: it hangs */
+#define LIFE		2000	/* a process is killed after at most this many requests, */
+#define EARLY_MS	200	/* or after at most this time */
+#define STALL		90	/* seconds without a completed request: it hangs */
 
 enum { DISK_NULLB, DISK_DIRECT, DISK_LOOP, DISK_BUFFERED, DISK_RAM, DISKS };
 
 struct watch {
-	uint64_t kill_at;	/* count of requests when it is killed */
-	uint64_t kill_ms;	/* time when it is; 0: it may live on */
-	uint64_t requests;	/* at the last look */
-	time_t moved;		/* when there were more */
+	uint64_t kill_at;	/* number of requests at which it is killed */
+	uint64_t kill_ms;	/* time at which it is killed; 0: not by time */
+	uint64_t requests;	/* at the last check */
+	time_t moved;		/* time of the last progress */
 };
 
 static struct soak *soak;
@@ -73,7 +73,7 @@ static const char *open_ram(struct backend *b, unsigned int nr)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/dev/ram%u", nr);
-	/* It comes into being when it is opened. */
+	/* opening the node creates the device */
 	if (access(path, F_OK) && mknod(path, S_IFBLK | 0600, makedev(1, nr)))
 		return "no ramdisk";
 	opts.path = path;
@@ -100,7 +100,7 @@ static const char *open_kind(struct backend *b, unsigned int kind, unsigned int 
 	return backend_open_as(b, &opts);
 }
 
-/* All of it, so that its memory is taken before anything is measured */
+/* Write the whole disk, so that its memory is allocated before the first measurement. */
 static const char *blank(struct backend *b)
 {
 	const size_t part = 65536;
@@ -134,7 +134,7 @@ static const char *make_disk(struct soak_disk *d, struct backend *b, unsigned in
 	return NULL;
 }
 
-/* Two of different kinds, each pair of kinds in turn */
+/* Make two disks of different kinds; each pair of kinds occurs in turn. */
 static const char *make_disks(struct soak_vm *vm)
 {
 	unsigned int step = 1 + vm->nr / DISKS, i;
@@ -164,7 +164,7 @@ static void spawn(struct soak_vm *vm)
 	w->kill_at = vm->count[SOAK_REQUESTS] + rng_below(&rng, LIFE);
 	w->kill_ms = rng_below(&rng, 4) ? 0 : now_ms() + rng_below(&rng, EARLY_MS);
 	w->moved = time(NULL);
-	/* vm->pid is the child's too */
+	/* the child needs vm->pid too */
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -173,7 +173,7 @@ static void spawn(struct soak_vm *vm)
 	vm->pid = pid;
 }
 
-/* False: it has found something wrong, or died otherwise than by our hand. */
+/* Return: false if the process found an error, or died otherwise than by our signal */
 static bool reap(struct soak_vm *vm, bool wait)
 {
 	int status;
@@ -266,7 +266,7 @@ static void say_counts(FILE *to, const char *when)
 	fflush(to);
 }
 
-/* Until then all live and die; false: one has found something wrong. */
+/* Until then, start and kill processes. Return: false if one found an error */
 static bool load_until(uint64_t end_ms)
 {
 	static uint64_t next = PROGRESS * 1000;
@@ -286,7 +286,7 @@ static bool load_until(uint64_t end_ms)
 	return true;
 }
 
-/* All come to their end by themselves, with nothing in flight. */
+/* Let all processes exit by themselves, with nothing in flight. */
 static bool rest(void)
 {
 	uint64_t end = now_ms() + STALL * 1000;
@@ -312,7 +312,7 @@ static bool rest(void)
 	return good;
 }
 
-/* Read past the device: no sector is in flight now. */
+/* Read the disks directly: no sector is in flight now. */
 static bool check_disks(void)
 {
 	bool good = true;
@@ -345,7 +345,10 @@ static void result(unsigned int n, const char *what, bool good)
 	fflush(stdout);
 }
 
-/* Load and rests in turn, the first one short: what is taken once is taken then. */
+/*
+ * Load and rests in turn.  The first load is short: memory that is allocated
+ * once is allocated then.
+ */
 static bool run(unsigned int seconds, struct flat *first, struct flat *last, const char **why)
 {
 	uint64_t end = now_ms() + seconds * 1000ULL;

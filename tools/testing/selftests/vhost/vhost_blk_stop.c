@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a stop guarantees, sentence by sentence: see "Guarantees of a stop" in
- * Documentation/virt/vhost-blk/uapi.rst.  Others are in vhost_blk_drain.c.
+ * The guarantees of a stop, one by one: see "Guarantees of a stop" in
+ * Documentation/virt/vhost-blk/uapi.rst.  The suite drain tests some of them
+ * too.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -26,7 +27,7 @@ static const char *stop_each(struct guest *g)
 
 static const char *(*const stops[])(struct guest *g) = { stop_running, stop_each };
 
-/* Reads or writes on their way, then a stop. */
+/* Have reads or writes in flight, then stop. */
 static const char *fly_and_stop(struct guest *g, struct batch *b, struct rng *rng,
 				bool reads, const char *(*stop)(struct guest *g))
 {
@@ -54,7 +55,7 @@ static const char *go_on(struct guest *g, struct batch *b)
 	return why;
 }
 
-/* The device doesn't write the guest's memory. */
+/* The device does not write guest memory. */
 TEST_F_TIMEOUT(flight, writes_nothing, 60)
 {
 	struct guest *g = &self->g;
@@ -75,7 +76,7 @@ TEST_F_TIMEOUT(flight, writes_nothing, 60)
 	}
 }
 
-/* Nor does it read it: all of it can be taken away, rings included. */
+/* The device does not read guest memory: all of it can be unmapped, including the rings. */
 TEST_F_TIMEOUT(flight, touches_nothing, 60)
 {
 	struct guest *g = &self->g;
@@ -104,7 +105,10 @@ static unsigned int count_answered(const struct batch *b, unsigned int ring)
 	return n;
 }
 
-/* What it took has its status and its entry, and the guest has been signalled. */
+/*
+ * Each request that was taken has its status and used entry, and the guest has
+ * been signalled.
+ */
 TEST_F_TIMEOUT(flight, answered, 60)
 {
 	struct guest *g = &self->g;
@@ -131,11 +135,11 @@ TEST_F_TIMEOUT(flight, answered, 60)
 		}
 		ASSERT_WELL(go_on(g, &self->batch));
 	}
-	/* else nothing was tried */
+	/* otherwise the test has shown nothing */
 	ASSERT_LT(0, some);
 }
 
-/* What it has not taken it has not looked at: the guest may still change it. */
+/* Requests that were not taken were not read: the guest may still change them. */
 TEST_F_TIMEOUT(flight, untouched, 60)
 {
 	struct guest *g = &self->g;
@@ -144,7 +148,7 @@ TEST_F_TIMEOUT(flight, untouched, 60)
 	for (i = 0; i < scaled(8, 4); i++) {
 		struct batch *b = &self->batch;
 
-		/* no kick is seen between a stop and the next start */
+		/* kicks between a stop and the next start are not seen */
 		if (i % 2)
 			ASSERT_EQ(0, guest_set_running(g, 0));
 		ASSERT_WELL(fly_and_stop(g, b, &self->rng, false, stops[i % 2]));

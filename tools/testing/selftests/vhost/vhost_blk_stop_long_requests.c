@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest whose every queue is full of zeroes that have to be written, or which
- * has all zones reset: a stop of its device doesn't wait for them, and its disk is
- * free soon after its end.
+ * All queues of a guest are full of requests that take very long: zeroes that
+ * must be written as data, or resets of all zones.  A stop of the device does
+ * not wait for them, and when the VMM exits, its disk is free soon.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -29,7 +29,7 @@
 #define QUEUES		64
 #define PER_QUEUE	4
 #define SEGS		16
-/* The hurry starts after a second; what is in progress then is one step. */
+/* The device gives up requests after a second; it completes the current step. */
 #define STOP_MS		2000
 #define PAUSE_MS	6000
 #define LOCK_MS		5000
@@ -51,7 +51,7 @@ FIXTURE_VARIANT(zeroes) {
 	struct backend_opts opts;
 };
 
-/* Holes can be punched there, but not zeroed. */
+/* tmpfs can punch holes, but not zero a range. */
 FIXTURE_VARIANT_ADD(zeroes, tmpfs) {
 	.opts = { .kind = BACKEND_FILE, .size = DISK, .dir = "/dev/shm", .blank = true },
 };
@@ -81,8 +81,8 @@ FIXTURE_TEARDOWN(zeroes)
 }
 
 /*
- * How long the steps take that are in progress when the hurry starts: 64 of 256 KiB.
- * A busy machine needs three times as long now and then.
+ * Duration of the steps in progress when requests are given up: 64 steps of 256
+ * KiB.  A busy machine sometimes needs three times as long.
  */
 static long long steps_ms(struct guest *g)
 {
@@ -93,7 +93,7 @@ static long long steps_ms(struct guest *g)
 	return 3 * (now_ms() - start);
 }
 
-/* The most that one request may ask for, as often as it may */
+/* Send the largest possible requests, as many as possible. */
 static const char *submit_zeroes(struct guest *g)
 {
 	struct range range[SEGS];
@@ -117,7 +117,7 @@ static const char *submit_zeroes(struct guest *g)
 	return NULL;
 }
 
-/* Each that was taken has ended, in one way or the other. */
+/* Every request that was taken has completed, with any status. */
 static const char *all_ended(struct guest *g, unsigned int *given_up)
 {
 	struct request *q;
@@ -146,7 +146,7 @@ TEST_F_TIMEOUT(zeroes, stop, 120)
 	steps = steps_ms(&self->g);
 	ASSERT_WELL(submit_zeroes(&self->g));
 	usleep(200000);
-	/* an ioctl after which the device goes on */
+	/* an ioctl that pauses the device */
 	start = now_ms();
 	ASSERT_EQ(0, guest_set_mem_table(&self->g));
 	EXPECT_GT(PAUSE_MS + steps, now_ms() - start);
@@ -159,14 +159,14 @@ TEST_F_TIMEOUT(zeroes, stop, 120)
 	ASSERT_WELL(all_ended(&self->g, &given_up));
 	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
 	guest_destroy(&self->g);
-	/* the disk is as good as before */
+	/* the disk still works */
 	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
 	BOOT(.queues = 2, .features_on = BIT64(VIRTIO_BLK_F_WRITE_ZEROES));
 	ASSERT_WELL(range_run(&self->g.ring[0], T_ZEROES, 8, 8, 0, S_OK));
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* A queue that breaks meanwhile has requests to wait for as well. */
+/* A queue that breaks in the meantime has requests to wait for too. */
 TEST_F_TIMEOUT(zeroes, broken, 120)
 {
 	unsigned int i, given_up;
@@ -189,8 +189,8 @@ TEST_F_TIMEOUT(zeroes, broken, 120)
 }
 
 /*
- * Behind an IOMMU: what has the status of each of them is taken away, and comes back.
- * Then the device is to stop.
+ * Behind an IOMMU: the memory of all statuses is unmapped, and mapped again.
+ * Then the device is stopped.
  */
 TEST_F_TIMEOUT(zeroes, invalidated, 120)
 {
@@ -218,7 +218,10 @@ TEST_F_TIMEOUT(zeroes, invalidated, 120)
 	ASSERT_WELL(all_ended(g, &given_up));
 	TH_LOG("%u given up, in %lld ms", given_up, now_ms() - start);
 	ASSERT_LT(0, given_up);
-	/* what is left begins: each queue has asked, and one answer has all that is missing */
+	/*
+	 * the other requests start: each queue has one miss, and one answer
+	 * maps everything
+	 */
 	m.chunk = m.npages;
 	for (i = 0; i < 40; i++) {
 		iommu_serve(g);
@@ -233,7 +236,7 @@ TEST_F_TIMEOUT(zeroes, invalidated, 120)
 	iommu_free(g, &m);
 }
 
-/* The VMM: its file is locked by the description that the device has. */
+/* The VMM; the lock of its file is on the description that the device uses. */
 static void run_vmm(struct guest *g, struct backend *b, const char *(*load)(struct guest *g))
 {
 	const char *why = NULL;
@@ -255,7 +258,7 @@ static void run_vmm(struct guest *g, struct backend *b, const char *(*load)(stru
 	_exit(1);
 }
 
-/* A VMM does @load and is killed.  Its file is free after *@ms. */
+/* Kill a VMM that runs @load. *@ms: the time until its file is free. */
 static const char *kill_loaded(struct guest *g, const char *(*load)(struct guest *g),
 			       long long *ms)
 {
@@ -291,13 +294,14 @@ TEST_F_TIMEOUT(zeroes, killed, 120)
 }
 
 /*
- * A part of a zoned disk, by device mapper, so that no kernel can have all of its
- * zones reset by one request.  The disk takes one request at a time, 60 ms for each.
+ * A part of a zoned disk, by device mapper, so that no kernel can reset all of
+ * its zones by one request.  The disk takes one request at a time, 60 ms for
+ * each.
  */
 #define ZONE_MIB	1
 #define ZONE_SECTORS	(ZONE_MIB * 2048ULL)
 #define ZONES		160	/* the first one is conventional */
-#define SOME_ZONES	80	/* more than a stop can wait for */
+#define SOME_ZONES	80	/* more than a stop waits for */
 #define T_RESET_ALL	VIRTIO_BLK_T_ZONE_RESET_ALL
 
 FIXTURE(zones) {
@@ -347,7 +351,7 @@ FIXTURE_TEARDOWN(zones)
 		backend_close(&self->below);
 }
 
-/* A zone that is open has to be reset. */
+/* Open zones, so that they have to be reset. */
 static const char *open_zones(struct guest *g, unsigned int n)
 {
 	const char *why = NULL;
@@ -389,7 +393,7 @@ TEST_F_TIMEOUT(zones, stop, 120)
 	EXPECT_GT(STOP_MS, took);
 	ASSERT_WELL(all_ended(&self->g, &given_up));
 	EXPECT_EQ(1, given_up);
-	/* some of them are reset, and by the next all are */
+	/* some of them are reset; the next request resets all */
 	ASSERT_EQ(0, guest_set_running(&self->g, 1));
 	ASSERT_WELL(zone_is(&self->g.ring[0], ZONE_SECTORS, ZS_EMPTY, 0));
 	ASSERT_WELL(zone_is(&self->g.ring[0], (SOME_ZONES - 1) * ZONE_SECTORS, ZS_EOPEN, 0));
@@ -399,8 +403,8 @@ TEST_F_TIMEOUT(zones, stop, 120)
 }
 
 /*
- * Each of these takes 60 ms too.  As many as sleep in the backend at a time, and a few
- * more, are done: about 8 s.  All of them would take a minute.
+ * Each of these takes 60 ms too.  The ones that the backend has accepted, and a
+ * few more, are done: about 8 s.  All of them would take a minute.
  */
 TEST_F_TIMEOUT(zones, stop_single, 120)
 {
@@ -423,7 +427,7 @@ TEST_F_TIMEOUT(zones, stop_single, 120)
 	EXPECT_LT(500, given_up);
 }
 
-/* Device mapper that is suspended for a while makes the guest wait. */
+/* While device mapper is suspended, the guest waits. */
 TEST_F_TIMEOUT(zones, suspended, 120)
 {
 	struct request *q;
@@ -501,7 +505,7 @@ static void *stop_it(void *arg)
 	return NULL;
 }
 
-/* A few ranges of a few sectors, the first of which waits for the backend: @n of them */
+/* Send @n requests of a few small ranges each; the first one waits for the backend. */
 static struct request *submit_ranges(struct ring *r, unsigned int n, uint32_t sectors)
 {
 	struct range range[SEGS];
@@ -520,8 +524,8 @@ static struct request *submit_ranges(struct ring *r, unsigned int n, uint32_t se
 }
 
 /*
- * The backend is slow while the device is to stop: what is left of a small request is
- * done, what is left of a large one isn't.
+ * The backend is slow while the device is stopped: the rest of a small request
+ * is done, the rest of a large one is not.
  */
 TEST_F_TIMEOUT(small, stop, 60)
 {
@@ -555,7 +559,7 @@ TEST_F_TIMEOUT(small, stop, 60)
 	}
 }
 
-/* Many small ones are together as bad as a large one: a sector each, 10 ms for it */
+/* Many small ranges take as long as a large one: a sector each, 10 ms for each. */
 FIXTURE(flood) {
 	struct backend b;
 	struct guest g;
@@ -635,11 +639,11 @@ FIXTURE_TEARDOWN(tables)
 	backend_close(&self->b);
 }
 
-#define ENTRIES	65536	/* of a table: one more has no number */
+#define ENTRIES	65536	/* of a table: with one more their number would not fit */
 #define TABLES	8	/* of a chain */
 #define CHAINS	127
 
-/* The longest there is: its last entry is @last, the others have no length. */
+/* The longest possible table: its last entry is @last, the others have length 0. */
 static uint64_t largest_table(struct guest *g, struct vring_desc last)
 {
 	uint64_t table = guest_alloc(g, ENTRIES * sizeof(last), 4096);
@@ -655,7 +659,7 @@ static uint64_t largest_table(struct guest *g, struct vring_desc last)
 	return table;
 }
 
-/* Chains of headers and a status, which take their time to be read */
+/* Chains of headers and a status, which take long to parse */
 static void put_long_chains(struct ring *r)
 {
 	struct virtio_blk_outhdr h = { .type = htole32(VIRTIO_BLK_T_FLUSH) };
@@ -679,7 +683,7 @@ static void put_long_chains(struct ring *r)
 		ring_add_raw(r, i * TABLES);
 }
 
-/* They are no reason for an ioctl to wait long for the mutex of the queue. */
+/* An ioctl does not wait long for the mutex of the queue. */
 TEST_F_TIMEOUT(tables, turn, 120)
 {
 	struct vhost_vring_file call = {};
@@ -696,12 +700,12 @@ TEST_F_TIMEOUT(tables, turn, 120)
 	ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_CALL, &call));
 	TH_LOG("%u chains, and %lld ms", ring_device_idx(r), now_ms() - start);
 	EXPECT_GT(STOP_MS, now_ms() - start);
-	/* else there was nothing to wait for */
+	/* otherwise there was nothing to wait for */
 	EXPECT_GT(CHAINS, ring_device_idx(r));
 	ASSERT_EQ(0, ring_set_running(r, 0));
 }
 
-/* A ring full of them: the device stops between two. */
+/* A ring full of such chains: the device stops between two of them. */
 TEST_F_TIMEOUT(tables, stop, 120)
 {
 	struct ring *r;
@@ -716,7 +720,7 @@ TEST_F_TIMEOUT(tables, stop, 120)
 	ASSERT_EQ(0, ring_set_running(r, 0));
 	TH_LOG("%u chains, then stopped in %lld ms", ring_device_idx(r), now_ms() - start);
 	EXPECT_GT(STOP_MS, now_ms() - start);
-	/* some were taken, and not all of them were */
+	/* some chains were taken, but not all */
 	EXPECT_LT(0, ring_device_idx(r));
 	EXPECT_GT(CHAINS, ring_device_idx(r));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the tracepoints say of requests is what the guest has asked for. */
+/* The tracepoints report the requests that the guest has sent. */
 #define USEC	1000000
 #define _GNU_SOURCE
 #include <sys/wait.h>
@@ -14,7 +14,7 @@ FIXTURE(trace) {
 	struct guest g;
 };
 
-/* A disk that takes its time, so that requests of earlier turns complete in a turn */
+/* A slow disk, so that requests of earlier kicks complete during later ones */
 FIXTURE_SETUP(trace)
 {
 	static const struct nullb_attr late[] = {
@@ -41,7 +41,7 @@ struct sums {
 	uint64_t kicks;
 	uint64_t requests;
 	uint64_t bytes;
-	uint64_t wrong;		/* events whose requests aren't of SECTOR bytes each */
+	uint64_t wrong;		/* events whose requests do not have SECTOR bytes each */
 };
 
 static const char *sum_kicks(struct sums *s)
@@ -65,8 +65,8 @@ static const char *sum_kicks(struct sums *s)
 }
 
 /*
- * All turns together have taken each request once, and each request's bytes,
- * however many earlier ones complete in a turn.
+ * The kick events together count each request and its bytes once, however many
+ * earlier requests complete at the same time.
  */
 TEST_F_TIMEOUT(trace, kicks_add_up, 120)
 {
@@ -94,7 +94,7 @@ TEST_F_TIMEOUT(trace, kicks_add_up, 120)
 	}
 }
 
-/* One of queue @index; every event of it says whose it is. */
+/* Each event of a request on queue @index names this queue and its device. */
 static const char *events_name(struct guest *g, unsigned int index, uint64_t *dev)
 {
 	const char *why = trace_begin("kick request submit done complete");
@@ -110,7 +110,7 @@ static const char *events_name(struct guest *g, unsigned int index, uint64_t *de
 	if (why || !f)
 		return why ? why : "the trace can't be read";
 	while (trace_next(f, &e)) {
-		/* A start is a kick for every queue, maybe of the guest before this one. */
+		/* a start kicks each queue; the event may be one of the previous guest */
 		if (!strcmp(e.name, "kick") && !trace_field(&e, "requests"))
 			continue;
 		if (n++ == 0)
@@ -156,7 +156,10 @@ TEST_F(trace, names_the_queue)
 	EXPECT_NE(dev[0], dev[2]);
 }
 
-/* A queue breaks that has no room for a status, in a device that another process opened. */
+/*
+ * Break a queue by a chain without room for a status, in a device that another
+ * process opened.
+ */
 static const char *break_one(struct guest *g)
 {
 	struct ring *r = &g->ring[0];
@@ -201,7 +204,7 @@ TEST_F(trace, says_why)
 	EXPECT_EQ(1, n);
 }
 
-/* What the disk took, and what the guest waited for, in a request of several windows */
+/* The latency of the disk and that of the guest, for a request of several windows */
 TEST_F(trace, tells_latencies)
 {
 	const uint32_t len = 600 << 10;
@@ -244,7 +247,7 @@ TEST_F(trace, tells_latencies)
 	fclose(f);
 	TH_LOG("%llu windows, %.0f us of the disk, %.0f us of the guest",
 	       (unsigned long long)windows, took * USEC, waited * USEC);
-	/* of 128 KiB, half of the queue's pages */
+	/* windows of 128 KiB, half of the queue's pages */
 	EXPECT_EQ(5, windows);
 	EXPECT_EQ(5, done);
 	EXPECT_EQ(len, bytes);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device's own ioctls: right use, wrong order, wrong values, each with its errno. */
+/*
+ * The ioctls of vhost-blk: valid calls, wrong order and wrong values, each with
+ * its errno.
+ */
 #define _GNU_SOURCE
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -53,7 +56,7 @@ static void bad_backends(struct __test_metadata *_metadata, struct _test_data_io
 	fd[0] = eventfd(0, 0);
 	EXPECT_EQ(EINVAL, set_fd(self, fd[0]));
 	close(fd[0]);
-	/* the device itself */
+	/* vhost-blk itself */
 	EXPECT_EQ(EINVAL, set_fd(self, self->g.fd));
 }
 
@@ -61,14 +64,14 @@ TEST_F(ioctl, backend_fd)
 {
 	UP_TO(STAGE_OWNED);
 	bad_backends(_metadata, self);
-	/* what was refused has left nothing attached */
+	/* refused calls have left no backend attached */
 	EXPECT_EQ(ENODEV, -guest_set_running(&self->g, 1));
 	UP_TO(STAGE_RUNNING);
 	bad_backends(_metadata, self);
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
-/* What is written to it would go to its end. */
+/* O_APPEND would move every write to the end of the file. */
 TEST_F(ioctl, backend_append)
 {
 	struct backend file;
@@ -102,7 +105,7 @@ TEST_F(ioctl, backend_flags)
 	}
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_BLK_SET_BACKEND, BAD_PTR));
 	EXPECT_EQ(EFAULT, IOCTL(VHOST_BLK_SET_BACKEND, NULL));
-	/* also where it takes the backend away */
+	/* also when it detaches the backend */
 	bad = good;
 	bad.fd = -1;
 	bad.flags = 2;
@@ -125,7 +128,7 @@ TEST_F(ioctl, backend_detach)
 	EXPECT_EQ(0, -guest_set_running(&self->g, 1));
 }
 
-/* A backend is named as stat() names it. */
+/* A backend is identified by the numbers of stat(). */
 TEST_F(ioctl, backend_named)
 {
 	const enum backend_kind kinds[] = { BACKEND_FILE, BACKEND_BDEV };
@@ -154,7 +157,7 @@ TEST_F(ioctl, backend_named)
 	}
 }
 
-/* The kernel has a reference of its own. */
+/* The kernel has its own reference. */
 TEST_F(ioctl, backend_fd_closed)
 {
 	UP_TO(STAGE_RUNNING);
@@ -172,7 +175,7 @@ TEST_F(ioctl, running)
 	EXPECT_EQ(ENODEV, -guest_set_running(&self->g, 1));
 	EXPECT_EQ(0, -guest_set_running(&self->g, 0));
 	UP_TO(STAGE_BACKEND);
-	/* no queue has addresses: all are skipped */
+	/* queues without addresses are skipped */
 	EXPECT_EQ(0, -guest_set_running(&self->g, 1));
 	EXPECT_EQ(0, -guest_set_running(&self->g, 0));
 	UP_TO(STAGE_RINGS);
@@ -189,7 +192,7 @@ TEST_F(ioctl, running)
 	}
 }
 
-/* Firmware sets up queue 0 alone; the driver after it adds the others. */
+/* Firmware sets up only queue 0; the driver after it adds the others. */
 TEST_F(ioctl, queue_by_queue)
 {
 	struct guest *g = &self->g;
@@ -214,7 +217,7 @@ static int config(struct _test_data_ioctl *self, unsigned long cmd, uint32_t off
 	return IOCTL(cmd, &arg);
 }
 
-/* The window can be read, what it is about can't. */
+/* The header at the end of memory is readable, but the buffer after it is not. */
 static int config_at_the_end(struct _test_data_ioctl *self, unsigned long cmd, uint32_t off,
 			     uint32_t len)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * VMMs that die: at any moment, by any way, with the file in other hands.  The
- * backing is free afterwards, and the driver as good as before.
+ * VMMs that exit at any moment, in any way, also while another process has the
+ * file open.  The backend is free afterwards, and the driver works as before.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 
 #define SOON	20000
 
-/* Requests are in flight for a while. */
+/* Requests to this backend stay in flight for a while. */
 FIXTURE(dying) {
 	struct backend b;
 	struct vmm_opts opts;
@@ -50,7 +50,7 @@ FIXTURE_TEARDOWN(dying)
 	backend_close(&self->b);
 }
 
-/* The VMM is gone: so are its requests, and another can have the disk. */
+/* The VMM has exited: its requests are complete, and another VMM can have the disk. */
 static bool let_go(int fd)
 {
 	unsigned int ms;
@@ -79,7 +79,7 @@ static const char *check_free(int fd, struct backend *b)
 	return why;
 }
 
-/* What a VMM may be doing when it is killed */
+/* Random activities of a VMM, during which it may be killed */
 static void do_something(struct guest *g, struct rng *rng)
 {
 	uint16_t base;
@@ -107,7 +107,7 @@ static void do_something(struct guest *g, struct rng *rng)
 	}
 }
 
-/* A life of boots, requests and ioctls; never returns */
+/* Boot, send requests and call ioctls. Does not return. */
 static void live(const struct vmm_opts *opts, struct rng *rng)
 {
 	struct batch_opts fill = { .per_queue = opts->per_queue };
@@ -148,7 +148,7 @@ static const char *kill_one(const struct vmm_opts *opts, int fd, struct rng *rng
 	rng_next(rng);
 	v.pid = fork();
 	if (!v.pid) {
-		/* a lock of its own */
+		/* a file description of its own, for the lock */
 		opts->backend->fd = backend_reopen(opts->backend, O_RDWR);
 		if (opts->backend->fd < 0 || flock(opts->backend->fd, LOCK_SH))
 			_exit(1);
@@ -160,7 +160,7 @@ static const char *kill_one(const struct vmm_opts *opts, int fd, struct rng *rng
 	why = vmm_kill(&v, SOON);
 	if (why)
 		return why;
-	/* none of its requests is on its way */
+	/* no request of it is in flight */
 	return flock(fd, LOCK_EX | LOCK_NB) || flock(fd, LOCK_UN) ? "the backing is in use still" :
 								    NULL;
 }
@@ -229,7 +229,7 @@ static const char *by_freeze_and_kill(struct vmm *v)
 	return by_kill(v);
 }
 
-/* The worker is a thread like another from Linux 6.4 on: who kills it kills all. */
+/* From Linux 6.4 on the worker is a thread of the VMM: killing it kills the VMM. */
 static const char *by_its_worker(struct vmm *v)
 {
 	char pattern[64], comm[32] = "";
@@ -250,7 +250,7 @@ static const char *by_its_worker(struct vmm *v)
 			fclose(f);
 	}
 	globfree(&found);
-	/* an older kernel's is a thread of the kernel's */
+	/* in older kernels the worker is a kernel thread */
 	return strncmp(comm, "vhost-", 6) ? by_kill(v) : NULL;
 }
 
@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(dying, with_64_queues, 90)
 	ASSERT_WELL(die_by(&self->b, self->fd, &self->opts, by_kill));
 }
 
-/* The memory is ours again when the close returns. */
+/* The memory can be reused when close() returns. */
 TEST_F_TIMEOUT(dying, closed_with_64_queues, 90)
 {
 	struct batch_opts fill = { .per_queue = 16, .reads_only = true };
@@ -310,7 +310,7 @@ static void become_sleep_with_it(struct guest *g)
 	become_sleep(g);
 }
 
-/* exec() closes the device: another can have the disk while the process lives on. */
+/* exec() closes the device: another VMM can have the disk while the process runs. */
 TEST_F_TIMEOUT(dying, exec, 60)
 {
 	struct vmm v;
@@ -329,7 +329,7 @@ TEST_F_TIMEOUT(dying, exec, 60)
 	ASSERT_WELL(check_free(self->fd, &self->b));
 }
 
-/* Where it isn't closed, the memory of before is the device's until it is. */
+/* If exec() does not close the device, it uses the old memory until it is closed. */
 TEST_F_TIMEOUT(dying, exec_with_it, 60)
 {
 	struct vmm v;
@@ -337,7 +337,7 @@ TEST_F_TIMEOUT(dying, exec_with_it, 60)
 	self->opts.then = become_sleep_with_it;
 	ASSERT_WELL(vmm_start(&v, &self->opts));
 	ASSERT_WELL(vmm_load(&v));
-	/* the pipe ends with the program of before */
+	/* the pipe is closed when the old program ends */
 	ASSERT_FALSE(vmm_said(&v, SOON));
 	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
 	ASSERT_LE(VMM_MEM, vmm_memory(&v));
@@ -346,7 +346,7 @@ TEST_F_TIMEOUT(dying, exec_with_it, 60)
 	ASSERT_WELL(check_free(self->fd, &self->b));
 }
 
-/* The owner of a file that we have too; never returns */
+/* Own a device whose file this process has open too. Does not return. */
 static void own(struct guest *g, struct backend *b, int told)
 {
 	struct batch_opts fill = { .per_queue = 32 };
@@ -363,7 +363,7 @@ static void own(struct guest *g, struct backend *b, int told)
 		pause();
 }
 
-/* The owner dies, the file stays in the hands of another, who is nobody to it. */
+/* The owner exits while another process has the file open, which is not the owner. */
 TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 {
 	struct guest_opts opts = { .backend = &self->b, .queues = 4 };
@@ -384,19 +384,19 @@ TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 	ASSERT_TRUE(vmm_said(&v, SOON));
 	ASSERT_EQ(-EPERM, guest_set_running(&g, 0));
 	ASSERT_WELL(vmm_kill(&v, SOON));
-	/* ours is not the memory that it has, so nothing of it is ours to stop */
+	/* this process has other memory, so nothing in it has to be protected */
 	ring_kick_now(&g.ring[0]);
 	ASSERT_EQ(-EPERM, guest_set_running(&g, 0));
 	ASSERT_EQ(-EPERM, guest_ioctl(&g, VHOST_RESET_OWNER, NULL));
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_GET_FEATURES, &features));
-	/* the disk is free although the device is open, and a close waits for nothing */
+	/* the disk is free although the device is open, and close() does not wait */
 	ASSERT_TRUE(let_go(self->fd));
 	guest_close(&g);
 	ASSERT_WELL(check_free(self->fd, &self->b));
 	guest_destroy(&g);
 }
 
-/* Refused while a file is open; after the death of the VMM it works at once. */
+/* rmmod fails while a file is open, and succeeds at once after the VMM has exited. */
 TEST_F_TIMEOUT(dying, module, 240)
 {
 	struct guest_opts opts = { .backend = &self->b };
@@ -480,8 +480,8 @@ static void write_late(struct guest *g)
 static alignas(4096) uint8_t on_disk[4096];
 
 /*
- * The host reads, through its page cache, what a VMM is overwriting when it is killed.
- * Once that has been written it is what the host reads.
+ * The host reads through its page cache what a VMM is overwriting when it is
+ * killed.  Once the write is done, the host reads the new data.
  */
 TEST_F_TIMEOUT(delayed, host_reads, 60)
 {

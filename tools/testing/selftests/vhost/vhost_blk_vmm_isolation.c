@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the VMM of one device does is no matter to others: one that is stopped, one
- * that dies in the middle of an ioctl, one whose descriptors are left lying about.
+ * A VMM has no effect on the devices of others: one that is stopped, one that
+ * is killed in an ioctl, one whose descriptors stay open elsewhere.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,11 +25,14 @@
 #include "hang.h"
 #include "suite.h"
 
-#define STOPPED		4	/* devices of the owner that is stopped */
-#define AT_ONCE		1000	/* ms: less than an owner that exits waits */
+#define STOPPED		4	/* devices of the VMM that is stopped */
+#define AT_ONCE		1000	/* ms: shorter than an exiting owner waits */
 #define SOON		5000
 
-/* Workqueues of the driver, which have room for a thousand works: one is quicker to fill. */
+/*
+ * The driver's workqueues run up to a thousand works; with a limit of one, they
+ * are quicker to fill.
+ */
 #define WORKQUEUE	"/sys/devices/virtual/workqueue/vhost_blk"
 
 static const char * const workqueue[] = { WORKQUEUE, WORKQUEUE "_end" };
@@ -37,7 +40,7 @@ static const char * const workqueue[] = { WORKQUEUE, WORKQUEUE "_end" };
 FIXTURE(tenants) {
 	char room[ARRAY_SIZE(workqueue)][16];
 	struct hang h;		/* a disk */
-	struct hang arg;	/* has the argument of an ioctl */
+	struct hang arg;	/* the page with the argument of an ioctl */
 	int fd;			/* for the lock of @h */
 };
 
@@ -49,7 +52,7 @@ static long long now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-/* How many works there may be at a time; @was: to put it back, or NULL */
+/* Set the limit of works at a time; @was, if not NULL: the old value, to restore it. */
 static bool set_room(const char *dir, const char *room, char *was, size_t len)
 {
 	char path[128];
@@ -126,8 +129,9 @@ static const char *send_one(struct guest *g)
 }
 
 /*
- * A process with the memory and the descriptors of the owner, which is the owner for the
- * vhost core too.  It calls an ioctl when it is told to, and says when that has returned.
+ * A process with the memory and the descriptors of the owner, which the vhost
+ * core takes for the owner too.  It calls an ioctl when told to, and reports
+ * its return.
  */
 struct twin {
 	struct vhost_vring_file *arg;
@@ -157,15 +161,15 @@ static void bear_twin(struct twin *t, int fd)
 		_exit(1);
 }
 
-/* Another process is the owner of devices that we have open too. */
+/* Another process owns devices that this process has open too. */
 struct owner {
 	struct guest *g;
 	unsigned int n;
-	enum stage stage;	/* that it brings them to */
-	bool locks;		/* the disk, by a description of its own */
-	struct twin *twin;	/* that survives it, or NULL */
-	bool posts;		/* the descriptors to itself, and doesn't fetch them */
-	bool rings;		/* has them in an io_uring that is mapped */
+	enum stage stage;	/* to which it boots them */
+	bool locks;		/* locks the disk by its own file description */
+	struct twin *twin;	/* a process that survives the owner, or NULL */
+	bool posts;		/* sends the descriptors to itself, and does not receive them */
+	bool rings;		/* registers them with an io_uring that is mapped */
 	pid_t pid;
 	int said;
 	int go;
@@ -179,7 +183,7 @@ static void close_all(const struct owner *o)
 		close(o->g[i].fd);
 }
 
-/* Sends a descriptor to a socket of this process, which is never read */
+/* Send a descriptor to a socket of this process that is never read. */
 static bool post(int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = "";
@@ -206,8 +210,8 @@ static int new_ring(void)
 }
 
 /*
- * The file has the memory of its owner, that has a mapping of the ring, and the ring
- * has the file.
+ * The device has the memory of its owner; that memory has a mapping of the
+ * ring, and the ring has the device.
  */
 static bool make_cycle(int fd)
 {
@@ -300,7 +304,7 @@ static const char *owner_start(struct owner *o, struct backend *b)
 	return owner_said(o);
 }
 
-/* Each device has a request in flight, and the owner no descriptor of it any more. */
+/* Each device has a request in flight, and the owner closes all its descriptors. */
 static const char *owner_send(struct owner *o)
 {
 	return write(o->go, "", 1) == 1 ? owner_said(o) : "the owner doesn't listen";
@@ -323,7 +327,7 @@ static void destroy(struct owner *o)
 		guest_destroy(&o->g[i]);
 }
 
-/* Does the kernel thread wait as a task that the kernel reports if it does so for long? */
+/* Is the kernel thread in a state that the hung task detector reports? */
 static bool waits_badly(const char *pid)
 {
 	char path[64], line[128] = "", *end;
@@ -353,7 +357,7 @@ static unsigned int bad_waits(void)
 	return n;
 }
 
-/* A thread may wait so for a moment. */
+/* Threads may be in that state for a moment. */
 static bool none_hangs(void)
 {
 	long long start = now_ms();
@@ -367,8 +371,9 @@ static bool none_hangs(void)
 }
 
 /*
- * A worker that is a thread of a stopped process (from Linux 6.4 on) can't end.
- * That holds up neither who closes its device nor the end of another's.
+ * A worker that is a thread of a stopped process (from Linux 6.4 on) cannot
+ * exit.  Neither a close of its device nor the exit of another VMM waits for
+ * it.
  */
 TEST_F_TIMEOUT(tenants, stopped, 60)
 {
@@ -400,8 +405,9 @@ TEST_F_TIMEOUT(tenants, stopped, 60)
 }
 
 /*
- * The index is there; the rest, for which the vhost core takes the mutex of that
- * queue first, is in a page of a disk that will be suspended.
+ * The index of the argument is present.  The rest, for which the vhost core
+ * first takes the mutex of that queue, is in a page of a disk that will be
+ * suspended.
  */
 static bool map_argument(struct twin *t, struct hang *h)
 {
@@ -429,9 +435,9 @@ static bool answered(struct twin *t, int ms)
 }
 
 /*
- * A device has lost its worker, and its queue's mutex is held by an ioctl for as
- * long as a process likes.  Requests of this device end later, but those
- * of another device that has lost its worker do not.
+ * The worker of a device is dead, and an ioctl holds the mutex of its queue for
+ * as long as a process likes.  Requests of this device complete later, but
+ * requests of another device with a dead worker do not wait for that.
  */
 TEST_F_TIMEOUT(tenants, orphans, 60)
 {
@@ -456,7 +462,7 @@ TEST_F_TIMEOUT(tenants, orphans, 60)
 	usleep(100000);
 	guest_close(&free);
 	EXPECT_TRUE(let_go(self->fd));
-	/* else nothing was tried */
+	/* otherwise the test has shown nothing */
 	EXPECT_FALSE(answered(&t, 0));
 	ASSERT_WELL(hang_off(&self->arg));
 	EXPECT_TRUE(answered(&t, SOON));
@@ -465,7 +471,7 @@ TEST_F_TIMEOUT(tenants, orphans, 60)
 	destroy(&other);
 }
 
-/* A VMM part of whose guest memory is the page cache of a disk, for a read from another */
+/* A VMM reads from another disk into guest memory that is page cache of a disk. */
 static void read_into_pages(struct backend *disk, int memory, int said)
 {
 	struct guest_opts opts = { .backend = disk, .mem = 1 << 20 };
@@ -503,7 +509,7 @@ static void read_into_pages(struct backend *disk, int memory, int said)
 		pause();
 }
 
-/* Takes the lock of the first page for as long as it is being written back */
+/* Keep the first page locked while it is written back. */
 static void *zero_out(void *data)
 {
 	struct hang *h = data;
@@ -516,9 +522,9 @@ static void *zero_out(void *data)
 }
 
 /*
- * The pages of a read are unpinned, and marked dirty, with their locks held.  What a
- * dead VMM's device waits for there, by a file system of the VMM's own making for
- * instance, is no matter to another dead VMM's.
+ * The pages of a read are marked dirty and unpinned with their locks held.  The
+ * device of one dead VMM may wait there, for instance for the VMM's own file
+ * system; the device of another dead VMM must not.
  */
 TEST_F_TIMEOUT(tenants, page_locks, 60)
 {
@@ -542,7 +548,10 @@ TEST_F_TIMEOUT(tenants, page_locks, 60)
 	ASSERT_WELL(hang_on(&self->h));
 	ASSERT_EQ(1, read(said[0], &byte, 1));
 	ASSERT_WELL(owner_send(&other));
-	/* The page is pinned; now its writeback begins, doesn't end, and is waited for. */
+	/*
+	 * The page is pinned.  Now its writeback starts, hangs, and the device
+	 * waits for it.
+	 */
 	ASSERT_WELL(hang_on(&self->arg));
 	ASSERT_EQ(0, sync_file_range(self->arg.disk.fd, 0, 4096, SYNC_FILE_RANGE_WRITE));
 	usleep(100000);
@@ -563,7 +572,7 @@ TEST_F_TIMEOUT(tenants, page_locks, 60)
 	hang_close(&disk);
 }
 
-/* The last descriptor is in a process that exits and isn't the owner: it doesn't wait. */
+/* The last descriptor is in a process that is not the owner: its exit does not wait. */
 TEST_F_TIMEOUT(tenants, stranger_exits, 60)
 {
 	struct guest g;
@@ -593,8 +602,9 @@ TEST_F_TIMEOUT(tenants, stranger_exits, 60)
 }
 
 /*
- * The last descriptor of an owner that is killed is in a socket of its own.  When it
- * has been reaped its writes have ended, as if the owner had it open.
+ * The last descriptor of a killed owner is in a socket of its own.  When the
+ * owner has been reaped, its writes are complete, as if the owner had the
+ * device open.
  */
 TEST_F_TIMEOUT(tenants, posted, 60)
 {
@@ -617,7 +627,10 @@ TEST_F_TIMEOUT(tenants, posted, 60)
 	destroy(&o);
 }
 
-/* An owner has ended whose device can't be closed by anybody: the disk is let go. */
+/*
+ * An owner exits whose device stays open through a cycle of references: the
+ * disk is free.
+ */
 TEST_F_TIMEOUT(tenants, cycle, 60)
 {
 	const char *why = no_rings();
@@ -636,7 +649,7 @@ TEST_F_TIMEOUT(tenants, cycle, 60)
 	destroy(&o);
 }
 
-/* The same with a request in flight, which is waited for */
+/* A cycle of references, with a request in flight, for which the exit waits */
 TEST_F_TIMEOUT(tenants, cycle_hangs, 60)
 {
 	const char *why = no_rings();
@@ -659,7 +672,7 @@ TEST_F_TIMEOUT(tenants, cycle_hangs, 60)
 	destroy(&o);
 }
 
-/* A device that is left behind in another process has no owner, and may have a new one. */
+/* A device that is left open in another process has no owner, and can get a new one. */
 TEST_F_TIMEOUT(tenants, left_behind, 60)
 {
 	struct vhost_blk_info info;
@@ -689,7 +702,7 @@ TEST_F_TIMEOUT(tenants, left_behind, 60)
 	}
 }
 
-/* Another process has the owner's memory: it doesn't keep the device when the owner ends. */
+/* Another process shares the owner's memory: the device is stopped when the owner exits. */
 TEST_F_TIMEOUT(tenants, survived, 60)
 {
 	struct vhost_vring_file arg = { .fd = -1 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ZONED: states of zones, writes, and every status that 5.2.6 has for them */
+/* ZONED: states of zones, writes, and every zone status of 5.2.6 */
 #include "suite-zoned.h"
 
 static const struct nullb_attr whole[] = {
@@ -15,7 +15,7 @@ FIXTURE_VARIANT_ADD(zoned, whole) {
 	.attr = whole, .mib = 6, .zone_mib = 1, .cap_mib = 1,
 };
 
-/* Zones that hold less than they are long */
+/* Zones whose capacity is less than their size */
 FIXTURE_VARIANT_ADD(zoned, part) {
 	.attr = part, .mib = 12, .zone_mib = 2, .cap_mib = 1,
 };
@@ -51,7 +51,7 @@ TEST_F(zoned, offer)
 		EXPECT_EQ(0, c.zoned.unused2[i]);
 }
 
-/* Every way from one state to another */
+/* Every transition from one state to another */
 TEST_F(zoned, states)
 {
 	uint64_t z = ZONE(1);
@@ -86,12 +86,12 @@ TEST_F(zoned, states)
 	OP(T_FINISH, z, S_OK);
 	ADOPT(z);
 	IS(z, ZS_FULL, -1);
-	/* the neighbours have not moved */
+	/* neighbouring zones have not changed */
 	IS(ZONE(0), ZS_EMPTY, 0);
 	IS(ZONE(2), ZS_EMPTY, 0);
 }
 
-/* What was written is gone after a reset, and what others have is not. */
+/* A reset removes the data of its zone, and of no other one. */
 TEST_F(zoned, reset)
 {
 	static const uint32_t type[] = { T_RESET, T_RESET_ALL };
@@ -106,7 +106,7 @@ TEST_F(zoned, reset)
 			if (type[i] == T_RESET && k != 1)
 				continue;
 			ADOPT(ZONE(k));
-			/* of a zone that is empty null_blk reads this */
+			/* null_blk reads an empty zone as these bytes */
 			EXPECT_EQ(0xff, self->b.model[ZONE(k) * SECTOR]);
 			IS(ZONE(k), ZS_EMPTY, 0);
 		}
@@ -135,7 +135,7 @@ TEST_F_TIMEOUT(zoned, fill, 60)
 	WRITE(z + self->cap - 1, 1, S_INVALID);
 	WRITE(z, 1, S_INVALID);
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, z, self->cap * SECTOR, S_OK));
-	/* past what was written, too */
+	/* beyond the write pointer, too */
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(1), 16 * SECTOR, S_OK));
 }
 
@@ -152,12 +152,12 @@ TEST_F(zoned, write_pointer)
 	WRITE(z + 9, 8, S_UNALIGNED);
 	WRITE(z + 16, 8, S_UNALIGNED);
 	IS(z, ZS_IOPEN, 8);
-	/* what was refused stands in nobody's way */
+	/* refused writes do not prevent later ones */
 	WRITE(z + 8, 8, S_OK);
 	IS(z, ZS_IOPEN, 16);
 }
 
-/* Past the zone's capacity: nothing of it is done. */
+/* Beyond the zone's capacity: none of the request is executed. */
 TEST_F(zoned, past_capacity)
 {
 	uint64_t z = ZONE(0);
@@ -171,7 +171,10 @@ TEST_F(zoned, past_capacity)
 	IS(ZONE(1), ZS_EMPTY, 0);
 }
 
-/* From a sequential zone into another: not even a read, and nothing of a write is done. */
+/*
+ * From one sequential zone into the next: reads fail too, and no part of a
+ * write is executed.
+ */
 TEST_F(zoned, crossing)
 {
 	uint64_t z = ZONE(1);
@@ -194,7 +197,7 @@ TEST_F(zoned, conventional)
 
 	WRITE(77, 5, S_OK);
 	WRITE(8, 100, S_OK);
-	/* from one into the other */
+	/* from one conventional zone into the next */
 	WRITE(self->size - 8, 16, S_OK);
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, self->size - 8, 16 * SECTOR, S_OK));
 	for (i = 0; i < ARRAY_SIZE(type); i++)
@@ -204,7 +207,7 @@ TEST_F(zoned, conventional)
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, 0, 200 * SECTOR, S_OK));
 }
 
-/* A sector that is not the start of a zone, or none at all */
+/* A sector that is not the start of a zone, or outside the disk */
 TEST_F(zoned, wrong_sector)
 {
 	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
@@ -225,7 +228,7 @@ TEST_F(zoned, wrong_sector)
 		IS(ZONE(i), ZS_EMPTY, 0);
 }
 
-/* Zones that have failed: null_blk has them on demand from Linux 6.1 on. */
+/* Zones that have failed, which null_blk simulates from Linux 6.1 on */
 TEST_F(zoned, failed)
 {
 	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
@@ -248,7 +251,7 @@ TEST_F(zoned, failed)
 		IS(z[k].start, z[k].state, -1);
 		for (i = 0; i < ARRAY_SIZE(type); i++)
 			OP(type[i], z[k].start, S_INVALID);
-		/* we can't look into an offline zone either */
+		/* the test cannot read an offline zone either */
 		if (z[k].state == ZS_RDONLY) {
 			ADOPT(z[k].start);
 			WRITE(z[k].start + 8, 1, S_INVALID);
@@ -259,11 +262,11 @@ TEST_F(zoned, failed)
 	}
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(0), 8 * SECTOR, S_OK));
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(1), SECTOR, S_INVALID));
-	/* not even the whole is reset where one can't be */
+	/* a reset of all zones skips those that cannot be reset */
 	OP(T_RESET_ALL, 0, S_OK);
 	IS(ZONE(0), ZS_RDONLY, -1);
 	IS(ZONE(1), ZS_OFFLINE, -1);
-	/* and back, so that they can be read for the comparison */
+	/* restore the zones, so that they can be read for the comparison */
 	for (k = 0; k < ARRAY_SIZE(z); k++) {
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)z[k].start);
 		ASSERT_EQ(0, nullb_put(&self->b, z[k].attr, text));
@@ -271,7 +274,10 @@ TEST_F(zoned, failed)
 	}
 }
 
-/* The medium fails, though the zone has room and the sector is right: no error of zones */
+/*
+ * The medium fails, although the zone has room and the sector is right: IOERR,
+ * no zone status
+ */
 TEST_F(zoned, no_reason)
 {
 	char bad[48];
@@ -285,7 +291,7 @@ TEST_F(zoned, no_reason)
 	ASSERT_WELL(request_ends(self->r, VIRTIO_BLK_T_OUT, ZONE(0) + 8, 8 * SECTOR, S_IOERR));
 	ASSERT_WELL(zone_append(self->r, ZONE(0), 8 * SECTOR, PLACE_ALIGNED, NULL, S_IOERR, &at));
 	IS(ZONE(0), ZS_IOPEN, 8);
-	/* it is at the write pointer, and not before it, that a reason isn't made up */
+	/* a write that is not at the write pointer gets its zone status nevertheless */
 	ASSERT_WELL(request_ends(self->r, VIRTIO_BLK_T_OUT, ZONE(0) + 16, 8 * SECTOR,
 				 S_UNALIGNED));
 	bad[0] = '-';
@@ -293,7 +299,7 @@ TEST_F(zoned, no_reason)
 	WRITE(ZONE(0) + 8, 8, S_OK);
 }
 
-/* Write 512 KiB at an odd address, for which several windows of the bounce pages are needed. */
+/* Write 512 KiB from an odd address, which needs several windows of the bounce pages. */
 static const char *write_windows(struct ring *r, uint64_t sector, struct rng *rng, uint8_t status)
 {
 	struct guest *g = r->guest;
@@ -313,7 +319,10 @@ static const char *write_windows(struct ring *r, uint64_t sector, struct rng *rn
 	return why;
 }
 
-/* After a window that failed no other one is written, and its status is the one that counts. */
+/*
+ * After a window that failed no other one is written, and its status is that of
+ * the request.
+ */
 TEST_F(zoned, window_fails)
 {
 	const uint64_t start[] = { 0, ZONE(0) };
@@ -327,13 +336,13 @@ TEST_F(zoned, window_fails)
 		ASSERT_WELL(write_windows(self->r, start[i], &self->rng, S_IOERR));
 		bad[0] = '-';
 		ASSERT_EQ(0, nullb_put(&self->b, "badblocks", bad));
-		/* of the first window anything may be there */
+		/* any part of the first window may have been written */
 		ASSERT_WELL(backend_adopt(&self->b, start[i] * SECTOR, 256 << 10));
 		ASSERT_WELL(backend_compare_all(&self->b));
 	}
 }
 
-/* A guest that knows nothing of zones: reads, and writes at the write pointer */
+/* A guest without ZONED: reads, and writes at the write pointer */
 TEST_F(zoned, not_negotiated)
 {
 	static const uint32_t type[] = {
@@ -355,7 +364,7 @@ TEST_F(zoned, not_negotiated)
 	WRITE(0, 8, S_OK);
 	WRITE(ZONE(0), 8, S_OK);
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, ZONE(0), 4096, S_OK));
-	/* the statuses of zones mean nothing to it */
+	/* a guest without ZONED gets no zone status */
 	WRITE(ZONE(0) + 16, 8, S_IOERR);
 	WRITE(ZONE(1) + 8, 8, S_IOERR);
 }
@@ -367,7 +376,7 @@ FIXTURE(limited) {
 	uint64_t size;
 };
 
-/* At most three zones open and five active */
+/* At most three open and five active zones */
 FIXTURE_SETUP(limited)
 {
 	static const struct nullb_attr attr[] = {
@@ -421,7 +430,7 @@ TEST_F(limited, open)
 	WRITE(ZONE(3), 8, S_OPEN);
 	ASSERT_WELL(zone_append(self->r, ZONE(3), 4096, PLACE_ALIGNED, NULL, S_OPEN, &at));
 	IS(ZONE(3), ZS_EMPTY, 0);
-	/* one is closed, and there is room again */
+	/* one is closed, so there is room again */
 	OP(T_CLOSE, ZONE(1), S_OK);
 	OP(T_OPEN, ZONE(3), S_OK);
 	OP(T_OPEN, ZONE(1), S_OPEN);
@@ -442,7 +451,7 @@ TEST_F(limited, active)
 	WRITE(ZONE(5), 8, S_ACTIVE);
 	ASSERT_WELL(zone_append(self->r, ZONE(5), 4096, PLACE_ALIGNED, NULL, S_ACTIVE, &at));
 	IS(ZONE(5), ZS_EMPTY, 0);
-	/* those that are active go on */
+	/* active zones can be written */
 	WRITE(ZONE(2) + 8, 8, S_OK);
 	OP(T_FINISH, ZONE(4), S_OK);
 	ADOPT(ZONE(4));
@@ -452,7 +461,7 @@ TEST_F(limited, active)
 	OP(T_OPEN, ZONE(6), S_OK);
 }
 
-/* Where both limits are reached, it is told of the second (5.2.6). */
+/* If both limits are reached, the status is that of the second one (5.2.6). */
 TEST_F(limited, both)
 {
 	uint64_t at;
@@ -487,7 +496,10 @@ FIXTURE_VARIANT_ADD(same_zone, mq_deadline) {
 	.scheduler = "mq-deadline",
 };
 
-/* One tag and 10 ms for each request: the next ones wait where they could be merged. */
+/*
+ * The disk has one tag, and takes 10 ms for each request, so that the others
+ * wait where the block layer could merge them.
+ */
 FIXTURE_SETUP(same_zone)
 {
 	static const struct nullb_attr attr[] = {
@@ -527,8 +539,9 @@ FIXTURE_TEARDOWN(same_zone)
 }
 
 /*
- * The block layer takes requests without data for neighbours if they start at the same
- * sector, and merges them; it ends them as if there were one, and has a BUG() for the rest.
+ * The block layer takes requests without data for neighbours if they start at
+ * the same sector.  If it merged them, it would complete them as one, and end
+ * in a BUG().
  */
 TEST_F_TIMEOUT(same_zone, not_merged, 120)
 {
@@ -545,7 +558,7 @@ TEST_F_TIMEOUT(same_zone, not_merged, 120)
 		ring_kick(r);
 		ASSERT_WELL(ring_wait(r, ARRAY_SIZE(q), 20000));
 		for (i = 0; i < ARRAY_SIZE(q); i++) {
-			/* of those that close it all but the first find it empty */
+			/* only the first close finds the zone open, and leaves it empty */
 			if (types[t] != T_CLOSE)
 				EXPECT_EQ(S_OK, request_status(q[i]));
 			request_free(q[i]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ZONED: reports in buffers of any size and shape, appends by many at once, and
- * appends that are stable when they complete
+ * ZONED: reports into buffers of any size and shape, appends by many queues at
+ * once, and appends that are stable when they complete
  */
 #include <sys/stat.h>
 
@@ -19,7 +19,7 @@ FIXTURE_VARIANT_ADD(zoned, nullb) {
 #define REPORT(sector, len, z, status)						\
 	ASSERT_WELL(zones_report(self->r, sector, len, NULL, z, status))
 
-/* All of it, field by field */
+/* Every field of a report */
 TEST_F(zoned, report)
 {
 	struct zones z;
@@ -44,7 +44,7 @@ TEST_F(zoned, report)
 	}
 }
 
-/* From any sector on, it is the zone that the sector lies in. */
+/* From any sector on, a report starts with the zone of that sector. */
 TEST_F(zoned, report_from)
 {
 	uint64_t end = self->b.size / SECTOR;
@@ -65,7 +65,10 @@ TEST_F(zoned, report_from)
 		REPORT(past[i], 4096, &z, S_INVALID);
 }
 
-/* As many as fit whole; a buffer for none is refused. */
+/*
+ * A report has as many zones as fit completely; a buffer without room for one
+ * is refused.
+ */
 TEST_F(zoned, report_room)
 {
 	static const uint32_t extra[] = { 0, 1, 31, 63 };
@@ -83,12 +86,12 @@ TEST_F(zoned, report_room)
 	}
 	for (i = 0; i < 64; i += 7)
 		REPORT(0, i, &z, S_INVALID);
-	/* room for more than any device of this size has */
+	/* more room than any device of this size needs */
 	REPORT(0, 64 * 2000, &z, S_OK);
 	ASSERT_EQ(self->zones, z.n);
 }
 
-/* The buffer cut at every byte says the same. */
+/* A report into a buffer that is cut at any byte is the same. */
 TEST_F_TIMEOUT(zoned, report_cut, 60)
 {
 	struct zones first, z;
@@ -104,7 +107,7 @@ TEST_F_TIMEOUT(zoned, report_cut, 60)
 	}
 }
 
-/* One after the other each lands behind the last, whatever its buffer looks like. */
+/* Each append is placed after the previous one, whatever its buffer looks like. */
 TEST_F_TIMEOUT(zoned, append_in_order, 60)
 {
 	uint64_t z = ZONE(2), at, wp = 0;
@@ -121,11 +124,14 @@ TEST_F_TIMEOUT(zoned, append_in_order, 60)
 		IS(z, ZS_IOPEN, wp);
 		ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, at, sectors * SECTOR, S_OK));
 	}
-	/* and a plain write goes on where they end */
+	/* and a write continues after them */
 	WRITE(z + wp, 8, S_OK);
 }
 
-/* As large as is allowed, from pages, from any address and in many pieces; one more is not */
+/*
+ * The largest append, from pages, from any address, in many segments; a larger
+ * one fails.
+ */
 TEST_F_TIMEOUT(zoned, append_largest, 60)
 {
 	uint64_t z = ZONE(0), at;
@@ -147,7 +153,7 @@ TEST_F_TIMEOUT(zoned, append_largest, 60)
 	EXPECT_EQ(z, at);
 }
 
-/* What does not fit into what is left of the zone is not begun. */
+/* An append that does not fit into the rest of the zone is not started. */
 TEST_F(zoned, append_no_room)
 {
 	uint64_t z = ZONE(0), at;
@@ -161,7 +167,10 @@ TEST_F(zoned, append_no_room)
 	ASSERT_WELL(zone_append(self->r, z, SECTOR, PLACE_ALIGNED, NULL, S_INVALID, &at));
 }
 
-/* The answer is 8 bytes in descriptors of any shape; without room for it nothing is done. */
+/*
+ * The reply is 8 bytes in descriptors of any shape; without room for it nothing
+ * is executed.
+ */
 TEST_F(zoned, append_answer)
 {
 	struct guest *g = &self->g;
@@ -194,7 +203,10 @@ TEST_F(zoned, append_answer)
 
 #define IN_FLIGHT	96
 
-/* Appends by all queues to three zones: each is there once, whole, and nothing else. */
+/*
+ * Appends by all queues to three zones: each is written once, as a whole, and
+ * nothing else.
+ */
 TEST_F_TIMEOUT(zoned, append_many, 120)
 {
 	struct guest *g = &self->g;
@@ -283,8 +295,8 @@ FIXTURE_TEARDOWN(stable)
 }
 
 /*
- * Appends to zone 2 and a write to zone 3, of pages and of what has to be bounced:
- * does each bio of theirs have FUA, or none?
+ * Append to zone 2 and write to zone 3, aligned and bounced.  Either all of
+ * their bios must have FUA, or none.
  */
 static const char *check_fua(struct guest *g, dev_t dev, struct rng *rng, bool fua)
 {
@@ -305,10 +317,13 @@ static const char *check_fua(struct guest *g, dev_t dev, struct rng *rng, bool f
 	if (why || !f)
 		return why ? why : "the trace can't be read";
 	while (trace_next_bio(f, &bio)) {
-		/* the test reads what was written */
+		/* a read is by the test, which checks the data */
 		if (bio.rwbs[0] == 'R' || !bio.sectors)
 			continue;
-		/* an append names the zone, not the place where it lands */
+		/*
+		 * the sector of an append is the start of the zone, not where
+		 * it is placed
+		 */
 		appends += bio.sector == 2 * zone;
 		writes += bio.sector == 3 * zone;
 		if (bio.fua != fua)
@@ -326,7 +341,7 @@ TEST_F(stable, append)
 {
 	static const struct {
 		uint64_t off;
-		int writeback;		/* -1: as it is */
+		int writeback;		/* -1: unchanged */
 		bool fua;
 	} t[] = {
 		{ 0, 1, false },
