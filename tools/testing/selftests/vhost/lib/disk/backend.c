@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What holds the data, and what it must hold. */
+/* Backends, and the model of what each must hold. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -175,7 +175,7 @@ static const char *fill(struct backend *b, bool blank)
 	return fsync(b->check_fd) ? say(b, "fsync") : NULL;
 }
 
-/* Another fd of the same backing, for the device. -errno: can't be opened so. */
+/* Open the backend once more, for the device. Return: -errno if it cannot be opened so. */
 int backend_reopen(struct backend *b, int flags)
 {
 	int fd = open(b->path, flags | O_CLOEXEC);
@@ -212,7 +212,7 @@ const char *backend_open_as(struct backend *b, const struct backend_opts *want)
 	if (!why)
 		return NULL;
 fail:
-	/* The caller says it before it closes: the text is in *b or constant */
+	/* The caller reports the error before it closes: the text is in *b or constant */
 	backend_close(b);
 	return why;
 }
@@ -309,7 +309,7 @@ const char *backend_compare_near(struct backend *b, uint64_t off, uint64_t len,
 {
 	uint64_t from, to;
 
-	/* A request that must fail may name any place at all */
+	/* a request that must fail may name any offset */
 	if (off >= b->size)
 		off = b->size - 1;
 	if (len > b->size - off)
@@ -329,7 +329,10 @@ const char *backend_compare_all(struct backend *b)
 	return compare(b, 0, b->size);
 }
 
-/* The scratch holds the backing from @from on: of that into the model what is in the range */
+/*
+ * The scratch buffer has @part bytes of the backend from @from on; copy those
+ * that are in the range to the model.
+ */
 static void copy_overlap(struct backend *b, uint64_t from, uint64_t part, uint64_t off,
 			 uint64_t len)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What holds the data of the device under test, and a model of what it must
- * hold: checked by reading it through a file descriptor of our own.
+ * Backends: the storage of the device under test, and a model of what it must
+ * hold.  A check reads the backend through a separate file descriptor and
+ * compares.
  */
 #ifndef VHOST_TEST_BACKEND_H
 #define VHOST_TEST_BACKEND_H
@@ -19,14 +20,14 @@
 enum backend_kind {
 	BACKEND_FILE,
 	BACKEND_BDEV,
-	BACKEND_SLOW,		/* a block device whose requests take a while */
-	BACKEND_NULLB,		/* a null_blk of our own, or none */
-	BACKEND_LOOP,		/* a loop device on a file of our own */
+	BACKEND_SLOW,		/* a block device whose requests take a long time */
+	BACKEND_NULLB,		/* a null_blk device that the test creates */
+	BACKEND_LOOP,		/* a loop device that the test creates */
 	BACKEND_ERASE,		/* the disk of CONFIG_VHOST_BLK_ERASE_DISK */
-	BACKEND_NAMED,		/* a block device that the test has made */
+	BACKEND_NAMED,		/* a block device of the caller, see @path */
 };
 
-/* A file of a null_blk's configfs directory, to be written before it is powered */
+/* An attribute in a null_blk's configfs directory, written before power-on */
 struct nullb_attr {
 	const char *name;
 	const char *value;
@@ -36,36 +37,37 @@ struct backend_opts {
 	enum backend_kind kind;
 	bool direct;
 	uint64_t size;			/* 0: BACKEND_SIZE */
-	const char *dir;		/* of a file, 0: VHOST_TEST_DIR */
-	const char *path;		/* of a BACKEND_NAMED */
-	const struct nullb_attr *nullb;	/* on top of the usual; ends with a NULL name */
-	unsigned int block_size;	/* of a loop device, 0: 512 */
-	bool blank;			/* not to be written: it reads as zeroes */
+	const char *dir;		/* directory of a file; NULL: VHOST_TEST_DIR */
+	const char *path;		/* for BACKEND_NAMED */
+	const struct nullb_attr *nullb;	/* additional attributes; ends with a NULL name */
+	unsigned int block_size;	/* of a loop device; 0: 512 */
+	bool blank;			/* do not write the pattern: the backend reads as zeroes */
 };
 
 struct backend {
 	enum backend_kind kind;
 	bool direct;
-	int fd;			/* handed to the device */
-	int check_fd;		/* read by us alone */
+	int fd;			/* for the device */
+	int check_fd;		/* for the checks only */
 	uint64_t size;
-	uint32_t block;		/* bytes of a logical block; once attached, as GET_CONFIG says */
+	uint32_t block;		/* bytes of a logical block; once attached, from GET_CONFIG */
 	uint64_t writable;	/* bytes from the start that can be written in any order */
 	uint8_t *model;
 	uint8_t *scratch;
 	char path[192];
 	char why[512];
 	bool unlink;
-	bool deterministic;	/* what was discarded reads as zeroes */
-	uint8_t erased;		/* what was securely erased reads as this */
-	int loop;		/* our own loop device, else -1 */
+	bool deterministic;	/* discarded sectors read as zeroes */
+	uint8_t erased;		/* value of the bytes of securely erased sectors */
+	int loop;		/* the loop device of this backend, else -1 */
 	int loop_file;		/* the file below it, else -1 */
-	char nullb[128];	/* configfs directory of our own null_blk, else "" */
+	char nullb[128];	/* configfs directory of the null_blk of this backend, else "" */
 };
 
 /*
- * Returns NULL, or why there is no such backing here; the caller skips then.
- * The backing starts with a pattern that is different in each sector.
+ * Return: NULL, or the reason why there is no such backend here; the caller
+ * then skips.  The backend is filled with a pattern that is different in each
+ * sector.
  */
 const char *backend_open(struct backend *b, enum backend_kind kind, bool direct);
 const char *backend_open_sized(struct backend *b, enum backend_kind kind,
@@ -74,26 +76,26 @@ const char *backend_open_as(struct backend *b, const struct backend_opts *opts);
 void backend_close(struct backend *b);
 int backend_reopen(struct backend *b, int flags);
 
-/* After a change of its size: the model follows, and what is new is what it reads as. */
+/* After a change of the size: adapt the model; new sectors are what they read as. */
 const char *backend_resized(struct backend *b);
 void backend_model_write(struct backend *b, uint64_t off, const void *data,
 			 size_t len);
-/* Compare the backing with the model: @len bytes at @off and 64 KiB either side. */
+/* Compare the backend with the model: @len bytes at @off, and 64 KiB on either side. */
 const char *backend_compare(struct backend *b, uint64_t off, uint64_t len);
 const char *backend_compare_near(struct backend *b, uint64_t off, uint64_t len,
 				 uint64_t around);
 const char *backend_compare_all(struct backend *b);
-/* What is there now is what must be there. */
+/* Take the present content of the backend into the model. */
 const char *backend_adopt(struct backend *b, uint64_t off, uint64_t len);
-/* @sectors, and @len in bytes, down or up to whole logical blocks */
+/* @sectors, or @len in bytes, rounded down or up to whole logical blocks */
 uint64_t backend_down(const struct backend *b, uint64_t sectors);
 uint64_t backend_up(const struct backend *b, uint64_t sectors);
 uint32_t backend_up_bytes(const struct backend *b, uint32_t len);
-/* A number from the queue/ (or other) directory of the block device; -1: none */
+/* A number from the queue/ (or other) directory of the block device; -1: there is none */
 long long backend_sysfs(struct backend *b, const char *attr);
 
-/* blockdev.c: block devices of our own */
-#define SLOW_NSEC	20000000	/* what a request of a BACKEND_SLOW takes */
+/* blockdev.c: block devices that the tests create */
+#define SLOW_NSEC	20000000	/* time of a request of a BACKEND_SLOW */
 
 int loop_attach(int backing, unsigned int block_size, char *path, size_t len);
 void loop_detach(int nr);
@@ -104,7 +106,7 @@ int nullb_put(struct backend *b, const char *name, const char *value);
 const char *nullb_path(struct backend *b);
 void nullb_remove(struct backend *b);
 
-/* Resets what has to be written in order, and says where it begins. Return: -1 and errno. */
+/* Reset sequential zones. Return: offset of the first one; -1 and errno on error */
 int zones_reset(struct backend *b);
 
 int put_attr(const char *dir, const char *name, const char *value);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Block devices of our own: null_blk by configfs, and loop. */
+/* Block devices that the tests create: null_blk by configfs, and loop. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ int loop_attach(int backing, unsigned int block_size, char *path, size_t len)
 			close(loop);
 		return -EIO;
 	}
-	/* Stays open until loop_detach(): the last close clears it */
+	/* stays open until loop_detach(), because the last close clears it */
 	return loop;
 }
 
@@ -86,10 +86,10 @@ int nullb_put(struct backend *b, const char *name, const char *value)
 	return put_attr(b->nullb, name, value);
 }
 
-/* Where its node is, while it is powered */
+/* Path of the device node, while the device is powered */
 const char *nullb_path(struct backend *b)
 {
-	/* Named after the directory; by its index where that was not yet so */
+	/* named after the directory, or, in older kernels, by its index */
 	snprintf(b->path, sizeof(b->path), "/dev/%s", strrchr(b->nullb, '/') + 1);
 	if (!access(b->path, F_OK))
 		return NULL;
@@ -157,7 +157,7 @@ int zones_reset(struct backend *b)
 	} report = { .r.nr_zones = 64 };
 	unsigned int i;
 
-	/* No zones at all is no error of ours. */
+	/* a device without zones is not an error */
 	if (ioctl(b->check_fd, BLKREPORTZONE, &report))
 		return errno == ENOTTY || errno == EOPNOTSUPP ? 0 : -1;
 	for (i = 0; i < report.r.nr_zones; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Device mapper. */
+/* Device mapper */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 #define CONTROL	"/dev/mapper/control"
 
-/* What an ioctl takes behind its header, for one target or one message */
+/* Data of an ioctl after its header, for one target or one message */
 struct call {
 	struct dm_ioctl h;
 	struct dm_target_spec spec;
@@ -44,8 +44,8 @@ static int load(struct dm *d, uint64_t sectors, const char *target, const char *
 }
 
 /*
- * The table that was loaded becomes the one in use.  A file system on the device
- * isn't synced before: what it has not written yet is the new table's.
+ * The loaded table becomes the active one.  A file system on the device is not
+ * synced before: its delayed writes go to the new table.
  */
 static int resume(struct dm *d)
 {
@@ -111,7 +111,7 @@ const char *dm_remove(struct dm *d)
 	unsigned int tries;
 	int ret = -EBUSY;
 
-	/* What the kernel still does for the last user may take a moment. */
+	/* the last user may still be about to close the device */
 	for (tries = 0; ret == -EBUSY && tries < 300; tries++) {
 		struct call c = { .h.flags = 0 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Device mapper, by its own ioctls: no dmsetup, no udev. */
+/* Device mapper, used by its ioctls: neither dmsetup nor udev is needed. */
 #ifndef VHOST_TEST_DM_H
 #define VHOST_TEST_DM_H
 
@@ -11,15 +11,15 @@ struct dm {
 	char path[32];
 };
 
-/* A device of one target. NULL, or what is missing */
+/* Create a device with one target. Return: NULL, or what is missing */
 const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const char *params);
-/* Another table in the place of the one it has */
+/* Replace the table of a device. */
 const char *dm_replace(struct dm *d, uint64_t sectors, const char *target, const char *params);
-/* Requests wait from the one until the other. */
+/* Between dm_suspend() and dm_resume() requests wait. */
 const char *dm_suspend(struct dm *d);
 const char *dm_resume(struct dm *d);
 const char *dm_message(struct dm *d, const char *text);
-/* Waits until the last user has gone. */
+/* Remove the device, once its last user has closed it. */
 const char *dm_remove(struct dm *d);
 
 #endif /* VHOST_TEST_DM_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A file system of the test's own. */
+/* File systems that the tests create */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -19,15 +19,15 @@ static void reset(struct filesystem *f)
 	f->loop = -1;
 }
 
-/* How mkfs.TYPE makes a small one, without asking */
+/* Options of mkfs.TYPE for a small file system, without questions */
 static const char *mkfs_options(const char *type)
 {
 	if (!strcmp(type, "ext4"))
 		return "-q -F -b 4096";
-	/* of less than 109 MiB, where data and metadata have block groups of their own */
+	/* less than 109 MiB, with separate block groups for data and metadata */
 	if (!strcmp(type, "btrfs"))
 		return "-q -f --mixed";
-	/* Without these it makes none of less than 300 MiB. */
+	/* without these options mkfs.xfs refuses sizes below 300 MiB */
 	if (!strcmp(type, "xfs")) {
 		setenv("TEST_DIR", "1", 1);
 		setenv("TEST_DEV", "1", 1);

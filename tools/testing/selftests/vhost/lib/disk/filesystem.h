@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A file system of the test's own, for what must not happen to that of the run */
+/* A file system of the test's own, if the test would harm a shared one */
 #ifndef VHOST_TEST_FILESYSTEM_H
 #define VHOST_TEST_FILESYSTEM_H
 
 #include <stdint.h>
 
 struct filesystem {
-	char dir[64];		/* where it is mounted, or "" */
+	char dir[64];		/* its mount point, or "" */
 	char device[64];
-	int image;		/* file below the loop device, else -1 */
-	int loop;		/* else -1 */
+	int image;		/* descriptor of the file below the loop device, else -1 */
+	int loop;		/* descriptor of the loop device, else -1 */
 };
 
-/* On a block device, with options for mkfs.ext4 and mount(). NULL, or what is missing */
+/*
+ * Create one on a block device, with options for mkfs.ext4 and mount().
+ * Return: NULL, or what is missing
+ */
 const char *fs_on_device(struct filesystem *f, const char *device, const char *mkfs,
 			 const char *options);
-/* The same on a loop device of its own */
+/* Create one on a new loop device. */
 const char *fs_on_loop(struct filesystem *f, uint64_t size, const char *mkfs,
 		       const char *options);
-/* Another type than ext4, "btrfs" or "xfs", on a loop device too */
+/* Create another type, "btrfs" or "xfs", on a new loop device. */
 const char *fs_of_type(struct filesystem *f, const char *type, uint64_t size,
 		       const char *mkfs, const char *options);
 void fs_close(struct filesystem *f);

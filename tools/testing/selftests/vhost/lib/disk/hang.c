@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Backings that hang. */
+/* Backends that hang */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #include "hang.h"
 
-/* Only a file system that is there for the tests is frozen. */
+/* Freeze only a file system that is there for the tests. */
 static const char *open_mount(struct hang *h)
 {
 	char dir[sizeof(h->disk.path)], up[sizeof(dir) + 4];
@@ -27,7 +27,7 @@ static const char *open_mount(struct hang *h)
 	h->frozen = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (h->frozen < 0)
 		return "the directory of the files can't be opened";
-	/* tmpfs, for one, can't be */
+	/* some file systems, such as tmpfs, cannot be frozen */
 	if (ioctl(h->frozen, FIFREEZE, 0) || ioctl(h->frozen, FITHAW, 0))
 		return "the file system of the files can't be frozen";
 	return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A backing that stops answering, and answers again, when it is told to. */
+/* A backend that hangs, and works again, when told to */
 #ifndef VHOST_TEST_HANG_H
 #define VHOST_TEST_HANG_H
 
@@ -7,16 +7,16 @@
 #include "dm.h"
 
 struct hang {
-	struct backend disk;	/* what is attached */
-	struct backend below;	/* of a block device */
+	struct backend disk;	/* the backend that is attached */
+	struct backend below;	/* below a block device */
 	struct dm dm;
-	int frozen;		/* fd of the directory that is the file's mount, else -1 */
+	int frozen;		/* descriptor of the mount point of a file, else -1 */
 	bool on;
 };
 
 /*
- * A block device by device mapper, or a file on a file system that is frozen.  Nothing is
- * left open if there is no such thing.
+ * A block device by device mapper, or a file on a file system that can be
+ * frozen.  Closes what it opened if it fails.
  */
 const char *hang_open(struct hang *h, bool file);
 const char *hang_on(struct hang *h);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The books of a disk whose power is cut. */
+/* Ledger of a disk whose power is cut */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ void ledger_free(struct ledger *l)
 	memset(l, 0, sizeof(*l));
 }
 
-/* Every word says which sector and which generation it is of, and is never 0. */
+/* Each word tells its sector and its generation, and is never 0. */
 static uint64_t word(uint64_t sector, unsigned int gen)
 {
 	return 0xabULL << 56 | (uint64_t)gen << 40 | sector;
@@ -73,7 +73,7 @@ const char *ledger_write(struct ledger *l, int fd)
 	return why || !fsync(fd) ? why : "fsync of the fresh disk fails";
 }
 
-/* A slot with nothing in flight and generations left; -1: not found */
+/* Pick a slot with nothing in flight and generations left; -1: none was found */
 int ledger_pick(struct ledger *l, struct rng *rng)
 {
 	unsigned int tries;
@@ -95,7 +95,7 @@ void ledger_snapshot(struct ledger *l)
 		l->snapshot[i] = l->slot[i].acked;
 }
 
-/* The flush that was sent at the snapshot is complete. */
+/* The flush that was sent at the time of the snapshot is complete. */
 void ledger_flushed(struct ledger *l)
 {
 	unsigned int i;
@@ -121,7 +121,10 @@ static bool whole(const uint64_t *sector, uint64_t value)
 	return true;
 }
 
-/* The youngest generation that the sector may be; -1: none that was ever sent */
+/*
+ * Return: the youngest generation that the data of the sector can be; -1: none
+ * that was sent
+ */
 static int generation(const struct slot *s, uint64_t number, const uint64_t *sector)
 {
 	int gen;

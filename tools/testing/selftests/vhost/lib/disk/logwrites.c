@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Replaying a log of dm-log-writes. */
+/* Replay of a log of dm-log-writes */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct log_super {
 	uint32_t sector_size;
 };
 
-/* One sector, followed by its data */
+/* one sector, followed by its data */
 struct log_entry {
 	uint64_t sector;
 	uint64_t sectors;
@@ -34,7 +34,7 @@ struct log_entry {
 	char text[SECTOR - 32];
 };
 
-/* Large enough for the whole log, but what is not read is never touched. */
+/* Map memory for the whole log; only the parts that are read are allocated. */
 static bool make_room(struct log_replay *r)
 {
 	if (posix_memalign((void **)&r->log, 4096, r->log_size))
@@ -43,7 +43,7 @@ static bool make_room(struct log_replay *r)
 	return r->image;
 }
 
-/* @len bytes at r->pos; NULL: the log ends before */
+/* Return: @len bytes at r->pos; NULL: the log ends before */
 static const void *look(struct log_replay *r, uint64_t len)
 {
 	if (len > r->log_size - r->pos)

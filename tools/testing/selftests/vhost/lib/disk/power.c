@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Disks whose power is cut. */
+/* Disks whose power is cut */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@ static const char *mount_it(struct power *p, const char *dev)
 		p->dir[0] = '\0';
 		return say(p, "mkdtemp");
 	}
-	/* no commits of its own accord */
+	/* no commit by a timer */
 	if (!mount(dev, p->dir, "ext4", 0, "commit=300"))
 		return NULL;
 	rmdir(p->dir);
@@ -67,7 +67,7 @@ static const char *umount_it(struct power *p)
 			rmdir(p->dir);
 			p->dir[0] = '\0';
 		} else {
-			/* the last user's close may still be on its way */
+			/* the last user may be about to close the device */
 			usleep(10000);
 		}
 	}
@@ -98,7 +98,7 @@ static int open_disk(struct power *p, const char *dev, int flags)
 
 const char *power_open(struct power *p, const struct power_opts *opts)
 {
-	/* completions come from a timer, so that a cut finds requests in flight */
+	/* a timer completes requests, so that a cut finds some in flight */
 	static const struct nullb_attr timer[] = {
 		{ "irqmode", "2" }, { "completion_nsec", "50000" }, { NULL, NULL },
 	};
@@ -169,7 +169,7 @@ const char *power_stop(struct power *p)
 	return why ? why : log_open(&p->replay, p->log.fd, LOG_SIZE, disk_size(p));
 }
 
-/* The image of the disk, onto one that can be opened or mounted */
+/* Write the image of the disk to a device that can be opened or mounted. */
 static const char *write_image(struct power *p)
 {
 	const uint64_t part = 65536;
@@ -179,7 +179,7 @@ static const char *write_image(struct power *p)
 
 	for (pos = 0; !why && pos < disk_size(p); pos += part) {
 		memcpy(buf, p->replay.image + pos, part);
-		/* blank it is already */
+		/* the device is blank already */
 		if (!buf[0] && !memcmp(buf, buf + 1, part - 1))
 			continue;
 		if (pwrite(p->after.fd, buf, part, pos) != (ssize_t)part)

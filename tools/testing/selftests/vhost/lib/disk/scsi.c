@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* scsi_debug, built in or a module. */
+/* scsi_debug, built in or as a module */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <glob.h>

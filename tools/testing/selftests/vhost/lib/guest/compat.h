@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What older installed kernel headers do not have yet */
+/* Definitions that installed kernel headers may lack */
 #ifndef VHOST_TEST_COMPAT_H
 #define VHOST_TEST_COMPAT_H
 
@@ -61,11 +61,11 @@ struct vhost_vring_worker {
 #define ZS_FULL		14
 #define ZS_OFFLINE	15
 
-/* In no header of Linux: 5.2.6 of the specification */
+/* from 5.2.6 of the specification; Linux has no header with it */
 #define BLK_F_LIFETIME		15
 #define BLK_T_GET_LIFETIME	10
 
-/* The structures of 5.2.4 and 5.2.6 by themselves: installed headers have parts of them. */
+/* The structures of 5.2.4 and 5.2.6; installed headers may have only parts of them. */
 struct blk_config {
 	uint64_t capacity;
 	uint32_t size_max;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The configuration space, as a VMM gets it. */
+/* The configuration space, as a VMM reads and writes it */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -31,7 +31,7 @@ long guest_set_writeback(struct guest *g, uint8_t value)
 	return guest_ioctl(g, VHOST_BLK_SET_CONFIG, &arg);
 }
 
-/* @fd: the eventfd for changes of the capacity, -1 for none */
+/* @fd: the eventfd for changes of the capacity; -1: none */
 long guest_config_call(struct guest *g, int fd)
 {
 	return guest_ioctl(g, VHOST_BLK_SET_CONFIG_CALL, &fd);

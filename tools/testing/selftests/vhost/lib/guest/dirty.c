@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The dirty log, compared with all of guest memory. */
+/* Compare the dirty log with all of guest memory. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
@@ -71,7 +71,7 @@ uint8_t *dirty_replace(struct guest *g)
 	return old;
 }
 
-/* First the feature, then the rings: the order of QEMU */
+/* First set the feature, then the flag of the rings, as QEMU does. */
 long dirty_switch(struct guest *g, bool on)
 {
 	uint64_t bit = BIT64(VHOST_F_LOG_ALL);
@@ -93,7 +93,7 @@ static bool get(const uint8_t *bits, uint64_t page)
 	return __atomic_load_n(&bits[page / 8], __ATOMIC_ACQUIRE) & 1 << page % 8;
 }
 
-/* By guest-physical address */
+/* Pages that may be logged, by guest-physical address */
 static void may_physical(struct dirty *d, uint64_t gpa, uint64_t len)
 {
 	uint64_t page;
@@ -114,7 +114,7 @@ void dirty_may(struct guest *g, uint64_t addr, uint64_t len)
 	}
 }
 
-/* Bytes [from, from + len) of what the device may write */
+/* Pages of the bytes [from, from + len) of the device-writable part */
 static void may_stream(struct guest *g, const struct request *q, uint32_t from, uint32_t len)
 {
 	unsigned int i;
@@ -177,7 +177,7 @@ unsigned int dirty_count(struct guest *g)
 	return n;
 }
 
-/* Of the rings the device writes the used part alone. */
+/* Of the rings, the device writes only the used ring. */
 static bool is_drivers(struct guest *g, unsigned int region, uint64_t off)
 {
 	uint64_t gpa = g->region[0].gpa + off;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Bringing a device up, stage by stage, in the order that vhost_blk.h gives. */
+/* Bring a device up, stage by stage, in the order that vhost_blk.h gives. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ bool guest_has_device(void)
 	return model_wanted() || !stat(device_path(), &st);
 }
 
-/* What the tests can drive; the rest of the offer is left alone */
+/* Features that the tests can drive; others are not acknowledged */
 uint64_t guest_known_features(void)
 {
 	return BIT64(VIRTIO_BLK_F_SIZE_MAX) | BIT64(VIRTIO_BLK_F_SEG_MAX) |
@@ -146,7 +146,7 @@ static long stage_features(struct guest *g)
 	return guest_set_features(g, features & ~g->opts.features_off);
 }
 
-/* What the guest is told of its disk's blocks, which are those of the block device. */
+/* Attach the backend and read the size of its logical blocks. */
 static long stage_backend(struct guest *g)
 {
 	struct backend *b = g->opts.backend;
@@ -154,7 +154,10 @@ static long stage_backend(struct guest *g)
 	long ret = guest_set_backend(g, b->fd, g->opts.backend_flags);
 	uint32_t block;
 
-	/* The model device, and others that are not the kernel's, have no config space. */
+	/*
+	 * the model device, and others outside of the kernel, have no
+	 * configuration space
+	 */
 	if (ret || g->model || g->transport || guest_get_config(g, &config))
 		return ret;
 	block = le32toh(config.blk_size);
@@ -174,7 +177,7 @@ static long stage_rings(struct guest *g)
 	return ret;
 }
 
-/* One stage by itself, from the one before */
+/* Enter one stage from the previous one. */
 long guest_enter(struct guest *g, enum stage stage)
 {
 	switch (stage) {
@@ -197,7 +200,7 @@ long guest_enter(struct guest *g, enum stage stage)
 	}
 }
 
-/* Go on from where the device stands; g->stage may be set back by a test. */
+/* Boot from the present stage on; a test may have set g->stage back. */
 const char *guest_boot_to(struct guest *g, enum stage stage)
 {
 	static const char * const name[] = {
@@ -220,7 +223,7 @@ const char *guest_boot(struct guest *g)
 	return guest_boot_to(g, STAGE_RUNNING);
 }
 
-/* What the death of the VMM is to the device; the memory stays ours. */
+/* Close the device, as the exit of a VMM does; the guest's memory stays. */
 void guest_close(struct guest *g)
 {
 	if (g->model)
@@ -243,7 +246,7 @@ void guest_destroy(struct guest *g)
 	guest_free_memory(g);
 }
 
-/* The device is usable: bring it up and have every queue write and read. */
+/* Check that the device works: boot it, and let every queue write and read. */
 const char *guest_prove(struct guest *g)
 {
 	const char *why = guest_boot(g);

@@ -3,9 +3,8 @@
  * A process that is the guest of a vhost-blk device: it owns the memory, the
  * virtqueues and the eventfds, and drives the device as a virtio driver would.
  *
- * Functions that check something return NULL when all is well, else a sentence
- * that says what is wrong; functions that wrap a system call return 0 or
- * -errno.
+ * A function that checks something returns NULL for success, or a sentence with
+ * the error.  A function that wraps a system call returns 0 or -errno.
  */
 #ifndef VHOST_TEST_GUEST_H
 #define VHOST_TEST_GUEST_H
@@ -26,32 +25,32 @@
 #define BIT64(n)	(1ULL << (n))
 #define SECTOR		512
 #define MAX_REGIONS	520
-#define HOLE_GPA	0x7fff00000000ULL	/* in no memory table of ours */
+#define HOLE_GPA	0x7fff00000000ULL	/* outside of all memory tables */
 
 struct dirty;
 struct iommu;
 struct model;
 struct request;
 
-/* Guest memory: one range of guest-physical addresses, a guard page either side */
+/* Guest memory: one range of guest-physical addresses, between two guard pages */
 struct region {
 	uint64_t gpa;
 	uint64_t len;
 	uint8_t *hva;
-	uint8_t *shadow;	/* what it must hold, see guest_snapshot() */
+	uint8_t *shadow;	/* expected content, see guest_snapshot() */
 };
 
 struct ring_stats {
 	uint64_t added;		/* chains made available */
-	uint64_t kicks;		/* sent */
-	uint64_t kicks_saved;	/* not sent, the device did not want them */
-	uint64_t calls;		/* received, the sum of the eventfd's counts */
+	uint64_t kicks;		/* kicks sent */
+	uint64_t kicks_saved;	/* kicks suppressed by the device */
+	uint64_t calls;		/* interrupts received: the sum of the eventfd's counts */
 	uint64_t used;		/* chains taken from the used ring */
 };
 
 struct guest;
 
-/* A split virtqueue, seen from the driver */
+/* A split virtqueue, from the side of the driver */
 struct ring {
 	struct guest *guest;
 	unsigned int index;
@@ -62,16 +61,16 @@ struct ring {
 	uint64_t used_gpa;
 	uint16_t *free;			/* stack of unused descriptors */
 	unsigned int nfree;
-	uint16_t *next;			/* chain of what is in flight */
-	struct request **inflight;	/* by head */
-	uint16_t avail_idx;		/* next to publish */
-	uint16_t kicked_idx;		/* avail_idx at the last look for a kick */
-	uint16_t used_idx;		/* next to take */
+	uint16_t *next;			/* next descriptor in a chain that is in flight */
+	struct request **inflight;	/* indexed by head */
+	uint16_t avail_idx;		/* next entry to make available */
+	uint16_t kicked_idx;		/* avail_idx at the last decision about a kick */
+	uint16_t used_idx;		/* next entry to take */
 	int kick;
 	int call;
 	int err;
 	struct ring_stats stats;
-	char why[160];			/* of the last broken rule of the device */
+	char why[160];			/* the last rule that the device broke */
 };
 
 enum stage {
@@ -86,20 +85,20 @@ enum stage {
 };
 
 struct guest_opts {
-	unsigned int queues;		/* 0: 1 */
+	unsigned int queues;		/* 0: one */
 	unsigned int num;		/* descriptors of a queue, 0: 128 */
 	uint64_t mem;			/* bytes of region 0, 0: 8 MiB */
-	uint64_t features_off;		/* offered, but not to be acknowledged */
-	uint64_t features_on;		/* as well as the usual ones */
+	uint64_t features_off;		/* features that are not acknowledged */
+	uint64_t features_on;		/* additional features */
 	uint32_t backend_flags;
-	const char *serial;		/* 0: "vhost-blk-test" */
+	const char *serial;		/* NULL: "vhost-blk-test" */
 	struct backend *backend;
 };
 
 struct guest {
 	int fd;
-	struct model *model;		/* instead of fd: VHOST_TEST_MODEL */
-	/* Instead of ioctl(), where the device is not one of the kernel's */
+	struct model *model;		/* instead of fd, with VHOST_TEST_MODEL */
+	/* Called instead of ioctl() if the device is not one of the kernel */
 	long (*transport)(struct guest *g, unsigned long cmd, void *arg);
 	enum stage stage;
 	struct guest_opts opts;
@@ -108,12 +107,12 @@ struct guest {
 	struct region region[MAX_REGIONS];
 	unsigned int nregions;
 	uint64_t bump;			/* first free byte of region 0 */
-	uint64_t painted;	/* of region 0: what has canaries */
-	uint64_t data_start;		/* of region 0: what lies behind the rings */
+	uint64_t painted;	/* bytes of region 0 with canaries */
+	uint64_t data_start;		/* end of the rings in region 0 */
 	struct ring *ring;
 	unsigned int nrings;
 	struct iommu *iommu;		/* NULL: the device uses physical addresses */
-	struct dirty *dirty;		/* NULL: nothing is logged */
+	struct dirty *dirty;		/* NULL: no log */
 	char why[256];
 };
 
@@ -160,7 +159,7 @@ long ring_set_addr(struct ring *r);
 long ring_set_base(struct ring *r, uint16_t base);
 long ring_get_base(struct ring *r, uint16_t *base);
 long ring_set_running(struct ring *r, int on);
-/* Stop the queue; @base: where it stopped */
+/* Stop the queue; @base: the index at which it stopped */
 long ring_stop(struct ring *r, uint16_t *base);
 long ring_info(struct ring *r, struct vhost_blk_vring_info *info);
 long ring_set_busyloop(struct ring *r, uint32_t us);
@@ -179,7 +178,7 @@ const char *ring_idle(struct ring *r, int ms);
 uint16_t ring_device_idx(struct ring *r);
 unsigned int ring_inflight(struct ring *r);
 
-/* notify.c: suppression and the eventfds */
+/* notify.c: suppression of notifications, and eventfds */
 uint64_t eventfd_drain(int fd);
 bool eventfd_wait(int fd, int ms);
 uint64_t ring_calls(struct ring *r);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The VMM's half of the device IOTLB. */
+/* The VMM's side of the device IOTLB */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ void iommu_attach(struct guest *g, struct iommu *m, uint32_t page_size, bool v2,
 		m->page[i] = i;
 	shuffle(m->page, g->data_start / page_size, m->npages, rng);
 	memset(m->perm, VHOST_ACCESS_RW, m->npages);
-	/* What is allocated lies anywhere in the region: canaries everywhere */
+	/* allocations are scattered over the region, so put canaries everywhere */
 	memset(r->hva + g->data_start, 0xc5, r->len - g->data_start);
 	g->painted = r->len;
 	g->opts.features_on |= BIT64(VIRTIO_F_ACCESS_PLATFORM);
@@ -57,7 +57,10 @@ void iommu_free(struct guest *g, struct iommu *m)
 	g->iommu = NULL;
 }
 
-/* From the device's address to the guest-physical one; *len is cut to the page. */
+/*
+ * Translate an address of the device to a guest-physical one; *len is cut at
+ * the end of the page.
+ */
 uint64_t iommu_translate(struct guest *g, uint64_t addr, uint64_t *len)
 {
 	struct iommu *m = g->iommu;
@@ -91,7 +94,7 @@ long iommu_message(struct guest *g, uint8_t type, uint64_t iova, uint64_t size,
 	return ret == (ssize_t)len ? 0 : -EPROTO;
 }
 
-/* One message for each page, since the core forgets whole mappings */
+/* Send one message for each page, because the vhost core drops whole mappings. */
 long iommu_update(struct guest *g, uint64_t off, uint64_t len)
 {
 	struct iommu *m = g->iommu;
@@ -165,7 +168,7 @@ static void answer(struct guest *g, const struct vhost_iotlb_msg *msg)
 		complain(m, "an update was refused", msg->iova);
 }
 
-/* Anything, the rings too */
+/* Invalidate any pages, those of the rings included. */
 static void invalidate_some(struct guest *g)
 {
 	struct iommu *m = g->iommu;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Guest memory: regions with guard pages, an allocator, and a shadow of it all. */
+/* Guest memory: regions with guard pages, an allocator, and a shadow copy */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #define CANARY		0xc5
 #define HUGE_PAGE	(2UL << 20)
-#define COMPARE_SLACK	65536	/* bytes beyond the last allocation that are compared too */
+#define COMPARE_SLACK	65536	/* bytes after the last allocation that are compared too */
 
 static size_t page_size(void)
 {
@@ -19,8 +19,8 @@ static size_t page_size(void)
 }
 
 /*
- * Memory between guard pages, or NULL.  What may be backed by huge pages begins
- * where one can.
+ * Map memory between guard pages.  If huge pages may back it, it is aligned to
+ * one.  Return: NULL on error
  */
 static uint8_t *map_guarded(uint64_t len)
 {
@@ -56,14 +56,14 @@ struct region *guest_add_region(struct guest *g, uint64_t gpa, uint64_t len)
 	r->len = len;
 	r->hva = mem;
 	r->shadow = NULL;
-	/* Region 0 is large, and filled as far as it is used: guest_alloc() */
+	/* region 0 is large; guest_alloc() fills the part that is used */
 	if (g->nregions)
 		memset(r->hva, CANARY, len);
 	g->nregions++;
 	return r;
 }
 
-/* From now on the memory is that of a file; what was in it is lost. */
+/* Replace the memory by that of a file; the content is lost. */
 bool region_back(struct region *r, int fd)
 {
 	return mmap(r->hva, r->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
@@ -83,8 +83,8 @@ void guest_free_memory(struct guest *g)
 }
 
 /*
- * Where the device's address is: the part of [addr, addr + len) that lies in one
- * region and, behind an IOMMU, one of its pages; *len is cut to it.
+ * Find the part of [addr, addr + len) that is in one region and, behind an
+ * IOMMU, in one of its pages; *len is cut to it.
  */
 static struct region *find_region(struct guest *g, uint64_t addr, uint64_t *len,
 				  uint64_t *off)
@@ -118,7 +118,7 @@ void *guest_ptr(struct guest *g, uint64_t gpa, uint64_t len)
 	return r->hva + off;
 }
 
-/* Canaries as far as guest_compare() looks */
+/* Write canaries into the part that guest_compare() checks. */
 static void paint(struct guest *g)
 {
 	struct region *r = &g->region[0];
@@ -180,19 +180,19 @@ void guest_write(struct guest *g, uint64_t gpa, const void *from, uint64_t len)
 	}
 }
 
-/* Bytes of a region that a test may use: the rings in front have their own checks */
+/* Part of a region that a test may use: the rings at the start have other checks */
 static void compared_part(struct guest *g, unsigned int i, uint64_t *start, uint64_t *end)
 {
 	struct region *r = &g->region[i];
 
 	*start = i ? 0 : g->data_start;
 	*end = r->len;
-	/* Behind an IOMMU what was allocated is scattered over all of it */
+	/* behind an IOMMU, allocations are scattered over the whole region */
 	if (!i && !g->iommu && r->len - g->bump > COMPARE_SLACK)
 		*end = g->bump + COMPARE_SLACK;
 }
 
-/* Remember all of guest memory: from now on the device may write what is expected only. */
+/* Remember all of guest memory: from now on the device may only write expected bytes. */
 void guest_snapshot(struct guest *g)
 {
 	uint64_t start, end;
@@ -208,7 +208,7 @@ void guest_snapshot(struct guest *g)
 	}
 }
 
-/* The device is to write these bytes there. */
+/* The device is expected to write these bytes there. */
 void guest_expect(struct guest *g, uint64_t gpa, const void *from, uint64_t len)
 {
 	while (len) {

@@ -9,7 +9,7 @@
 
 #include "guest.h"
 
-/* The eventfd's count, which is zero afterwards */
+/* Read the count of an eventfd, which resets it. */
 uint64_t eventfd_drain(int fd)
 {
 	uint64_t n;
@@ -36,13 +36,16 @@ static uint16_t avail_event(struct ring *r)
 	return load16((__virtio16 *)&r->used->ring[r->num]);
 }
 
-/* Does the device want to hear of what was added since the last look? */
+/* Does the device ask for a kick for the chains added since the last decision? */
 bool ring_wants_kick(struct ring *r)
 {
 	uint16_t old = r->kicked_idx;
 	uint16_t new = r->avail_idx;
 
-	/* avail->idx before the device's wish; pairs with the one in its enable_notify */
+	/*
+	 * avail->idx before the device's request; pairs with the barrier in its
+	 * enable_notify
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	r->kicked_idx = new;
 	if (guest_has(r->guest, VIRTIO_RING_F_EVENT_IDX))
@@ -62,7 +65,7 @@ void ring_kick_now(struct ring *r)
 	r->stats.kicks++;
 }
 
-/* Kick if the device wants it. */
+/* Kick if the device asks for it. */
 void ring_kick(struct ring *r)
 {
 	if (ring_wants_kick(r))
@@ -90,8 +93,8 @@ void ring_set_used_event(struct ring *r, uint16_t idx)
 }
 
 /*
- * Ask for an interrupt when @ahead more chains than the next one were used.
- * True: that has happened already, so there may be no interrupt for it.
+ * Ask for an interrupt when @ahead more chains after the next one are used.
+ * Return: true if they are used already, so that no interrupt may come
  */
 bool ring_call_on(struct ring *r, uint16_t ahead)
 {
@@ -99,7 +102,7 @@ bool ring_call_on(struct ring *r, uint16_t ahead)
 		ring_set_used_event(r, r->used_idx + ahead);
 	else
 		ring_no_interrupt(r, false);
-	/* The wish before used->idx; pairs with the barrier of the device's notify */
+	/* the request before used->idx; pairs with the barrier of the device's notify */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return (uint16_t)(ring_device_idx(r) - r->used_idx) > ahead;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The driver's half of a split virtqueue (virtio 1.3, 2.7). */
+/* The driver's side of a split virtqueue (virtio 1.3, 2.7) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -47,7 +47,10 @@ const char *ring_init(struct ring *r, struct guest *g, unsigned int index)
 	return NULL;
 }
 
-/* Forget what was in flight; both indices start at @base. The device must be stopped. */
+/*
+ * Forget all requests in flight; both indices start at @base. The device must
+ * be stopped.
+ */
 void ring_reset(struct ring *r, uint16_t base)
 {
 	unsigned int i;
@@ -121,7 +124,7 @@ long ring_info(struct ring *r, struct vhost_blk_vring_info *info)
 	return guest_ioctl(r->guest, VHOST_BLK_GET_VRING_INFO, info);
 }
 
-/* Where the device is told that a part of the ring is */
+/* Address of a part of the ring, as it is given to the device */
 static uint64_t device_addr(struct ring *r, const void *part)
 {
 	const struct region *mem = &r->guest->region[0];
@@ -145,7 +148,7 @@ long ring_set_addr(struct ring *r)
 	return guest_ioctl(r->guest, VHOST_SET_VRING_ADDR, &addr);
 }
 
-/* Tell the device all about the ring; it starts where the used ring stands. */
+/* Set the addresses, base and eventfds of the ring; the base is the used index. */
 long ring_setup(struct ring *r)
 {
 	struct vhost_vring_state num = { .index = r->index, .num = r->num };
@@ -178,7 +181,7 @@ void ring_put_desc(struct ring *r, uint16_t i, uint64_t gpa, uint32_t len,
 	r->desc[i].next = htole16(next);
 }
 
-/* Descriptors of the ring that a request takes */
+/* Number of ring descriptors that a request needs */
 static unsigned int chain_len(const struct request *q)
 {
 	return q->indirect ? q->direct + 1 : q->nout + q->nin;
@@ -209,18 +212,21 @@ static void put_chain(struct ring *r, uint16_t head, struct request *q)
 	}
 }
 
-/* Publish a head that the caller built by ring_put_desc(): nothing is checked. */
+/* Make a head available that the caller built by ring_put_desc(), without any check. */
 int ring_add_raw(struct ring *r, uint16_t head)
 {
 	r->avail->ring[r->avail_idx % r->num] = htole16(head);
 	r->avail_idx++;
-	/* Pairs with the device's barrier after it read avail->idx */
+	/* pairs with the device's barrier after it read avail->idx */
 	store16(&r->avail->idx, r->avail_idx);
 	r->stats.added++;
 	return 0;
 }
 
-/* Make the request available. -ENOSPC: the ring is full, nothing changed. */
+/*
+ * Make the request available.  Return: -ENOSPC if the ring is full; nothing has
+ * changed then
+ */
 int ring_add(struct ring *r, struct request *q)
 {
 	uint16_t head;
@@ -246,7 +252,7 @@ static void put_back(struct ring *r, struct request *q)
 	}
 }
 
-/* The device's used index, as it stands now */
+/* Return: the present used index of the device */
 uint16_t ring_device_idx(struct ring *r)
 {
 	return load16(&r->used->idx);
@@ -258,8 +264,8 @@ unsigned int ring_inflight(struct ring *r)
 }
 
 /*
- * Take one completion. NULL: there is none, or the device broke a rule, and
- * then r->why says which.
+ * Take one completion.  Return: NULL if there is none, or if the device broke a
+ * rule; then r->why says which
  */
 struct request *ring_take(struct ring *r)
 {
@@ -274,7 +280,7 @@ struct request *ring_take(struct ring *r)
 		ring_say(r, "more is used than was available", idx);
 		return NULL;
 	}
-	/* load16() acquired: the element is read after the index */
+	/* load16() is an acquire: the element is read after the index */
 	e = &r->used->ring[r->used_idx % r->num];
 	id = le32toh(e->id);
 	if (id >= r->num || !r->inflight[id]) {
@@ -299,7 +305,7 @@ static long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Wait for @n completions, without interrupts: the used index is looked at. */
+/* Wait for @n completions without interrupts: poll the used index. */
 const char *ring_wait(struct ring *r, unsigned int n, int ms)
 {
 	long end = now_ms() + ms;
@@ -318,7 +324,7 @@ const char *ring_wait(struct ring *r, unsigned int n, int ms)
 			return ring_say(r, "timeout, completions missing", n);
 		if (r->guest->iommu)
 			iommu_serve(r->guest);
-		/* A sleep is a tick at least where timers are coarse: first let others run */
+		/* first yield, because a sleep may take a tick if timers are coarse */
 		if (++spins < 300)
 			sched_yield();
 		else
@@ -327,7 +333,7 @@ const char *ring_wait(struct ring *r, unsigned int n, int ms)
 	return NULL;
 }
 
-/* Nothing may complete for that long. */
+/* Check that nothing completes for @ms. */
 const char *ring_idle(struct ring *r, int ms)
 {
 	long end = now_ms() + ms;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Control groups. */
+/* Control groups */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ void cgroup_leave(struct cgroup *c)
 		return;
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	put_attr(ROOT, "cgroup.procs", pid);
-	/* threads of the kernel's that were in it may still be on their way out */
+	/* kernel threads in the group may still be exiting */
 	for (tries = 0; rmdir(c->dir) && errno == EBUSY && tries < 100; tries++)
 		usleep(10000);
 	c->dir[0] = '\0';

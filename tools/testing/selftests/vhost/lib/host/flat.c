@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Memory of the kernel, by /proc/meminfo and /proc/slabinfo. */
+/* Memory of the kernel, from /proc/meminfo and /proc/slabinfo */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <stdio.h>
@@ -11,14 +11,14 @@
 #include "flat.h"
 
 /*
- * What a cache may have more than after the warm-up.  A leak of one object at
- * each stop, swap or death is hundreds in the shortest run.
+ * Objects that a cache may have more than after the warm-up.  A leak of one
+ * object per stop, swap or exit is hundreds of objects in the shortest run.
  */
 #define MAX_OBJECTS	64
-#define MAX_SHARE	20		/* or one part of that many */
+#define MAX_SHARE	20		/* or this fraction of its objects: one in MAX_SHARE */
 #define MAX_USED	4096		/* KiB */
 
-/* Objects that KASAN holds back, and slabs without any: gone */
+/* Free objects that KASAN holds back, and empty slabs. */
 static void shrink_slabs(void)
 {
 	DIR *dir = opendir("/sys/kernel/slab");
@@ -39,13 +39,13 @@ static void settle(void)
 	unsigned int i;
 
 	sync();
-	/* Freed by RCU, by work items, by other work items. */
+	/* objects are freed by RCU, by work items, and by work items of those */
 	for (i = 0; i < 3; i++) {
 		sleep(1);
 		put_attr("/proc/sys/vm", "drop_caches", "3");
 		shrink_slabs();
 	}
-	/* fails where there is no kmemleak; the host's init reads what it found */
+	/* fails without kmemleak; the host's init reads the reports */
 	if (!access("/sys/kernel/debug/kmemleak", W_OK))
 		put_attr("/sys/kernel/debug", "kmemleak", "scan");
 }
@@ -119,7 +119,7 @@ static const struct flat_cache *find(const struct flat *f, const char *name)
 	return &none;
 }
 
-/* What the sanitizers remember of objects that are counted themselves, in pools */
+/* Pools in which the sanitizers keep data about objects that are counted themselves */
 static bool is_bookkeeping(const char *name)
 {
 	return !strcmp(name, "debug_objects_cache") || !strcmp(name, "kmemleak_object");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Is the memory that the kernel uses the same as before?  Measured while nothing
- * runs, after all that is kept without need was given up: page cache, dentries,
- * what the slab allocator and KASAN hold back.
+ * Does the kernel use more memory than before?  Measured while no guest runs,
+ * after the page cache, dentries, empty slabs and the objects held back by
+ * KASAN were freed.
  */
 #ifndef VHOST_TEST_FLAT_H
 #define VHOST_TEST_FLAT_H
@@ -20,16 +20,16 @@ struct flat_cache {
 struct flat {
 	struct flat_cache cache[FLAT_CACHES];
 	unsigned int n;
-	long slab;		/* KiB in objects that are in use */
+	long slab;		/* KiB in slab objects in use */
 	long used;		/* KiB that are neither free nor page cache */
 	long unreclaimable;	/* KiB: SUnreclaim */
 	long stacks;		/* KiB: KernelStack */
 	long vmalloc;		/* KiB: VmallocUsed */
 };
 
-/* NULL, or why that can't be measured here */
+/* Return: NULL, or the reason why memory cannot be measured here */
 const char *flat_measure(struct flat *f);
-/* Prints what has grown; false where it is more than is allowed. */
+/* Print what has grown. Return: false if it has grown by more than the limit */
 bool flat_compare(const struct flat *first, const struct flat *last);
 
 #endif /* VHOST_TEST_FLAT_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Fault injection, by its files in debugfs and procfs. */
+/* Fault injection, by its files in debugfs and procfs */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ static const char *prepare(void)
 		if (put_attr(dirs[i], "verbose", "0") || put_attr(dirs[i], "probability", "0") ||
 		    put_attr(dirs[i], "times", "-1") || put_attr(dirs[i], "task-filter", "N"))
 			return "a kernel without fault injection (uml-7.3 has it)";
-	/* Most of the device's allocations may wait; single pages fail too. */
+	/* most of the device's allocations may sleep; also let single pages fail */
 	if (put_attr(dirs[FAULT_SLAB], "ignore-gfp-wait", "N") ||
 	    put_attr(dirs[FAULT_PAGE], "ignore-gfp-wait", "N") ||
 	    put_attr(dirs[FAULT_PAGE], "min-order", "0"))
@@ -51,7 +51,7 @@ void faults_close(void)
 	put_attr(dirs[FAULT_PAGE], "min-order", "1");
 }
 
-/* Kept open, since an open has chances of its own */
+/* kept open, because open() has possible faults of its own */
 static int nth_fd = -1;
 
 static void put_nth(unsigned int n)
@@ -59,7 +59,7 @@ static void put_nth(unsigned int n)
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%u", n);
 
-	/* The write may be what fails, if it comes to that */
+	/* this write may be what fails */
 	while (pwrite(nth_fd, text, len, 0) != len && errno == EFAULT)
 		;
 }
@@ -73,7 +73,7 @@ void fault_nth(pid_t tid, unsigned int n)
 	put_nth(n);
 }
 
-/* Where reading it is what fails, nothing did before. */
+/* If reading the file fails, no earlier fault happened. */
 bool fault_was_hit(void)
 {
 	char text[16] = "";
@@ -84,7 +84,10 @@ bool fault_was_hit(void)
 	return len > 0 && !atoi(text);
 }
 
-/* In this order, or everything in the kernel fails for a moment: a process can't get over that. */
+/*
+ * Write in this order.  Otherwise all allocations in the kernel fail for a
+ * moment, which no process survives.
+ */
 void fault_often(enum fault kind, unsigned int percent, bool marked)
 {
 	char text[16];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The driver as a module. */
+/* The driver as a module */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A process of the user nobody. */
+/* Processes of the unprivileged user "nobody" */
 #define _GNU_SOURCE
 #include <grp.h>
 #include <stdio.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A process of the user nobody that may open the device: the tests are root. */
+/*
+ * A process of the unprivileged user "nobody" that may open the device; the
+ * tests run as root.
+ */
 #ifndef VHOST_TEST_NOBODY_H
 #define VHOST_TEST_NOBODY_H
 
@@ -9,10 +12,13 @@
 
 #define NOBODY	65534
 
-/* A node of the device that everybody may open, in /tmp; NULL, or why there is none */
+/*
+ * Make a device node in /tmp that all users may open.  Return: NULL, or the
+ * reason of a failure
+ */
 const char *nobody_node(char *node, size_t len);
 void become_nobody(void);
-/* What nobody does in a process of its own. Returns its exit status. */
+/* Run @fn as this user in a child process. Return: its exit status */
 int as_nobody(int (*fn)(struct guest *g, const char *node), struct guest *g, const char *node);
 
 #endif /* VHOST_TEST_NOBODY_H */

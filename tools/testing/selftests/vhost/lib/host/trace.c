@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Switching the driver's tracepoints, and reading what they recorded. */
+/* Enable the driver's tracepoints, and read the recorded events. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #define EVENTS	TRACEFS "/events/vhost_blk"
 #define BIO_EVENT	TRACEFS "/events/block/block_bio_queue"
 
-/* Everything off, and nothing recorded */
+/* Disable all events, and clear the buffer. */
 static bool trace_reset(void)
 {
 	int fd;
@@ -89,8 +89,8 @@ uint64_t trace_field(const struct trace_event *e, const char *key)
 }
 
 /*
- * It may be on since boot, and then stays so: in an emulator that is better than to change
- * the code of a kernel that runs.
+ * Is the tracepoint enabled since boot?  Then it stays enabled, because in an
+ * emulator the code of a running kernel should not be changed.
  */
 static bool bios_traced_before;
 
@@ -115,7 +115,7 @@ const char *trace_bios_begin(dev_t dev)
 	if (why)
 		return why;
 	bios_traced_before = bios_traced();
-	/* as the kernel has it: MKDEV() */
+	/* in the kernel's format: MKDEV() */
 	snprintf(filter, sizeof(filter), "dev == %u", major(dev) << 20 | minor(dev));
 	if (put_attr(BIO_EVENT, "filter", filter) || put_attr(BIO_EVENT, "enable", "1"))
 		return "no block_bio_queue tracepoint in this kernel";

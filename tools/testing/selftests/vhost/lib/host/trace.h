@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The driver's tracepoints, read from tracefs. */
+/* The driver's tracepoints, read from tracefs */
 #ifndef VHOST_TEST_TRACE_H
 #define VHOST_TEST_TRACE_H
 
@@ -8,32 +8,36 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* One event, in the order in which they were recorded */
+/* One event; events are read in the order in which they were recorded. */
 struct trace_event {
 	char name[32];		/* without "vhost_blk_" */
 	double time;		/* in seconds */
-	char fields[256];	/* as the event prints them: key=value ... */
+	char fields[256];	/* as printed by the event: key=value ... */
 };
 
-/* Record these events ("kick submit") from now on.  NULL, or why that can't be here */
+/*
+ * Record these events ("kick submit") from now on.  Return: NULL, or the reason
+ * why this is not possible here
+ */
 const char *trace_begin(const char *events);
-/* Record no more; the events can be read until the next trace_begin(). */
+/* Stop recording; the events can be read until the next trace_begin(). */
 FILE *trace_end(void);
 bool trace_next(FILE *f, struct trace_event *e);
-/* The number behind "key="; UINT64_MAX if the event has no such field */
+/* Return: the number after "key="; UINT64_MAX: the event has no such field */
 uint64_t trace_field(const struct trace_event *e, const char *key);
 
-/* A bio as the block layer has got it */
+/* A bio as it arrived at the block layer */
 struct trace_bio {
 	char rwbs[16];		/* see blk_fill_rwbs() of the kernel */
 	uint64_t sector;
 	unsigned int sectors;
-	bool fua;		/* it reads or writes, with REQ_FUA */
+	bool fua;		/* a read or write with REQ_FUA */
 };
 
 /*
- * Record the bios of a block device from now on.  NULL, or why that can't be here.
- * If the device has no write cache, the block layer drops FUA before.
+ * Record the bios of a block device from now on.  If the device has no write
+ * cache, the block layer drops FUA before.  Return: NULL, or the reason why
+ * this is not possible here
  */
 const char *trace_bios_begin(dev_t dev);
 /* Has a kernel worker submitted one since?  Waits for it. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* VMMs as processes. */
+/* VMMs as processes */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -203,7 +203,7 @@ void vmm_forget(struct vmm *v)
 {
 	unsigned int tries;
 
-	/* the worker of older kernels is in it, and goes last */
+	/* in older kernels the worker is in the group, and exits last */
 	for (tries = 0; rmdir(v->cgroup) && errno == EBUSY && tries < 500; tries++)
 		usleep(10000);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Inside of the model device; not for the tests. */
+/* Internals of the model device; not for the tests */
 #ifndef VHOST_TEST_MODEL_IMPL_H
 #define VHOST_TEST_MODEL_IMPL_H
 

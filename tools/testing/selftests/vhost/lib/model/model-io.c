@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device in userspace: one queue's requests, written from the specification. */
+/* The device in userspace: the requests of one queue, written from the specification */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +21,8 @@ struct chain {
 	unsigned int nin;
 	uint64_t out_len;
 	uint64_t in_len;
-	uint8_t *status;	/* the last writable byte, NULL: not in the memory table */
-	bool unmapped;		/* some of it isn't in the memory table */
+	uint8_t *status;	/* last writable byte; NULL: outside of the memory table */
+	bool unmapped;		/* a part is outside of the memory table */
 };
 
 static struct vhost_memory_region *find_region(struct model *m, uint64_t gpa)
@@ -40,7 +40,7 @@ static uint8_t *pointer(struct vhost_memory_region *r, uint64_t gpa)
 	return (uint8_t *)(uintptr_t)(r->userspace_addr + gpa - r->guest_phys_addr);
 }
 
-/* Add one descriptor's memory, which may lie in several regions. */
+/* Add the memory of one descriptor, which may be in several regions. */
 static bool add_parts(struct model *m, struct chain *c, uint64_t gpa, uint32_t len, bool in)
 {
 	uint64_t last = gpa + len - 1;
@@ -125,7 +125,7 @@ static void copy(struct chain *c, bool in, uint64_t off, uint8_t *buf, uint64_t 
 	}
 }
 
-/* The file position of a byte of the request */
+/* Transfer data; @pos is the position in the file. */
 static bool transfer(struct model *m, struct chain *c, bool in, uint64_t pos, uint64_t len)
 {
 	void *buf;
@@ -188,7 +188,7 @@ static uint8_t range_request(struct model *m, struct chain *c, uint32_t type, ui
 	return status;
 }
 
-/* False: the chain can't be answered. */
+/* Return: false if the chain cannot be completed */
 static bool handle(struct model *m, struct chain *c, uint32_t *used)
 {
 	struct virtio_blk_outhdr h;
@@ -334,7 +334,7 @@ static bool serve_one(struct model *m, struct model_queue *q)
 	return ok;
 }
 
-/* The lock is held. */
+/* The caller holds the lock. */
 void model_serve(struct model *m, struct model_queue *q)
 {
 	do {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device in userspace: its ioctls and its thread. model-io.c does the requests. */
+/* The device in userspace: its ioctls and its thread. Requests are in model-io.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -116,7 +116,7 @@ static long set_backend(struct model *m, const struct vhost_blk_backend *b)
 	return 0;
 }
 
-/* No config space, no zones */
+/* neither configuration space nor zones */
 uint64_t model_offered(struct model *m)
 {
 	uint64_t f = guest_known_features() | BIT64(VIRTIO_F_NOTIFY_ON_EMPTY);

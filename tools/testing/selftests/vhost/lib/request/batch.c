@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Many requests at once. */
+/* Many requests at once */
 #include <stdlib.h>
 #include <string.h>
 

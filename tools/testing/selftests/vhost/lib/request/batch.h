@@ -6,32 +6,32 @@
 #include "request.h"
 
 struct batch_opts {
-	unsigned int per_queue;		/* requests, 0: as many as fit */
+	unsigned int per_queue;		/* requests; 0: as many as fit */
 	unsigned int max_sectors;	/* of one request, 0: 4 */
 	unsigned int max_segs;		/* 0: 3, the usual cut */
 	bool direct_only;		/* no indirect descriptors */
 	bool writes_only;
 	bool reads_only;
-	bool ranges;			/* discards and zeroes among them, as negotiated */
-	unsigned int block;		/* sectors; sizes are multiples of it, 0: a logical block */
+	bool ranges;			/* some discards and zeroes, if negotiated */
+	unsigned int block;		/* sectors; sizes are multiples; 0: a logical block */
 };
 
 struct batch {
 	struct guest *guest;
 	struct request **q;
-	unsigned int *ring;		/* index, by request */
+	unsigned int *ring;		/* queue index of each request */
 	unsigned int n;
 	uint64_t mark;
 };
 
-/* Build only: nothing is available yet. */
+/* Build the requests, without making any available. */
 void batch_build(struct batch *b, struct guest *g, const struct batch_opts *opts,
 		 struct rng *rng);
 const char *batch_submit(struct batch *b);
 const char *batch_wait(struct batch *b, int ms);
 const char *batch_check(struct batch *b);
 void batch_free(struct batch *b);
-/* All of it. */
+/* Build, submit, wait for and check a batch. */
 const char *batch_round(struct guest *g, const struct batch_opts *opts, struct rng *rng);
 
 #endif /* VHOST_TEST_BATCH_H */

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The rules of notification and of a broken ring, one function each. */
+/* The rules of notification and of a broken ring, one function each */
 #include <unistd.h>
 
 #include "traffic.h"
 
-#define QUIET_MS	50	/* what is still to come had that long to come */
+#define QUIET_MS	50	/* time to wait for events that must not happen */
 
 static const char *one(struct ring *r)
 {
 	return request_simple(r, VIRTIO_BLK_T_IN, 1, SECTOR, VIRTIO_BLK_S_OK);
 }
 
-/* After a start the first signal is always sent: be past it. */
+/* After a start the first completion is always signalled: complete one. */
 static const char *settle(struct ring *r)
 {
 	const char *why = one(r);
@@ -29,7 +29,7 @@ static const char *count(struct ring *r, uint64_t calls, uint64_t want, const ch
 			 (unsigned long long)calls, when, (unsigned long long)want);
 }
 
-/* One by one, each with an interrupt */
+/* Single requests, each with an interrupt */
 const char *check_call_each(struct ring *r, unsigned int n)
 {
 	const char *why = settle(r);
@@ -48,7 +48,7 @@ const char *check_call_each(struct ring *r, unsigned int n)
 	return why ? why : count(r, calls, n, "for single requests");
 }
 
-/* Interrupts off: there is none */
+/* Interrupts off: no interrupt is sent. */
 const char *check_call_none(struct ring *r, unsigned int n)
 {
 	const char *why = settle(r);
@@ -62,7 +62,7 @@ const char *check_call_none(struct ring *r, unsigned int n)
 	return why ? why : count(r, ring_calls(r), 0, "though they are off");
 }
 
-/* EVENT_IDX: of @n requests it is the one behind @at others that interrupts, once. */
+/* EVENT_IDX: of @n requests only the one after @at others causes an interrupt. */
 const char *check_call_once(struct ring *r, unsigned int n, unsigned int at)
 {
 	const char *why = settle(r);
@@ -81,7 +81,10 @@ const char *check_call_once(struct ring *r, unsigned int n, unsigned int at)
 	return why ? why : count(r, ring_calls(r), at + 1 == n, "after used_event");
 }
 
-/* NOTIFY_ON_EMPTY: even with interrupts off, one when the avail ring ran empty */
+/*
+ * NOTIFY_ON_EMPTY: an interrupt when the available ring becomes empty, even if
+ * interrupts are off
+ */
 const char *check_call_on_empty(struct ring *r)
 {
 	const char *why = settle(r);
@@ -96,7 +99,7 @@ const char *check_call_on_empty(struct ring *r)
 	return why;
 }
 
-/* A device with nothing to do must want to hear of the next request. */
+/* An idle device must ask for a kick. */
 const char *check_kick_wanted(struct ring *r)
 {
 	const char *why = settle(r);
@@ -111,7 +114,7 @@ const char *check_kick_wanted(struct ring *r)
 	return why;
 }
 
-/* Kicks with nothing behind them do nothing. */
+/* Kicks without a request have no effect. */
 const char *check_kick_spurious(struct ring *r, unsigned int n)
 {
 	const char *why = settle(r);
@@ -126,7 +129,7 @@ const char *check_kick_spurious(struct ring *r, unsigned int n)
 	return why ? why : one(r);
 }
 
-/* What was made available breaks the queue (rule 1 of the design). */
+/* The available chain breaks the queue. */
 const char *check_broken(struct ring *r)
 {
 	uint16_t base;
@@ -143,7 +146,7 @@ const char *check_broken(struct ring *r)
 	return NULL;
 }
 
-/* Stop, repair all rings, start: everything works again. */
+/* Stop the device, repair all rings, and start it: everything works again. */
 const char *check_repaired(struct guest *g)
 {
 	unsigned int i;

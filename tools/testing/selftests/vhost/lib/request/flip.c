@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Data that changes while it is being written. */
+/* Data that changes while it is written */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ const char *flip_writes(struct ring *r, uint64_t sector, uint32_t len, unsigned 
 
 	request_cut_usual(q);
 	request_place(q, PLACE_ALIGNED, NULL);
-	/* File systems write from whole blocks only without a copy. */
+	/* file systems write only whole blocks without a copy */
 	q->seg[1].gpa = guest_alloc(g, len, 4096);
 	request_arm(q, sector);
 	f.data = guest_ptr(g, q->seg[1].gpa, len);

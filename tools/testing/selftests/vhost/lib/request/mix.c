@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Random requests of all kinds. */
+/* Random requests of all kinds */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ struct builder {
 	struct mix *m;
 	const struct mix_opts *o;
 	struct rng *rng;
-	uint64_t sector;	/* next one that no request has */
+	uint64_t sector;	/* next sector without a request */
 	uint64_t area;		/* next free byte of o->area */
 };
 
@@ -66,7 +66,7 @@ static struct request *new_request(struct builder *b, enum mix_kind kind)
 	}
 }
 
-/* The usual cut: the range is the second descriptor. */
+/* The usual layout: the range is in the second descriptor. */
 static void put_range(struct builder *b, struct request *q)
 {
 	struct virtio_blk_discard_write_zeroes range = {
@@ -122,7 +122,7 @@ static enum mix_kind choose(struct builder *b)
 	return kind;
 }
 
-/* False: no more fit. */
+/* Return: false if no more requests fit */
 static bool add_one(struct builder *b, unsigned int ring, unsigned int *left)
 {
 	struct guest *g = b->m->guest;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Random requests of all kinds, good and bad, in all layouts, on all queues. */
+/* Random requests of all kinds, valid and invalid, in all layouts, on all queues */
 #ifndef VHOST_TEST_MIX_H
 #define VHOST_TEST_MIX_H
 
@@ -11,9 +11,9 @@ enum mix_kind {
 	MIX_GET_ID,
 	MIX_FLUSH,
 	MIX_ZEROES,
-	MIX_PAST_END,		/* a read that ends in IOERR */
-	MIX_ODD,		/* of no whole sectors */
-	MIX_UNKNOWN,		/* a type of nobody, with room for data */
+	MIX_PAST_END,		/* a read that must get IOERR */
+	MIX_ODD,		/* data that is not whole sectors */
+	MIX_UNKNOWN,		/* an unknown type, with room for data */
 	MIX_BROKEN,		/* a read of mix_opts.bad_sector */
 	MIX_KINDS
 };
@@ -21,13 +21,13 @@ enum mix_kind {
 #define MIX_ALL	((1U << MIX_KINDS) - 1)
 
 struct mix_opts {
-	unsigned int kinds;		/* bits, 0: all that are possible */
+	unsigned int kinds;		/* bits; 0: all that are possible */
 	unsigned int per_queue;		/* 0: 12 */
 	unsigned int max_sectors;	/* 0: 24 */
 	unsigned int max_segs;		/* 0: 8 */
-	bool aligned;			/* no data that has to be bounced */
-	uint64_t bad_sector;		/* eight that can't be read, 0: there are none */
-	uint64_t area;			/* some lie there, one behind the other; 0: none */
+	bool aligned;			/* no data that must be bounced */
+	uint64_t bad_sector;		/* eight unreadable sectors; 0: none */
+	uint64_t area;			/* place some requests there, in a row; 0: none */
 	uint64_t area_len;
 };
 
@@ -38,7 +38,7 @@ struct mix {
 		struct request *q;
 		unsigned int ring;
 		uint8_t expect;
-		bool writes;	/* data may be written, if only in part */
+		bool writes;	/* data may be written, at least in part */
 	} *one;
 	uint64_t mark;
 };
@@ -46,10 +46,10 @@ struct mix {
 void mix_build(struct mix *m, struct guest *g, const struct mix_opts *o, struct rng *rng);
 const char *mix_submit(struct mix *m);
 const char *mix_wait(struct mix *m);
-/* Outcomes, all of guest memory, and the dirty log where there is one */
+/* Check the statuses, all of guest memory and, if there is one, the dirty log. */
 const char *mix_check(struct mix *m);
 void mix_free(struct mix *m);
-/* All of it, with the backing compared */
+/* Build, run and check a mix, and compare the backend. */
 const char *mix_round(struct guest *g, const struct mix_opts *o, struct rng *rng);
 
 #endif /* VHOST_TEST_MIX_H */

@@ -29,7 +29,7 @@ uint8_t ranges_status(struct guest *g, uint32_t type)
 
 struct request *ranges_new(struct guest *g, uint32_t type, uint32_t len)
 {
-	/* The header's sector means nothing here: no place on any disk */
+	/* the sector of the header has no meaning: use one that is on no disk */
 	return request_new(g, type, ~0ULL, len);
 }
 
@@ -55,7 +55,7 @@ void ranges_expect(struct request *q)
 		const struct range *r = (const struct range *)q->data + i;
 		uint64_t len = (uint64_t)r->sectors * SECTOR;
 
-		/* a device that says OK to what is outside is caught by the status */
+		/* if the device accepts a range outside the disk, the status is wrong */
 		if (!inside(b, r))
 			continue;
 		if (q->type == VIRTIO_BLK_T_DISCARD && !b->deterministic)
@@ -66,7 +66,10 @@ void ranges_expect(struct request *q)
 	}
 }
 
-/* At each of the ranges and a block either side; at the disk's start, where one is nowhere */
+/*
+ * Compare each of the ranges and a block on either side; for a range outside,
+ * the start of the disk.
+ */
 const char *ranges_compare(struct request *q)
 {
 	struct backend *b = q->guest->opts.backend;

@@ -6,11 +6,11 @@
 #include "request.h"
 
 #define RANGE_UNMAP	1
-/* Of one segment, see Documentation/virt/vhost-blk/uapi.rst */
+/* limit of one segment, see Documentation/virt/vhost-blk/uapi.rst */
 #define RANGE_MAX_SECTORS	(8U * 1024 * 1024)
 #define RANGE_WRITTEN_SECTORS	(64U * 1024)
 
-/* As the device reads it (little endian, which the hosts of the tests are) */
+/* As the device reads it: little endian, as the hosts of the tests */
 struct range {
 	uint64_t sector;
 	uint32_t sectors;
@@ -19,17 +19,17 @@ struct range {
 
 bool ranges_type(uint32_t type);
 unsigned int ranges_feature(uint32_t type);
-/* How a good request of this type ends, by what was negotiated */
+/* Expected status of a valid request of this type: OK if negotiated */
 uint8_t ranges_status(struct guest *g, uint32_t type);
-/* Its data is @len bytes long; to be cut and placed. */
+/* Make a request with @len bytes of data, to be cut and placed. */
 struct request *ranges_new(struct guest *g, uint32_t type, uint32_t len);
-/* Instead of request_arm() */
+/* Used instead of request_arm() */
 void ranges_arm(struct request *q, const struct range *r);
-/* What a request that succeeded did to the backing, for the model */
+/* Update the model by a request that succeeded. */
 void ranges_expect(struct request *q);
 const char *ranges_compare(struct request *q);
 
-/* The usual three descriptors, verified. */
+/* Run a request in the usual three descriptors, and check it. */
 const char *ranges_run(struct ring *r, uint32_t type, const struct range *range,
 		       unsigned int n, uint8_t expect);
 const char *range_run(struct ring *r, uint32_t type, uint64_t sector, uint32_t sectors,

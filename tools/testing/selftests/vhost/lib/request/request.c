@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Building requests in guest memory, in any layout, and judging their outcome. */
+/* Build requests in guest memory, in any layout, and check their outcome. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -26,13 +26,13 @@ static bool type_reads(uint32_t type)
 	       type == VIRTIO_BLK_T_ZONE_REPORT;
 }
 
-/* What the device writes before the status though the data goes out */
+/* Bytes that the device writes before the status of a request with outgoing data */
 static uint32_t type_result(uint32_t type)
 {
 	return type == VIRTIO_BLK_T_ZONE_APPEND ? sizeof(uint64_t) : 0;
 }
 
-/* @len bytes of data; for types that neither read nor write they are sent out. */
+/* @len bytes of data; if the type neither reads nor writes, the data is device-readable. */
 struct request *request_new(struct guest *g, uint32_t type, uint64_t sector,
 			    uint32_t len)
 {
@@ -80,7 +80,7 @@ static unsigned int cut_stream(struct request *q, uint32_t len, const uint32_t *
 	return *count;
 }
 
-/* Cut both streams at these offsets, which ascend; equal ones make empty descriptors. */
+/* Cut both streams at these ascending offsets; equal ones make empty descriptors. */
 void request_cut(struct request *q, const uint32_t *out_cut, unsigned int nout,
 		 const uint32_t *in_cut, unsigned int nin)
 {
@@ -90,7 +90,7 @@ void request_cut(struct request *q, const uint32_t *out_cut, unsigned int nout,
 	cut_stream(q, q->in_len, in_cut, nin, &q->nin);
 }
 
-/* Header, data and status each in a descriptor of their own, as Linux does it */
+/* Header, data and status in one descriptor each, as Linux does it */
 void request_cut_usual(struct request *q)
 {
 	uint32_t out = HDR_LEN, in = q->in_len - 1;
@@ -98,7 +98,7 @@ void request_cut_usual(struct request *q)
 	request_cut(q, &out, q->out_len > HDR_LEN, &in, q->in_len > 1);
 }
 
-/* Data in descriptors of @step bytes; header and status by themselves */
+/* Data in descriptors of @step bytes; header and status in one each */
 void request_cut_every(struct request *q, uint32_t step)
 {
 	unsigned int i, n = q->len ? (q->len + step - 1) / step : 0;
@@ -179,7 +179,7 @@ void request_place(struct request *q, enum place how, struct rng *r)
 	}
 }
 
-/* After the placing, before the arming */
+/* Call it after placing the request, before arming it. */
 void request_set_indirect(struct request *q, bool on)
 {
 	unsigned int n = q->nout + q->nin;
@@ -217,7 +217,7 @@ static void write_table(struct request *q)
 	}
 }
 
-/* Copy between a buffer and part of one of the two streams, through the segments */
+/* Copy between a buffer and a part of one of the two streams, through the segments. */
 static void stream_copy(const struct request *q, bool in, uint32_t off, void *buf,
 			uint32_t len, bool to_guest)
 {
@@ -262,7 +262,7 @@ static void poison_in(struct request *q)
 	free(poison);
 }
 
-/* Write header, data and poison into guest memory. */
+/* Write the header, the data and a poisoned status into guest memory. */
 void request_arm(struct request *q, uint64_t seed)
 {
 	struct rng r = { seed };
@@ -278,14 +278,14 @@ void request_arm(struct request *q, uint64_t seed)
 	q->done = 0;
 }
 
-/* After the arming: these are the bytes of data that the device reads. */
+/* Set the data that the device reads; call it after arming the request. */
 void request_put_data(struct request *q, const void *data)
 {
 	memcpy(q->data, data, q->len);
 	stream_copy(q, false, HDR_LEN, q->data, q->len, true);
 }
 
-/* For the next use of the same buffers: a new poison of the status is enough. */
+/* Prepare the buffers for another use: only poison the status again. */
 void request_rearm(struct request *q)
 {
 	uint8_t poison = STATUS_POISON;
@@ -319,7 +319,7 @@ void request_read_in(const struct request *q, void *to)
 	stream_copy(q, true, 0, to, q->in_len - 1, false);
 }
 
-/* Tell the shadow what the in stream must hold now. */
+/* Tell the shadow what the device-writable stream must hold now. */
 static void expect_in(struct request *q, const void *data, uint32_t len, uint8_t status)
 {
 	uint8_t *in = malloc(q->in_len);
@@ -337,7 +337,7 @@ static void expect_in(struct request *q, const void *data, uint32_t len, uint8_t
 	free(in);
 }
 
-/* Where it landed is the device's choice; the caller checks that it is a good one. */
+/* The device chooses the sector of an append; the caller checks it. */
 static void append_expect(struct request *q)
 {
 	struct backend *b = q->guest->opts.backend;
@@ -350,7 +350,7 @@ static void append_expect(struct request *q)
 		backend_model_write(b, sector * SECTOR, q->data, q->len);
 }
 
-/* Bytes of a report: what it says that it is */
+/* Length of a report, computed from its header */
 static uint32_t report_len(const struct request *q)
 {
 	struct blk_zone_report r = { 0 };
@@ -363,7 +363,7 @@ static uint32_t report_len(const struct request *q)
 	return sizeof(r) + (n < fit ? n : fit) * sizeof(struct blk_zone_desc);
 }
 
-/* The caller looks at what it says; here, that nothing behind it was touched. */
+/* The caller checks the content of a report; check that nothing after it was written. */
 static void report_expect(struct request *q)
 {
 	uint8_t *in = malloc(q->in_len);
@@ -405,7 +405,10 @@ static void expect_ok(struct request *q)
 	expect_in(q, NULL, 0, VIRTIO_BLK_S_OK);
 }
 
-/* Bytes written from the start of the in stream; the status is its last one. */
+/*
+ * Return: number of bytes written at the start of the device-writable stream,
+ * whose last byte is the status
+ */
 static uint32_t used_len(const struct request *q, uint8_t status)
 {
 	uint32_t room = q->in_len - 1, written = room;
@@ -420,8 +423,8 @@ static uint32_t used_len(const struct request *q, uint8_t status)
 }
 
 /*
- * A good write is refused where zones have to be written in order, all of which
- * the test has filled.
+ * A write to a zone that must be written in order is refused, because the test
+ * has filled all of them.
  */
 static uint8_t due(const struct request *q, uint8_t status)
 {
@@ -434,7 +437,7 @@ static uint8_t due(const struct request *q, uint8_t status)
 							VIRTIO_BLK_S_IOERR;
 }
 
-/* Of the request itself; what it must have written goes to the shadow and the model. */
+/* Check the status and the used length; update the shadow and the model. */
 const char *request_outcome(struct request *q, uint8_t status)
 {
 	struct guest *g = q->guest;
@@ -459,7 +462,7 @@ const char *request_outcome(struct request *q, uint8_t status)
 	return NULL;
 }
 
-/* guest_snapshot() was called before the run */
+/* guest_snapshot() must have been called before the run. */
 const char *request_check(struct request *q, uint8_t status)
 {
 	struct guest *g = q->guest;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * One virtio-blk request: what the device reads (header, data of a write), what
- * it writes (data of a read, status), and how both are cut into descriptors.
+ * it writes (data of a read, status), and how both are cut into descriptors
  */
 #ifndef VHOST_TEST_REQUEST_H
 #define VHOST_TEST_REQUEST_H
@@ -21,33 +21,33 @@ struct request {
 	uint32_t type;
 	uint64_t sector;
 	uint32_t len;		/* bytes of data */
-	bool data_in;		/* the device writes the data */
+	bool data_in;		/* the data is device-writable */
 	uint32_t out_len;	/* header, and data unless data_in */
 	uint32_t in_len;	/* data if data_in, and status */
-	struct seg *seg;	/* nout read by the device, then nin written by it */
+	struct seg *seg;	/* nout device-readable segments, then nin device-writable ones */
 	unsigned int nout;
 	unsigned int nin;
 	unsigned int cap;
 	bool indirect;
-	unsigned int direct;	/* if indirect: segments in front of the table */
-	uint16_t table_flags;	/* of its descriptor, beside F_INDIRECT */
+	unsigned int direct;	/* if indirect: direct segments before the table */
+	uint16_t table_flags;	/* flags of the table's descriptor besides F_INDIRECT */
 	uint64_t table;		/* of descriptors, if indirect */
 	unsigned int table_cap;
-	uint8_t *data;		/* of an OUT, len bytes */
+	uint8_t *data;		/* data of an OUT, len bytes */
 	/* the outcome */
 	uint16_t head;
 	uint32_t used_len;
 	unsigned int done;
-	uint64_t tag;		/* the test's own */
+	uint64_t tag;		/* for use by the test */
 };
 
 enum place {
-	PLACE_PACKED,		/* each stream in one piece */
-	PLACE_SCATTER,		/* each segment somewhere else, at any byte */
+	PLACE_PACKED,		/* each stream contiguous */
+	PLACE_SCATTER,		/* each segment elsewhere, at any byte */
 	PLACE_ALIGNED,		/* each segment at a sector boundary */
 };
 
-/* A generator of its own, so that a printed seed repeats a run */
+/* A generator that is seeded, so that a printed seed repeats a run */
 struct rng {
 	uint64_t state;
 };
@@ -59,7 +59,7 @@ uint64_t rng_seed_from_env(void);
 
 struct request *request_new(struct guest *g, uint32_t type, uint64_t sector,
 			    uint32_t len);
-/* The same in whole logical blocks: the place rounded down, the length up */
+/* request_new() in whole logical blocks: the sector rounded down, the length up */
 struct request *request_new_blocks(struct guest *g, uint32_t type, uint64_t sector,
 				   uint32_t len);
 void request_free(struct request *q);
@@ -80,21 +80,21 @@ void request_set_sector(struct request *q, uint64_t sector);
 uint8_t request_status(const struct request *q);
 void request_read_in(const struct request *q, void *to);
 
-/* Adds, kicks, and waits for the one request. */
+/* Add the request, kick, and wait for it. */
 const char *request_run(struct ring *r, struct request *q, int ms);
 const char *request_outcome(struct request *q, uint8_t status);
-/* After the run: status, used.len, guest memory and the backing are all as they must be. */
+/* After the run: check status, used length, guest memory and the backend. */
 const char *request_check(struct request *q, uint8_t status);
 
 /*
- * The whole way: cut, place and arm were done; snapshot, run, check.  @expect is
- * the status that it must end in.
+ * Take a snapshot, run a request that was cut, placed and armed, and check it.
+ * @expect: the status that it must have
  */
 const char *request_verify(struct ring *r, struct request *q, uint8_t expect);
-/* The usual three-descriptor request, verified. */
+/* Run a request in the usual three descriptors, and check it. */
 const char *request_simple(struct ring *r, uint32_t type, uint64_t sector,
 			   uint32_t len, uint8_t expect);
-/* The same on a disk that fails: only how it ends is looked at. */
+/* Like request_simple(), for a disk that fails: only the status is checked. */
 const char *request_ends(struct ring *r, uint32_t type, uint64_t sector, uint32_t len,
 			 uint8_t status);
 

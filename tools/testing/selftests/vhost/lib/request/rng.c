@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* splitmix64: small, and the same everywhere for the same seed */
+/* splitmix64: small, and equal seeds give equal numbers on every host */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

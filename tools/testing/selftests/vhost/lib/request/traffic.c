@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Keeping a queue busy. */
+/* Keep a queue busy. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "traffic.h"
 
-/* The allocator is not for several threads: before they run, for each of them. */
+/* The allocator is not thread-safe: call this for each thread before they run. */
 void traffic_prepare(struct traffic *t)
 {
 	struct guest *g = t->ring->guest;
@@ -67,7 +67,7 @@ static bool reap(struct traffic *t)
 	return any;
 }
 
-/* Nothing came: was it the kick or the interrupt? */
+/* Nothing completed: was the kick lost, or the interrupt? */
 static const char *diagnose(struct traffic *t)
 {
 	struct ring *r = t->ring;
@@ -109,7 +109,7 @@ static void wait_poll(struct traffic *t)
 	}
 }
 
-/* t->total requests, t->depth at a time; every one completes, with a good status. */
+/* Run t->total requests, t->depth at a time; each must complete with OK. */
 const char *traffic_run(struct traffic *t)
 {
 	unsigned int i;

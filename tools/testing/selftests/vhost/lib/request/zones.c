@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Zone reports and appends. */
+/* Zone reports and appends */
 #include <stdlib.h>
 #include <string.h>
 

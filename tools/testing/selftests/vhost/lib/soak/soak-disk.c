@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Disks of the soak: content by generation, and what is found after a death. */
+/* Disks of the soak: content by generation, and the state after a process has died */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ const char *soak_say(struct soak_vm *vm, const char *fmt, ...)
 	return vm->why;
 }
 
-/* Every word says of which guest, sector and generation it is, and is never 0. */
+/* Each word tells its guest, sector and generation, and is never 0. */
 static uint64_t word(const struct soak_vm *vm, unsigned int sector, uint32_t gen)
 {
 	if (!gen || gen & SOAK_ZEROES)
@@ -56,16 +56,16 @@ bool soak_is(const struct soak_vm *vm, unsigned int sector, uint32_t gen, const 
 	return true;
 }
 
-/* As the device is to read and write it, so that both see the same */
+/* Open the disk with the flags that the device uses, so that both see the same data. */
 int soak_open(const struct soak_disk *d)
 {
 	return open(d->path, O_RDWR | O_CLOEXEC | (d->direct ? O_DIRECT : 0));
 }
 
 /*
- * An owner that is killed waits for its requests, but not longer than 4 s: only its
- * locks tell whether writes may still arrive, see "When the backend hangs" in uapi.rst.
- * On a host with many jobs they do.
+ * An owner that is killed waits for its requests, but not longer than 4 s.
+ * After that only its locks tell whether writes may still arrive, see "When
+ * the backend hangs" in uapi.rst.  On a busy host they do.
  */
 const char *soak_lock(struct soak_vm *vm, const struct soak_disk *d, int fd)
 {
@@ -94,7 +94,7 @@ unsigned int soak_size(const struct soak_disk *d, int fd)
 	} else if (ioctl(fd, BLKGETSIZE64, &bytes)) {
 		bytes = 0;
 	}
-	/* A ramdisk is larger than what is used of it. */
+	/* only a part of a ramdisk is used */
 	return bytes < SOAK_BYTES ? bytes / SECTOR : SOAK_SECTORS;
 }
 
@@ -149,7 +149,7 @@ const char *soak_resolve(struct soak_vm *vm, struct soak_disk *d, int fd)
 		for (k = 0; !why && k < CHUNK; k++)
 			why = resolve_sector(vm, d, i + k, buf + k * WORDS);
 	}
-	/* What was cut off is zeroes when it comes back. */
+	/* sectors that were cut off are zeroes when the disk grows again */
 	for (; !why && i < SOAK_SECTORS; i++)
 		d->sector[i] = (struct soak_sector){ 0, 0 };
 	if (!why)

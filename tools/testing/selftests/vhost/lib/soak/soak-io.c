@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests of the soak: each range is in one request at a time, and verified. */
+/* Requests of the soak: each range is in at most one request at a time, and is verified. */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <stdlib.h>
@@ -75,7 +75,10 @@ static uint32_t data_len(uint32_t type, unsigned int n)
 	return type == VIRTIO_BLK_T_WRITE_ZEROES ? sizeof(struct range) : n * SECTOR;
 }
 
-/* In the job's own window: the table, then what the device reads, then what it writes */
+/*
+ * Put the table, the device-readable part and the device-writable part into the
+ * job's window.
+ */
 static void lay_out(struct soak_load *l, struct soak_job *j)
 {
 	uint64_t window = l->g.region[j->region].gpa + j->window;
@@ -84,7 +87,7 @@ static void lay_out(struct soak_load *l, struct soak_job *j)
 	uint64_t in = out + j->q->out_len + rng_below(&l->rng, 500);
 	struct request *q = j->q;
 
-	/* Segments of a direct chain have to fit the smallest ring many times. */
+	/* segments of direct chains must fit into the smallest ring many times */
 	if (rng_below(&l->rng, 3))
 		request_cut_usual(q);
 	else
@@ -148,7 +151,7 @@ static void forget(struct soak_load *l, struct soak_job *j)
 	j->q = NULL;
 }
 
-/* False: nothing more fits. */
+/* Return: false if nothing more fits */
 static bool submit_one(struct soak_load *l, struct soak_job *j)
 {
 	struct ring *r = &l->g.ring[rng_below(&l->rng, l->g.nrings)];
@@ -165,7 +168,7 @@ static bool submit_one(struct soak_load *l, struct soak_job *j)
 	memset(l->busy + j->first, 1, j->n);
 	lay_out(l, j);
 	if (changes(j)) {
-		/* The number is gone even if this process dies now. */
+		/* the generation is used up even if this process dies now */
 		j->gen = ++l->vm->gen | (type == VIRTIO_BLK_T_WRITE_ZEROES ? SOAK_ZEROES : 0);
 		put_data(l, j);
 		set_sent(&l->vm->disk[l->now], j);
@@ -180,7 +183,10 @@ static bool submit_one(struct soak_load *l, struct soak_job *j)
 	return true;
 }
 
-/* Random numbers of jobs, so that the device is now busy and now nearly idle */
+/*
+ * Submit random numbers of jobs, so that the device is sometimes busy and
+ * sometimes nearly idle.
+ */
 void soak_submit(struct soak_load *l)
 {
 	unsigned int i, want = 1 + rng_below(&l->rng, SOAK_JOBS);
@@ -195,7 +201,7 @@ void soak_submit(struct soak_load *l)
 		ring_kick(&l->g.ring[i]);
 }
 
-/* The range as a disk is said to have it, in what was read */
+/* Does the data that was read agree with what this disk must hold? */
 static bool agrees(struct soak_load *l, const struct soak_disk *d, const struct soak_job *j,
 		   const uint8_t *data, unsigned int *bad)
 {
@@ -224,7 +230,7 @@ static const char *check_read(struct soak_load *l, struct soak_job *j)
 			d[l->now].sector[bad].acked);
 }
 
-/* Of a write that was in flight during a swap: is it on the disk of before? */
+/* Of a write that was in flight during a swap: is it on the old disk? */
 static const char *look_behind(struct soak_load *l, const struct soak_job *j, bool *there)
 {
 	const struct soak_disk *d = &l->vm->disk[!l->now];
@@ -244,7 +250,7 @@ static const char *look_behind(struct soak_load *l, const struct soak_job *j, bo
 					d->path, i);
 	}
 	*there = found == j->n;
-	/* zeroes over zeroes can't be told from nothing done */
+	/* zeroes over zeroes cannot be told from an unchanged disk */
 	if (found && !*there && !(j->gen & SOAK_ZEROES))
 		return soak_say(l->vm, "%s: sector %u: a write is on both disks of a swap in part",
 				d->path, j->first);
@@ -308,7 +314,7 @@ static const char *take_all(struct soak_load *l, bool *any)
 	return why;
 }
 
-/* As a driver does it: interrupts on, a last look, sleep. */
+/* Like a driver: enable interrupts, check once more, sleep. */
 static const char *sleep_for_one(struct soak_load *l)
 {
 	struct pollfd p[16];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The life of a process of the soak: load, and all that a VMM may do meanwhile. */
+/* A process of the soak: load, and everything that a VMM may do at the same time */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static const char *say_ret(struct soak_load *l, const char *what, long ret)
 	return soak_say(l->vm, "%s: %s returns %ld", l->vm->disk[l->now].path, what, ret);
 }
 
-/* What the device took is in the used rings now, and no more comes. */
+/* Requests that the device took are in the used rings, and no more complete. */
 static const char *check_landed(struct soak_load *l)
 {
 	uint16_t before[16];
@@ -58,7 +58,7 @@ static const char *start(struct soak_load *l)
 {
 	const char *why = guest_boot(&l->g);
 
-	/* What was available all the time may have no kick of its own. */
+	/* there may be no kick for requests that were available during the stop */
 	return why ? soak_say(l->vm, "%s", why) : set_polling(l);
 }
 
@@ -110,7 +110,10 @@ static const char *act_reopen(struct soak_load *l)
 	return why ? why : start(l);
 }
 
-/* What is in flight goes to one of the two: both may have it, should we die now. */
+/*
+ * Requests in flight go to one of the two disks: if this process dies now,
+ * either may have them.
+ */
 static void mark_either(struct soak_load *l)
 {
 	struct soak_disk *next = &l->vm->disk[!l->now];
@@ -178,7 +181,7 @@ static const char *shrink(struct soak_load *l, struct soak_disk *d)
 	blank_tail(d);
 	d->shrinking = false;
 	l->limit = SOAK_SMALL;
-	/* now and then, since all the others have to end for it */
+	/* only sometimes, because it needs all other requests to complete */
 	if (!rng_below(&l->rng, 4))
 		why = soak_quiesce(l, SOAK_ALL);
 	if (!why && !l->inflight)
@@ -203,7 +206,7 @@ static const char *act_resize(struct soak_load *l)
 	return why ? why : check_size(l);
 }
 
-/* A region is unplugged, becomes other memory, and is plugged in elsewhere. */
+/* Unplug a region, map other memory there, and plug it in at another address. */
 static const char *act_table(struct soak_load *l)
 {
 	struct region *hot = &l->g.region[1];
@@ -219,7 +222,7 @@ static const char *act_table(struct soak_load *l)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != hot->hva)
 		return "mmap fails";
 	hot->gpa = (1ULL << 40) + ((uint64_t)rng_below(&l->rng, 1024) << 24);
-	/* for a while there is none of it */
+	/* for a while the guest does not have the region */
 	l->hot = false;
 	soak_submit(l);
 	l->hot = true;
@@ -275,7 +278,7 @@ static const char *live(struct soak *s, struct soak_load *l)
 			continue;
 		rounds = 0;
 		next = 1 + rng_below(&l->rng, 40);
-		/* one in some hundred dies with all that is in flight */
+		/* sometimes the process exits with requests in flight */
 		if (!rng_below(&l->rng, 200)) {
 			l->vm->count[SOAK_EXITS]++;
 			_exit(0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of every test that runs on each kind of backing */
+/* The fixture of tests that run on each kind of backend */
 #ifndef VHOST_TEST_SUITE_DISK_H
 #define VHOST_TEST_SUITE_DISK_H
 
@@ -45,7 +45,7 @@ FIXTURE_SETUP(disk)
 	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
 }
 
-/* Whatever the test did: the whole backing holds what the model says. */
+/* After each test: the whole backend holds what the model says. */
 FIXTURE_TEARDOWN(disk)
 {
 	const char *why = self->b.model ? backend_compare_all(&self->b) : NULL;

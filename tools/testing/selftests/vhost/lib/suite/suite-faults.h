@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of tests of disks that fail: afterwards the same device serves good requests. */
+/*
+ * The fixture of tests of failing disks: afterwards the device must serve valid
+ * requests.
+ */
 #ifndef VHOST_TEST_SUITE_FAULTS_H
 #define VHOST_TEST_SUITE_FAULTS_H
 
@@ -35,13 +38,16 @@ FIXTURE_TEARDOWN(faults)
 #define ENDS(type, sector, sectors, status)						\
 	ASSERT_WELL(request_ends(&self->g.ring[0], type, sector, (sectors) * SECTOR, status))
 
-/* The disk is good again, with whatever it holds now. */
+/* The disk works again; take its present content into the model. */
 #define GOOD() do {								\
 	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));			\
 	ASSERT_WELL(guest_prove(&self->g));					\
 } while (0)
 
-/* How many of a batch failed; -1: one ended otherwise, or not once */
+/*
+ * Return: number of failed requests of a batch; -1: one has another status, or
+ * did not complete once
+ */
 static inline int batch_failed(const struct batch *b)
 {
 	unsigned int i, failed = 0;

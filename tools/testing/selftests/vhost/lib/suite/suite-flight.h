@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of tests that need requests in flight, on backings slow and quick */
+/* The fixture of tests that need requests in flight, on slow and on fast backends */
 #ifndef VHOST_TEST_SUITE_FLIGHT_H
 #define VHOST_TEST_SUITE_FLIGHT_H
 
@@ -10,7 +10,7 @@
 #include "suite.h"
 #include "traffic.h"
 
-/* Bytes of the guest's memory, 0: the usual */
+/* bytes of guest memory; 0: the default */
 #ifndef FLIGHT_MEM
 #define FLIGHT_MEM	0
 #endif
@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(flight)
 	backend_close(&self->b);
 }
 
-/* The first queue has requests in flight, or a quick backing has done some already. */
+/* Have requests in flight on the first queue; a fast backend may have completed some. */
 static inline const char *take_off(struct guest *g, struct batch *b, struct rng *rng)
 {
 	struct batch_opts opts = { .per_queue = 32, .writes_only = true };
@@ -80,7 +80,7 @@ static inline const char *take_off(struct guest *g, struct batch *b, struct rng 
 	return why;
 }
 
-/* Whatever the device took is complete, and nothing more comes. */
+/* Every request that the device took is complete, and no more complete. */
 static inline const char *check_landed(struct ring *r)
 {
 	uint16_t base, idx;

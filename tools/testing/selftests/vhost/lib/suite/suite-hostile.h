@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of guests that break the rules, and the two ends that has */
+/* The fixture of guests that break the rules, and checks for the two outcomes */
 #ifndef VHOST_TEST_SUITE_HOSTILE_H
 #define VHOST_TEST_SUITE_HOSTILE_H
 
@@ -14,7 +14,7 @@ FIXTURE(hostile) {
 	struct backend b;
 	struct guest g;
 	struct ring *r;
-	uint64_t hdr, data, status;	/* addresses of a good read of one sector */
+	uint64_t hdr, data, status;	/* addresses of a valid read of one sector */
 	uint64_t table;
 };
 
@@ -60,7 +60,7 @@ FIXTURE_SETUP(hostile)
 	put_header(g, self->hdr, VIRTIO_BLK_T_IN, 0);
 }
 
-/* Whatever was done to it, the device is whole, and the backing untouched. */
+/* After each test: the device works, and the backend is unchanged. */
 FIXTURE_TEARDOWN(hostile)
 {
 	const char *why = NULL;
@@ -76,7 +76,10 @@ FIXTURE_TEARDOWN(hostile)
 	backend_close(&self->b);
 }
 
-/* A second region, @gap bytes behind the first one, which is elsewhere in this process */
+/*
+ * Add a second region, @gap bytes behind the first one, at another address in
+ * this process.
+ */
 static inline const char *add_region(struct _test_data_hostile *self, uint64_t gap)
 {
 	struct guest *g = &self->g;
@@ -90,7 +93,7 @@ static inline const char *add_region(struct _test_data_hostile *self, uint64_t g
 	return guest_boot(g);
 }
 
-/* Descriptors 0, 1, 2: a good read */
+/* Descriptors 0, 1, 2: a valid read */
 static inline void put_good(struct _test_data_hostile *self)
 {
 	ring_put_desc(self->r, 0, self->hdr, HDR_LEN, F_NEXT, 1);
@@ -116,7 +119,7 @@ static inline void put_good_table(struct _test_data_hostile *self)
 	put_table(self, 2, self->status, 1, F_WRITE, 0);
 }
 
-/* Descriptor 0 is the head, and nobody can be told: the queue breaks, the other one works. */
+/* The chain at descriptor 0 cannot be completed: the queue breaks, the other one works. */
 static inline const char *expect_broken(struct _test_data_hostile *self, uint16_t head)
 {
 	const char *why;
@@ -133,7 +136,7 @@ static inline const char *expect_broken(struct _test_data_hostile *self, uint16_
 	return why;
 }
 
-/* The chain at head 0 is completed once, with this used.len. */
+/* The chain at head 0 completes once, with this used length. */
 static inline const char *completes_once(struct _test_data_hostile *self, uint32_t len)
 {
 	struct ring *r = self->r;
@@ -153,7 +156,7 @@ static inline const char *completes_once(struct _test_data_hostile *self, uint32
 	return NULL;
 }
 
-/* The chain at head 0 ends with this status at @at and this used.len. */
+/* The chain at head 0 completes with this status at @at and this used length. */
 static inline const char *expect_status(struct _test_data_hostile *self, uint8_t status,
 					uint64_t at, uint32_t used)
 {

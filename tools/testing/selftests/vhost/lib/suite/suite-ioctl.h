@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of the ioctl tests: at the end the device must still be good. */
+/* The fixture of the ioctl tests: at the end the device must still work. */
 #ifndef VHOST_TEST_SUITE_IOCTL_H
 #define VHOST_TEST_SUITE_IOCTL_H
 
@@ -32,7 +32,7 @@ FIXTURE_SETUP(ioctl)
 	ASSERT_WELL(guest_boot_to(&self->g, STAGE_OPEN));
 }
 
-/* Whatever was refused: what is left of a start works, and so do a write and a read. */
+/* After each test: the device can be booted from its present stage, and it works. */
 FIXTURE_TEARDOWN(ioctl)
 {
 	const char *why = guest_prove(&self->g);
@@ -44,7 +44,7 @@ FIXTURE_TEARDOWN(ioctl)
 }
 
 #define UP_TO(stage)	ASSERT_WELL(guest_boot_to(&self->g, stage))
-/* The errno of an ioctl, 0 for success */
+/* errno of an ioctl; 0: success */
 #define IOCTL(cmd, arg)	(-guest_ioctl(&self->g, cmd, arg))
 
 #endif /* VHOST_TEST_SUITE_IOCTL_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What tests of the device IOTLB share: a guest behind an IOMMU, not booted yet */
+/* The fixture of tests of the device IOTLB: a guest behind an IOMMU, not booted yet */
 #ifndef VHOST_TEST_SUITE_IOTLB_H
 #define VHOST_TEST_SUITE_IOTLB_H
 
@@ -10,7 +10,7 @@
 #define PLATFORM	BIT64(VIRTIO_F_ACCESS_PLATFORM)
 #define ZEROES		BIT64(VIRTIO_BLK_F_WRITE_ZEROES)
 
-/* NULL, or why there is nothing to be tested */
+/* Return: NULL, or the reason why the test cannot run */
 static inline const char *set_up(struct backend *b, struct guest *g, struct rng *rng,
 				 enum backend_kind kind, bool direct)
 {
@@ -49,13 +49,13 @@ static inline uint64_t data_len(struct guest *g)
 	return g->region[0].len - g->data_start;
 }
 
-/* Where a part of a ring is for the device */
+/* Address of a part of a ring, as the device sees it */
 static inline uint64_t ring_off(struct guest *g, const void *part)
 {
 	return (const uint8_t *)part - g->region[0].hva;
 }
 
-/* Data that has to be bounced goes one by one: too slow on a slow disk */
+/* Bounced requests are done one at a time, which takes too long on a slow disk. */
 static inline struct mix_opts mix_for(struct guest *g)
 {
 	return (struct mix_opts){ .aligned = g->opts.backend->kind == BACKEND_SLOW };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The fixture of the suites that count notifications: queues of one device, with
- * and without EVENT_IDX.  NOT_ON_THE_MODEL is defined before where the model
- * device has nothing to show.
+ * The fixture of the suites that count notifications: the queues of one device,
+ * with and without EVENT_IDX.  A suite that cannot run on the model device
+ * defines NOT_ON_THE_MODEL before it includes this header.
  */
 #ifndef VHOST_TEST_SUITE_NOTIFY_H
 #define VHOST_TEST_SUITE_NOTIFY_H
@@ -57,7 +57,7 @@ FIXTURE_TEARDOWN(notify)
 	backend_close(&self->b);
 }
 
-/* A thread for each queue, with the traffic that is told there; NULL or what failed */
+/* Run one thread per queue, with its traffic. Return: NULL, or the error */
 static inline const char *run_together(struct traffic t[THREADS])
 {
 	pthread_t thread[THREADS];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of tests of discard and zeroes: backings that do it in different ways */
+/*
+ * The fixture of tests of discard and zeroes, on backends that implement them
+ * differently
+ */
 #ifndef VHOST_TEST_SUITE_RANGES_H
 #define VHOST_TEST_SUITE_RANGES_H
 
@@ -16,7 +19,7 @@
 #define S_IOERR		VIRTIO_BLK_S_IOERR
 #define S_UNSUPP	VIRTIO_BLK_S_UNSUPP
 
-/* Small, since every test has a disk of its own */
+/* small, because every test fills a disk of its own */
 #define RANGES_SIZE	(1024U * 1024)
 
 static const uint32_t range_type[] = { T_DISCARD, T_ZEROES, T_ERASE };
@@ -40,7 +43,7 @@ FIXTURE_VARIANT_ADD(ranges, nullb_discard) {
 	},
 };
 
-/* Without discards, where VHOST_TEST_BDEV names no other */
+/* without discards, unless VHOST_TEST_BDEV names another disk */
 FIXTURE_VARIANT_ADD(ranges, bdev) {
 	.opts = { .size = RANGES_SIZE, .kind = BACKEND_BDEV, .direct = true },
 };
@@ -90,7 +93,7 @@ FIXTURE_SETUP(ranges)
 	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
 }
 
-/* Whatever the test did: nothing else on the disk has changed. */
+/* After each test: nothing else on the disk has changed. */
 FIXTURE_TEARDOWN(ranges)
 {
 	const char *why = self->b.model ? backend_compare_all(&self->b) : NULL;
@@ -104,13 +107,13 @@ FIXTURE_TEARDOWN(ranges)
 #define RANGE(type, sector, sectors, flags, status)			\
 	ASSERT_WELL(range_run(&self->g.ring[0], type, sector, sectors, flags, status))
 
-/* One that is good but for what the test gives it: OK becomes UNSUPP where not negotiated */
+/* Expected status of a request: UNSUPP instead of OK if it was not negotiated */
 static inline uint8_t either(struct guest *g, uint32_t type, uint8_t status)
 {
 	return ranges_status(g, type) == S_OK ? status : S_UNSUPP;
 }
 
-/* Segments in one request, by the contract (Documentation/virt/vhost-blk/uapi.rst) */
+/* Maximum number of segments in a request, see Documentation/virt/vhost-blk/uapi.rst */
 static inline unsigned int max_segs(uint32_t type)
 {
 	return type == T_ZEROES ? 16 : 256;

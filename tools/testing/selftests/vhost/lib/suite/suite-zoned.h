@@ -27,7 +27,7 @@ FIXTURE(zoned) {
 	struct ring *r;
 	struct rng rng;
 	unsigned int zones;
-	uint64_t size;		/* of a zone, in sectors */
+	uint64_t size;		/* sectors of a zone */
 	uint64_t cap;
 };
 
@@ -38,7 +38,7 @@ FIXTURE_VARIANT(zoned) {
 	unsigned int cap_mib;
 };
 
-/* Whatever the test did: nothing was written where it must not be. */
+/* After each test: only expected sectors were written. */
 FIXTURE_TEARDOWN(zoned)
 {
 	const char *why = self->b.model ? backend_compare_all(&self->b) : NULL;
@@ -70,7 +70,7 @@ FIXTURE_SETUP(zoned)
 	self->size = variant->zone_mib * 2048;
 	self->cap = variant->cap_mib * 2048;
 	self->zones = self->b.size / SECTOR / self->size;
-	/* what is not written reads as something, too */
+	/* sectors that were never written have some content, too */
 	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
 	guest_init(&self->g, &guest);
 	ASSERT_WELL(guest_boot(&self->g));
@@ -85,7 +85,7 @@ FIXTURE_SETUP(zoned)
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_OUT, sector, (sectors) * SECTOR, status))
 #define IS(start, state, written)						\
 	ASSERT_WELL(zone_is(self->r, start, state, written))
-/* The contents of the zone may have changed. */
+/* The content of the zone may have changed. */
 #define ADOPT(start)								\
 	ASSERT_WELL(backend_adopt(&self->b, (start) * SECTOR, self->size * SECTOR))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the programs of this directory share on top of kselftest_harness.h */
+/* Macros and functions of all suites, on top of kselftest_harness.h */
 #ifndef VHOST_TEST_SUITE_H
 #define VHOST_TEST_SUITE_H
 
@@ -11,7 +11,7 @@
 
 #define NO_DEVICE	"no /dev/vhost-blk"
 
-/* The checkers return NULL, or what is wrong. */
+/* Checking functions return NULL, or an error message. */
 #define ASSERT_WELL(check) do {						\
 	const char *why_ = (check);					\
 									\
@@ -20,7 +20,7 @@
 	}								\
 } while (0)
 
-/* Why a test of the driver can't run here; @model: why not on the model of it */
+/* Return: why a test of the driver cannot run here; @model: why not on the model device */
 static inline const char *no_kernel(const char *model)
 {
 	if (!guest_has_device())
@@ -34,7 +34,7 @@ static inline unsigned int scaled(unsigned int full, unsigned int small)
 	return getenv("VHOST_TEST_SHORT") ? small : full;
 }
 
-/* The guest of a test whose fixture has `b` and `g`, running */
+/* Boot the guest of a test whose fixture has `b` and `g`. */
 #define BOOT(...) do {							\
 	struct guest_opts opts_ = { .backend = &self->b, __VA_ARGS__ };	\
 									\
