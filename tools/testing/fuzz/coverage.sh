@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: coverage.sh LINUX PLACES
 #
-# What part of the driver the addresses in PLACES are (device_fuzz --save writes
-# them), of all that are instrumented in LINUX, the kernel that it ran in: one
-# line for each function that was not reached in full, then the sum.
+# Compares the addresses in PLACES (written by device_fuzz --save) with all
+# instrumented addresses of the driver in LINUX, the kernel of that run.  Prints
+# one line for each function that was not reached completely, then the sum.
 #
-# KCOV doesn't see workqueues and interrupts, nor what runs at boot.
+# KCOV sees neither workqueues and interrupts nor code that runs at boot.
 set -euo pipefail
 # shellcheck source=tools/lib/messages.sh
 . "$(dirname "$0")/../../lib/messages.sh"
@@ -16,10 +16,10 @@ linux=$1 places=$2
 trace=$(nm "$linux" | awk '$3 == "__sanitizer_cov_trace_pc" { sub(/^0+/, "", $1); print $1 }')
 [[ -n $trace ]] || { echo "coverage.sh: $linux has no KCOV" >&2; exit 1; }
 
-# x86 calls the tracer by its name.  UML's code is of the large model: the tracer's address is in a register, often
-# in one for all of a function (a branch may have used that for something else,
-# which says nothing of what stands behind it).  A place is where such a call
-# returns to.
+# On x86 the tracer is called by name.  UML uses the large code model: the address
+# of the tracer is in a register, often one for a whole function.  (A branch may
+# use that register for something else, which does not affect the code after the
+# branch.)  A place is the return address of such a call.
 objdump -d --no-show-raw-insn "$linux" | awk -v trace="\$0x$trace," -v places="$places" '
 	BEGIN {
 		# Tests, and what the macros of tracepoints make

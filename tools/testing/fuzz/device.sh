@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: device.sh DEVICE_FUZZ [OPTION…]
 #
-# In a test host: makes an ext4 for the files that are backends, and runs
-# device_fuzz.  Exit: as that does.
+# In a test host: makes an ext4 for the backend files, and runs device_fuzz.  Exits
+# with its status.
 set -eu
 
 fuzz=${1:?"usage: device.sh DEVICE_FUZZ [OPTION…]"}

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the operations mean: the ioctls, good and bad, and where the rest is done. */
+/*
+ * The operations on the device: valid and invalid ioctls.  Others are in
+ * device_memory.c, device_ring.c and device_race.c.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +16,7 @@
 
 #include "device_exec.h"
 
-/* Of the open file @t, with what @arg points to */
+/* Call an ioctl of the open file of @t, with the data at @arg. */
 static long call(struct target *t, unsigned long cmd, void *arg)
 {
 	return ioctl(t->fd, cmd, arg) ? errno : 0;
@@ -35,7 +38,7 @@ uint64_t play_edge(uint32_t a)
 	}
 }
 
-/* Number 0 to ndisks - 1: a disk; above: something else */
+/* Number 0 to ndisks - 1: a disk; above that, other kinds of files */
 static int pick_fd(struct target *t, uint32_t a)
 {
 	a %= t->ndisks + PLAY_FDS + 1;
@@ -56,7 +59,7 @@ static long do_backend(struct target *t, const uint32_t *a)
 	return call(t, VHOST_BLK_SET_BACKEND, &b);
 }
 
-/* All that is offered, less some; or with what isn't offered */
+/* Acknowledge everything offered, with some features removed, or with others added. */
 static long do_features(struct target *t, const uint32_t *a)
 {
 	uint64_t f;
@@ -140,7 +143,7 @@ static long do_vring_running(struct target *t, const uint32_t *a)
 	return call(t, VHOST_BLK_SET_VRING_RUNNING, &s);
 }
 
-/* What only asks, of a device in any state */
+/* Ioctls that only read, in any state of the device */
 static long do_info(struct target *t, const uint32_t *a)
 {
 	struct vhost_blk_vring_info vring = { .index = pick_queue(a[0]) };
@@ -157,7 +160,7 @@ static long do_get_base(struct target *t, const uint32_t *a)
 	return call(t, VHOST_GET_VRING_BASE, &s);
 }
 
-/* Where the device is told that a ring is: in its view, or by the IOTLB's addresses */
+/* Address of a ring for the device: in its view, or through the IOTLB */
 static long do_addr(struct target *t, const uint32_t *a)
 {
 	unsigned int q = pick_queue(a[0]);
@@ -218,7 +221,7 @@ static long do_vring_state(struct target *t, const uint32_t *a)
 	return call(t, cmd[a[2] % 4], &s);
 }
 
-/* The log is in the playground too: the device may scribble over anything. */
+/* The log is in the playground too, so the device may overwrite anything. */
 static long do_log(struct target *t, const uint32_t *a)
 {
 	uint64_t base = (uintptr_t)t->view + AT_DATA;
@@ -226,7 +229,7 @@ static long do_log(struct target *t, const uint32_t *a)
 
 	if (a[0] & 1)
 		return call(t, VHOST_SET_LOG_FD, &fd);
-	/* A log for this guest has 32 KiB for each GiB: room that nobody wants to give. */
+	/* A log for this guest has 32 KiB for each GiB, too much to allocate. */
 	if (!(a[0] & 6))
 		base = play_edge(a[1]);
 	return call(t, VHOST_SET_LOG_BASE, &base);
@@ -273,7 +276,7 @@ static long do_worker(struct target *t, const uint32_t *a)
 	}
 }
 
-/* Any number of vhost's, and arguments that can be read, or not, or in part */
+/* Any number of a vhost ioctl; the argument can be read, or not, or in part. */
 static long do_any_ioctl(struct target *t, const uint32_t *a)
 {
 	unsigned long cmd = _IOC(a[0] >> 30, VHOST_VIRTIO, a[0] % 128, a[1] % 512);
@@ -450,7 +453,10 @@ void target_close(struct target *t)
 	play_fresh(t);
 }
 
-/* Quick and slow, with discards and without, direct and buffered, zones, large blocks */
+/*
+ * Fast and slow, with and without discards, direct and buffered, zoned, with
+ * large blocks
+ */
 static const char *open_disks(struct target *t)
 {
 	static const struct nullb_attr discard[] = { { "discard", "1" }, { NULL, NULL } };

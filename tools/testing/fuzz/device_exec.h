@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The device under the fuzzer's hands, and the memory that it shows it */
+/* The device that is fuzzed, and the memory that it uses */
 #ifndef FUZZ_DEVICE_EXEC_H
 #define FUZZ_DEVICE_EXEC_H
 
@@ -17,7 +17,7 @@
 #define PLAY_DISKS	8
 #define PLAY_FDS	8
 
-/* Where things are in the playground, besides the rings */
+/* Layout of the playground, besides the rings */
 #define AT_QUEUE(q)	((q) * 4 * PAGE)
 #define AT_HEADERS	(16 * PAGE)
 #define AT_TABLES	(17 * PAGE)
@@ -26,7 +26,7 @@
 #define AT_DATA		(24 * PAGE)
 
 struct play_queue {
-	unsigned int num;	/* as it was set last */
+	unsigned int num;	/* the last value that was set */
 	unsigned int next_desc;
 	uint16_t avail_idx;
 	int kick, call, err;
@@ -42,8 +42,8 @@ enum race {
 };
 
 /*
- * The playground is mapped twice: @mem is the fuzzer's own, always there; @view
- * is what the device is told, and pages of it come and go.
+ * The playground is mapped twice: @mem is the fuzzer's own and always present;
+ * @view is used by the device, and its pages are removed and restored.
  */
 struct target {
 	int fd;
@@ -54,11 +54,11 @@ struct target {
 	struct backend disk[PLAY_DISKS];
 	unsigned int ndisks;
 	int file;		/* index of the disk that is resized */
-	int fds[PLAY_FDS];	/* of all the wrong kinds */
+	int fds[PLAY_FDS];	/* descriptors of wrong kinds */
 	uint64_t offered;
 	unsigned int requests;
 	bool view_changed;
-	/* the other thread */
+	/* the second thread */
 	pthread_t racer;
 	sem_t race_begin;
 	sem_t race_end;
@@ -66,13 +66,13 @@ struct target {
 	uint32_t race_seed;
 };
 
-/* NULL, or why it can't be done here */
+/* Return: NULL, or the reason why the device cannot be fuzzed here */
 const char *target_init(struct target *t);
 void target_destroy(struct target *t);
 void target_open(struct target *t);
-/* Racing ends, and the fd is closed. */
+/* Stop the second thread, and close the device. */
 void target_close(struct target *t);
-/* What the operation came to: something that feedback can tell from others */
+/* Do an operation. Return: a number that stands for its result in the feedback */
 long target_do(struct target *t, const struct op *op);
 
 /* device_memory.c */
@@ -98,7 +98,7 @@ void race_init(struct target *t);
 void race_start(struct target *t, enum race what, uint32_t seed);
 void race_stop(struct target *t);
 
-/* From a number to one that is on an edge of something, or to itself */
+/* Return: a number at an edge of some range, or @a itself */
 uint64_t play_edge(uint32_t a);
 
 #endif

@@ -61,7 +61,7 @@ static void usage(void)
 		printf("%s\n", text[i]);
 }
 
-/* Since the program began */
+/* Seconds since the program started */
 static unsigned long seconds(void)
 {
 	struct timespec t;
@@ -98,7 +98,7 @@ static void found(const char *why)
 	save("found", findings++, why);
 }
 
-/* It survives a panic of the host, if DIR is the machine's. */
+/* The file survives a panic of the host, if DIR is a directory of the real machine. */
 static void save_current(void)
 {
 	static int fd = -1;
@@ -151,7 +151,7 @@ static const char *prove_on(struct guest *g)
 	return guest_prove(g);
 }
 
-/* Good requests, on the device that was just mishandled and on a fresh one */
+/* Send valid requests, to the mishandled device and to a new one. */
 static const char *prove(struct target *t)
 {
 	static char why[512];
@@ -159,7 +159,7 @@ static const char *prove(struct target *t)
 	long ret;
 
 	race_stop(t);
-	/* Without an owner features can be acknowledged, but not be taken back. */
+	/* Without an owner, features can be acknowledged but not withdrawn. */
 	ioctl(t->fd, VHOST_SET_OWNER, NULL);
 	ret = ioctl(t->fd, VHOST_RESET_OWNER, NULL) ? errno : 0;
 	if (ret) {
@@ -186,7 +186,7 @@ static const char *prove(struct target *t)
 	return why;
 }
 
-/* Return: was anything reached that never was before? */
+/* Return: did the sequence reach a new place? */
 static bool run_current(struct target *t)
 {
 	const char *why = NULL;
@@ -250,7 +250,7 @@ static void report(const char *how)
 	fflush(stdout);
 }
 
-/* However few sequences there were */
+/* Check the device after the last sequences, however few they are. */
 static void prove_last(struct target *t)
 {
 	const char *why;

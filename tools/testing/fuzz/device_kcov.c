@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Only drivers/vhost/blk is instrumented (tools/testing/kernel), so every address is one
- * of the driver's.  KCOV traces the thread that asks for it; what the vhost core
- * calls in a worker goes to the "remote" buffer of who called SET_OWNER.  What
- * runs in the driver's workqueues or in interrupts isn't seen.
+ * Only drivers/vhost/blk is instrumented (tools/testing/kernel), so every
+ * address is in the driver.  KCOV traces the thread that enables it.  Calls by
+ * the vhost core in a worker go to the "remote" buffer of the caller of
+ * SET_OWNER.  Code in the driver's workqueues and in interrupts is not seen.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,7 +23,7 @@ static uint64_t *own, *remote;
 static uint64_t places[TABLE], features[TABLE];
 static unsigned int nr_places;
 
-/* True: it wasn't there yet.  A full table takes no more. */
+/* Return: true if @key is new. Nothing is added to a full table. */
 static bool add(uint64_t *table, uint64_t key)
 {
 	uint64_t at = key * 0x9e3779b97f4a7c15ULL >> 48;

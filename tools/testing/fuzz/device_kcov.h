@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What of the driver was reached: by KCOV where the kernel has it */
+/* Coverage of the driver, by KCOV if the kernel has it */
 #ifndef FUZZ_DEVICE_KCOV_H
 #define FUZZ_DEVICE_KCOV_H
 
@@ -8,17 +8,20 @@
 #include <stdio.h>
 
 /*
- * False: there is none.  Traces the calling thread, and the vhost workers of
- * every device whose SET_OWNER that thread calls.
+ * Trace the calling thread, and the vhost workers of each device whose
+ * SET_OWNER it calls.  Return: false if the kernel has no KCOV
  */
 bool kcov_begin(void);
 void kcov_reset(void);
-/* How many places (or values of feature_seen()) are new since the program began */
+/*
+ * Return: number of places, or values of feature_seen(), that are new since the
+ * program started
+ */
 unsigned int kcov_collect(void);
 unsigned int kcov_total(void);
-/* Something else that a run may be the first to do; counts as a place of its own. */
+/* Count another property of a run like a place. Return: is it new? */
 bool feature_seen(uint64_t what);
-/* All addresses, one a line */
+/* Print all addresses, one per line. */
 void kcov_print(FILE *f);
 
 #endif

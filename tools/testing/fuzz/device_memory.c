@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The memory that the device is shown: tables of regions, IOTLB messages, pages that go. */
+/* Memory of the device: tables of regions, IOTLB messages, pages that are removed */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #define HALF	(PLAY_LEN / 2)
 
-/* All of the device's view as it was at first, where anything was changed */
+/* Restore the changed parts of the device's view. */
 void play_fresh(struct target *t)
 {
 	memset(t->mem, 0, PLAY_LEN);
@@ -32,8 +32,9 @@ static int change_view(struct target *t, const uint32_t *a)
 
 	t->view_changed = true;
 	/*
-	 * No MADV_REMOVE: UML's flush_tlb_mm() then walks the mappings without
-	 * the lock of the mm, which lockdep says once and is off from then on.
+	 * No MADV_REMOVE: UML's flush_tlb_mm() walks the mappings without the
+	 * lock of the mm then, which lockdep reports once, and is off
+	 * afterwards.
 	 */
 	switch (a[0] % 7) {
 	case 0:
@@ -44,9 +45,9 @@ static int change_view(struct target *t, const uint32_t *a)
 		return munmap(at, len);
 	case 3:
 		return madvise(at, len, MADV_DONTNEED);
-	case 4:	/* other memory, that the fuzzer doesn't write to */
+	case 4:	/* other memory, which the fuzzer does not write */
 		return mmap(at, len, PROT_READ | PROT_WRITE, fixed, -1, 0) == MAP_FAILED;
-	case 5:	/* other pages of the same memory */
+	case 5:	/* other pages of the playground */
 		return mmap(at, len, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, t->memfd,
 			    a[3] % (PLAY_PAGES - 4) * PAGE) == MAP_FAILED;
 	default:
@@ -103,7 +104,7 @@ static void spoil_table(struct table *table, uint32_t how, uint32_t a)
 	}
 }
 
-/* Good ones: whole, halves, with a hole, page by page, shifted.  Then bad ones. */
+/* Valid tables: whole, halves, with a hole, page by page, shifted. Then invalid ones. */
 long play_table(struct target *t, const uint32_t *a)
 {
 	struct table table = {};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sequences of operations: made, changed, written and read. */
+/* Sequences of operations: generate, mutate, write and read them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "device_op.h"
 
-/* What they are called in files, and how often each is made */
+/* Name of each operation in files, and its relative frequency */
 static const struct {
 	const char *name;
 	uint8_t weight;
@@ -64,7 +64,7 @@ static enum op_code random_code(struct rng *rng)
 	return i;
 }
 
-/* Some small ones: they are what tables are indexed with. */
+/* Small numbers occur often, because tables are indexed by them. */
 static uint32_t random_arg(struct rng *rng)
 {
 	uint32_t v = rng_next(rng) >> 16;
@@ -97,7 +97,7 @@ void seq_random(struct seq *s, struct rng *rng)
 	s->n = 8 + rng_below(rng, SEQ_MAX * 2 / 3);
 	for (i = 0; i < s->n; i++)
 		random_op(&s->op[i], rng);
-	/* Most begin with a device that runs: there is little else to find. */
+	/* Most sequences boot the device first, because little can be found otherwise. */
 	if (rng_below(rng, 8))
 		s->op[0].code = OP_boot;
 }

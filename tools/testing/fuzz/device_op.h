@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the fuzzer of /dev/vhost-blk does: sequences of operations, each a code
- * and four numbers.  Any numbers are valid; device_exec.c says what they mean.
+ * Sequences of operations on /dev/vhost-blk.  Each operation is a code and four
+ * numbers.  All numbers are valid; device_exec.c defines their meaning.
  */
 #ifndef FUZZ_DEVICE_OP_H
 #define FUZZ_DEVICE_OP_H
@@ -13,36 +13,36 @@
 #include "request.h"
 
 enum op_code {
-	OP_boot,	/* all that a start takes, for some queues on some backend */
+	OP_boot,	/* all calls of a start, for some queues on some backend */
 	OP_owner,	/* SET_OWNER */
 	OP_reset_owner,	/* RESET_OWNER */
 	OP_features,	/* SET_FEATURES */
 	OP_backend_features,	/* SET_BACKEND_FEATURES */
 	OP_backend,	/* SET_BACKEND */
 	OP_running,	/* SET_RUNNING */
-	OP_mem,	/* SET_MEM_TABLE, good or bad */
+	OP_mem,	/* SET_MEM_TABLE, valid or invalid */
 	OP_num,	/* SET_VRING_NUM */
 	OP_base,	/* SET_VRING_BASE */
 	OP_get_base,	/* GET_VRING_BASE */
 	OP_vring_running,	/* SET_VRING_RUNNING */
 	OP_info,	/* GET_INFO, GET_VRING_INFO */
-	OP_addr,	/* SET_VRING_ADDR, good or bad */
-	OP_vring_fd,	/* SET_VRING_KICK, _CALL or _ERR, good or bad */
+	OP_addr,	/* SET_VRING_ADDR, valid or invalid */
+	OP_vring_fd,	/* SET_VRING_KICK, _CALL or _ERR, valid or invalid */
 	OP_vring_state,	/* endianness and busy loop */
 	OP_log,	/* SET_LOG_BASE, SET_LOG_FD */
 	OP_config,	/* GET_CONFIG, SET_CONFIG */
 	OP_config_call,	/* SET_CONFIG_CALL */
 	OP_worker,	/* the ioctls of workers */
 	OP_any_ioctl,	/* any number, with any argument */
-	OP_iotlb,	/* a message to the IOTLB, good or bad */
-	OP_iotlb_read,	/* read what the device missed */
-	OP_protect,	/* change or take away a page of the device's view */
-	OP_req,	/* a request, good or nearly so */
+	OP_iotlb,	/* a message to the IOTLB, valid or invalid */
+	OP_iotlb_read,	/* read the misses of the device */
+	OP_protect,	/* change or remove a page of the device's view */
+	OP_req,	/* a request, valid or nearly so */
 	OP_desc,	/* one descriptor */
 	OP_table,	/* one entry of an indirect table */
 	OP_header,	/* one request header */
 	OP_range,	/* one range of a discard */
-	OP_garbage,	/* noise in all of a ring */
+	OP_garbage,	/* random bytes in all of a ring */
 	OP_avail,	/* make a head available */
 	OP_avail_idx,	/* let the index jump */
 	OP_event,	/* flags and event index of the rings */
@@ -50,7 +50,7 @@ enum op_code {
 	OP_wait,	/* let the device work */
 	OP_resize,	/* truncate or extend the file */
 	OP_reopen,	/* close the device, open another */
-	OP_race,	/* another thread does something from now on */
+	OP_race,	/* another thread makes changes from now on */
 	OP_COUNT
 };
 
@@ -68,9 +68,12 @@ struct seq {
 };
 
 void seq_random(struct seq *s, struct rng *rng);
-/* A change of @s, or a splice with @other */
+/* Change @s, or splice it with @other. */
 void seq_mutate(struct seq *s, const struct seq *other, struct rng *rng);
-/* As text, one operation a line; seq_read() returns false and says why. */
+/*
+ * Write the sequence as text, one operation per line; seq_read() returns false
+ * if the text is invalid.
+ */
 void seq_print(const struct seq *s, FILE *f);
 bool seq_read(struct seq *s, FILE *f);
 

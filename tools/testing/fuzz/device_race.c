@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The other thread: changes what the device is just looking at. */
+/* The second thread: change memory that the device is reading. */
 #include <sched.h>
 #include <sys/ioctl.h>
 

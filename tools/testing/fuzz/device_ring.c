@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the fuzzer writes into rings: requests good, nearly good, and noise. */
+/* Data in rings: requests that are valid, nearly valid, and random */
 #include <string.h>
 #include <unistd.h>
 
@@ -18,13 +18,13 @@ static struct vring_avail *avail_of(struct target *t, unsigned int q)
 static uint64_t gpa_of(uint32_t a)
 {
 	switch (a >> 28) {
-	case 12:	/* ends behind the memory */
+	case 12:	/* continues after the end of memory */
 		return PLAY_GPA + PLAY_LEN - a % 5000;
 	case 13:	/* in no region */
 		return HOLE_GPA + a % PAGE;
 	case 14:
 		return play_edge(a);
-	case 15:	/* the rings themselves */
+	case 15:	/* in the rings themselves */
 		return PLAY_GPA + a % AT_HEADERS;
 	default:
 		return PLAY_GPA + AT_DATA + a % (PLAY_LEN - AT_DATA);
@@ -124,7 +124,7 @@ long play_avail(struct target *t, const uint32_t *a)
 	return 0;
 }
 
-/* A chain as a driver would make it, by number of segments and where the data is */
+/* A chain like a driver's: numbers of segments and places of their data */
 struct shape {
 	uint64_t data;
 	uint32_t len;
@@ -151,7 +151,7 @@ static void shape_of(struct shape *s, unsigned int type, uint32_t a)
 	}
 }
 
-/* What is to be wrong with one descriptor of it */
+/* Put an error into one descriptor. */
 static void spoil(struct vring_desc *d, uint32_t a)
 {
 	switch (a >> 4 & 7) {
@@ -181,7 +181,7 @@ static void spoil(struct vring_desc *d, uint32_t a)
 	}
 }
 
-/* Header, data in s->segs pieces, eight bytes of a reply or none, status */
+/* Header, data in s->segs segments, eight bytes of a reply or none, status */
 static unsigned int fill(struct vring_desc *d, const struct shape *s, unsigned int slot,
 			 bool append)
 {
@@ -203,7 +203,7 @@ static unsigned int fill(struct vring_desc *d, const struct shape *s, unsigned i
 	return n;
 }
 
-/* a[0]: queue and type, a[1]: sector, a[2]: shape, a[3]: what is wrong with it */
+/* a[0]: queue and type, a[1]: sector, a[2]: shape, a[3]: error */
 long play_req(struct target *t, const uint32_t *a)
 {
 	unsigned int q = a[0] % PLAY_QUEUES, type = types[(a[0] >> 4) % 16], i, n;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel log, and the watchdog. */
+/* The kernel log, and a watchdog */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -15,15 +15,18 @@
 #include "backend.h"
 #include "device_watch.h"
 
-#define HANG_S	40	/* without CPU and without progress */
-#define SLOW_S	600	/* without progress at all */
+#define HANG_S	40	/* seconds without CPU time and progress */
+#define SLOW_S	600	/* seconds without progress */
 
 static int klog = -1;
 static char line[1024];
 static atomic_ulong progress;
 static void (*on_hang)(const char *why);
 
-/* The host's verdict has the full list (klog-check.sh); these say which sequence it was. */
+/*
+ * The host judges by the full list (klog-check.sh); these lines tell which
+ * sequence it was.
+ */
 static const char * const bad[] = {
 	"WARNING:", "BUG:", "BUG ", "Oops", "Call Trace", "KASAN", "UBSAN", "ODEBUG",
 	"INFO: task", "possible circular", "possible recursive", "inconsistent lock",
@@ -45,7 +48,10 @@ const char *klog_report(void)
 	size_t i;
 
 	line[0] = '\0';
-	/* All of it, since a report has many lines.  An overrun is EPIPE: go on. */
+	/*
+	 * Read everything, because a report has many lines.  EPIPE means an
+	 * overrun: continue.
+	 */
 	while ((n = read(klog, next, sizeof(next) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
 		next[n > 0 ? n : 0] = '\0';
 		for (i = 0; !found && i < ARRAY_SIZE(bad); i++)
@@ -107,7 +113,7 @@ static void print_threads(void)
 		closedir(d);
 }
 
-/* The watchdog's own looks cost next to nothing: less than a tick in ten seconds. */
+/* The watchdog itself uses less than a tick in ten seconds. */
 static void *watch(void *arg)
 {
 	unsigned long was = 0, cpu = 0, idle_s = 0, stuck_s = 0;

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the fuzzer looks at besides answers: the kernel log, and whether it goes on */
+/* Watch the kernel log, and detect hangs. */
 #ifndef FUZZ_DEVICE_WATCH_H
 #define FUZZ_DEVICE_WATCH_H
 
 #include <stdbool.h>
 
-/* From now on; false: it can't be read. */
+/* Start to read the log. Return: false if it cannot be read */
 bool klog_begin(void);
-/* A line that reports something, since the last call; NULL: none */
+/* Return: a line with a report since the last call; NULL: there is none */
 const char *klog_report(void);
 
 /*
- * Another thread calls @hang and ends the program where nothing is done for
- * long: no operation ends, and neither this process nor its vhost workers, which
- * are threads of it, use any CPU.  On a slow machine they do, and are waited for,
- * unless the kernel has reported something.
+ * Start a thread that calls @hang and ends the program after a long time
+ * without any progress: no operation completes, and neither this process nor
+ * its vhost workers, which are its threads, use CPU time.  On a slow machine
+ * they do use it, and the watchdog waits, unless the kernel has reported an
+ * error.
  */
 void watch_begin(void (*hang)(const char *why));
-/* An operation has ended. */
+/* An operation is complete. */
 void watch_progress(void);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* The Makefile gives it the name that libFuzzer wants. */
+/* The Makefile renames it to the function that libFuzzer calls. */
 int fuzz_one(const u8 *data, size_t size);
 
 #endif

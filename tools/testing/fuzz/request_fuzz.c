@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * libFuzzer's entry for request.c: does with an input what kick.c does with a
- * chain, and has every outcome checked by request_oracle.c.
+ * The entry of libFuzzer for request.c: processes an input as kick.c processes
+ * a chain, and checks each result with request_oracle.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static void must(const char *why)
 	abort();
 }
 
-/* Memory of exactly this size, so that the sanitizer sees one byte too many */
+/* Allocate memory of exactly this size, so that the sanitizer detects any overrun. */
 static void *exactly(size_t len)
 {
 	void *p = malloc(len ? len : 1);
@@ -52,7 +52,7 @@ static void get_limits(const struct request_input *in, struct vhost_blk_limits *
 			      vhost_blk_op_mask(0);
 }
 
-/* Segments of addresses that nobody looks at, far from each other */
+/* Segments at addresses that are not accessed, far from each other */
 static unsigned int get_segs(struct iovec *iov, const u32 *len, unsigned int nr, u64 base)
 {
 	unsigned int i;
@@ -98,7 +98,7 @@ static void check_chain(const struct request_input *in, const struct vhost_blk_l
 	must(oracle_cut(whole, out, sizeof(struct virtio_blk_outhdr),
 			cmd.op == VHOST_BLK_OP_READ ? 0 : cmd.len, chain.out, chain.nr_out));
 	must(oracle_cut(whole + out, inn, 0, want_in, chain.in, chain.nr_in));
-	/* The status is the byte behind all that may be written. */
+	/* The status byte comes after everything else that may be written. */
 	if (want_in >= writable)
 		must("what the device writes reaches the status");
 out_free:

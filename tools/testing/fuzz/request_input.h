@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the bytes of a fuzzer's input mean: a chain, the header in it, the limits
- * it is held against, and the ranges that its data are.  Any bytes are an input:
- * what is missing reads as zero, what is too large is reduced.
+ * Format of a fuzzer's input: a chain, its header, the limits to check it
+ * against, and the ranges in its data.  Any bytes are valid: missing ones are
+ * zero, numbers that are too large are reduced.
  */
 #ifndef FUZZ_REQUEST_INPUT_H
 #define FUZZ_REQUEST_INPUT_H
 
 #include "request.h"
 
-#define INPUT_SEGS	8	/* of each direction */
-#define INPUT_RANGES	300	/* more than any request may have */
+#define INPUT_SEGS	8	/* segments of each direction */
+#define INPUT_RANGES	300	/* more than a request may have */
 
-#define INPUT_F_NO_HEADER	1	/* it can't be read */
+#define INPUT_F_NO_HEADER	1	/* the header cannot be read */
 #define INPUT_F_RO		2
 #define INPUT_F_ZONED		4
 
@@ -31,7 +31,7 @@ struct request_input {
 	u8 flags;
 	u8 nr_out;
 	u8 nr_in;
-	u8 range_op;		/* what the ranges behind are for */
+	u8 range_op;		/* operation to which the ranges belong */
 } __packed;
 
 #endif

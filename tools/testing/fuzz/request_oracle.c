@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rules of Documentation/virt/vhost-blk/uapi.rst once more, as a table and
- * with numbers of 128 bits, which don't wrap: a mistake would have to be made
- * twice, in two ways, to go unnoticed.
+ * The rules of Documentation/virt/vhost-blk/uapi.rst again, as a table and in
+ * numbers of 128 bits, which do not wrap.  A mistake goes unnoticed only if it
+ * is made twice, in two different ways.
  */
 #include <linux/limits.h>
 #include <linux/types.h>
@@ -31,7 +31,7 @@ struct rule {
 	enum vhost_blk_op op;
 	enum kind kind;
 	bool changes;
-	u32 max;		/* ranges */
+	u32 max;		/* maximum number of ranges */
 };
 
 static const struct rule rules[] = {
@@ -61,7 +61,7 @@ static const struct rule *rule_of(u32 type)
 	return NULL;
 }
 
-/* [sector, sector + bytes) is whole blocks of the disk. */
+/* Is [sector, sector + bytes) a range of whole blocks on the disk? */
 static bool on_disk(u64 sector, unsigned __int128 bytes, const struct vhost_blk_limits *l)
 {
 	unsigned __int128 block = (unsigned __int128)l->block_sectors * SECTOR;

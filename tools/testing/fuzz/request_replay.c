@@ -2,7 +2,7 @@
 /*
  * Usage: request_replay FILE…
  *
- * Gives files to the fuzzer's entry without libFuzzer: for a debugger, and to
+ * Passes files to the fuzzer's entry without libFuzzer: for a debugger, and to
  * measure which lines a corpus reaches.
  */
 #include <stdio.h>

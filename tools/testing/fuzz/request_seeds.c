@@ -2,8 +2,8 @@
 /*
  * Usage: request_seeds DIR
  *
- * Writes the seed corpus of request_fuzz: requests that mean something, one of
- * each kind and one of each way to be refused.
+ * Writes the seed corpus of request_fuzz: meaningful requests, one of each
+ * kind, and one for each reason to refuse a request.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,14 +16,14 @@
 
 #define ALL	0xffffffff
 
-/* Disks of about 1000 sectors, of which what @s says is the first, with @n bytes of data */
+/* A disk of 1000 sectors; OUT and IN add a type, a sector and the length of the data. */
 #define DISK	.capacity = 1000, .ops = ALL, .nr_out = 1, .nr_in = 1, .in = { 1 }
 #define ZONES	.capacity = 1024, .ops = ALL, .append_sectors = 64, .zone_shift = 7, \
 		.flags = INPUT_F_ZONED
 #define OUT(t, s, n)	.type = VIRTIO_BLK_T_##t, .sector = s, .out = { 16 + (n) }
 #define IN(t, s, n)	.type = VIRTIO_BLK_T_##t, .sector = s, .out = { 16 }, .in = { 1 + (n) }
 #define ONE	.nr_out = 1, .nr_in = 1
-/* In pieces, some of them empty */
+/* In several segments, some of them empty */
 #define PIECES_OUT(t, s)	.type = VIRTIO_BLK_T_##t, .sector = s, .nr_out = 5, \
 		.nr_in = 2, .out = { 7, 9, 0, 500, 12 }, .in = { 1, 0 }
 #define PIECES_IN(t, s)		.type = VIRTIO_BLK_T_##t, .sector = s, .nr_out = 3, \

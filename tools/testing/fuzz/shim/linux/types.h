@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What request.c wants of the kernel's types and byte orders, in userspace */
+/* The kernel types and byte order functions that request.c uses, in userspace */
 #ifndef FUZZ_SHIM_TYPES_H
 #define FUZZ_SHIM_TYPES_H
 
