@@ -70,7 +70,7 @@ FIXTURE_SETUP(mapped)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device has a file that doesn't fail");
+		SKIP(return, "the model device has a file, which does not fail");
 	why = open_dm(&self->below, &self->b, &self->dm);
 	if (why) {
 		backend_close(&self->below);
@@ -233,7 +233,7 @@ static const char *fails_half_way(struct guest *g, bool status_apart)
 	if (!why && q->used_len)
 		why = guest_say(g, "used.len %u, must be 0", q->used_len);
 	if (!why && memcmp(got, g->opts.backend->model, WINDOW))
-		why = "the first step has not reached the guest: it isn't one of three";
+		why = "the first step has written nothing: the read is not done in three steps";
 	for (i = WINDOW; !why && i < len; i++)
 		if (got[i] != untouched)
 			why = guest_say(g, "byte %u was written", i);
@@ -291,7 +291,7 @@ TEST_F_TIMEOUT(faults, timeout, 60)
 	if (inject(&self->b, "timeout_inject", "1")) {
 		guest_destroy(&self->g);
 		backend_close(&self->b);
-		SKIP(return, "null_blk here can't be told to lose requests");
+		SKIP(return, "this null_blk cannot inject timeouts");
 	}
 	ASSERT_EQ(0, put_attr(queue, "io_timeout", "500"));
 	ENDS(T_IN, 8, 8, S_IOERR);
@@ -318,7 +318,7 @@ TEST_F_TIMEOUT(faults, requeue, 60)
 		if (inject(&self->b, "requeue_inject", "30")) {
 			guest_destroy(&self->g);
 			backend_close(&self->b);
-			SKIP(return, "null_blk here can't be told to be busy");
+			SKIP(return, "this null_blk cannot inject requeues");
 		}
 		ASSERT_WELL(batch_round(&self->g, &opts, &self->rng));
 	}

@@ -61,10 +61,10 @@ FIXTURE_SETUP(full)
 		SKIP(return, "%s", why);
 	if (variant->opts.kind == BACKEND_BDEV) {
 		if (!getenv("VHOST_TEST_BDEV"))
-			SKIP(return, "VHOST_TEST_BDEV names no device that is thinly provisioned");
+			SKIP(return, "VHOST_TEST_BDEV is not a thin device");
 	} else {
 		if (!dir || statfs(dir, &fs) || fs.f_bfree * fs.f_bsize > MOST_ROOM)
-			SKIP(return, "VHOST_TEST_DIR names no small file system");
+			SKIP(return, "VHOST_TEST_DIR is not on a small file system");
 		snprintf(self->ballast, sizeof(self->ballast), "%s/vhost-test-ballast", dir);
 	}
 	why = backend_open_as(&self->b, &variant->opts);
@@ -117,7 +117,7 @@ static const char *fill_up(const char *path)
 			sum = 1;
 	}
 	close(fd);
-	return sum ? "the file system does not get full" : NULL;
+	return sum ? "the file system cannot be filled up" : NULL;
 }
 
 /* Write, and set *failed if the status is IOERR; any status but these two is an error. */

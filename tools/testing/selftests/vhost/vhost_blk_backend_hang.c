@@ -87,13 +87,13 @@ static bool let_go(int fd)
 static const char *check_kept(int fd, struct vmm *v)
 {
 	if (!in_use(fd))
-		return "the backing is free while requests are in flight";
+		return "the backend is free while requests are in flight";
 	if (vmm_memory(v) < VMM_MEM)
 		return "the memory is free while requests are in flight";
 	if (!module_refs())
-		return "the module may be removed while requests are in flight";
+		return "the module has no references while requests are in flight";
 	if (module_refs() > 0 && module_remove() != -EWOULDBLOCK)
-		return "removal of the module isn't refused";
+		return "the module can be removed while requests are in flight";
 	return NULL;
 }
 
@@ -102,14 +102,14 @@ static const char *check_freed(int fd, struct vmm *v)
 	int i;
 
 	if (!let_go(fd))
-		return "the backing is in use though it answers";
+		return "the backend is still in use although it works again";
 	for (i = 0; i < SOON / 10 && vmm_memory(v) > VMM_MEM / 4; i++)
 		usleep(10000);
 	if (vmm_memory(v) < 0 || vmm_memory(v) > VMM_MEM / 4)
-		return "the memory isn't free though the backing answers";
+		return "the memory is not freed although the backend works again";
 	for (i = 0; i < SOON / 10 && module_refs() > 0; i++)
 		usleep(10000);
-	return module_refs() > 0 ? "the module has references for ever" : NULL;
+	return module_refs() > 0 ? "the references to the module are not dropped" : NULL;
 }
 
 /* A second VMM with another disk works while the first one hangs. */
@@ -490,7 +490,7 @@ TEST_F_TIMEOUT(hung, one_page, 90)
 	char *status;
 
 	if (variant->file)
-		SKIP(return, "a frozen file system lets no request get as far as that");
+		SKIP(return, "requests to a frozen file system do not reach this point");
 	guest_init(&g, &opts);
 	ASSERT_WELL(guest_boot(&g));
 	hdr = guest_alloc(&g, sizeof(h) + 1, 16);

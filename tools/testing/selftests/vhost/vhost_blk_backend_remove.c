@@ -29,11 +29,11 @@ static const char *fly_until(struct guest *g, struct rng *rng, int (*go)(void *)
 	why = batch_submit(&b);
 	usleep(rng_below(rng, 20000));
 	if (!why && go(arg))
-		why = "the disk doesn't go";
+		why = "the disk cannot be removed";
 	if (!why)
 		why = batch_wait(&b, 60000);
 	if (!why && batch_failed(&b) < 0)
-		why = "a request ends neither well nor with an error";
+		why = "a request has a status other than OK and IOERR";
 	batch_free(&b);
 	return why;
 }
@@ -200,7 +200,7 @@ static const char *server_start(struct server *s)
 	    ioctl(s->nbd, NBD_SET_SIZE_BLOCKS, NBD_BYTES / 512UL) ||
 	    ioctl(s->nbd, NBD_SET_FLAGS, (unsigned long)NBD_FLAG_SEND_FLUSH) ||
 	    ioctl(s->nbd, NBD_SET_SOCK, s->sock[1]))
-		return "nbd takes no socket";
+		return "nbd does not accept the socket";
 	pthread_create(&s->serves, NULL, serve, s);
 	pthread_create(&s->does_it, NULL, do_it, s);
 	for (tries = 0; tries < 1000 && fd < 0; tries++) {
@@ -214,7 +214,7 @@ static const char *server_start(struct server *s)
 		}
 	}
 	close(fd);
-	return fd < 0 ? "nbd doesn't come up" : NULL;
+	return fd < 0 ? "the nbd device does not appear" : NULL;
 }
 
 static int server_dies(void *arg)

@@ -138,7 +138,7 @@ TEST(promises)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device takes every backend");
+		SKIP(return, "the model device accepts every backend");
 	for (i = 0; i < NR_DISKS; i++) {
 		missing[i] = backend_open_as(&b[i], &disk[i]);
 		if (missing[i])
@@ -189,7 +189,7 @@ static const char *swap_withdrawn(struct guest *g, struct backend *now, struct b
 	if (!why && !guest_has(g, VIRTIO_BLK_F_DISCARD))
 		why = "DISCARD is not offered";
 	if (!why && guest_set_backend(g, other->fd, 0) != -EOPNOTSUPP)
-		why = "a disk without discards takes the place of one with them";
+		why = "a disk without discards has replaced one with discards";
 	if (!why)
 		why = limits_there(g);
 	if (!why && withdraw(now))
@@ -197,13 +197,13 @@ static const char *swap_withdrawn(struct guest *g, struct backend *now, struct b
 	if (!why)
 		why = limits_there(g);
 	if (!why && guest_set_backend(g, now->fd, 0) != -EOPNOTSUPP)
-		why = "a disk that has lost its discards can be attached again";
+		why = "a disk whose discards are disabled can be attached again";
 	if (!why)
 		why = limits_there(g);
 	if (!why)
 		why = guest_prove(g);
 	if (!why && guest_set_backend(g, file->fd, 0))
-		why = "a file can't take its place";
+		why = "a file cannot replace it";
 	g->opts.backend = file;
 	if (!why)
 		why = limits_there(g);
@@ -221,10 +221,10 @@ static const char *swap_unaware(struct guest *g, struct backend *withdrawn)
 	if (!why)
 		why = limits_there(g);
 	if (!why && guest_set_backend(g, withdrawn->fd, 0))
-		why = "a disk without discards is refused to a driver without them";
+		why = "a driver without DISCARD cannot have a disk without discards";
 	g->opts.backend = withdrawn;
 	if (!why && (guest_offered(g) & DISCARD))
-		why = "DISCARD is offered for a disk that has lost it";
+		why = "DISCARD is offered for a disk whose discards are disabled";
 	if (!why)
 		why = limits_there(g);
 	return why ? why : guest_prove(g);
@@ -240,7 +240,7 @@ TEST(withdrawn)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device takes every backend");
+		SKIP(return, "the model device accepts every backend");
 	why = backend_open_as(&first, &disk[DISCARDS]);
 	if (why)
 		SKIP(return, "%s", why);
@@ -319,7 +319,7 @@ TEST(closed_at_once)
 	struct backend b, other;
 	struct guest g;
 	unsigned int i;
-	const char *why = no_kernel("the model device is in this process");
+	const char *why = no_kernel("the model device is a thread of this process");
 
 	if (!why)
 		why = backend_open(&other, BACKEND_FILE, false);

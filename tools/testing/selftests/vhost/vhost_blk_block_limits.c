@@ -84,7 +84,7 @@ FIXTURE_SETUP(blocks)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device knows sectors only");
+		SKIP(return, "the model device has blocks of 512 bytes only");
 	why = backend_open_as(&self->b, &variant->opts);
 	if (why)
 		SKIP(return, "%s", why);
@@ -326,7 +326,7 @@ FIXTURE_SETUP(table)
 {
 	struct backend_opts named = { .kind = BACKEND_NAMED, .direct = true };
 	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true };
-	const char *why = no_kernel("the model device knows sectors only");
+	const char *why = no_kernel("the model device has blocks of 512 bytes only");
 
 	self->dm.control = -1;
 	if (!why)

@@ -39,7 +39,7 @@ TEST_F_TIMEOUT(notify, saves_kicks, 120)
 	double without, with;
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		SKIP(return, "one CPU: the device never keeps it from the guest");
+		SKIP(return, "one CPU: the device never polls while the guest can run");
 	ASSERT_WELL(set_timeout(&self->g, 0));
 	ASSERT_WELL(kicks_saved(r, 1000, &without));
 	ASSERT_WELL(set_timeout(&self->g, 1000000));

@@ -57,14 +57,14 @@ FIXTURE_SETUP(charged)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device is in this process anyway");
+		SKIP(return, "the model device is a thread of this process");
 	why = cgroup_enter(&self->c);
 	if (!why)
 		why = backend_open_as(&self->b, &variant->opts);
 	if (!why && stat(self->b.path, &st))
 		why = "stat fails";
 	if (!why && S_ISREG(st.st_mode) && !major(st.st_dev))
-		why = "the files are on no block device";
+		why = "the files are not on a block device";
 	if (why)
 		SKIP(return, "%s", why);
 	self->dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
@@ -165,7 +165,7 @@ TEST_F_TIMEOUT(charged, throttled_writes, 120)
 TEST_F_TIMEOUT(charged, throttled_reads, 120)
 {
 	if (!variant->opts.direct)
-		SKIP(return, "what is read comes from the page cache");
+		SKIP(return, "reads come from the page cache");
 	check_limit(_metadata, &self->c, self->dev, &self->g.ring[0], T_IN);
 }
 
@@ -220,7 +220,7 @@ FIXTURE_SETUP(few_tags)
 	struct backend_opts opts = {
 		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .blank = true,
 	};
-	const char *why = no_kernel("the model device is in this process anyway");
+	const char *why = no_kernel("the model device is a thread of this process");
 	struct stat st;
 
 	if (!why)
@@ -293,7 +293,7 @@ FIXTURE_SETUP(priority)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device is in this process anyway");
+		SKIP(return, "the model device is a thread of this process");
 	why = backend_open_as(&self->b, &opts);
 	if (why)
 		SKIP(return, "%s", why);
@@ -334,7 +334,7 @@ static const char *watch(struct ring *r, const char *path, unsigned int most[3])
 		ring_take(r);
 		usleep(1000);
 		if (now() > end)
-			return "the requests don't end";
+			return "the requests do not complete";
 	}
 	return NULL;
 }

@@ -45,7 +45,7 @@ FIXTURE_VARIANT_ADD(creds, buffered) {
 
 FIXTURE_SETUP(creds)
 {
-	const char *why = no_kernel("the model device is in no kernel");
+	const char *why = no_kernel("the model device is not in the kernel");
 
 	self->fs.image = -1;
 	self->fs.loop = -1;
@@ -135,10 +135,10 @@ static int no_room(struct guest *g, const char *node)
 	int err;
 
 	if (fill_up(g))
-		return said("no way to fill the file system");
+		return said("the file system cannot be filled up");
 	err = own_write(g);
 	if (err != ENOSPC && err != EDQUOT)
-		return said(guest_say(g, "pwrite() by nobody: %s", strerror(err)));
+		return said(guest_say(g, "pwrite() by the unprivileged user: %s", strerror(err)));
 	why = boot_as(g, node);
 	if (!why)
 		why = request_simple(&g->ring[0], T_OUT, HOLE, 4096, S_IOERR);
@@ -196,7 +196,7 @@ static int clears_suid(struct guest *g, const char *node)
 		const struct range range = { HOLE, 8, 0 };
 
 		if (chmod(b->path, 04777))
-			return said("chmod by nobody fails");
+			return said("chmod by the unprivileged user fails");
 		if (type[i] == T_OUT)
 			why = request_simple(&g->ring[0], T_OUT, HOLE, 4096, S_OK);
 		else

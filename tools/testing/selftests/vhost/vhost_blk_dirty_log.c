@@ -197,7 +197,7 @@ static const char *run_wide(struct guest *g, uint32_t type, uint8_t expect, uint
 	for (i = 0; i < 1000 && ring_device_idx(r) == r->used_idx; i++)
 		usleep(10000);
 	if (ring_device_idx(r) != (uint16_t)(r->used_idx + 1))
-		return guest_say(g, "type %u isn't answered", type);
+		return guest_say(g, "type %u: not completed", type);
 	r->used_idx++;
 	why = dirty_check(g);
 	if (!why && *(uint8_t *)guest_ptr(g, status, 1) != expect)
@@ -224,7 +224,7 @@ TEST_F(disk, wide)
 	struct dirty d;
 
 	if (model_wanted())
-		SKIP(return, "the model device takes shorter chains only");
+		SKIP(return, "the model device accepts only shorter chains");
 	ASSERT_WELL(boot_logged(&self->g, &opts, 0, &mix, &d));
 	ASSERT_WELL(run_wide(&self->g, VIRTIO_BLK_T_IN, VIRTIO_BLK_S_IOERR, 0));
 	ASSERT_WELL(run_wide(&self->g, VIRTIO_BLK_T_OUT, VIRTIO_BLK_S_IOERR, 0));

@@ -373,10 +373,10 @@ TEST_F(ranges, discard_withdrawn)
 	unsigned int i;
 
 	if (backend_sysfs(&self->b, "queue/discard_max_bytes") <= 0 || model_wanted())
-		SKIP(return, "no block device that can discard");
+		SKIP(return, "no block device with discards");
 	/* Without discards the granularity is 0 too, and then sysfs refuses any size. */
 	if (self->b.loop >= 0)
-		SKIP(return, "a loop device outlives the test, and stays without discards");
+		SKIP(return, "the loop device of the run would stay without discards");
 	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
 	BOOT();
 	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
@@ -407,7 +407,7 @@ TEST(largest)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device writes all its zeroes");
+		SKIP(return, "the model device writes all zeroes as data");
 	why = backend_open(&b, BACKEND_FILE, false);
 	if (why)
 		SKIP(return, "%s", why);

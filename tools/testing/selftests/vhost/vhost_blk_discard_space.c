@@ -32,7 +32,7 @@ TEST_F(ranges, discard_frees)
 		SKIP(return, "the model device frees nothing");
 	before = occupied(&self->b);
 	if (before < 0)
-		SKIP(return, "no file of which the size could be seen");
+		SKIP(return, "no file whose allocated space can be checked");
 	BOOT();
 	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
 	RANGE(T_DISCARD, 512, 1024, 0, S_OK);
@@ -51,7 +51,7 @@ TEST_F(ranges, zeroes_keep)
 	long long before = occupied(&self->b);
 
 	if (before < 0)
-		SKIP(return, "no file of which the size could be seen");
+		SKIP(return, "no file whose allocated space can be checked");
 	BOOT();
 	RANGE(T_ZEROES, 512, 1024, 0, S_OK);
 	RANGE(T_ZEROES, 1, 3, 0, S_OK);

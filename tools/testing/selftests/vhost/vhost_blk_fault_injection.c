@@ -33,7 +33,7 @@ FIXTURE_SETUP(faults)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device is in no kernel");
+		SKIP(return, "the model device is not in the kernel");
 	if (!why)
 		why = backend_open(&self->b, BACKEND_BDEV, true);
 	if (why)
@@ -74,7 +74,7 @@ static const char *fail_once(struct guest *g, const struct call *c, unsigned int
 	ret = c->fn ? c->fn(g) : guest_enter(g, c->to);
 	*hit = fault_was_hit();
 	if (ret && !*hit)
-		return guest_say(g, "%s fails by itself: %s", c->name, strerror(-ret));
+		return guest_say(g, "%s fails without a fault: %s", c->name, strerror(-ret));
 	if (ret && !is_clean(ret))
 		return guest_say(g, "%s, fault %u: %s", c->name, n, strerror(-ret));
 	if (!ret)
@@ -109,7 +109,7 @@ static const char *fail_each(struct backend *b, const struct call *c, unsigned i
 	*points = 0;
 	for (n = 1; !bad && hit; n = next_point(n)) {
 		if (n > MOST_POINTS)
-			return "there is no end of faults";
+			return "too many points of failure";
 		guest_init(&g, &opts);
 		bad = fail_once(&g, c, n, &hit);
 		if (bad)
@@ -319,7 +319,7 @@ TEST_F_TIMEOUT(faults, worker, 300)
 			ASSERT_WELL(guest_boot(&self->g));
 			worker = worker_tid();
 			if (!worker)
-				SKIP(return, "the worker is no thread of the owner");
+				SKIP(return, "the worker is not a thread of the owner");
 			ASSERT_GT(MOST_POINTS, n);
 			ASSERT_WELL(one_request(&self->g, kind, n, worker, &hit));
 			ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
@@ -359,20 +359,20 @@ static const char *go_without_memory(struct guest *g, pid_t worker, struct rng *
  */
 TEST_F_TIMEOUT(disk, no_memory, 120)
 {
-	const char *why = model_wanted() ? "the model device is in no kernel" : faults_open();
+	const char *why = model_wanted() ? "the model device is not in the kernel" : faults_open();
 
 	if (why)
 		SKIP(return, "%s", why);
 	BOOT(.queues = 2);
 	if (!worker_tid())
-		SKIP(return, "the worker is no thread of the owner");
+		SKIP(return, "the worker is not a thread of the owner");
 	ASSERT_WELL(go_without_memory(&self->g, worker_tid(), &self->rng));
 }
 
 /* They succeed also while the dirty log is on, if necessary one after the other. */
 TEST_F_TIMEOUT(disk, no_memory_logged, 120)
 {
-	const char *why = model_wanted() ? "the model device is in no kernel" : faults_open();
+	const char *why = model_wanted() ? "the model device is not in the kernel" : faults_open();
 	struct guest_opts opts = {
 		.backend = &self->b, .queues = 2, .features_on = BIT64(VHOST_F_LOG_ALL),
 	};
@@ -386,7 +386,7 @@ TEST_F_TIMEOUT(disk, no_memory_logged, 120)
 	ASSERT_EQ(0, dirty_set_base(&self->g));
 	ASSERT_WELL(guest_boot(&self->g));
 	if (!worker_tid())
-		SKIP(return, "the worker is no thread of the owner");
+		SKIP(return, "the worker is not a thread of the owner");
 	/* the log is backed by memory now */
 	memset(d.bits, 0, d.len);
 	ASSERT_WELL(go_without_memory(&self->g, worker_tid(), &self->rng));
@@ -403,7 +403,7 @@ static const char *check_answered(struct batch *b, unsigned int *failed)
 		uint8_t status = request_status(b->q[i]);
 
 		if (b->q[i]->done != 1)
-			return guest_say(b->guest, "request %u has %u answers", i, b->q[i]->done);
+			return guest_say(b->guest, "request %u completed %u times", i, b->q[i]->done);
 		if (status != VIRTIO_BLK_S_OK && status != VIRTIO_BLK_S_IOERR)
 			return guest_say(b->guest, "request %u: status %u", i, status);
 		*failed += status == VIRTIO_BLK_S_IOERR;
@@ -491,7 +491,7 @@ TEST_F_TIMEOUT(faults, full_host, 300)
 	pid_t pid;
 
 	if (mem_kb("MemTotal") > 4 << 20)
-		SKIP(return, "more than 4 GiB of memory: not a test host's");
+		SKIP(return, "more than 4 GiB of memory: this is not a test host");
 	guest_init(&self->g, &opts);
 	ASSERT_WELL(guest_boot(&self->g));
 	pid = fork();

@@ -243,13 +243,13 @@ static const char *use_memfd(struct backend *b, int *memfd)
 		return "no memfd_create()";
 	if (pwrite(*memfd, b->model, b->size, 0) != (ssize_t)b->size ||
 	    dup2(*memfd, b->fd) < 0 || dup2(*memfd, b->check_fd) < 0)
-		return "a file in memory can't be written";
+		return "the memfd cannot be written";
 	return NULL;
 }
 
 FIXTURE_SETUP(forbidden)
 {
-	const char *why = no_kernel("the model device is no file system");
+	const char *why = no_kernel("the model device has no file system of its own");
 
 	self->memfd = -1;
 	if (!why)
@@ -290,7 +290,7 @@ TEST_F_TIMEOUT(forbidden, later, 60)
 
 	ASSERT_WELL(request_simple(r, T_OUT, 8, 4096, S_OK));
 	if (forbid(&self->b, variant->sealed, true))
-		SKIP(return, "a file can't be made one that nobody writes here");
+		SKIP(return, "a file cannot be made immutable here");
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(NULL, request_ends(r, T_OUT, 16 * i, 4096, S_IOERR));
 		EXPECT_EQ(NULL, range_run(r, VIRTIO_BLK_T_WRITE_ZEROES, 64, 64, 0, S_IOERR));

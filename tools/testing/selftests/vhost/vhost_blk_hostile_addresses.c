@@ -289,7 +289,7 @@ TEST_F(hostile, table_in_two_regions)
 	unsigned int k;
 
 	if (model_wanted())
-		SKIP(return, "the model device takes no such table");
+		SKIP(return, "the model device does not accept such a table");
 	ASSERT_WELL(add_region(self, 0));
 	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
 	for (k = 8; k < 3 * sizeof(struct vring_desc); k += 8) {
@@ -311,7 +311,7 @@ TEST_F(hostile, table_ends_before_hole)
 	struct region *m = &self->g.region[0];
 
 	if (model_wanted())
-		SKIP(return, "the model device takes no such table");
+		SKIP(return, "the model device does not accept such a table");
 	ASSERT_WELL(add_region(self, 4096));
 	put_header(&self->g, self->hdr, VIRTIO_BLK_T_IN, 0);
 	self->table = m->gpa + m->len - 3 * sizeof(struct vring_desc);

@@ -385,7 +385,7 @@ TEST_F_TIMEOUT(hostile, noise, 120)
 
 	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)rng.state);
 	if (model_wanted())
-		SKIP(return, "the model device trusts its ring's indices");
+		SKIP(return, "the model device does not check the indices of a ring");
 	/* read-only, because random bytes may be a valid write */
 	g->opts.backend_flags = VHOST_BLK_BACKEND_F_RO;
 	for (i = 0; i < scaled(150, 20); i++) {

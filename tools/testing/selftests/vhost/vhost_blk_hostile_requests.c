@@ -20,7 +20,7 @@
 TEST_F(hostile, indirect_with_next)
 {
 	if (model_wanted())
-		SKIP(return, "the model device breaks the queue, which is as good");
+		SKIP(return, "the model device breaks the queue, which is also correct");
 	put_table(self, 0, self->hdr, HDR_LEN, 0, 0);
 	ring_put_desc(self->r, 0, self->table, sizeof(struct vring_desc), F_INDIRECT | F_NEXT, 1);
 	ring_put_desc(self->r, 1, self->data, 100, F_NEXT | F_WRITE, 2);
@@ -285,9 +285,9 @@ static const char *lose_page(struct _test_data_hostile *self, void *ring, bool t
 		return "munmap";
 	ring_kick_now(self->r);
 	if (!eventfd_wait(self->r->err, 10000))
-		why = "the error eventfd is silent";
+		why = "the error eventfd was not signalled";
 	if (!why && taken && !answered(self))
-		why = "the request was not answered";
+		why = "the request did not complete";
 	if (!why)
 		why = request_simple(&self->g.ring[1], VIRTIO_BLK_T_IN, 8, 4096,
 				     VIRTIO_BLK_S_OK);
@@ -377,7 +377,7 @@ TEST_F_TIMEOUT(hostile, header_changes, 120)
 	unsigned int i;
 
 	if (model_wanted())
-		SKIP(return, "the model device is one process with us: it proves nothing");
+		SKIP(return, "the model device is a thread of this process");
 	guest_close(g);
 	ring_reset(&g->ring[0], 0);
 	ring_reset(&g->ring[1], 0);
@@ -418,11 +418,11 @@ static const char *slow_header(struct _test_data_hostile *self, struct backend *
 	struct region *far = &g->region[1];
 
 	if (fd < 0 || !region_back(far, fd))
-		return "no mapping of the slow disk";
+		return "the slow disk cannot be mapped";
 	memcpy(far->hva, &sector, sizeof(sector));
 	if (msync(far->hva, 4096, MS_SYNC) || madvise(far->hva, 4096, MADV_DONTNEED) ||
 	    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
-		why = "the page can't be dropped";
+		why = "the page cannot be dropped";
 	close(fd);
 	put_header(g, self->hdr, VIRTIO_BLK_T_IN, 0);
 	ring_put_desc(self->r, 0, self->hdr, HDR_LEN / 2, F_NEXT, 3);
@@ -468,7 +468,7 @@ TEST_F(hostile, header_read_once)
 	const char *why;
 
 	if (model_wanted())
-		SKIP(return, "the model device doesn't wait for disks");
+		SKIP(return, "the model device does not wait for disks");
 	why = backend_open_as(&slow, &opts);
 	if (why)
 		SKIP(return, "%s", why);
@@ -485,7 +485,7 @@ TEST_F(hostile, header_read_once)
 	}
 	ASSERT_TRUE(reading);
 	ASSERT_EQ(self->r->used_idx, ring_device_idx(self->r)) {
-		TH_LOG("the slow disk is quick");
+		TH_LOG("the slow disk is not slow");
 	}
 	guest_write(g, self->hdr, &other, sizeof(other));
 	for (ms = 0; ms < 10000 && ring_device_idx(self->r) == self->r->used_idx; ms++)

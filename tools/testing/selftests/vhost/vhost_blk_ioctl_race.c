@@ -154,7 +154,7 @@ TEST_F_TIMEOUT(flight, memory_stolen, 240)
 					     &failed));
 		__atomic_store_n(&t.stop, true, __ATOMIC_SEQ_CST);
 		pthread_join(thread, NULL);
-		TH_LOG("theft %u: %u times, %u requests failed", t.how, t.times, failed);
+		TH_LOG("way %u: removed %u times, %u requests failed", t.how, t.times, failed);
 		ASSERT_LT(0, t.times);
 	}
 	/*

@@ -171,7 +171,7 @@ static const char *denied(struct guest *g, uint32_t type, unsigned int seg, uint
 	m->perm[page] = perm;
 	if (iommu_invalidate(g, g->data_start, data_len(g)) ||
 	    iommu_update(g, g->data_start, data_len(g)))
-		return "no update";
+		return "an update was refused";
 	guest_snapshot(g);
 	ring_add(&g->ring[0], q);
 	ring_kick_now(&g->ring[0]);
@@ -179,10 +179,10 @@ static const char *denied(struct guest *g, uint32_t type, unsigned int seg, uint
 	if (!why)
 		why = guest_compare(g);
 	if (!why && iommu_wait_miss(g, 0))
-		why = "a miss, though the mapping is there";
+		why = "a miss although the address is mapped";
 	m->perm[page] = VHOST_ACCESS_RW;
 	if (!why && iommu_invalidate(g, g->data_start, data_len(g)))
-		why = "no invalidation";
+		why = "an invalidation was refused";
 	if (!why)
 		why = request_simple(&g->ring[1], VIRTIO_BLK_T_IN, 8, 4096, VIRTIO_BLK_S_OK);
 	request_free(q);
@@ -227,7 +227,7 @@ static const char *read_only_table(struct guest *g, uint32_t type)
 	page = (q->table - m->base) / m->page_size;
 	m->perm[page] = VHOST_ACCESS_RO;
 	if (iommu_invalidate(g, g->data_start, data_len(g)))
-		why = "no invalidation";
+		why = "an invalidation was refused";
 	if (!why)
 		why = request_verify(&g->ring[0], q, VIRTIO_BLK_S_OK);
 	m->perm[page] = VHOST_ACCESS_RW;

@@ -192,7 +192,7 @@ static const char *cut_off(struct guest *g, struct batch *b, struct rng *rng)
 		why = ring_wait(&g->ring[1], ring_inflight(&g->ring[1]), 20000);
 	usleep(g->opts.backend->kind == BACKEND_SLOW ? 2 * SLOW_US : 2000);
 	if (!why && ring_device_idx(&g->ring[0]) != idx)
-		why = "a used ring was written that is out of reach";
+		why = "a used ring was written that is not mapped";
 	if (!why && eventfd_drain(g->ring[0].err))
 		why = "the queue broke";
 	return why;
@@ -259,7 +259,7 @@ static const char *map_and_stop(struct guest *g, bool one_queue)
 	why = give_used(g);
 	ret = one_queue ? ring_stop(&g->ring[0], &base) : guest_set_running(g, 0);
 	sched_setscheduler(0, SCHED_OTHER, &usual);
-	return !why && ret ? "the stop fails" : why;
+	return !why && ret ? "SET_RUNNING 0 fails" : why;
 }
 
 static void stay_on_one_cpu(void)
@@ -292,7 +292,7 @@ TEST_F_TIMEOUT(flying, mapped_before_stop, 120)
 		struct request *q = done_untold(g, &self->rng);
 
 		if (!q && variant->kind != BACKEND_SLOW)
-			SKIP(return, "a request on this backing is done at once");
+			SKIP(return, "requests to this backend complete too fast");
 		if (!q) {
 			early++;
 			i--;

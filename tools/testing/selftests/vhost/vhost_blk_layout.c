@@ -281,7 +281,7 @@ TEST_F_TIMEOUT(disk, long_table, 120)
 	unsigned int i;
 
 	if (model_wanted())
-		SKIP(return, "how much is taken is the driver's");
+		SKIP(return, "the model device has another limit");
 	BOOT(.num = 16, .mem = 16 << 20);
 	for (i = 0; i < ARRAY_SIZE(segs); i++) {
 		uint32_t n = backend_down(&self->b, segs[i]);

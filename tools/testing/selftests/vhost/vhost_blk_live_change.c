@@ -75,7 +75,7 @@ TEST_F_TIMEOUT(flight, swap_each_once, 60)
 		backend_model_write(b, q->sector * SECTOR, q->data, q->len);
 		*(b == &other ? &there : &here) += 1;
 	}
-	TH_LOG("%u on the old backend, %u on the new one", here, there);
+	TH_LOG("%u requests on the old backend, %u on the new one", here, there);
 	ASSERT_WELL(backend_compare_all(&self->b));
 	ASSERT_WELL(backend_compare_all(&other));
 	backend_close(&other);

@@ -106,7 +106,7 @@ TEST_F_TIMEOUT(disk, table_in_pieces, 60)
 	unsigned int i, k;
 
 	if (model_wanted())
-		SKIP(return, "the model device takes no such table");
+		SKIP(return, "the model device does not accept such a table");
 	guest_init(g, &opts);
 	for (i = 0; i < ARRAY_SIZE(len); at += len[i++])
 		ASSERT_NE(NULL, guest_add_region(g, at, len[i]));
@@ -170,7 +170,7 @@ TEST_F_TIMEOUT(disk, one_piece, 60)
 	uint8_t *piece = map_piece(len, &fd);
 
 	if (!piece)
-		SKIP(return, "there are no pages of an io_uring that take I/O");
+		SKIP(return, "this kernel allows no I/O to the entries of an io_uring");
 	guest_init(g, &opts);
 	g->region[g->nregions++] = (struct region) { FIRST_GPA, len, piece };
 	ASSERT_WELL(guest_boot(g));
@@ -367,11 +367,11 @@ static const char *use_memory(int fd, enum backend_kind kind, bool direct, struc
 	if (!why)
 		why = backend_compare_all(&b);
 	if (why)
-		printf("# %s backing, %s: %s\n", kind == BACKEND_FILE ? "file" : "bdev",
+		printf("# %s backend, %s: %s\n", kind == BACKEND_FILE ? "file" : "bdev",
 		       direct ? "direct" : "buffered", why);
 	guest_destroy(&g);
 	backend_close(&b);
-	return why ? "the memory is not good enough" : NULL;
+	return why ? "this kind of memory does not work" : NULL;
 }
 
 TEST_F_TIMEOUT(memory, backings, 120)

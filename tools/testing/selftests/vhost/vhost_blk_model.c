@@ -93,7 +93,7 @@ static const char *vring_base(struct guest *g)
 
 	ring_get_base(&g->ring[0], &idx);
 	if (!why && idx != g->ring[0].used_idx)
-		why = "the base is not what was used";
+		why = "the base is not the used index";
 	return why;
 }
 
@@ -148,7 +148,7 @@ static const char *not_negotiated(struct guest *g)
 #define ON_EMPTY	BIT64(VIRTIO_F_NOTIFY_ON_EMPTY)
 
 static const struct planted planted[] = {
-	{ BUG_SECTOR_ADVANCE, usual, "backing" },
+	{ BUG_SECTOR_ADVANCE, usual, "backend" },
 	{ BUG_OVERRUN, usual, "guest memory" },
 	{ BUG_USED_LEN, usual, "used.len" },
 	{ BUG_STATUS, usual, "status" },
@@ -159,18 +159,18 @@ static const struct planted planted[] = {
 	{ BUG_SERIAL, serial, "guest memory" },
 	{ BUG_LOST_CALL, traffic, "lost interrupt" },
 	{ BUG_LOST_CALL, traffic, "lost interrupt", .features_off = NO_EVENT_IDX },
-	{ BUG_ALWAYS_CALL, no_calls, "they are off" },
-	{ BUG_ALWAYS_CALL, no_calls, "they are off", .features_off = NO_EVENT_IDX },
+	{ BUG_ALWAYS_CALL, no_calls, "interrupts are off" },
+	{ BUG_ALWAYS_CALL, no_calls, "interrupts are off", .features_off = NO_EVENT_IDX },
 	{ BUG_ALWAYS_CALL, call_once, "used_event" },
 	{ BUG_LOST_KICK, traffic, "lost kick", .features_off = NO_EVENT_IDX },
 	{ BUG_NEVER_QUIET, quiet, "no kick was saved", .features_off = NO_EVENT_IDX },
-	{ BUG_NO_ERROR, broken, "silent" },
+	{ BUG_NO_ERROR, broken, "not signalled" },
 	{ BUG_BASE, vring_base, "base" },
-	{ BUG_ZERO_SHORT, zeroes, "backing" },
-	{ BUG_ZERO_LONG, zeroes, "backing" },
-	{ BUG_FIRST_RANGE, several, "backing" },
+	{ BUG_ZERO_SHORT, zeroes, "backend" },
+	{ BUG_ZERO_LONG, zeroes, "backend" },
+	{ BUG_FIRST_RANGE, several, "backend" },
 	{ BUG_RANGE_END, one_bad, "status" },
-	{ BUG_RANGE_EARLY, one_bad, "backing" },
+	{ BUG_RANGE_EARLY, one_bad, "backend" },
 	{ BUG_RANGE_FLAGS, flags, "status" },
 	{ BUG_RANGE_FEATURE, not_negotiated, "status", .features_off = NO_DISCARD },
 	/* without a bug all checks pass */

@@ -119,7 +119,7 @@ TEST_F_TIMEOUT(notify, call_once, 60)
 	unsigned int at;
 
 	if (!variant->event_idx)
-		SKIP(return, "used_event is part of EVENT_IDX");
+		SKIP(return, "used_event needs EVENT_IDX");
 	for (at = 0; at < 10; at++)
 		ASSERT_WELL(check_call_once(&self->g.ring[0], 10, at));
 }
@@ -143,7 +143,7 @@ TEST_F(notify, flags_mean_nothing)
 	struct ring *r = &self->g.ring[0];
 
 	if (!variant->event_idx)
-		SKIP(return, "without EVENT_IDX the flags are all there is");
+		SKIP(return, "without EVENT_IDX the flags are in effect");
 	ring_no_interrupt(r, true);
 	ASSERT_WELL(check_call_each(r, 20));
 	ASSERT_WELL(check_call_none(r, 20));
@@ -177,11 +177,11 @@ static const char *restart_loaded(struct ring *r, struct request **q, unsigned i
 	usleep(SLOW_NSEC / 1000 / 4);
 	why = used_flags(r);
 	if (!why && ring_set_running(r, 0))
-		why = "no stop";
+		why = "SET_VRING_RUNNING 0 fails";
 	if (!why)
 		why = used_flags(r);
 	if (!why && ring_set_running(r, 1))
-		why = "no start";
+		why = "SET_VRING_RUNNING 1 fails";
 	if (!why)
 		why = used_flags(r);
 	if (!why)
@@ -244,10 +244,10 @@ TEST_F(notify, used_flags)
 static const char *restart_at(struct ring *r, uint16_t base)
 {
 	if (ring_set_running(r, 0))
-		return "no stop";
+		return "SET_VRING_RUNNING 0 fails";
 	ring_reset(r, base);
 	if (ring_setup(r) || ring_set_running(r, 1))
-		return "no start";
+		return "SET_VRING_RUNNING 1 fails";
 	return NULL;
 }
 
@@ -279,7 +279,7 @@ TEST_F(notify, call_unbound)
 	struct ring *r = &self->g.ring[0];
 
 	if (model_wanted())
-		SKIP(return, "the model keeps its eventfds");
+		SKIP(return, "the model device cannot unbind an eventfd");
 	ASSERT_EQ(0, guest_ioctl(&self->g, VHOST_SET_VRING_CALL, &f));
 	ring_calls(r);
 	ASSERT_WELL(guest_prove(&self->g));
@@ -322,7 +322,7 @@ FIXTURE(meanwhile) {
 
 FIXTURE_SETUP(meanwhile)
 {
-	const char *why = no_kernel("the model device looks at a ring when it is told to");
+	const char *why = no_kernel("the model device does not poll rings");
 
 	if (!why)
 		why = backend_open(&self->b, BACKEND_BDEV, true);
@@ -384,7 +384,7 @@ TEST_F_TIMEOUT(notify, avail_event, 60)
 	unsigned int i;
 
 	if (variant->event_idx)
-		SKIP(return, "with EVENT_IDX it is");
+		SKIP(return, "with EVENT_IDX the device writes avail_event");
 	for (i = 0; i < 20; i++) {
 		store16(behind, 0xbeef);
 		ASSERT_WELL(request_simple(r, VIRTIO_BLK_T_IN, 8 * i, 4096,

@@ -275,7 +275,7 @@ static const char *run(struct load *l, unsigned int n)
 		submit(l);
 		why = reap(l);
 		if (time(NULL) > end)
-			why = "a minute, and the load does not end";
+			why = "the load does not end within a minute";
 	}
 	return why;
 }
@@ -288,7 +288,7 @@ static const char *drain(struct load *l)
 	while (!why && ring_inflight(&l->g.ring[0])) {
 		why = reap(l);
 		if (time(NULL) > end)
-			why = "a minute, and the load does not end";
+			why = "the load does not end within a minute";
 	}
 	return why;
 }
@@ -411,7 +411,7 @@ static const char *look_at_mode(struct power *p, const struct mode *m, struct le
 	}
 	printf("# %s: %u cuts, %u sectors lost\n", m->name, cuts, lost);
 	if (!why && m->must_lose && !lost)
-		why = "nothing was lost: these cuts prove nothing";
+		why = "no data was lost, so the cuts show nothing";
 	return keep(m, why);
 }
 

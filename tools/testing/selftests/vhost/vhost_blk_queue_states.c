@@ -437,7 +437,7 @@ static const char *make_dead(struct guest *g)
 {
 	struct caller c;
 	pid_t pid = process_start(&c, &call_stop, g);
-	const char *why = comes_to(g, DRAINING) ? NULL : "a stop doesn't drain";
+	const char *why = comes_to(g, DRAINING) ? NULL : "a stop does not drain";
 
 	if (!why)
 		why = kill_process(g, pid);
@@ -481,9 +481,9 @@ static const char *check_cell(struct hang *h, struct guest *g, const struct call
 	caller_start(&c, call, g);
 	if (cell->waits) {
 		if (caller_returns(&c, A_WHILE))
-			why = "returns, with a request in flight";
+			why = "returns although a request is in flight";
 		else if (state_of(g) != cell->during)
-			why = "waits in another state";
+			why = "the state while it waits is wrong";
 		if (hang_off(h))
 			why = "the disk can't be resumed";
 	}
@@ -491,9 +491,9 @@ static const char *check_cell(struct hang *h, struct guest *g, const struct call
 		return guest_say(g, "%s: does not return", call->name);
 	pthread_join(c.thread, NULL);
 	if (!why && c.ret != cell->ret)
-		why = "ends in another errno";
+		why = "returns another errno";
 	if (!why && !comes_to(g, cell->after))
-		why = "leaves another state";
+		why = "the state afterwards is wrong";
 	if (why)
 		return guest_say(g, "%s: %s (returned %ld, state %d)", call->name, why, c.ret,
 				 state_of(g));
@@ -517,7 +517,7 @@ static const char *check_request(struct hang *h, struct guest *g, struct request
 	if (request_status(q) != (dead ? STATUS_POISON : VIRTIO_BLK_S_OK))
 		return guest_say(g, "status %#x", request_status(q));
 	if (dead && ring_calls(r))
-		return guest_say(g, "a call of a dead queue");
+		return guest_say(g, "an interrupt from a dead queue");
 	return NULL;
 }
 
@@ -584,7 +584,7 @@ static const char *check_second(struct hang *h, struct guest *g, const struct ca
 
 	caller_start(&a, first, g);
 	if (!comes_to(g, during))
-		return guest_say(g, "%s doesn't wait", first->name);
+		return guest_say(g, "%s does not wait", first->name);
 	caller_start(&b, call, g);
 	early = caller_returns(&b, call->quick ? PATIENCE : A_WHILE);
 	if (early != call->quick)
@@ -598,7 +598,7 @@ static const char *check_second(struct hang *h, struct guest *g, const struct ca
 	pthread_join(a.thread, NULL);
 	pthread_join(b.thread, NULL);
 	if (!why && (a.ret || b.ret != then->ret))
-		why = "ends in another errno";
+		why = "returns another errno";
 	if (why)
 		return guest_say(g, "%s during %s: %s (returned %ld, %ld)", call->name, first->name,
 				 why, a.ret, b.ret);
@@ -733,11 +733,11 @@ static const char *break_by(struct guest *g, unsigned int reason)
 		ring_add_raw(r, q->head);
 		break;
 	default:
-		return "no such reason";
+		return "the test does not know this reason";
 	}
 	ring_kick_now(r);
 	if (!eventfd_wait(r->err, PATIENCE))
-		return guest_say(g, "reason %u: the error eventfd is silent", reason);
+		return guest_say(g, "reason %u: the error eventfd was not signalled", reason);
 	return comes_to(g, BROKEN) ? NULL : guest_say(g, "reason %u: not broken", reason);
 }
 

@@ -62,7 +62,7 @@ TEST_F(ranges, mode_of_fd)
 	int flags = O_RDONLY | (variant->opts.direct ? O_DIRECT : 0);
 
 	if (model_wanted())
-		SKIP(return, "the model knows the flag only");
+		SKIP(return, "the model device knows only the flag");
 	close(self->b.fd);
 	self->b.fd = backend_reopen(&self->b, flags);
 	ASSERT_LE(0, self->b.fd);
@@ -83,7 +83,7 @@ TEST_F(ranges, swap_to_writable)
 	void *bitmap;
 
 	if (model_wanted())
-		SKIP(return, "the model has neither swaps nor a log");
+		SKIP(return, "the model device has neither swaps nor a log");
 	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_RO);
 	f = self->g.features;
 	ASSERT_NE(0, f & BIT64(VIRTIO_BLK_F_RO));
@@ -109,7 +109,7 @@ TEST_F(ranges, setro)
 	int ro = 1;
 
 	if (model_wanted())
-		SKIP(return, "the model knows the flag only");
+		SKIP(return, "the model device knows only the flag");
 	if (self->b.kind == BACKEND_FILE)
 		SKIP(return, "not a block device");
 	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
@@ -125,7 +125,7 @@ TEST_F(ranges, setro_later)
 	int ro = 1;
 
 	if (model_wanted())
-		SKIP(return, "the model knows the flag only");
+		SKIP(return, "the model device knows only the flag");
 	if (self->b.kind == BACKEND_FILE)
 		SKIP(return, "not a block device");
 	BOOT();

@@ -191,7 +191,7 @@ TEST_F(disk, read_only_fd)
 	ASSERT_LE(0, self->b.fd);
 	close(rw);
 	if (model_wanted())
-		SKIP(return, "the model knows the flag only");
+		SKIP(return, "the model device knows only the flag");
 	guest_init(&self->g, &opts);
 	ASSERT_WELL(guest_boot(&self->g));
 	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_RO));

@@ -74,7 +74,7 @@ FIXTURE_SETUP(resize)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device does not look at its size");
+		SKIP(return, "the model device does not poll its size");
 	if (variant->how == BY_DM)
 		why = open_dm(&self->under, &self->b, &self->dm);
 	else

@@ -37,7 +37,7 @@ FIXTURE_SETUP(limits)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device is in no kernel");
+		SKIP(return, "the model device is not in the kernel");
 	why = nobody_node(self->node, sizeof(self->node));
 	if (!why)
 		why = backend_open(&self->b, BACKEND_FILE, false);
@@ -160,7 +160,7 @@ TEST_F(limits, open_is_charged)
 	with = group_value(&self->c, "memory.current", NULL);
 	let_go(pid);
 	ASSERT_EQ(FDS, opened);
-	TH_LOG("%ld KiB for each open", (with - before) / FDS / 1024);
+	TH_LOG("%ld KiB per open device", (with - before) / FDS / 1024);
 	/* the vhost core's vectors account for this much */
 	EXPECT_LT(least, with - before);
 	for (tries = 0; tries < 100; tries++) {
@@ -189,7 +189,7 @@ TEST_F(limits, limit_holds)
 	ASSERT_EQ(0, put_attr(self->c.dir, "memory.max", max));
 	pid = hold_open(self->node, &self->c, 200, &opened);
 	EXPECT_EQ(ENOMEM, errno);
-	TH_LOG("%d fit into 12 MiB", opened);
+	TH_LOG("%d devices fit into 12 MiB", opened);
 	EXPECT_LT(0, opened);
 	EXPECT_GT(12, opened);
 	EXPECT_GE(limit, group_value(&self->c, "memory.current", NULL));

@@ -94,7 +94,7 @@ static const char *open_files(struct backend *disk, struct dm *dm, struct filesy
 
 FIXTURE_SETUP(wberror)
 {
-	const char *why = no_kernel("the model device has a file that doesn't fail");
+	const char *why = no_kernel("the model device has a file, which does not fail");
 
 	self->dm.control = -1;
 	self->fs.image = -1;
@@ -132,7 +132,7 @@ static const char *zeroes_fail(struct ring *r)
 	ranges_arm(q, &range);
 	why = request_run(r, q, 60000);
 	if (!why && request_status(q) != S_IOERR)
-		why = "zeroes that are not stable succeed";
+		why = "a write of zeroes succeeds although it is not stable";
 	request_free(q);
 	return why;
 }
@@ -224,7 +224,7 @@ TEST_F_TIMEOUT(wberror, stays, 60)
 TEST_F_TIMEOUT(wberror, read_only, 60)
 {
 	if (variant->first != BY_GUEST)
-		SKIP(return, "once is enough");
+		SKIP(return, "tested with another variant");
 	guest_destroy(&self->g);
 	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_RO);
 	ASSERT_WELL(table(&self->dm, &self->disk, false));
@@ -254,7 +254,7 @@ FIXTURE_VARIANT_ADD(flags, buffered) {
 
 FIXTURE_SETUP(flags)
 {
-	const char *why = no_kernel("the model device uses the flags of the moment");
+	const char *why = no_kernel("the model device uses the current flags");
 
 	if (!why)
 		why = backend_open(&self->b, BACKEND_FILE, variant->direct);

@@ -305,7 +305,7 @@ static bool rest(void)
 		if (!soak->vm[i].pid)
 			continue;
 		good = false;
-		soak_say(&soak->vm[i], "it does not come to its end");
+		soak_say(&soak->vm[i], "the process does not exit");
 		kill(soak->vm[i].pid, SIGKILL);
 		reap(&soak->vm[i], true);
 	}
@@ -408,7 +408,7 @@ int main(void)
 	}
 	good = run(seconds, &first, &last, &why);
 	disks = check_disks();
-	say_counts(stdout, "end after");
+	say_counts(stdout, "at the end");
 	say_why();
 	result(1, "every request ends as it must", good);
 	result(2, "every disk holds what it must", disks);

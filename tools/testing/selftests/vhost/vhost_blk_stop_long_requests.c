@@ -272,13 +272,13 @@ static const char *kill_loaded(struct guest *g, const char *(*load)(struct guest
 	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
 		return "the VMM has failed";
 	if (!flock(b->check_fd, LOCK_EX | LOCK_NB))
-		return "the file isn't locked";
+		return "the file is not locked";
 	start = now_ms();
 	kill(pid, SIGKILL);
 	while (flock(b->check_fd, LOCK_EX | LOCK_NB) && now_ms() - start < 60000)
 		usleep(10000);
 	*ms = now_ms() - start;
-	return waitpid(pid, &status, 0) == pid ? NULL : "the VMM isn't gone";
+	return waitpid(pid, &status, 0) == pid ? NULL : "the VMM has not exited";
 }
 
 TEST_F_TIMEOUT(zeroes, killed, 120)

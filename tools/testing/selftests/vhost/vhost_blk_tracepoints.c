@@ -86,7 +86,7 @@ TEST_F_TIMEOUT(trace, kicks_add_up, 120)
 		ASSERT_EQ(0, guest_set_running(&self->g, 0));
 		ASSERT_WELL(sum_kicks(&s));
 		ASSERT_EQ(0, guest_set_running(&self->g, 1));
-		TH_LOG("%llu turns for %llu requests", (unsigned long long)s.kicks,
+		TH_LOG("%llu kick events for %llu requests", (unsigned long long)s.kicks,
 		       (unsigned long long)total);
 		EXPECT_EQ(0, s.wrong);
 		EXPECT_EQ(total, s.requests);
@@ -170,7 +170,7 @@ static const char *break_one(struct guest *g)
 	ring_put_desc(r, 0, g->region[0].gpa, 16, 0, 0);
 	ring_add_raw(r, 0);
 	ring_kick_now(r);
-	return eventfd_wait(r->err, 10000) ? NULL : "the queue doesn't break";
+	return eventfd_wait(r->err, 10000) ? NULL : "the queue does not break";
 }
 
 TEST_F(trace, says_why)

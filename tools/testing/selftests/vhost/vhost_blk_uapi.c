@@ -36,7 +36,7 @@ static void bad_backends(struct __test_metadata *_metadata, struct _test_data_io
 		fd[0] = open(file[i].path ? file[i].path : self->b.path, file[i].flags);
 		ASSERT_LE(0, fd[0]);
 		EXPECT_EQ(file[i].err, set_fd(self, fd[0]))
-			TH_LOG("%s, flags %#o", file[i].path ? file[i].path : "the backing",
+			TH_LOG("%s, flags %#o", file[i].path ? file[i].path : "the backend",
 			       file[i].flags);
 		close(fd[0]);
 	}

@@ -68,7 +68,7 @@ static const char *check_free(int fd, struct backend *b)
 	const char *why;
 
 	if (flock(fd, LOCK_EX | LOCK_NB))
-		return "the backing is in use still";
+		return "the backend is still in use";
 	flock(fd, LOCK_UN);
 	why = backend_adopt(b, 0, b->size);
 	if (why)
@@ -156,12 +156,12 @@ static const char *kill_one(const struct vmm_opts *opts, int fd, struct rng *rng
 	}
 	usleep(rng_below(rng, rng_next(rng) & 1 ? 150000 : 15000));
 	if (waitpid(v.pid, &status, WNOHANG))
-		return "it ended by itself";
+		return "it exited by itself";
 	why = vmm_kill(&v, SOON);
 	if (why)
 		return why;
 	/* no request of it is in flight */
-	return flock(fd, LOCK_EX | LOCK_NB) || flock(fd, LOCK_UN) ? "the backing is in use still" :
+	return flock(fd, LOCK_EX | LOCK_NB) || flock(fd, LOCK_UN) ? "the backend is still in use" :
 								    NULL;
 }
 

@@ -71,7 +71,7 @@ static bool set_room(const char *dir, const char *room, char *was, size_t len)
 
 FIXTURE_SETUP(tenants)
 {
-	const char *why = no_kernel("the model device is of one process");
+	const char *why = no_kernel("the model device has only one process");
 	unsigned int i;
 
 	if (why)
@@ -273,7 +273,7 @@ static const char *owner_said(struct owner *o)
 {
 	char byte;
 
-	return read(o->said, &byte, 1) == 1 ? NULL : "the owner has ended";
+	return read(o->said, &byte, 1) == 1 ? NULL : "the owner has exited";
 }
 
 static const char *owner_start(struct owner *o, struct backend *b)
@@ -307,7 +307,7 @@ static const char *owner_start(struct owner *o, struct backend *b)
 /* Each device has a request in flight, and the owner closes all its descriptors. */
 static const char *owner_send(struct owner *o)
 {
-	return write(o->go, "", 1) == 1 ? owner_said(o) : "the owner doesn't listen";
+	return write(o->go, "", 1) == 1 ? owner_said(o) : "the owner does not respond";
 }
 
 static const char *owner_kill(struct owner *o)

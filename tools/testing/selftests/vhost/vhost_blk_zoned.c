@@ -247,7 +247,7 @@ TEST_F(zoned, failed)
 		WRITE(z[k].start, 8, S_OK);
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)z[k].start);
 		if (nullb_put(&self->b, z[k].attr, text))
-			SKIP(return, "null_blk here has no %s", z[k].attr);
+			SKIP(return, "this null_blk has no %s", z[k].attr);
 		IS(z[k].start, z[k].state, -1);
 		for (i = 0; i < ARRAY_SIZE(type); i++)
 			OP(type[i], z[k].start, S_INVALID);
@@ -525,7 +525,7 @@ FIXTURE_SETUP(same_zone)
 	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
 	if (put_attr(dir, "scheduler", variant->scheduler)) {
 		backend_close(&self->b);
-		SKIP(return, "no I/O scheduler %s for zones", variant->scheduler);
+		SKIP(return, "this kernel has no I/O scheduler %s for zones", variant->scheduler);
 	}
 	self->size = 2048;
 	guest_init(&self->g, &guest);

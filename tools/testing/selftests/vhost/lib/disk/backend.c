@@ -130,7 +130,7 @@ static const char *find(struct backend *b, const struct backend_opts *opts)
 		snprintf(b->path, sizeof(b->path), "%s", opts->path);
 		return NULL;
 	}
-	return "no such kind";
+	return "unknown kind of backend";
 }
 
 static const char *measure(struct backend *b)
@@ -144,7 +144,7 @@ static const char *measure(struct backend *b)
 		return say(b, "BLKGETSIZE64");
 	if (b->size < 1 << 20 || b->size > MAX_SIZE) {
 		errno = EFBIG;
-		return say(b, "the tests want 1 to 256 MiB");
+		return say(b, "the size must be 1 to 256 MiB");
 	}
 	b->block = SECTOR;
 	b->writable = b->size;
@@ -286,7 +286,7 @@ static const char *compare_part(struct backend *b, uint64_t from, uint64_t to)
 	for (k = from; b->scratch[k - from] == b->model[k]; k++)
 		;
 	snprintf(b->why, sizeof(b->why),
-		 "backing at byte %llu (sector %llu) is 0x%02x, must be 0x%02x",
+		 "backend at byte %llu (sector %llu) is 0x%02x, must be 0x%02x",
 		 (unsigned long long)k, (unsigned long long)k / SECTOR,
 		 b->scratch[k - from], b->model[k]);
 	return b->why;

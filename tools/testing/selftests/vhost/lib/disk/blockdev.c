@@ -94,14 +94,14 @@ const char *nullb_path(struct backend *b)
 	if (!access(b->path, F_OK))
 		return NULL;
 	snprintf(b->path, sizeof(b->path), "/dev/nullb%d", get_index(b->nullb));
-	return access(b->path, F_OK) ? "null_blk made no device node" : NULL;
+	return access(b->path, F_OK) ? "null_blk has not created a device node" : NULL;
 }
 
 static const char *configure(struct backend *b, const struct nullb_attr *attr)
 {
 	for (; attr && attr->name; attr++) {
 		if (put_attr(b->nullb, attr->name, attr->value)) {
-			snprintf(b->why, sizeof(b->why), "null_blk here has no %s=%s",
+			snprintf(b->why, sizeof(b->why), "this null_blk has no %s=%s",
 				 attr->name, attr->value);
 			return b->why;
 		}

@@ -71,7 +71,7 @@ const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const 
 	snprintf(d->path, sizeof(d->path), "/dev/dm-%u", minor(c.h.dev));
 	if (load(d, sectors, target, params)) {
 		dm_remove(d);
-		return "no such target of device mapper";
+		return "device mapper lacks this target";
 	}
 	return resume(d) ? "a device of device mapper can't be resumed" : NULL;
 }
@@ -103,7 +103,7 @@ const char *dm_message(struct dm *d, const char *text)
 
 	m->sector = 0;
 	snprintf(m->message, sizeof(c.text), "%s", text);
-	return call(d, DM_TARGET_MSG, &c) ? "device mapper does not take a message" : NULL;
+	return call(d, DM_TARGET_MSG, &c) ? "device mapper refuses the message" : NULL;
 }
 
 const char *dm_remove(struct dm *d)

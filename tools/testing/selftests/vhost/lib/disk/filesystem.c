@@ -56,7 +56,7 @@ static const char *make(struct filesystem *f, const char *type, const char *mkfs
 	strcpy(f->dir, "/tmp/vhost-test-fs-XXXXXX");
 	if (!mkdtemp(f->dir)) {
 		f->dir[0] = '\0';
-		return "no directory can be made in /tmp";
+		return "no directory can be created in /tmp";
 	}
 	if (!mount(f->device, f->dir, type, 0, options))
 		return NULL;
@@ -83,7 +83,7 @@ const char *fs_of_type(struct filesystem *f, const char *type, uint64_t size,
 	reset(f);
 	f->image = mkostemp(path, O_CLOEXEC);
 	if (f->image < 0)
-		return "no file can be made in /tmp";
+		return "no file can be created in /tmp";
 	unlink(path);
 	if (ftruncate(f->image, size))
 		return "no room in /tmp";

@@ -23,7 +23,7 @@ static const char *open_mount(struct hang *h)
 	*slash = '\0';
 	snprintf(up, sizeof(up), "%s/..", dir);
 	if (stat(dir, &st) || stat(up, &above) || st.st_dev == above.st_dev)
-		return "the files are on no file system of their own";
+		return "the files are not on a file system of their own";
 	h->frozen = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (h->frozen < 0)
 		return "the directory of the files can't be opened";

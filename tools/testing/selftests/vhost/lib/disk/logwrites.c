@@ -73,7 +73,7 @@ const char *log_open(struct log_replay *r, int fd, uint64_t log_size, uint64_t d
 	if (!super)
 		return "the log can't be read";
 	if (le64toh(super->magic) != LOG_MAGIC || le32toh(super->sector_size) != SECTOR)
-		return "this is no log of dm-log-writes with sectors of 512 bytes";
+		return "not a log of dm-log-writes with sectors of 512 bytes";
 	r->left = le64toh(super->entries);
 	r->pos = SECTOR;
 	return NULL;
@@ -129,7 +129,7 @@ const char *log_forward(struct log_replay *r, const char *mark)
 	for (;;) {
 		switch (log_step(r, text, sizeof(text))) {
 		case LOG_BROKEN:
-			return "an entry of the log can't be read, or makes no sense";
+			return "an entry of the log cannot be read, or is invalid";
 		case LOG_AT_END:
 			return "the mark is not in the log";
 		case LOG_MARKED:

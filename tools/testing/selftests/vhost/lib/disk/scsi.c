@@ -28,7 +28,7 @@ const char *scsi_load(const char *params)
 	if (access(DRIVER, F_OK))
 		return "no scsi_debug";
 	if (access("/sys/module/scsi_debug/initstate", F_OK))
-		return "scsi_debug is built in, with the parameters that it has";
+		return "scsi_debug is built in, so its parameters cannot be changed";
 	/* the last user of a disk that has been removed may be a moment behind */
 	for (tries = 0; tries < 500 && !glob("/sys/class/scsi_device/*", 0, NULL, &found);
 	     tries++) {
@@ -50,7 +50,7 @@ const char *scsi_open(struct scsi *s)
 	if (access(DRIVER, F_OK))
 		return "no scsi_debug";
 	if (put_attr(DRIVER, "add_host", "1"))
-		return "scsi_debug makes no host";
+		return "scsi_debug cannot add a host";
 	/* it is looked for in the background */
 	for (tries = 0; tries < 1000; tries++) {
 		if (!glob(DISKS, 0, NULL, &found)) {

@@ -144,7 +144,7 @@ bool iommu_read(struct guest *g, struct vhost_iotlb_msg *msg)
 		complain(m, "the format of a miss is wrong", u.one.type);
 	*msg = m->v2 ? u.two.iotlb : u.one.iotlb;
 	if (n == want && msg->type != VHOST_IOTLB_MISS)
-		complain(m, "a message that is no miss", msg->type);
+		complain(m, "a message that is not a miss", msg->type);
 	return !m->why[0];
 }
 
@@ -155,7 +155,7 @@ static void answer(struct guest *g, const struct vhost_iotlb_msg *msg)
 	uint32_t first = off / m->page_size, n = 1;
 
 	if (off / m->page_size >= m->npages) {
-		complain(m, "a miss at an address of nobody", msg->iova);
+		complain(m, "a miss for an address outside the address space", msg->iova);
 		return;
 	}
 	m->misses++;
@@ -213,7 +213,7 @@ const char *iommu_boot(struct guest *g, bool all)
 	if (!why && guest_ioctl(g, VHOST_SET_BACKEND_FEATURES, &backend))
 		why = "SET_BACKEND_FEATURES fails";
 	if (!why && fcntl(g->fd, F_SETFL, O_RDWR | O_NONBLOCK))
-		why = "no O_NONBLOCK";
+		why = "O_NONBLOCK cannot be set";
 	if (!why)
 		why = guest_boot_to(g, STAGE_RINGS);
 	if (!why && !guest_has(g, VIRTIO_F_ACCESS_PLATFORM))

@@ -277,14 +277,14 @@ struct request *ring_take(struct ring *r)
 	if (idx == r->used_idx)
 		return NULL;
 	if ((uint16_t)(idx - r->used_idx) > ring_inflight(r)) {
-		ring_say(r, "more is used than was available", idx);
+		ring_say(r, "more is used than was made available", idx);
 		return NULL;
 	}
 	/* load16() is an acquire: the element is read after the index */
 	e = &r->used->ring[r->used_idx % r->num];
 	id = le32toh(e->id);
 	if (id >= r->num || !r->inflight[id]) {
-		ring_say(r, "a head is used that is not in flight", id);
+		ring_say(r, "a head was used that is not in flight", id);
 		return NULL;
 	}
 	q = r->inflight[id];
@@ -340,7 +340,7 @@ const char *ring_idle(struct ring *r, int ms)
 
 	while (now_ms() < end) {
 		if (ring_device_idx(r) != r->used_idx)
-			return ring_say(r, "the device completed what it must not",
+			return ring_say(r, "the device completed a request that it must not complete",
 					ring_device_idx(r));
 		usleep(1000);
 	}

@@ -22,7 +22,7 @@ const char *cgroup_make(struct cgroup *c)
 	snprintf(c->dir, sizeof(c->dir), ROOT "/vhost-test-%d", getpid());
 	if (mkdir(c->dir, 0755)) {
 		c->dir[0] = '\0';
-		return "no control group can be made";
+		return "no control group can be created";
 	}
 	return NULL;
 }

@@ -73,7 +73,7 @@ static const char *read_meminfo(struct flat *f)
 	}
 	fclose(file);
 	f->used += total;
-	return total ? NULL : "/proc/meminfo says nothing";
+	return total ? NULL : "/proc/meminfo lacks a value";
 }
 
 static const char *read_slabinfo(struct flat *f)
@@ -95,7 +95,7 @@ static const char *read_slabinfo(struct flat *f)
 	}
 	fclose(file);
 	f->slab = bytes / 1024;
-	return f->n ? NULL : "/proc/slabinfo says nothing";
+	return f->n ? NULL : "/proc/slabinfo is empty";
 }
 
 const char *flat_measure(struct flat *f)

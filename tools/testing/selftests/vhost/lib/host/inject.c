@@ -26,12 +26,12 @@ static const char *prepare(void)
 	for (i = 0; i < FAULTS; i++)
 		if (put_attr(dirs[i], "verbose", "0") || put_attr(dirs[i], "probability", "0") ||
 		    put_attr(dirs[i], "times", "-1") || put_attr(dirs[i], "task-filter", "N"))
-			return "a kernel without fault injection (uml-7.3 has it)";
+			return "this kernel has no fault injection (uml-7.3 has it)";
 	/* most of the device's allocations may sleep; also let single pages fail */
 	if (put_attr(dirs[FAULT_SLAB], "ignore-gfp-wait", "N") ||
 	    put_attr(dirs[FAULT_PAGE], "ignore-gfp-wait", "N") ||
 	    put_attr(dirs[FAULT_PAGE], "min-order", "0"))
-		return "fault injection lacks a setting";
+		return "fault injection lacks an attribute";
 	return NULL;
 }
 

@@ -16,7 +16,7 @@ const char *nobody_node(char *node, size_t len)
 	snprintf(node, len, "/tmp/vhost-test-node-%d", getpid());
 	if (stat("/dev/vhost-blk", &st) || mknod(node, S_IFCHR | 0666, st.st_rdev) ||
 	    chmod(node, 0666))
-		return "no device node can be made in /tmp";
+		return "no device node can be created in /tmp";
 	return NULL;
 }
 

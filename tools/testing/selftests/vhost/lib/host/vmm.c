@@ -41,7 +41,7 @@ static const char *boot(struct guest *g, struct backend *b, const struct vmm_opt
 	*b = *opts->backend;
 	b->fd = backend_reopen(b, O_RDWR | (b->direct ? O_DIRECT : 0));
 	if (b->fd < 0 || flock(b->fd, LOCK_SH | LOCK_NB))
-		return "the backing can't be opened or locked";
+		return "the backend can't be opened or locked";
 	guest_init(g, &guest);
 	if (opts->memory && !region_back(&g->region[0], opts->memory))
 		return "the memory can't be mapped";
@@ -69,7 +69,7 @@ static void run(const struct vmm_opts *opts, int said, int go)
 	batch_build(&batch, &g, &fill, &rng);
 	say(said);
 	if (read(go, &byte, 1) != 1)
-		die("nobody is there");
+		die("the process has exited");
 	why = batch_submit(&batch);
 	if (why)
 		die(why);
@@ -109,13 +109,13 @@ const char *vmm_start(struct vmm *v, const struct vmm_opts *opts)
 	v->said = said[0];
 	v->go = go[1];
 	snprintf(v->cgroup, sizeof(v->cgroup), "/sys/fs/cgroup/vhost-test-%d", v->pid);
-	return vmm_said(v, 60000) ? NULL : "the VMM doesn't boot";
+	return vmm_said(v, 60000) ? NULL : "the VMM does not boot";
 }
 
 const char *vmm_load(struct vmm *v)
 {
 	if (write(v->go, "", 1) != 1 || !vmm_said(v, 60000))
-		return "the VMM has nothing in flight";
+		return "the VMM has no requests in flight";
 	return NULL;
 }
 
@@ -173,7 +173,7 @@ const char *vmm_gone(struct vmm *v, int ms)
 		}
 		usleep(10000);
 	}
-	snprintf(v->why, sizeof(v->why), "the VMM is still there %d ms later", ms);
+	snprintf(v->why, sizeof(v->why), "the VMM has not exited after %d ms", ms);
 	return v->why;
 }
 

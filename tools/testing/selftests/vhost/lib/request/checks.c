@@ -59,7 +59,7 @@ const char *check_call_none(struct ring *r, unsigned int n)
 		why = one(r);
 	}
 	usleep(QUIET_MS * 1000);
-	return why ? why : count(r, ring_calls(r), 0, "though they are off");
+	return why ? why : count(r, ring_calls(r), 0, "although interrupts are off");
 }
 
 /* EVENT_IDX: of @n requests only the one after @at others causes an interrupt. */
@@ -110,7 +110,7 @@ const char *check_kick_wanted(struct ring *r)
 	r->avail_idx--;
 	r->kicked_idx = r->avail_idx;
 	if (!why && !wants)
-		why = guest_say(r->guest, "queue %u: idle, and wants no kick", r->index);
+		why = guest_say(r->guest, "queue %u: idle, but suppresses kicks", r->index);
 	return why;
 }
 
@@ -135,11 +135,11 @@ const char *check_broken(struct ring *r)
 	uint16_t base;
 
 	if (!eventfd_wait(r->err, 10000))
-		return guest_say(r->guest, "queue %u: the error eventfd is silent", r->index);
+		return guest_say(r->guest, "queue %u: the error eventfd was not signalled", r->index);
 	eventfd_drain(r->err);
 	ring_kick_now(r);
 	if (ring_idle(r, QUIET_MS))
-		return guest_say(r->guest, "queue %u: broken, but something completed", r->index);
+		return guest_say(r->guest, "queue %u: broken, but a request completed", r->index);
 	if (ring_stop(r, &base))
 		return guest_say(r->guest, "queue %u: a broken queue can't be stopped",
 				 r->index);

@@ -21,7 +21,7 @@ static const char *parse(struct guest *g, const uint8_t *in, uint32_t len, struc
 
 	z->n = le64toh(head->nr_zones);
 	if (z->n > room || z->n > MAX_ZONES)
-		return guest_say(g, "%llu zones reported, there is room for %llu",
+		return guest_say(g, "%llu zones reported, but there is room for %llu",
 				 (unsigned long long)z->n, (unsigned long long)room);
 	if (!is_zero(head->reserved, sizeof(head->reserved)))
 		return "the reserved bytes of a report are not zero";
@@ -100,7 +100,7 @@ const char *zone_append(struct ring *r, uint64_t start, uint32_t len, enum place
 		request_read_in(q, at);
 		*at = le64toh(*at);
 		if (*at >= g->opts.backend->size / SECTOR)
-			why = "an append landed past the end";
+			why = "an append was placed past the end";
 		else
 			why = backend_compare(g->opts.backend, *at * SECTOR, len);
 	}

@@ -26,7 +26,7 @@ FIXTURE_SETUP(faults)
 	if (!guest_has_device())
 		SKIP(return, NO_DEVICE);
 	if (model_wanted())
-		SKIP(return, "the model device has a file that doesn't fail");
+		SKIP(return, "the model device has a file, which does not fail");
 	self->rng.state = rng_seed_from_env();
 	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
 }
