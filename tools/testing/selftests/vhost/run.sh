@@ -2,35 +2,42 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: run.sh [--short] [--model] [--list] [--but SUITE]… [SUITE…]
 #
-# Runs the vhost-blk selftests on this kernel, as root, and prints one TAP
-# stream.  Any POSIX shell will do, busybox's too; so do its small tools.
+# Runs the vhost-blk selftests on this kernel, as root, and prints one TAP stream.
+# Without SUITE it runs all suites, except for those below that run only by name.
+# A POSIX shell with its usual tools is sufficient, also that of busybox.
 #
-#   --short  the form for slow hosts: fewer sizes, layouts and requests
-#   --model  on the model device of the test programs, not on /dev/vhost-blk
-#   --list   the tests, one a line, and nothing is run
-#   --but SUITE  without this one
+#   --short      fewer sizes, layouts and requests, for slow hosts
+#   --model      use the model device of the test programs, not /dev/vhost-blk
+#   --list       print the tests, one per line, and run none
+#   --but SUITE  skip this suite; may be repeated
 #
-# The suites `model`, `soak` and `backend_full` are run by name only.  The first
-# tests the tests, and needs neither the device nor root; the second takes as long as is wanted
-# (VHOST_SOAK_SECONDS, VHOST_SOAK_VMS); the third fills up VHOST_TEST_DIR.
+# Suites that run only by name:
 #
-# The backings are null_blk devices, or loop devices where there is no null_blk,
-# and files on an ext4 of its own, or on tmpfs where there is no mkfs.ext4 (the
-# tests with O_DIRECT skip there on kernels older than 6.6).  Some suites make
-# what they need besides: device mapper, control groups, zoned null_blk.
-# VHOST_TEST_BDEV, VHOST_TEST_SLOW_BDEV and VHOST_TEST_DIR name others; what is on
-# a device named so is lost.  VHOST_TEST_SEED repeats a run, VHOST_TEST_REQUESTS
-# sets how many requests the notification tests make, VHOST_TEST_TIMEOUT the
-# seconds a suite may take.
-# VHOST_TEST_ALL_FAULTS=1 has every allocation of every ioctl fail once.
+#   model         tests of the tests; needs neither the device nor root
+#   soak          runs as long as you want: VHOST_SOAK_SECONDS, VHOST_SOAK_VMS
+#   backend_full  fills up the file system of VHOST_TEST_DIR
 #
-# Exit 0: every test passed or said why it was skipped.  1: something failed.
+# The backends are null_blk devices, or loop devices if there is no null_blk, and
+# files on a new ext4, or on tmpfs if there is no mkfs.ext4.  (On kernels before 6.6
+# tests with O_DIRECT are skipped on tmpfs.)  Some suites need device mapper, control
+# groups or a zoned null_blk, and create what they use.
+#
+# Environment:
+#
+#   VHOST_TEST_BDEV, VHOST_TEST_SLOW_BDEV  other block devices; their data is lost
+#   VHOST_TEST_DIR                         another directory for files
+#   VHOST_TEST_SEED                        repeats the random numbers of a run
+#   VHOST_TEST_REQUESTS                    requests of the notification tests
+#   VHOST_TEST_TIMEOUT                     seconds per suite (900)
+#   VHOST_TEST_ALL_FAULTS                  1: let every allocation of every ioctl fail
+#
+# Exit 0: every test passed, or was skipped with a reason.  1: a test failed.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-# What changes a disk's elevator or tags (cgroup_ioprio, backend_hang) comes
-# before what uses NBD (backend_error, backend_remove): in Linux 7.3 lockdep finds
-# a circle through NBD's socket.
+# Suites that change the elevator or the tags of a disk (cgroup_ioprio, backend_hang)
+# come before those that use NBD (backend_error, backend_remove): otherwise lockdep
+# reports a circular dependency with the socket of NBD in Linux 7.3.
 all='example ioctl uapi queue_states config data layout request_status discard
 	discard_space cache_mode pagecache powerloss block_limits readonly resize
 	backend_swap cgroup_ioprio zoned zoned_report_append scsi nowait notify
@@ -92,8 +99,7 @@ if [ -n "$list" ]; then
 	exit 0
 fi
 
-# A module that is built in, or not there at all, is no error: what needs it
-# says so when it is missing.
+# A missing or built-in module is not an error: the tests that need it are skipped.
 load() {
 	if command -v modprobe >/dev/null && ! modprobe -q "$@" 2>/dev/null; then
 		note "modprobe $*: not loaded"
@@ -106,17 +112,17 @@ prepare_configfs() {
 	if [ -d /sys/kernel/config ] && [ ! -d "$nullb" ]; then
 		mount -t configfs none /sys/kernel/config || note 'no configfs'
 	fi
-	[ -d "$nullb" ] || note 'no null_blk: loop devices instead, and nothing slow'
+	[ -d "$nullb" ] || note 'no null_blk: loop devices are used, and no slow devices'
 }
 
-# An ext4 in a file, since O_DIRECT works there on every kernel
+# Make an ext4 in a file, because it supports O_DIRECT on every kernel.
 prepare_dir() {
 	[ -n "${VHOST_TEST_DIR:-}" ] && return
 	export VHOST_TEST_DIR="$scratch/dir"
 	mkdir "$VHOST_TEST_DIR"
 	PATH=$PATH:/usr/sbin:/sbin
 	if ! command -v mkfs.ext4 >/dev/null; then
-		note "no mkfs.ext4: files are where $scratch is"
+		note "no mkfs.ext4: files are in $scratch"
 		return
 	fi
 	load loop
@@ -126,11 +132,11 @@ prepare_dir() {
 		mount -t ext4 -o loop "$scratch/image" "$VHOST_TEST_DIR"; then
 		mounted=$VHOST_TEST_DIR
 	else
-		note "no ext4 on a loop device: files are where $scratch is"
+		note "no ext4 on a loop device: files are in $scratch"
 	fi
 }
 
-# Processes, null_blk devices and files of the tests that are still there
+# Print the processes, null_blk devices and files that the tests have left.
 leftovers() {
 	for comm in /proc/[0-9]*/comm; do
 		name=''
@@ -161,8 +167,8 @@ cleanup() {
 	[ -n "$scratch" ] && rm -rf "$scratch"
 }
 
-# TAP of one suite on stdin, its numbers to follow those before; the new count
-# of tests and of failures goes to $scratch/count.
+# Reads the TAP of one suite from stdin, and prints it with numbers that continue the
+# previous ones.  The new counts of tests and of failures are in $scratch/count.
 renumber() {
 	awk -v suite="$1" -v n="$tests" -v bad="$failed" -v out="$scratch/count" \
 		-v status="$scratch/status" '
@@ -194,7 +200,7 @@ renumber() {
 run_suite() {
 	start=$(date +%s)
 	note "suite $1"
-	# The progress of the soak does not wait for an awk that reads in blocks.
+	# The progress of the soak bypasses awk, which may read in blocks.
 	messages=1
 	[ "$1" != soak ] || messages=3
 	{
