@@ -282,4 +282,23 @@ TEST_F(model, changes_are_noticed)
 	guest_destroy(g);
 }
 
+/* A test that expects the wrong status of a request fails. */
+TEST_F(model, expectations_are_checked)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	struct guest *g = &self->g;
+	uint64_t end = self->b.size / SECTOR;
+	struct ring *r;
+
+	model_want(true, BUG_NONE);
+	guest_init(g, &opts);
+	ASSERT_WELL(guest_boot(g));
+	r = &g->ring[0];
+	EXPECT_NE(NULL, request_simple(r, VIRTIO_BLK_T_OUT, end, 4096, VIRTIO_BLK_S_OK));
+	EXPECT_NE(NULL, request_simple(r, VIRTIO_BLK_T_OUT, end - 1, 4096, VIRTIO_BLK_S_OK));
+	EXPECT_NE(NULL, request_simple(r, VIRTIO_BLK_T_IN, end, 4096, VIRTIO_BLK_S_OK));
+	EXPECT_NE(NULL, request_simple(r, VIRTIO_BLK_T_OUT, 0, 4096, VIRTIO_BLK_S_IOERR));
+	guest_destroy(g);
+}
+
 TEST_HARNESS_MAIN
