@@ -403,7 +403,8 @@ static const char *check_answered(struct batch *b, unsigned int *failed)
 		uint8_t status = request_status(b->q[i]);
 
 		if (b->q[i]->done != 1)
-			return guest_say(b->guest, "request %u completed %u times", i, b->q[i]->done);
+			return guest_say(b->guest, "request %u: completed %u times", i,
+					 b->q[i]->done);
 		if (status != VIRTIO_BLK_S_OK && status != VIRTIO_BLK_S_IOERR)
 			return guest_say(b->guest, "request %u: status %u", i, status);
 		*failed += status == VIRTIO_BLK_S_IOERR;

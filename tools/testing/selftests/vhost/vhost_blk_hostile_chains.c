@@ -325,7 +325,7 @@ TEST_F(hostile, flags_after_restart)
 	}
 }
 
-/* Far from the memory that the other queue uses, so that that can be compared */
+/* Far from the memory of the other queue, which is compared */
 #define NOISE	(4 << 20)
 
 static void make_noise(struct _test_data_hostile *self, struct rng *rng)

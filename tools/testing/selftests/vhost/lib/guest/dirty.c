@@ -226,7 +226,7 @@ const char *dirty_check(struct guest *g)
 			continue;
 		d->logged++;
 		if (!get(d->may, page))
-			why = guest_say(g, "0x%llx is logged, although no request can have written it",
+			why = guest_say(g, "0x%llx is logged, but no request can have written it",
 					(unsigned long long)page * LOG_PAGE);
 	}
 	return why;

@@ -340,7 +340,7 @@ const char *ring_idle(struct ring *r, int ms)
 
 	while (now_ms() < end) {
 		if (ring_device_idx(r) != r->used_idx)
-			return ring_say(r, "the device completed a request that it must not complete",
+			return ring_say(r, "a request completed that must not complete",
 					ring_device_idx(r));
 		usleep(1000);
 	}

@@ -135,7 +135,8 @@ const char *check_broken(struct ring *r)
 	uint16_t base;
 
 	if (!eventfd_wait(r->err, 10000))
-		return guest_say(r->guest, "queue %u: the error eventfd was not signalled", r->index);
+		return guest_say(r->guest, "queue %u: the error eventfd was not signalled",
+				 r->index);
 	eventfd_drain(r->err);
 	ring_kick_now(r);
 	if (ring_idle(r, QUIET_MS))

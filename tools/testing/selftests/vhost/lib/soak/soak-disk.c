@@ -75,7 +75,7 @@ const char *soak_lock(struct soak_vm *vm, const struct soak_disk *d, int fd)
 		if (!ms)
 			vm->count[SOAK_LATE]++;
 		if (++ms > SOAK_PATIENCE_MS)
-			return soak_say(vm, "%s is in use, although its process has exited", d->path);
+			return soak_say(vm, "%s is in use after the exit of its process", d->path);
 		usleep(1000);
 	}
 	if (ms > vm->latest)
