@@ -136,6 +136,30 @@ static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
 	return granule * DIV64_U64_ROUND_UP((u64)VHOST_BLK_RANGE_STEP, granule);
 }
 
+/* blkdev_issue_secure_erase(), but for merges */
+static int vblk_bdev_erase(struct block_device *bdev, sector_t sector,
+			   sector_t nr)
+{
+	sector_t mask = bdev_logical_block_size(bdev) / SECTOR_SIZE - 1;
+	sector_t max = min(bdev_max_secure_erase_sectors(bdev),
+			   UINT_MAX >> SECTOR_SHIFT) & ~mask;
+	sector_t len;
+	int ret = 0;
+
+	/* It may have changed since the request was checked. */
+	if (!max)
+		return -EOPNOTSUPP;
+	if ((sector | nr) & mask)
+		return -EINVAL;
+	for (; nr && !ret; nr -= len) {
+		len = min(nr, max);
+		ret = vhost_blk_submit_unmerged(bdev, REQ_OP_SECURE_ERASE,
+						sector, len << SECTOR_SHIFT);
+		sector += len;
+	}
+	return ret;
+}
+
 static int vblk_bdev_issue(struct vhost_blk_req *req,
 			   const struct vhost_blk_range *range)
 {
@@ -154,7 +178,7 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 					    range->unmap ?
 					    0 : BLKDEV_ZERO_NOUNMAP);
 	case VHOST_BLK_OP_SECURE_ERASE:
-		return blkdev_issue_secure_erase(bdev, sector, nr, GFP_NOIO);
+		return vblk_bdev_erase(bdev, sector, nr);
 	default:
 		return -EOPNOTSUPP;
 	}

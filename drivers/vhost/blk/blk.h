@@ -607,6 +607,8 @@ int vhost_blk_read_ranges(struct vhost_blk_req *req,
 			  const struct iovec *iov, unsigned int nr);
 void vhost_blk_free_ranges(struct vhost_blk_req *req);
 bool vhost_blk_gives_up(struct vhost_blk_req *req);
+int vhost_blk_submit_unmerged(struct block_device *bdev, enum req_op op,
+			      sector_t sector, u32 bytes);
 int vhost_blk_do_ranges(struct vhost_blk_req *req,
 			int (*do_range)(struct vhost_blk_req *req,
 					const struct vhost_blk_range *range),

@@ -130,6 +130,36 @@ bool vhost_blk_gives_up(struct vhost_blk_req *req)
 	return !req->io.spared;
 }
 
+/**
+ * vhost_blk_submit_unmerged - have a request without data done by itself; sleeps
+ * @bdev: a block device
+ * @op: operation
+ * @sector: first sector; the caller has checked it
+ * @bytes: length of an erase, 0 for an operation on zones
+ *
+ * The block layer's own functions let it merge such requests with their
+ * neighbours, while they wait in a scheduler or for a device that is busy.  It
+ * takes two requests about one zone for neighbours, and ends in a BUG() when the
+ * device has done the first of them (blk_mq_end_request()).  Two erases are
+ * counted as two segments, which virtio_blk takes for two ranges; it fills in one
+ * of them.
+ *
+ * Return: 0 or an errno.
+ */
+int vhost_blk_submit_unmerged(struct block_device *bdev, enum req_op op,
+			      sector_t sector, u32 bytes)
+{
+	struct bio bio;
+	int ret;
+
+	bio_init(&bio, bdev, NULL, 0, op | REQ_SYNC | REQ_NOMERGE);
+	bio.bi_iter.bi_sector = sector;
+	bio.bi_iter.bi_size = bytes;
+	ret = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return ret;
+}
+
 /*
  * A step ends at a multiple of its size, counted from the start of the disk that
  * a partition is on, so that granules of the backend stay whole.  A discard is a

@@ -25,6 +25,9 @@ int vhost_blk_zone_open(struct vhost_blk_disk *disk)
 
 	if (!bdev_is_zoned(bdev))
 		return 0;
+	/* md over zoned disks looks zoned, and can't report (Linux 6.1 to 7.3). */
+	if (!bdev->bd_disk->fops->report_zones)
+		return -EOPNOTSUPP;
 	disk->zone_sectors = bdev_zone_sectors(bdev);
 	disk->write_granularity = bdev_zone_write_granularity(bdev);
 	if (!is_power_of_2(disk->zone_sectors) ||
@@ -257,30 +260,20 @@ void vhost_blk_zone_explain(struct vhost_blk_req *req)
 }
 
 /*
- * A change of one zone's state, or of all of them.  Not blkdev_zone_mgmt(): the
- * block layer takes two bios without data for neighbours if they start at the
- * same sector, merges them where they wait for a tag or in a scheduler, and ends
- * in a BUG() when the device has done the first.
+ * A change of one zone's state, or of all of them.  The block layer checks the
+ * sectors of requests with data only.
  *
  * Return: 0 or an errno.
  */
 static int vblk_zone_mgmt(struct block_device *bdev, enum req_op op,
 			  sector_t sector)
 {
-	struct bio bio;
-	int ret;
-
-	if (bdev_read_only(bdev))
-		return -EPERM;
-	/* The block layer looks at the sectors of requests with data only. */
-	if (!bdev_is_zoned(bdev) || sector >= bdev_nr_sectors(bdev) ||
+	if (!bdev_is_zoned(bdev))
+		return -EOPNOTSUPP;
+	if (sector >= bdev_nr_sectors(bdev) ||
 	    !IS_ALIGNED(sector, bdev_zone_sectors(bdev)))
 		return -EINVAL;
-	bio_init(&bio, bdev, NULL, 0, op | REQ_SYNC | REQ_NOMERGE);
-	bio.bi_iter.bi_sector = sector;
-	ret = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	return ret;
+	return vhost_blk_submit_unmerged(bdev, op, sector, 0);
 }
 
 /* Zones that are reported at a time, to be reset one after the other */
