@@ -42,6 +42,12 @@ static void erase_disk_submit_bio(struct bio *bio)
 		move_data(bio);
 		break;
 	case REQ_OP_SECURE_ERASE:
+		/* A disk with requests would merge it, or have no room for it. */
+		if (!(bio->bi_opf & REQ_NOMERGE) ||
+		    bio_sectors(bio) > ERASE_SECTORS) {
+			bio->bi_status = BLK_STS_IOERR;
+			break;
+		}
 		memset(erase_disk_data + pos, ERASE_PATTERN,
 		       bio->bi_iter.bi_size);
 		break;
