@@ -135,6 +135,32 @@ TEST_F_TIMEOUT(disk, long_chains, 120)
 	dirty_free(&self->g);
 }
 
+/* Once a stop has returned the log is complete, that of the used ring too. */
+TEST_F_TIMEOUT(disk, stopped, 120)
+{
+	struct guest_opts opts = {
+		.backend = &self->b, .num = 1024, .mem = 4 << 20, .features_on = LOG_ALL,
+	};
+	struct mix_opts mix = { .kinds = 1 << MIX_READ | 1 << MIX_WRITE };
+	struct dirty d;
+	unsigned int i;
+
+	ASSERT_WELL(boot_logged(&self->g, &opts, 0, &mix, &d));
+	for (i = 0; i < scaled(40, 10); i++) {
+		d.stopped = false;
+		ASSERT_WELL(mix_round(&self->g, &mix, &self->rng));
+		dirty_begin(&self->g);
+		dirty_may_all(&self->g);
+		ASSERT_WELL(request_simple(&self->g.ring[0], VIRTIO_BLK_T_IN, 0, SECTOR, 0));
+		ASSERT_EQ(0, guest_set_running(&self->g, 0));
+		d.stopped = true;
+		ASSERT_WELL(dirty_check(&self->g));
+		ASSERT_LT(0, d.changed);
+		ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	}
+	dirty_free(&self->g);
+}
+
 #define WIDE_SEG	(4U << 20)
 #define WIDE_SEGS	1024	/* 2^32 bytes */
 #define WIDE_TAIL	4096

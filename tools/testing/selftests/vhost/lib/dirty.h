@@ -16,6 +16,7 @@ struct dirty {
 	uint64_t len;		/* of bits, in bytes */
 	uint8_t *may;		/* pages that may be logged */
 	uint8_t *before[MAX_REGIONS];
+	bool stopped;		/* the queues are: the log is complete */
 	unsigned int changed;	/* pages, by the last check */
 	unsigned int logged;
 };
