@@ -28,8 +28,8 @@ declare -A short=(
 		dying limits blocks scsi fs'
 	[tcg-6.12]='--short ioctl states uapi config zoned iocontrol notify drain stop live racing
 		regions hostile dying limits'
-	[x86-7.3-debug]='--short ioctl states errors unmapped malformed drain stop live log iotlb
-		invalidate regions hostile dying limits nowait racing blocks tenants'
+	[x86-7.3-debug]='--short ioctl states unmapped malformed notify busyloop drain stop live log
+		iotlb invalidate regions hostile dying limits nowait racing tenants'
 )
 [[ -v short[$host] ]] || { usage >&2; die "no such host: ${host:-(none)}"; }
 # As often in each of its modes that more than a million come together
