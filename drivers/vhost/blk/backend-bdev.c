@@ -18,8 +18,14 @@ static void vblk_bdev_features(struct vhost_blk_disk *disk)
 	u32 granularity = bdev_discard_granularity(bdev);
 	u32 discard = bdev_max_discard_sectors(bdev);
 	u32 zeroes = bdev_write_zeroes_sectors(bdev);
-	u32 erase = bdev_max_secure_erase_sectors(bdev);
+	u32 erase = 0;
 
+	/*
+	 * md and DRBD take over the limit of their members, and then treat an
+	 * erase as a write: RAID 5 copies its data, which it does not have.
+	 */
+	if (queue_is_mq(bdev_get_queue(bdev)))
+		erase = bdev_max_secure_erase_sectors(bdev);
 	disk->range_align = max(granularity, disk->block_size) / SECTOR_SIZE;
 	/* Granules begin where the whole disk does, as in blkdev_issue_discard(). */
 	div_u64_rem(bdev->bd_start_sect, disk->range_align, &disk->range_offset);
@@ -123,41 +129,41 @@ static void bdev_config(const struct vhost_blk_disk *disk,
 		vhost_blk_zone_config(disk, config);
 }
 
+/* Sectors that one erase may have now; 0 if the device can't do it any more */
+static u32 vblk_bdev_max_erase(const struct vhost_blk_disk *disk)
+{
+	u32 max = min(bdev_max_secure_erase_sectors(disk->bdev),
+		      VHOST_BLK_RANGE_STEP / SECTOR_SIZE);
+
+	return round_down(max, disk->block_size / SECTOR_SIZE);
+}
+
 /* Bytes of a range to be done at a time, see vhost_blk_do_ranges() */
 static u64 vblk_bdev_step(const struct vhost_blk_disk *disk,
 			  enum vhost_blk_op op)
 {
 	u64 granule = (u64)disk->range_align * SECTOR_SIZE;
+	u32 erase = vblk_bdev_max_erase(disk);
 
 	if (op == VHOST_BLK_OP_WRITE_ZEROES &&
 	    vhost_blk_disk_writes_zeroes(disk))
 		return VHOST_BLK_WRITTEN_STEP;
+	if (op == VHOST_BLK_OP_SECURE_ERASE && erase)
+		return (u64)erase * SECTOR_SIZE;
 	/* Part of a discard granule, which may have gigabytes, is not discarded. */
 	return granule * DIV64_U64_ROUND_UP((u64)VHOST_BLK_RANGE_STEP, granule);
 }
 
-/* blkdev_issue_secure_erase(), but for merges */
-static int vblk_bdev_erase(struct block_device *bdev, sector_t sector,
+/* Not blkdev_issue_secure_erase(): see vhost_blk_submit_unmerged() */
+static int vblk_bdev_erase(const struct vhost_blk_disk *disk, sector_t sector,
 			   sector_t nr)
 {
-	sector_t mask = bdev_logical_block_size(bdev) / SECTOR_SIZE - 1;
-	sector_t max = min(bdev_max_secure_erase_sectors(bdev),
-			   UINT_MAX >> SECTOR_SHIFT) & ~mask;
-	sector_t len;
-	int ret = 0;
-
-	/* It may have changed since the request was checked. */
-	if (!max)
+	/* The limit may have changed since the step was chosen. */
+	if (nr > vblk_bdev_max_erase(disk))
 		return -EOPNOTSUPP;
-	if ((sector | nr) & mask)
-		return -EINVAL;
-	for (; nr && !ret; nr -= len) {
-		len = min(nr, max);
-		ret = vhost_blk_submit_unmerged(bdev, REQ_OP_SECURE_ERASE,
-						sector, len << SECTOR_SHIFT);
-		sector += len;
-	}
-	return ret;
+	cond_resched();
+	return vhost_blk_submit_unmerged(disk->bdev, REQ_OP_SECURE_ERASE,
+					 sector, nr << SECTOR_SHIFT);
 }
 
 static int vblk_bdev_issue(struct vhost_blk_req *req,
@@ -178,7 +184,7 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 					    range->unmap ?
 					    0 : BLKDEV_ZERO_NOUNMAP);
 	case VHOST_BLK_OP_SECURE_ERASE:
-		return vblk_bdev_erase(bdev, sector, nr);
+		return vblk_bdev_erase(req->disk, sector, nr);
 	default:
 		return -EOPNOTSUPP;
 	}

@@ -3,6 +3,7 @@
  * Requests whose data is a list of ranges.  Stage 3: it is read once, and all of
  * it is checked before anything is done.  Stage 4: one after the other.
  */
+#include <linux/blkdev.h>
 #include <linux/math64.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
@@ -138,11 +139,12 @@ bool vhost_blk_gives_up(struct vhost_blk_req *req)
  * @bytes: length of an erase, 0 for an operation on zones
  *
  * The block layer's own functions let it merge such requests with their
- * neighbours, while they wait in a scheduler or for a device that is busy.  It
- * takes two requests about one zone for neighbours, and ends in a BUG() when the
- * device has done the first of them (blk_mq_end_request()).  Two erases are
- * counted as two segments, which virtio_blk takes for two ranges; it fills in one
- * of them.
+ * neighbours, in a plug, in a scheduler or while the device is busy.  It takes
+ * two requests about one zone for neighbours, and ends in a BUG() when the device
+ * has done the first of them (blk_mq_end_request()).  Two erases are counted as
+ * two segments: virtio_blk then sends two ranges although it fills in only one,
+ * if the device takes one range per request, and more than the device takes
+ * otherwise.
  *
  * Return: 0 or an errno.
  */
@@ -152,6 +154,9 @@ int vhost_blk_submit_unmerged(struct block_device *bdev, enum req_op op,
 	struct bio bio;
 	int ret;
 
+	/* The block layer only warns; requests are checked long before. */
+	if (bdev_read_only(bdev))
+		return -EPERM;
 	bio_init(&bio, bdev, NULL, 0, op | REQ_SYNC | REQ_NOMERGE);
 	bio.bi_iter.bi_sector = sector;
 	bio.bi_iter.bi_size = bytes;
