@@ -196,7 +196,7 @@ static bool is_drivers(struct guest *g, unsigned int region, uint64_t off)
 }
 
 /*
- * The vhost core writes the used index and avail_event, and then logs them.  A guest that
+ * The vhost core writes the used index, flags and avail_event, and then logs them.  A guest that
  * looks at the index may see it before, and a page of the used ring is logged a moment later.
  * Data and status are logged before the index is written, so they are not waited for; and
  * nothing is, once the queues are stopped.
