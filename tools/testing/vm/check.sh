@@ -50,12 +50,12 @@ all=(
 	selftest-full
 	selftest-uml-7.3
 	selftest-x86-7.3-debug
+	selftest-uml-6.1
 	e2e-fs
 	e2e-live
 	memory
 	migrate
 	e2e
-	selftest-uml-6.1
 	lint
 	e2e-zoned
 	e2e-crash
@@ -76,7 +76,7 @@ more=(selftest-uml-7.3-smp)
 groups=()
 for group; do
 	case $group in
-	selftest) groups+=(selftest-{full,uml-7.3,x86-7.3-debug,uml-6.1,uml-7.3-smp,tcg,tcg-6.12}) ;;
+	selftest) groups+=(selftest-{full,uml-7.3,x86-7.3-debug,uml-6.1,tcg,tcg-6.12}) ;;
 	*)
 		[[ " ${all[*]} ${more[*]} " == *" $group "* ]] || { usage >&2; die "no such group: $group"; }
 		groups+=("$group")

@@ -6,12 +6,12 @@
 # loops, or with VHOST_BLK_LONG=1 in their long form, and each suite everywhere.
 #
 # `full` are the suites whose long loops are what is to be proved, in the main
-# host: every size, every split, and more than a million requests.  The host
-# with two CPUs runs what does several things at a time.  The stock kernels
-# are emulated: what is about requests and backends, and not about ioctls, the worker
-# and the vhost core, is left to uml-6.1, which has the same sources as one of them,
-# and to uml-7.3.  x86-7.3-debug shows what UML cannot: x86's copies of memory, which
-# take any address, and locks and sleeps that are wrong where there is another CPU.
+# host: every size, every split, and more than a million requests.  uml-7.3-smp
+# runs what does several things at a time.  The stock kernels are emulated: what is
+# about requests and backends, and not about ioctls, the worker and the vhost core, is
+# left to uml-6.1, which has the same sources as one of them, and to uml-7.3.
+# x86-7.3-debug shows what UML cannot: x86's copies of memory, which take any address,
+# and locks and sleeps that are wrong where there is another CPU.
 set -euo pipefail
 # shellcheck source=tools/testing/vm/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -25,9 +25,9 @@ declare -A short=(
 		invalidate dying tenants'
 	[uml-6.1]='--short'
 	[tcg]='--short ioctl states uapi config data iocontrol notify drain stop live racing regions hostile
-		dying limits blocks scsi fs'
-	[tcg-6.12]='--short ioctl states uapi config zoned iocontrol notify drain stop live racing
-		regions hostile dying limits'
+		dying limits blocks scsi fs zoned'
+	[tcg-6.12]='--short ioctl states uapi config errors zoned iocontrol notify drain stop live
+		racing regions hostile dying limits'
 	[x86-7.3-debug]='--short ioctl states unmapped malformed notify busyloop drain stop live log
 		iotlb invalidate regions hostile dying limits nowait racing tenants'
 )
