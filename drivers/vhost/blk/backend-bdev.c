@@ -28,8 +28,14 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
 	u32 granularity = bdev_discard_granularity(bdev);
 	u32 discard = bdev_max_discard_sectors(bdev);
 	u32 zeroes = bdev_write_zeroes_sectors(bdev);
-	u32 erase = bdev_max_secure_erase_sectors(bdev);
+	u32 erase = 0;
 
+	/*
+	 * md and DRBD inherit the limit of their members, and treat an erase as
+	 * a write: RAID 5 copies its data, which it does not have.
+	 */
+	if (queue_is_mq(bdev_get_queue(bdev)))
+		erase = bdev_max_secure_erase_sectors(bdev);
 	be->range_align = max(granularity, be->block_size) / SECTOR_SIZE;
 	/*
 	 * Granules are counted from the start of the whole disk, as in
@@ -198,20 +204,47 @@ static int vblk_cache_prepare(const struct vhost_blk_be *be, bool read, u64 pos,
 	return ret;
 }
 
+/* Sectors that one erase may have now, 0 if the device cannot erase any more */
+static u32 vblk_bdev_max_erase(const struct vhost_blk_be *be)
+{
+	u32 max = min(bdev_max_secure_erase_sectors(be->bdev),
+		      VHOST_BLK_RANGE_STEP / SECTOR_SIZE);
+
+	return round_down(max, be->block_size / SECTOR_SIZE);
+}
+
 /* Step in bytes for vhost_blk_do_ranges() */
 static u64 vblk_bdev_step(const struct vhost_blk_be *be,
 			  enum vhost_blk_op op)
 {
 	u64 granule = (u64)be->range_align * SECTOR_SIZE;
+	u32 erase = vblk_bdev_max_erase(be);
 
 	if (op == VHOST_BLK_OP_WRITE_ZEROES &&
 	    vhost_blk_backend_writes_zeroes(be))
 		return VHOST_BLK_WRITTEN_STEP;
+	if (op == VHOST_BLK_OP_SECURE_ERASE && erase)
+		return (u64)erase * SECTOR_SIZE;
 	/*
 	 * The device ignores a discard of part of a granule, which may have
 	 * gigabytes.
 	 */
 	return granule * DIV64_U64_ROUND_UP((u64)VHOST_BLK_RANGE_STEP, granule);
+}
+
+/*
+ * Erase one step of a range.  blkdev_issue_secure_erase() is not safe, see
+ * vhost_blk_submit_unmerged().  Sleeps.  Return: 0 or a negative errno.
+ */
+static int vblk_bdev_erase(const struct vhost_blk_be *be, sector_t sector,
+			   sector_t nr)
+{
+	/* The limit may have changed since the step was chosen. */
+	if (nr > vblk_bdev_max_erase(be))
+		return -EOPNOTSUPP;
+	cond_resched();
+	return vhost_blk_submit_unmerged(be->bdev, REQ_OP_SECURE_ERASE, sector,
+					 nr << SECTOR_SHIFT);
 }
 
 /* Execute one step of a range.  Sleeps.  Return: 0 or a negative errno. */
@@ -236,7 +269,7 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 					    range->unmap ?
 					    0 : BLKDEV_ZERO_NOUNMAP);
 	case VHOST_BLK_OP_SECURE_ERASE:
-		return blkdev_issue_secure_erase(bdev, sector, nr, GFP_NOIO);
+		return vblk_bdev_erase(req->be, sector, nr);
 	default:
 		return -EOPNOTSUPP;
 	}

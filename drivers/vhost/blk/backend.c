@@ -530,3 +530,38 @@ void vhost_blk_flush_workqueues(struct vhost_blk *blk)
 	if (blk->wq)
 		flush_workqueue(blk->wq);
 }
+
+/**
+ * vhost_blk_submit_unmerged - execute a request without data, never merged
+ * @bdev: the block device
+ * @op: operation
+ * @sector: first sector; the caller has checked it
+ * @bytes: length of an erase in bytes, 0 for an operation on zones
+ *
+ * blkdev_zone_mgmt() and blkdev_issue_secure_erase() let the block layer merge
+ * such requests with their neighbours, in a plug, in a scheduler or while the
+ * device is busy.  It takes two requests on one zone for neighbours, and ends in
+ * a BUG() in blk_mq_end_request() when the device has completed the first.  Two
+ * erases are counted as two segments: virtio_blk then sends two ranges and fills
+ * in only one, if its device takes one range per request.
+ *
+ * Context: Sleeps.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vhost_blk_submit_unmerged(struct block_device *bdev, enum req_op op,
+			      sector_t sector, u32 bytes)
+{
+	struct bio bio;
+	int ret;
+
+	/* The block layer only warns, and a request may have waited for long. */
+	if (bdev_read_only(bdev))
+		return -EPERM;
+	bio_init(&bio, bdev, NULL, 0, op | REQ_SYNC | REQ_NOMERGE);
+	bio.bi_iter.bi_sector = sector;
+	bio.bi_iter.bi_size = bytes;
+	ret = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return ret;
+}

@@ -812,6 +812,8 @@ void vhost_blk_submit_work(struct work_struct *work);
 void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_flush_workqueues(struct vhost_blk *blk);
+int vhost_blk_submit_unmerged(struct block_device *bdev, enum req_op op,
+			      sector_t sector, u32 bytes);
 
 /* map.c APIs: */
 bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,

@@ -29,6 +29,12 @@ int vhost_blk_zone_open(struct vhost_blk_be *be)
 
 	if (!bdev_is_zoned(bdev))
 		return 0;
+	/*
+	 * md over zoned devices presents itself as zoned, but cannot report
+	 * zones (Linux 6.1 to 7.3).
+	 */
+	if (!bdev->bd_disk->fops->report_zones)
+		return -EOPNOTSUPP;
 	be->zone_sectors = bdev_zone_sectors(bdev);
 	be->write_granularity = bdev_zone_write_granularity(bdev);
 	if (!is_power_of_2(be->zone_sectors) ||
@@ -307,30 +313,20 @@ void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 }
 
 /*
- * Change the state of one zone, or of all zones.  blkdev_zone_mgmt() is not
- * safe: the block layer takes two bios without data for neighbours if they
- * start at the same sector, merges them while they wait for a tag or in a
- * scheduler, and ends in a BUG() when the device has completed the first.
+ * Change the state of one zone, or of all zones.  The block layer checks the
+ * sectors of requests with data only.
  *
  * Return: 0 or a negative errno.
  */
 static int vblk_zone_mgmt(struct block_device *bdev, enum req_op op,
 			  sector_t sector)
 {
-	struct bio bio;
-	int ret;
-
-	if (bdev_read_only(bdev))
-		return -EPERM;
-	/* The block layer checks the sectors of requests with data only. */
-	if (!bdev_is_zoned(bdev) || sector >= bdev_nr_sectors(bdev) ||
+	if (!bdev_is_zoned(bdev))
+		return -EOPNOTSUPP;
+	if (sector >= bdev_nr_sectors(bdev) ||
 	    !IS_ALIGNED(sector, bdev_zone_sectors(bdev)))
 		return -EINVAL;
-	bio_init(&bio, bdev, NULL, 0, op | REQ_SYNC | REQ_NOMERGE);
-	bio.bi_iter.bi_sector = sector;
-	ret = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	return ret;
+	return vhost_blk_submit_unmerged(bdev, op, sector, 0);
 }
 
 /* Number of zones in one report, for a reset of all zones one by one */

@@ -3,7 +3,7 @@
  * Block device in memory that supports secure erase, /dev/vhost-blk-erase.  The
  * selftests need it because no other device without hardware supports that.
  */
-#include <linux/bio.h>
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
@@ -16,15 +16,15 @@
 #define ERASE_PATTERN	0xe5
 
 static u8 *erase_disk_data;
+static struct blk_mq_tag_set erase_disk_tags;
 
-static void move_data(struct bio *bio)
+static void move_data(struct request *rq, u64 pos)
 {
-	u64 pos = (u64)bio->bi_iter.bi_sector << SECTOR_SHIFT;
-	struct bvec_iter iter;
+	struct req_iterator iter;
 	struct bio_vec bv;
 
-	bio_for_each_segment(bv, bio, iter) {
-		if (op_is_write(bio_op(bio)))
+	rq_for_each_segment(bv, rq, iter) {
+		if (op_is_write(req_op(rq)))
 			memcpy_from_bvec(erase_disk_data + pos, &bv);
 		else
 			memcpy_to_bvec(&bv, erase_disk_data + pos);
@@ -32,28 +32,41 @@ static void move_data(struct bio *bio)
 	}
 }
 
-static void erase_disk_submit_bio(struct bio *bio)
+static blk_status_t do_request(struct request *rq)
 {
-	u64 pos = (u64)bio->bi_iter.bi_sector << SECTOR_SHIFT;
+	u64 pos = (u64)blk_rq_pos(rq) << SECTOR_SHIFT;
 
-	switch (bio_op(bio)) {
+	switch (req_op(rq)) {
 	case REQ_OP_READ:
 	case REQ_OP_WRITE:
-		move_data(bio);
-		break;
+		move_data(rq, pos);
+		return BLK_STS_OK;
 	case REQ_OP_SECURE_ERASE:
-		memset(erase_disk_data + pos, ERASE_PATTERN,
-		       bio->bi_iter.bi_size);
-		break;
+		/* Drivers have no room for one that was merged. */
+		if (!(rq->cmd_flags & REQ_NOMERGE) ||
+		    blk_rq_sectors(rq) > ERASE_SECTORS)
+			return BLK_STS_IOERR;
+		memset(erase_disk_data + pos, ERASE_PATTERN, blk_rq_bytes(rq));
+		return BLK_STS_OK;
 	default:
-		bio->bi_status = BLK_STS_NOTSUPP;
+		return BLK_STS_NOTSUPP;
 	}
-	bio_endio(bio);
 }
+
+static blk_status_t erase_disk_queue_rq(struct blk_mq_hw_ctx *hctx,
+					const struct blk_mq_queue_data *bd)
+{
+	blk_mq_start_request(bd->rq);
+	blk_mq_end_request(bd->rq, do_request(bd->rq));
+	return BLK_STS_OK;
+}
+
+static const struct blk_mq_ops erase_disk_mq_ops = {
+	.queue_rq = erase_disk_queue_rq,
+};
 
 static const struct block_device_operations erase_disk_ops = {
 	.owner = THIS_MODULE,
-	.submit_bio = erase_disk_submit_bio,
 };
 
 static int __init erase_disk_init(void)
@@ -68,10 +81,17 @@ static int __init erase_disk_init(void)
 	erase_disk_data = vzalloc(DISK_BYTES);
 	if (!erase_disk_data)
 		return -ENOMEM;
-	disk = blk_alloc_disk(&limits, NUMA_NO_NODE);
+	erase_disk_tags.ops = &erase_disk_mq_ops;
+	erase_disk_tags.nr_hw_queues = 1;
+	erase_disk_tags.queue_depth = 16;
+	erase_disk_tags.numa_node = NUMA_NO_NODE;
+	ret = blk_mq_alloc_tag_set(&erase_disk_tags);
+	if (ret)
+		goto free_data;
+	disk = blk_mq_alloc_disk(&erase_disk_tags, &limits, NULL);
 	if (IS_ERR(disk)) {
 		ret = PTR_ERR(disk);
-		goto free_data;
+		goto free_tags;
 	}
 	strscpy(disk->disk_name, "vhost-blk-erase");
 	disk->fops = &erase_disk_ops;
@@ -83,6 +103,8 @@ static int __init erase_disk_init(void)
 
 put_disk:
 	put_disk(disk);
+free_tags:
+	blk_mq_free_tag_set(&erase_disk_tags);
 free_data:
 	vfree(erase_disk_data);
 	return ret;

@@ -9,10 +9,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 
 #include "dm.h"
@@ -445,6 +447,30 @@ TEST_F_TIMEOUT(zones, suspended, 120)
 	EXPECT_EQ(S_OK, request_status(q));
 	request_free(q);
 	ASSERT_WELL(zone_is(&self->g.ring[0], 3 * ZONE_SECTORS, ZS_EMPTY, 0));
+}
+
+/* The disk becomes read-only while its zones are reset: those that are left keep their data. */
+TEST_F_TIMEOUT(zones, became_read_only, 120)
+{
+	int ro = 1, fd = backend_reopen(&self->b, O_RDONLY);
+	struct request *q;
+
+	ASSERT_LE(0, fd);
+	BOOT();
+	ASSERT_WELL(open_zones(&self->g, ZONES));
+	q = zone_request(&self->g, T_RESET_ALL, 0);
+	ASSERT_LE(0, ring_add(&self->g.ring[0], q));
+	ring_kick(&self->g.ring[0]);
+	usleep(1000000);
+	ASSERT_EQ(0, ioctl(fd, BLKROSET, &ro));
+	ASSERT_WELL(ring_wait(&self->g.ring[0], 1, 10000));
+	EXPECT_NE(S_OK, request_status(q));
+	request_free(q);
+	ro = 0;
+	ASSERT_EQ(0, ioctl(fd, BLKROSET, &ro));
+	ASSERT_WELL(zone_is(&self->g.ring[0], ZONE_SECTORS, ZS_EMPTY, 0));
+	ASSERT_WELL(zone_is(&self->g.ring[0], (ZONES - 1) * ZONE_SECTORS, ZS_EOPEN, 0));
+	close(fd);
 }
 
 TEST_F_TIMEOUT(zones, killed, 120)

@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ZONED: states of zones, writes, and every zone status of 5.2.6 */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include "suite-zoned.h"
 
 static const struct nullb_attr whole[] = {
@@ -369,6 +379,20 @@ TEST_F(zoned, not_negotiated)
 	WRITE(ZONE(1) + 8, 8, S_IOERR);
 }
 
+/* The host made the disk read-only after the guest was told that it is not (see giveup, too). */
+TEST_F(zoned, became_read_only)
+{
+	int ro = 1;
+
+	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
+	OP(T_OPEN, ZONE(0), S_IOERR);
+	OP(T_RESET, ZONE(0), S_IOERR);
+	IS(ZONE(0), ZS_EMPTY, 0);
+	ro = 0;
+	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
+	OP(T_OPEN, ZONE(0), S_OK);
+}
+
 FIXTURE(limited) {
 	struct backend b;
 	struct guest g;
@@ -478,6 +502,38 @@ TEST_F(limited, both)
 	OP(T_OPEN, ZONE(0), S_OPEN);
 }
 
+#define MD	"/dev/md77"
+
+/* A RAID that says it is zoned, but has no zones to report (`raid0` in Linux 6.1 to 7.3) */
+TEST_F_TIMEOUT(limited, raid, 60)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	char command[256], model[32] = "";
+	FILE *f;
+	int fd;
+
+	guest_destroy(&self->g);
+	snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin; mdadm --quiet --build " MD
+		 " --force --level=0 --chunk=64 --raid-devices=1 %s >/dev/null 2>&1", self->b.path);
+	if (system(command))
+		SKIP(return, "no mdadm, or no raid0 in this kernel");
+	f = fopen("/sys/block/md77/queue/zoned", "r");
+	EXPECT_TRUE(f && fgets(model, sizeof(model), f));
+	if (f)
+		fclose(f);
+	fd = open(MD, O_RDWR | O_DIRECT | O_CLOEXEC);
+	EXPECT_LE(0, fd);
+	TH_LOG("its model: %s", model);
+	guest_init(&self->g, &opts);
+	EXPECT_EQ(NULL, guest_boot_to(&self->g, STAGE_OWNED));
+	EXPECT_EQ(!strncmp(model, "host-managed", 12) ? -EOPNOTSUPP : 0,
+		  guest_set_backend(&self->g, fd, 0));
+	guest_destroy(&self->g);
+	guest_init(&self->g, &opts);
+	close(fd);
+	EXPECT_EQ(0, system("PATH=$PATH:/sbin:/usr/sbin; mdadm --quiet --stop " MD));
+}
+
 FIXTURE(same_zone) {
 	struct backend b;
 	struct guest g;
@@ -485,15 +541,27 @@ FIXTURE(same_zone) {
 };
 
 FIXTURE_VARIANT(same_zone) {
-	const char *scheduler;
+	uint32_t type;
 };
 
-FIXTURE_VARIANT_ADD(same_zone, no_scheduler) {
-	.scheduler = "none",
+FIXTURE_VARIANT_ADD(same_zone, open) {
+	.type = T_OPEN,
 };
 
-FIXTURE_VARIANT_ADD(same_zone, mq_deadline) {
-	.scheduler = "mq-deadline",
+FIXTURE_VARIANT_ADD(same_zone, close) {
+	.type = T_CLOSE,
+};
+
+FIXTURE_VARIANT_ADD(same_zone, finish) {
+	.type = T_FINISH,
+};
+
+FIXTURE_VARIANT_ADD(same_zone, reset) {
+	.type = T_RESET,
+};
+
+FIXTURE_VARIANT_ADD(same_zone, reset_all) {
+	.type = T_RESET_ALL,
 };
 
 /*
@@ -523,9 +591,9 @@ FIXTURE_SETUP(same_zone)
 	if (why)
 		SKIP(return, "%s", why);
 	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);
-	if (put_attr(dir, "scheduler", variant->scheduler)) {
+	if (put_attr(dir, "scheduler", "mq-deadline")) {
 		backend_close(&self->b);
-		SKIP(return, "this kernel has no I/O scheduler %s for zones", variant->scheduler);
+		SKIP(return, "this kernel has no mq-deadline");
 	}
 	self->size = 2048;
 	guest_init(&self->g, &guest);
@@ -545,25 +613,22 @@ FIXTURE_TEARDOWN(same_zone)
  */
 TEST_F_TIMEOUT(same_zone, not_merged, 120)
 {
-	static const uint32_t types[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET, T_RESET_ALL };
 	struct ring *r = &self->g.ring[0];
 	struct request *q[32];
-	unsigned int t, i;
+	unsigned int i;
 
-	for (t = 0; t < ARRAY_SIZE(types); t++) {
-		for (i = 0; i < ARRAY_SIZE(q); i++) {
-			q[i] = zone_request(&self->g, types[t], ZONE(0));
-			ASSERT_LE(0, ring_add(r, q[i]));
-		}
-		ring_kick(r);
-		ASSERT_WELL(ring_wait(r, ARRAY_SIZE(q), 20000));
-		for (i = 0; i < ARRAY_SIZE(q); i++) {
-			/* only the first close finds the zone open, and leaves it empty */
-			if (types[t] != T_CLOSE)
-				EXPECT_EQ(S_OK, request_status(q[i]));
-			request_free(q[i]);
-		}
+	for (i = 0; i < ARRAY_SIZE(q); i++) {
+		q[i] = zone_request(&self->g, variant->type, ZONE(0));
+		ASSERT_LE(0, ring_add(r, q[i]));
 	}
+	ring_kick(r);
+	ASSERT_WELL(ring_wait(r, ARRAY_SIZE(q), 20000));
+	for (i = 0; i < ARRAY_SIZE(q); i++) {
+		/* what is empty can't be closed */
+		EXPECT_EQ(variant->type == T_CLOSE ? S_INVALID : S_OK, request_status(q[i]));
+		request_free(q[i]);
+	}
+	ASSERT_WELL(request_ends(r, T_RESET, ZONE(0), 0, S_OK));
 	ASSERT_WELL(zone_is(r, ZONE(0), ZS_EMPTY, 0));
 }
 

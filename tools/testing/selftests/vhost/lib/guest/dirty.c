@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "dirty.h"
 #include "iommu.h"
@@ -177,18 +178,39 @@ unsigned int dirty_count(struct guest *g)
 	return n;
 }
 
+static bool in_used_ring(struct guest *g, uint64_t gpa)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nrings; i++)
+		if (gpa + LOG_PAGE > g->ring[i].used_gpa &&
+		    gpa < g->ring[i].used_gpa + used_len(&g->ring[i]))
+			return true;
+	return false;
+}
+
 /* Of the rings, the device writes only the used ring. */
 static bool is_drivers(struct guest *g, unsigned int region, uint64_t off)
 {
-	uint64_t gpa = g->region[0].gpa + off;
-	unsigned int i;
+	return !region && off < g->data_start && !in_used_ring(g, g->region[0].gpa + off);
+}
 
-	if (region || off >= g->data_start)
-		return false;
-	for (i = 0; i < g->nrings; i++)
-		if (gpa >= g->ring[i].used_gpa &&
-		    gpa < g->ring[i].used_gpa + used_len(&g->ring[i]))
+/*
+ * The vhost core writes the used index, flags and avail_event, and then logs them.  A guest that
+ * looks at the index may see it before, and a page of the used ring is logged a moment later.
+ * Data and status are logged before the index is written, so they are not waited for; and
+ * nothing is, once the queues are stopped.
+ */
+static bool is_logged(struct guest *g, uint64_t gpa)
+{
+	struct dirty *d = g->dirty;
+	unsigned int ms = d->stopped || !in_used_ring(g, gpa) ? 0 : 1000;
+
+	while (!get(d->bits, gpa / LOG_PAGE)) {
+		if (!ms--)
 			return false;
+		usleep(1000);
+	}
 	return true;
 }
 
@@ -203,7 +225,7 @@ static const char *check_region(struct guest *g, unsigned int i)
 		    is_drivers(g, i, off))
 			continue;
 		d->changed++;
-		if (!get(d->bits, (r->gpa + off) / LOG_PAGE))
+		if (!is_logged(g, r->gpa + off))
 			return guest_say(g, "the page at 0x%llx changed and is not logged",
 					 (unsigned long long)(r->gpa + off));
 	}

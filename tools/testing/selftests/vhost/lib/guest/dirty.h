@@ -16,6 +16,7 @@ struct dirty {
 	uint64_t len;		/* bytes of the bitmap */
 	uint8_t *may;		/* pages that may be logged */
 	uint8_t *before[MAX_REGIONS];
+	bool stopped;		/* the queues are stopped: the log is complete */
 	unsigned int changed;	/* number of pages that the last check found changed */
 	unsigned int logged;
 };

@@ -92,7 +92,8 @@ uint64_t trace_field(const struct trace_event *e, const char *key)
  * Is the tracepoint enabled since boot?  Then it stays enabled, because in an
  * emulator the code of a running kernel should not be changed.
  */
-static bool bios_traced_before;
+static bool bios_switched;	/* false if it was enabled before */
+static char bios_of[32];	/* the device, as the event prints it */
 
 static bool bios_traced(void)
 {
@@ -114,12 +115,15 @@ const char *trace_bios_begin(dev_t dev)
 
 	if (why)
 		return why;
-	bios_traced_before = bios_traced();
 	/* in the kernel's format: MKDEV() */
 	snprintf(filter, sizeof(filter), "dev == %u", major(dev) << 20 | minor(dev));
-	if (put_attr(BIO_EVENT, "filter", filter) || put_attr(BIO_EVENT, "enable", "1"))
+	snprintf(bios_of, sizeof(bios_of), " %u,%u ", major(dev), minor(dev));
+	if (put_attr(BIO_EVENT, "filter", filter))
 		return "no block_bio_queue tracepoint in this kernel";
-	return NULL;
+	if (bios_traced())
+		return NULL;
+	bios_switched = true;
+	return put_attr(BIO_EVENT, "enable", "1") ? "block_bio_queue can't be switched on" : NULL;
 }
 
 bool trace_worker_bio(unsigned int ms)
@@ -131,7 +135,8 @@ bool trace_worker_bio(unsigned int ms)
 	for (; !seen && ms; ms--) {
 		f = fopen(TRACEFS "/trace", "r");
 		while (f && !seen && fgets(line, sizeof(line), f))
-			seen = strstr(line, ": block_bio_queue: ") && strstr(line, "[kworker/");
+			seen = strstr(line, ": block_bio_queue: ") && strstr(line, bios_of) &&
+			       strstr(line, "[kworker/");
 		if (f)
 			fclose(f);
 		if (!seen)
@@ -142,8 +147,9 @@ bool trace_worker_bio(unsigned int ms)
 
 FILE *trace_bios_end(void)
 {
-	if (!bios_traced_before)
+	if (bios_switched)
 		put_attr(BIO_EVENT, "enable", "0");
+	bios_switched = false;
 	put_attr(BIO_EVENT, "filter", "0");
 	return fopen(TRACEFS "/trace", "r");
 }
@@ -157,7 +163,7 @@ bool trace_next_bio(FILE *f, struct trace_bio *b)
 
 	while (fgets(line, sizeof(line), f)) {
 		at = strstr(line, name);
-		if (line[0] == '#' || !at ||
+		if (line[0] == '#' || !at || !strstr(at, bios_of) ||
 		    sscanf(at + strlen(name), "%*s %15s %llu + %u", b->rwbs, &sector,
 			   &b->sectors) != 3)
 			continue;
