@@ -18,10 +18,13 @@ ifneq (,$(filter command,$(origin GROUPS) $(origin SECONDS)))
 $(error GROUPS= is now CHECKS=, and SECONDS= is DURATION=: bash has variables of these names)
 endif
 
-.PHONY: modules help demo check install uninstall dkms clean distclean-cache
+.PHONY: modules menuconfig olddefconfig help demo check install uninstall dkms clean distclean-cache
 
 modules:
 	tools/modules.sh build KVER=$(KVER) KDIR=$(KDIR) VHOST_SRC=$(VHOST_SRC) OUT=$(OUT)
+
+menuconfig olddefconfig:
+	tools/kconfig.sh $@ KDIR=$(KDIR)
 
 help:
 	@echo 'Two commands that do all their own set-up, as root on a Debian 12 machine:'
@@ -30,6 +33,7 @@ help:
 	@echo
 	@echo 'On a host with module support:'
 	@echo '  make            the module for the running kernel (KVER=, KDIR=, VHOST_SRC=)'
+	@echo '  make menuconfig choose what "make" and tools/overlay.sh build (KVER=, KDIR=)'
 	@echo '  make install    module, uapi header, udev rule (as root; DESTDIR=)'
 	@echo '                  VMLINUX_BTF=FILE for a KVER= that is not the running kernel'
 	@echo '  make uninstall  remove what make install has installed'

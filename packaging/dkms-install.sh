@@ -28,6 +28,7 @@ rm -rf "$dest"
 # Copy only the files that 'make modules' uses.
 mkdir -p "$dest/tools/lib"
 cp -r Makefile drivers include compat "$dest/"
+[[ ! -e .config ]] || cp .config "$dest/"
 cp tools/*.sh "$dest/tools/"
 cp tools/lib/{messages,cache,apt}.sh "$dest/tools/lib/"
 sed "s/@VERSION@/$version/" packaging/dkms.conf >"$dest/dkms.conf"

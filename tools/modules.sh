@@ -12,6 +12,8 @@
 #   OUT          directory for the build
 #   DESTDIR      directory to install below; if not empty, depmod is not run and
 #                udev is not reloaded
+#   KCONFIG_CONFIG  from the environment: the configuration that 'make menuconfig'
+#                wrote; default: .config in the top directory, if it exists
 #   VMLINUX_BTF  from the environment: BTF of that kernel, such as its vmlinux;
 #                required for an install if the kernel is not the running one
 #
@@ -41,6 +43,7 @@ autoload=$DESTDIR/etc/modules-load.d/vhost-blk.conf
 header=$DESTDIR/usr/local/include/linux/vhost_blk.h
 
 build() {
+	local config=${KCONFIG_CONFIG:-.config} options=()
 	need_tool make gcc
 	[[ -e $KDIR/Makefile ]] ||
 		die "no kernel headers in $KDIR; install linux-headers-$KVER, or set KVER or KDIR"
@@ -49,7 +52,12 @@ build() {
 		[[ -e $VHOST_SRC/vhost.h ]] ||
 			tools/fetch-vhost-header.sh "$KDIR" "$VHOST_SRC"
 	fi
-	tools/build-module.sh "$KDIR" "$VHOST_SRC" "$OUT" -j"$(nproc)"
+	if [[ -e $config ]]; then
+		grep -qx CONFIG_VHOST_BLK=m "$config" ||
+			die "$config does not have CONFIG_VHOST_BLK=m; change it with 'make menuconfig', or remove it"
+		mapfile -t options < <(sed -n '/^CONFIG_VHOST_BLK_.*=y$/p' "$config")
+	fi
+	tools/build-module.sh "$KDIR" "$VHOST_SRC" "$OUT" -j"$(nproc)" "${options[@]}"
 	echo "built $OUT/vhost_blk.ko"
 }
 

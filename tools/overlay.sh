@@ -10,11 +10,16 @@
 #   - add the lines of drivers/vhost/{Kconfig,Makefile} and of MAINTAINERS
 #   - add vhost-blk to Documentation/virt/index.rst, to ioctl-number.rst and to
 #     the TARGETS of the selftests
+#   - write kernel/configs/vhost-blk.config, with the options of the driver that
+#     'make menuconfig' wrote to .config (or to the file KCONFIG_CONFIG), and
+#     with CONFIG_VHOST_BLK=m if there is none
 #
-# Enable CONFIG_VHOST_BLK in the kernel configuration afterwards.
+# Run 'make vhost-blk.config' in the kernel tree afterwards, to add these options
+# to the configuration of the kernel.
 #
 # With --tests, for the kernel of a test host, also copy tools/testing/kernel to
 # drivers/vhost/blk/testing and include it in the driver's Kconfig and Makefile.
+# An option of tools/testing/kernel in .config implies it.
 #
 # Run it again to update the tree.  Files that did not change are not touched,
 # so the next build compiles only what changed.  Lines that an earlier version
@@ -35,6 +40,12 @@ die() {
 	echo "overlay.sh: error: $*" >&2
 	exit 1
 }
+config=${KCONFIG_CONFIG:-.config}
+[[ $config == /* ]] || config=$top/$config
+[[ -e $config ]] || config=
+if [[ -n $config ]] && grep -q '^CONFIG_VHOST_BLK_ERASE_DISK=y' "$config"; then
+	tests=1
+fi
 [[ -f $tree/drivers/vhost/vhost.h ]] ||
 	die "$tree is not a kernel source tree (it has no drivers/vhost/vhost.h)"
 
@@ -107,6 +118,17 @@ maintainers_entry() {
 	done <"$top/MAINTAINERS"
 }
 
+# The options of the driver, for kernel/configs.
+options() {
+	echo '# Written by overlay.sh of vhost-blk'
+	echo CONFIG_VHOST_MENU=y
+	if [[ -n $config ]]; then
+		sed -nE '/^(# )?CONFIG_VHOST_BLK[ =_]/p' "$config"
+	else
+		echo CONFIG_VHOST_BLK=m
+	fi
+}
+
 # Files of the project
 
 driver=$top/drivers/vhost/blk
@@ -124,6 +146,9 @@ mirror "$top/compat" "$tree/drivers/vhost/blk/compat"
 mirror "$top/tools/testing/selftests/vhost" "$tree/tools/testing/selftests/vhost"
 mirror "$top/Documentation/virt/vhost-blk" "$tree/Documentation/virt/vhost-blk"
 update "$top/include/uapi/linux/vhost_blk.h" "$tree/include/uapi/linux/vhost_blk.h"
+
+fragment=$tree/kernel/configs/vhost-blk.config
+[[ -e $fragment && $(<"$fragment") == "$(options)" ]] || options >"$fragment"
 
 # Lines in files of the kernel
 

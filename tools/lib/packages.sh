@@ -6,6 +6,7 @@
 # if all of them are installed.  Groups:
 #
 #   runner    run the checks
+#   kconfig   'make menuconfig'
 #   kernel    build the UML hosts and the module
 #   abi       compare struct layouts before a module is loaded
 #   lint      shellcheck, sparse, checkpatch, pylint
@@ -30,6 +31,7 @@ set -euo pipefail
 group_packages() {
 	case $1 in
 	runner) echo python3 ;;
+	kconfig) echo gcc make libc6-dev flex bison libncurses-dev ;;
 	kernel) echo gcc make libc6-dev flex bison bc perl xz-utils kmod libelf-dev libssl-dev ;;
 	abi) echo pahole ;;
 	lint) echo shellcheck sparse perl git pylint ;;

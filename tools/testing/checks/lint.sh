@@ -45,10 +45,12 @@ files() {
 
 # Rules of checkpatch that do not fit a file.  compat/ compares kernel versions, as the
 # kernel itself did, and drops arguments that an older kernel lacks; trace.h has the
-# layout of TRACE_EVENT and the shared fields of the kernel's own tracing headers.
+# layout of TRACE_EVENT and the shared fields of the kernel's own tracing headers;
+# Kconfig includes files of the same name.
 ignored() {
 	case $1 in
 	compat/*) echo LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_UNUSED ;;
+	Kconfig) echo EMBEDDED_FILENAME ;;
 	*/trace.h) echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,COMPLEX_MACRO,MACRO_ARG_REUSE ;;
 	*) echo NONE ;;
 	esac
