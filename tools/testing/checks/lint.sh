@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: lint.sh
 #
-# checkpatch --strict over the kernel's C files, sparse with endian checks and
-# W=1 over the driver for each kernel series, shellcheck over every shell script,
-# pylint over every Python program.
+# checkpatch --strict and kernel-doc over the kernel's C files, sparse with endian
+# checks and W=1 over the driver for each kernel series, shellcheck over every shell
+# script, pylint over every Python program.  The documentation includes the kernel-doc
+# of each file, and checks.rst is up to date.
 # Clean means: not one message.
 #
 # A file that is clean is recorded in the cache, under a hash of everything the result
@@ -66,6 +67,19 @@ while IFS= read -r file; do
 		--terse --no-summary --quiet --ignore "$ignore" -f "$file"
 done < <(files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
 	'*Kconfig' '*Makefile')
+
+mapfile -t documented < <(files 'drivers/*.[ch]' 'include/*.h' 'qemu/*.[ch]')
+lint "$(cache_key kernel-doc "$kernel" "${documented[@]}")" "kernel-doc" \
+	"$tree/scripts/kernel-doc" -none -Wall -Werror "${documented[@]}"
+
+# Tests are documented where they are.
+# shellcheck disable=SC2317 # called by tap_run
+kernel_doc_is_included() {
+	diff -U0 --label "files with kernel-doc comments" --label "files that pages include" \
+		<(grep -l '^/\*\*$' drivers/vhost/blk/*.[ch] include/uapi/linux/*.h | sort) \
+		<(sed -n 's/^\.\. kernel-doc:: //p' Documentation/virt/vhost-blk/*.rst | sort)
+}
+tap_run "one page includes the kernel-doc of each file" kernel_doc_is_included
 
 scripts=()
 while IFS= read -r file; do
