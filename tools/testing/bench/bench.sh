@@ -2,27 +2,29 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: bench.sh [--rounds N] [--seconds S] [--dev DEVICE] [--skip count|time|cpus|guest]…
 #
-# What 'make bench' runs: all contenders in turns on the same backing device with
-# the same load, at least five rounds, in the test hosts:
+# Runs the whole benchmark ('make bench').  It has four parts, which run in test hosts.
+# In each of them all contenders take turns on the same backing device with the same
+# load:
 #
-#   count   instructions by request: count.sh, the load generator in a TCG host
+#   count   instructions per request: count.sh, the load generator in a TCG host
 #   time    IOPS, latency, CPU time: time.sh, the load generator in a UML host
 #   cpus    n queues and n devices on n CPUs, and the latency of polling: cpus.sh, in a
 #           TCG host
-#   guest   what time has, of fio in a real guest of one vCPU and of two: guest.sh,
-#           QEMU 10.0 in a UML host
+#   guest   IOPS, latency, CPU time of fio in a real guest, with one vCPU and with two:
+#           guest.sh, QEMU 10.0 in a UML host
 #
-# The contenders and loads of each are in its --help.  An hour and a half on two CPUs.
+# The --help of each of these scripts lists its contenders and loads.  All of it takes an
+# hour and a half on two CPUs.
 #
-# The report, the figures as JSON and CSV, the plots as SVG and PNG, the versions
-# and the kernel's options are in build/bench/full.
+# build/bench/full receives the report, the results as JSON and CSV, the plots as SVG and
+# PNG, the versions of the programs, and the kernel's configuration.
 #
-#   --rounds N   default 5
-#   --seconds S  of one measurement, default 1
-#   --dev DEVICE time and guest on this machine and this block device, which LOSES
-#                WHAT IS ON IT: it says what it asks for; instructions are
-#                counted all the same
-#   --skip PART  leave this part out
+#   --rounds N    number of rounds, default 5
+#   --seconds S   duration of one measurement, default 1
+#   --dev DEVICE  run the parts time and guest on this machine, on this block device; ITS
+#                 DATA IS LOST, and the script asks for a confirmation.  The other parts
+#                 run in test hosts as usual
+#   --skip PART   leave this part out; may be repeated
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -49,7 +51,7 @@ while (($#)); do
 	esac
 	shift
 done
-[[ $rounds =~ ^[0-9]+$ && $rounds -gt 0 ]] || die "--rounds wants a number"
+[[ $rounds =~ ^[0-9]+$ && $rounds -gt 0 ]] || die "--rounds needs a number greater than 0"
 [[ -z $dev ]] || device_may_be_lost "$dev"
 
 "$VB_LIB/packages.sh" kernel tcg abi selftest guest qemu python bench
@@ -57,7 +59,7 @@ out=$VB_TOP/build/bench/full
 mkdir -p "$out"
 rm -f "$out"/*
 
-# What the figures were made with
+# The machine and the versions that the results depend on
 record() {
 	echo "date: $(date -u +%FT%TZ)"
 	echo "commit: $(git -C "$VB_TOP" describe --always --dirty 2>/dev/null || echo unknown)"
@@ -65,7 +67,7 @@ record() {
 		"Linux $(uname -r), load $(cut -d' ' -f1-3 /proc/loadavg)"
 	dpkg-query -W -f '${Package} ${Version}\n' qemu-system-x86 qemu-system-common fio \
 		targetcli-fb python3-rtslib-fb gcc
-	echo "rounds: $rounds, seconds of each: $seconds"
+	echo "rounds: $rounds, seconds per measurement: $seconds"
 }
 record | tee "$out/versions.txt" >&2
 

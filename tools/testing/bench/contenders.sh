@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The other servers that the load generator can drive, over a block device, and what
-# count.sh, time.sh and guest.sh share.
-# $here is this directory.
+# Functions of count.sh, time.sh and guest.sh that start and stop the other servers that
+# the load generator can drive, on a block device.  The script that sources this file
+# sets $here to this directory.
 
 here=${here:?}
 
 bench_pids=() bench_dirs=()
 
-# value NAME DEFAULT LOAD: of an option in it
+# value NAME DEFAULT LOAD: print the value of the option --NAME in LOAD.
 value() {
 	if [[ " $3 " =~ \ --$1\ ([0-9]+)\  ]]; then
 		echo "${BASH_REMATCH[1]}"
@@ -18,7 +18,7 @@ value() {
 	fi
 }
 
-# bench_start SOCKET: $bench_command, until its socket is there; its pid is left in
+# bench_start SOCKET: start $bench_command and wait until it has created SOCKET.  Sets
 # $bench_pid.
 bench_start() {
 	local i
@@ -30,13 +30,13 @@ bench_start() {
 		[[ -d /proc/$bench_pid ]] || break
 		sleep 0.1
 	done
-	echo "${bench_command[0]##*/} does not start" >&2
+	echo "${bench_command[0]##*/} did not start: there is no $1" >&2
 	return 1
 }
 
-# bench_storage_daemon DEVICE AIO QUEUES [DEVICES]: QEMU's server in userspace, with
-# a device or several, all on the same one, each with an iothread; the sockets are
-# left in $bench_sockets, and the pid in $bench_pid.
+# bench_storage_daemon DEVICE AIO QUEUES [DEVICES]: start QEMU's vhost-user-blk server
+# with one or several devices, all on DEVICE, each with an IOThread.  Sets
+# $bench_sockets and $bench_pid.
 bench_storage_daemon() {
 	local dir i
 	dir=$(mktemp -d)
@@ -54,11 +54,16 @@ bench_storage_daemon() {
 	bench_start "${bench_sockets[-1]}"
 }
 
-# bench_qemu_device KIND DEVICE QUEUES: QEMU's arguments for its disk, in $bench_device.
-# KIND: vhost-blk (as it is by default), vhost-blk-single (one worker), vhost-blk-workers
-# (one for each queue), vhost-blk-poll, or virtio-blk with an IOThread and
-# virtio-native, virtio-io_uring, virtio-nopoll (io_uring; the IOThread sleeps at once
-# where there is nothing to do), virtio-mapping (io_uring, an IOThread for each queue).
+# bench_qemu_device KIND DEVICE QUEUES: set $bench_device to the arguments for a disk of
+# QEMU.  KIND is one of
+#   vhost-blk          vhost-blk-pci with its default properties
+#   vhost-blk-single   with one worker
+#   vhost-blk-workers  with one worker per queue
+#   vhost-blk-poll     with one worker, which polls empty queues
+#   virtio-native      virtio-blk-pci with an IOThread and aio=native
+#   virtio-io_uring    with an IOThread and aio=io_uring
+#   virtio-nopoll      like virtio-io_uring, but the IOThread does not poll
+#   virtio-mapping     like virtio-io_uring, with one IOThread per queue
 bench_qemu_device() {
 	local i vhost="vhost-blk-pci,path=$2,num-queues=$3" virtio='' aio=io_uring mapping=''
 	case $1 in
@@ -81,14 +86,14 @@ bench_qemu_device() {
 		virtio="{\"driver\":\"virtio-blk-pci\",\"drive\":\"disk\",\"num-queues\":$3,"
 		virtio+="\"iothread-vq-mapping\":[$mapping]}"
 		;;
-	*) die "no such disk of QEMU's: $1" ;;
+	*) die "no such disk of QEMU: $1" ;;
 	esac
 	[[ -z $virtio ]] || bench_device+=(-drive
 		"if=none,id=disk,file=$2,format=raw,cache.direct=on,aio=$aio" -device "$virtio")
 }
 
-# bench_qemu KIND DEVICE QUEUES: $VHOST_BENCH_QEMU without a vCPU, whose guest is whoever
-# has its qtest socket, which is left in $bench_socket, and its pid in $bench_pid.
+# bench_qemu KIND DEVICE QUEUES: start $VHOST_BENCH_QEMU without a vCPU.  The program
+# that connects to its qtest socket acts as the guest.  Sets $bench_socket and $bench_pid.
 bench_qemu() {
 	local dir
 	dir=$(mktemp -d)
@@ -103,21 +108,21 @@ bench_qemu() {
 	bench_start "$bench_socket"
 }
 
-# Whatever was started is ended, and waited for, and its files are removed.
-# qemu-storage-daemon 7.2 has been seen not to end after its client was gone: that is
-# said, and no more waited for.
+# End all processes that were started, wait for them, and remove their files.
+# qemu-storage-daemon 7.2 sometimes does not end after its client has disconnected; it is
+# killed after two seconds, with a message.
 bench_stop() {
 	local pid i stat
 	for pid in "${bench_pids[@]}"; do
 		kill "$pid"
 		for ((i = 0; i < 20; i++)); do
-			# It may be gone before it has been read.
+			# The process may end before the file is read.
 			stat=$(cat "/proc/$pid/stat" 2>/dev/null) || break
 			[[ $stat != *") Z "* ]] || break
 			sleep 0.1
 		done
 		if ((i == 20)); then
-			echo "process $pid does not end: killed" >&2
+			echo "process $pid does not end and is killed" >&2
 			kill -KILL "$pid"
 		fi
 		wait "$pid" || :
@@ -127,9 +132,9 @@ bench_stop() {
 	bench_dirs=()
 }
 
-# bench_scsi_targets DEVICE N: LIO's iblock on it, as N targets for vhost-scsi; their
-# WWPNs are left in $bench_wwpns.  rtslib keeps its files below /etc, which is
-# read-only in a test host.
+# bench_scsi_targets DEVICE N: create N targets for vhost-scsi that use LIO's iblock on
+# DEVICE.  Sets $bench_wwpns.  rtslib keeps its files below /etc, which is read-only in a
+# test host.
 bench_scsi_targets() {
 	local i
 	bench_wwpns=()

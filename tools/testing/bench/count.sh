@@ -2,29 +2,27 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: count.sh [--short] [--qemu SERIES] [CONTENDER…]
 #
-# Instructions by request: in a TCG host under -icount the clock of the one CPU
-# counts them, whatever else this machine does.  Prints a line of JSON for each
-# period; there are two of different length, so that what a period costs by
-# itself falls out of their difference (table.py).  The backing is a null_blk
-# that moves no data: a copy counts by the byte there, and it is the same copy
-# for everybody.
+# Counts instructions per request.  In a TCG host under -icount the clock of the only CPU
+# counts instructions, so the load of this machine does not matter.  Prints a line of
+# JSON for each period.  There are two periods of different length per load: their
+# difference does not contain the constant cost of a period (table.py).  The backing
+# device is a null_blk that moves no data, because TCG counts a copy byte by byte, and
+# all contenders would make the same copy.
 #
-# Loads: 4k random reads and writes at queue depth 1 2 4 8 32 128; and of all but the
-# files and fio, one thing changed at a time, 128k sequential reads and writes
-# at depth 8, 4k reads of 2 4 8 queues and of 4 16 64 devices at depth 1 and 32.
+# Loads: 4k random reads and writes at queue depth 1 2 4 8 32 128.  All contenders but
+# files and fio also run 128k sequential reads and writes at depth 8, and 4k random reads
+# with 2 4 8 queues and with 4 16 64 devices at depth 1 and 32.
 #
-#   --short   reads at queue depth 1 and 32; vhost-blk and uring where no other
-#             contender is named
-#   --tiny    a few requests of one load of each kind: does it run?
+#   --short        only reads at queue depth 1 and 32; contenders by default: the first four
+#   --tiny         a few requests of one load of each kind, to test this script
 #   --qemu SERIES  10.0 (default) or 7.2, which has no iothread-vq-mapping
 #
 # Contenders: vhost-blk vhost-blk-file uring uring-file fio vhost-user vhost-scsi, and
 # disks of a QEMU without a vCPU (contenders.sh): qemu-vhost-blk qemu-virtio-native
-# qemu-virtio-io_uring qemu-virtio-nopoll qemu-virtio-mapping.  Of these what counts is
-# the IOThread or the worker; QEMU's main loop stands for KVM.
-# No worker polls, as there can be one CPU only under -icount and a worker that polls
-# it away from the driver finds nothing; and none has several workers, which Linux
-# 6.1 has not.
+# qemu-virtio-io_uring qemu-virtio-nopoll qemu-virtio-mapping.  For these, table.py counts
+# only the IOThread or the worker; QEMU's main loop acts as KVM.
+# No contender polls: -icount has only one CPU, and a worker that polls would keep the
+# driver from running.  No contender has several workers, which Linux 6.1 lacks.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -77,14 +75,14 @@ case $VHOST_BENCH_SHORT in
 esac
 size=$((32 << 20))
 
-# Without the time, which is not ours here.
+# Without a time stamp, because the clock of the host counts instructions.
 say() {
 	echo "count: $1" >&2
 }
 
-# count_load LABEL LOAD ARGUMENT…: so many requests, whatever the number of queues.
-# Each is warmed up by as many: it may take hundreds until the scheduler has come to
-# one way of having worker and driver take turns.
+# count_load LABEL LOAD ARGUMENT…: two periods with $short and $long requests in total,
+# divided among the queues.  $warm requests per queue come first: the scheduler may need
+# hundreds until worker and driver take turns in a regular way.
 count_load() {
 	local lanes load
 	lanes=$(("$(value queues 1 "$2")" * "$(value devices 1 "$2")"))
@@ -93,7 +91,7 @@ count_load() {
 		--requests "$((short / lanes + 10)),$((long / lanes + 10))" "${load[@]}" "${@:3}"
 }
 
-# count LABEL ARGUMENT…: at each depth
+# count LABEL ARGUMENT…: 4k random requests at each depth
 count() {
 	local depth write
 	say "$1"
@@ -104,7 +102,7 @@ count() {
 	done
 }
 
-# count_several LABEL KIND ARGUMENT…: several queues or devices
+# count_several LABEL KIND ARGUMENT…: several queues or devices, as KIND says
 count_several() {
 	local load
 	say "$1, several $2"
@@ -113,7 +111,7 @@ count_several() {
 	done
 }
 
-# count_sequential LABEL ARGUMENT…
+# count_sequential LABEL ARGUMENT…: 128k sequential requests
 count_sequential() {
 	local load
 	say "$1, 128k"
@@ -122,7 +120,7 @@ count_sequential() {
 	done
 }
 
-# count_all LABEL ARGUMENT…
+# count_all LABEL ARGUMENT…: all loads
 count_all() {
 	count "$@"
 	count_sequential "$@"
@@ -130,8 +128,8 @@ count_all() {
 	count_several "$1" devices "${@:2}"
 }
 
-# count_qemu CONTENDER: at each depth with one queue, then with several, each time a QEMU
-# that has as many.
+# count_qemu CONTENDER: each depth with one queue, then several queues.  QEMU is started
+# again for each number of queues.
 count_qemu() {
 	local load
 	bench_qemu "${1#qemu-}" "$disk" 1
@@ -146,8 +144,8 @@ count_qemu() {
 	done
 }
 
-# fio says how long it ran in milliseconds, so it has to run longer; its start is
-# no part of that.
+# fio reports its run time in milliseconds, so it must run longer than the others.  This
+# time does not include the start of the program.
 count_fio() {
 	local depth write n op
 	say fio
@@ -173,7 +171,7 @@ for contender; do
 	case $contender in
 	*-file)
 		if [[ -z ${file:-} ]]; then
-			# Data is kept here: a file system needs it.
+			# A file system needs a device that keeps data.
 			file=$(bench_file "$(bench_nullb memory_backed=1 size=48)" 32)
 		fi
 		count "$contender" --frontend "${contender%-file}" "$file"
@@ -189,8 +187,8 @@ for contender; do
 		bench_stop
 		;;
 	vhost-scsi)
-		# Each device has 64 KiB in one piece in the kernel, and more: of 64 the
-		# fifty-sixth had none left in 3 GiB.
+		# The kernel allocates contiguous memory for each device: with 64 devices
+		# the fifty-sixth allocation failed in a host of 3 GiB.
 		several=("${several[@]/*--devices 64/}")
 		bench_scsi_targets "$disk" 16
 		count_all "$contender" --frontend vhost-scsi "${bench_wwpns[@]}"

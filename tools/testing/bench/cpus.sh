@@ -2,25 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: cpus.sh [OPTION…]
 #
-# What several CPUs bring, in a TCG host with as many as this machine has: two
-# things that no host with one CPU can show.  Prints a line of JSON for each
-# measurement; table.py makes tables of them.  Each CPU of the host is a thread, so
-# whatever else this machine does is in the figures: it had better do nothing.
+# Measures the effect of several CPUs, in a TCG host.  Prints a line of JSON for each
+# measurement, of which table.py makes tables.  Each CPU of the host is a thread of this
+# machine, so nothing else should run on this machine.
 #
-#   scaling   4k random reads at depth 1 and 32 on n CPUs, the other CPUs being offline:
-#             1, 2, 4 …; of n queues of one device and of n devices, each with its
-#             driver and its worker; of io_uring; and of two threads that wake each
-#             other, the limit for all that sleeps
-#   polling   4k random reads at depth 1 by a driver that looks for completions all
-#             the time: no wake-up of a guest is in the figure.  The host's own
-#             latency (io_uring), vhost-blk, and vhost-blk with busy polling
+#   scaling   4k random reads at depth 1 and 32 with 1, 2, 4 … CPUs online: of n queues
+#             of one device and of n devices, each with a thread that drives it and a
+#             worker; of io_uring; and of pairs of threads that wake each other, which
+#             is the limit for everything that sleeps
+#   polling   4k random reads at depth 1 by a driver that polls for completions, so that
+#             the latency does not contain the wake-up of a guest: io_uring in the host,
+#             vhost-blk, and vhost-blk with busy polling
 #
-#   --host NAME   default x86-7.3; Debian's kernel ("") has one worker for all queues
-#   --cpus N      of the host (as many as this machine has)
-#   --rounds N    default 5, contenders in turns
-#   --seconds S   of a measurement, default 1
+#   --host NAME   test host, default x86-7.3; "" is Debian's kernel 6.1, which has one
+#                 worker for all queues
+#   --cpus N      CPUs of the host, default: as many as this machine has
+#   --rounds N    number of rounds, default 5; the contenders take turns
+#   --seconds S   duration of one measurement, default 1
 #
-# ACCEL=kvm where KVM works.
+# ACCEL=kvm uses KVM.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -31,7 +31,7 @@ while (($#)); do
 	case $1 in
 	--help) usage; exit ;;
 	--cpus | --rounds)
-		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 wants a number"
+		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 needs a number greater than 0"
 		printf -v "${1#--}" %s "$2"
 		shift
 		;;
@@ -51,7 +51,7 @@ fi
 # shellcheck source=tools/testing/bench/host.sh
 . "$here/host.sh"
 
-# online N: so many CPUs
+# online N: leave N CPUs online.
 online() {
 	local cpu
 	for ((cpu = 1; cpu < cpus; cpu++)); do
@@ -59,7 +59,7 @@ online() {
 	done
 }
 
-# run LABEL ARGUMENT…
+# run LABEL ARGUMENT…: one measurement
 run() {
 	((round)) || echo "\$ $VHOST_BENCH_BIN ${*:2}" >&2
 	"$VHOST_BENCH_BIN" --label "$1" --size $((32 << 20)) --seconds "$seconds" "${@:2}" "$disk"
@@ -73,7 +73,7 @@ scaling() {
 			for frontend in vhost-blk uring wake; do
 				load=("$frontend" --frontend "$frontend" --depth "$depth")
 				((n == 1)) || run "${load[@]}" --devices "$n"
-				# Without a worker for each there is nothing to be seen.
+				# With one worker, several queues do not scale.
 				((n > 1)) && [[ -z $host ]] && continue
 				run "${load[@]}" --queues "$n" --workers "$n"
 			done

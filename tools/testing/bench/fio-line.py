@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: fio … --output-format=json | fio-line.py LABEL
 
-One line of the figures that blkload gives, of fio's.  fio knows its own CPU time
-only: in all_cpu_ns is what ran in its context, interrupts included, and no other.
+Print the result of fio as a line of JSON like those of blkload.  fio reports only its
+own CPU time: all_cpu_ns includes interrupts that ran in its context, and no other
+threads.
 """
 import json
 import sys

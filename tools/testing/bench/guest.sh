@@ -2,31 +2,32 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: guest.sh [OPTION…] [CONTENDER…]
 #
-# fio in a real guest under QEMU, in a UML host: IOPS, latency as the guest sees it,
-# and the CPU time of QEMU's threads: the vCPUs, the main loop, and the rest, the vhost
-# workers among them, which is what the disk costs the host.  In turns, each on the same null_blk; a line of JSON for each measurement.
+# Runs fio in a real guest under QEMU, in a UML host.  Measures IOPS, latency as the guest
+# sees it, and the CPU time of QEMU's threads: the vCPUs, the main loop, and the others,
+# which include the vhost workers and are the cost of the disk for the host.  The
+# contenders take turns on the same null_blk.  Prints a line of JSON for each measurement.
 #
-#   --host HOST    default uml-7.3-fast
-#   --rounds N     default 5
-#   --vcpus N      of the guest, and queues of its disk; default 2
-#   --requests N   of a measurement, default 20000; a half at depth 8 and more, a quarter
-#                  below.  Of requests and not of time: however slow the machine, each
-#                  measurement has its completions
-#   --patience S   until one is given up, default 120
+#   --host HOST    test host, default uml-7.3-fast
+#   --rounds N     number of rounds, default 5
+#   --vcpus N      vCPUs of the guest and queues of its disk, default 2
+#   --requests N   default 20000; a measurement has half of them at depth 8 and more, and
+#                  a quarter at less.  It is a number instead of a duration, so that a
+#                  slow machine completes as many
+#   --patience S   seconds until a measurement is ended, default 120
 #   --qemu SERIES  7.2 or 10.0 (default), which has iothread-vq-mapping
-#   --dev DEVICE   on this machine, by KVM where it has it, and on this block device:
-#                  as time.sh --dev, WHAT IS ON IT IS LOST
-#   --tiny         the first load only
+#   --dev DEVICE   run on this machine, with KVM if it has that, on this block device; ITS
+#                  DATA IS LOST, see time.sh --help
+#   --tiny         only the first load, to test this script
 #
 # Loads: 4k random reads at depth 1, 2, 4, 8, 32 and 128, writes at 1, 8 and 128.
 #
-# Contenders: guest-vhost-blk (as it is by default) guest-vhost-blk-single (one worker)
+# Contenders: guest-vhost-blk (default properties) guest-vhost-blk-single (one worker)
 # guest-vhost-blk-poll guest-virtio-native guest-virtio-io_uring guest-virtio-mapping
-# (io_uring, and an IOThread for each queue); contenders.sh has more.
+# (io_uring, one IOThread per queue); contenders.sh has more.
 #
-# Under TCG the guest itself takes nearly all of the time, so IOPS say little here, and
-# the main loop brings the interrupts, which KVM does in the kernel; the CPU time of the
-# host's side is what it is on a machine with KVM too, but for the exits.
+# Under TCG, emulating the guest takes nearly all of the time, so IOPS are hardly
+# comparable.  The main loop delivers interrupts, which the kernel does under KVM.  The CPU
+# time of the disk is the same as with KVM, except for the VM exits.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -43,7 +44,7 @@ while (($#)); do
 	--qemu) qemu=$2; shift ;;
 	--dev) dev=$2; shift ;;
 	--rounds | --requests | --patience | --vcpus)
-		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 wants a number"
+		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 needs a number greater than 0"
 		printf -v "${1#--}" %s "$2"
 		options+=("$1" "$2")
 		shift
@@ -75,7 +76,7 @@ fi
 tmp=$(mktemp -d)
 tick=$((1000000000 / $(getconf CLK_TCK)))
 
-# OP:queue depth:requests
+# OP:DEPTH:REQUESTS of each load
 loads=''
 for op in read write; do
 	for depth in 1 2 4 8 32 128; do
@@ -85,9 +86,10 @@ for op in read write; do
 done
 [[ -z $tiny ]] || loads=${loads%% *}
 
-# fio says when a load begins and ends, so that its own start, which takes longer than
-# the load under TCG, is not counted.  Then the figures: fields of its terse line are
-# kilobytes, IOPS and milliseconds of reads or of writes, and percentiles.
+# fio writes a line to the serial port when a load begins and when it ends, so that its
+# own start is not counted, which takes longer than the load under TCG.  The results come
+# from its terse output: kilobytes, IOPS and milliseconds of the reads or the writes, and
+# percentiles of the latency.
 cat >"$tmp/script" <<-SCRIPT
 	for load in $loads; do
 		op=\${load%%:*}
@@ -113,20 +115,21 @@ cat >"$tmp/script" <<-SCRIPT
 		echo "figures \$op \$depth \$(echo "\$line" | cut -d';' -f\$at,\$((at + 2)),\$((at + 3)) |
 			tr ';' ' ') \$percentiles"
 	done
-	# QEMU is still looked at.
+	# QEMU must not end before its CPU time has been read.
 	sleep 2
 SCRIPT
 
-# ticks STAT: of the thread whose stat this is; it may have ended meanwhile.
+# ticks STAT: print the CPU time of a thread, or nothing if it has ended.
 ticks() {
 	local words
-	# Behind the name, which may have spaces: the 12th and 13th word
+	# utime and stime, without the name of the thread, which may contain spaces
 	read -ra words < <(sed 's/.*) //' "$1" 2>/dev/null) || return 0
 	echo $((words[11] + words[12]))
 }
 
-# cpu_ticks: of the vCPUs, of QEMU's main loop, and of all else that works for it; a vhost
-# worker is a thread of QEMU's since Linux 6.4, and a process of its own before.
+# cpu_ticks: print the CPU time of the vCPUs, of QEMU's main loop, and of all other
+# threads that work for QEMU.  A vhost worker is a thread of QEMU since Linux 6.4, and a
+# process before that.
 cpu_ticks() {
 	local pid thread comm n vcpu=0 main=0 rest=0
 	pid=$(pidof -s qemu-system-x86_64) || { echo "0 0 0"; return; }
@@ -141,7 +144,7 @@ cpu_ticks() {
 	echo "$vcpu $main $rest"
 }
 
-# figures LABEL: what the guest prints on stdin, as JSON
+# figures LABEL: read the output of the guest from stdin and print JSON.
 figures() {
 	local word op depth kb iops ms p50 p99 p999 before=() after=() n vcpu main rest
 	while read -r word op depth kb iops ms p50 p99 p999; do
@@ -151,12 +154,12 @@ figures() {
 		figures)
 			n=$((kb / 4))
 			((n)) || die "$1: nothing completed within $patience s ($op, depth $depth, $ms ms)"
-			((${#before[@]} && ${#after[@]})) || die "$1: fio has not said when it began and ended"
+			((${#before[@]} && ${#after[@]})) || die "$1: fio did not report begin and end of the load"
 			vcpu=$((after[0] - before[0]))
 			main=$((after[1] - before[1]))
 			rest=$((after[2] - before[2]))
-			# A short load may end within a tick, so the difference may be 0.
-			((after[0] > 0)) || die "$1: no thread of QEMU that is a vCPU"
+			# A short load may take less than a tick.
+			((after[0] > 0)) || die "$1: QEMU has no vCPU thread"
 			printf '{"label":"%s","op":"%s","order":"random","block":4096,"queues":%d,' "$1" "$op" "$vcpus"
 			printf '"devices":1,"depth":%d,"requests":%d,"iops":%s,' "$depth" "$n" "$iops"
 			printf '"p50_us":%s,"p99_us":%s,"p999_us":%s,' "$p50" "$p99" "$p999"
@@ -188,6 +191,6 @@ for ((round = 0; round < rounds; round++)); do
 			--script "$tmp/script" --timeout 900 --smp "$vcpus" "${print[@]}" -- \
 			-name "guest,debug-threads=on" "${bench_device[@]}" | figures "$contender"
 	done
-	# Another one is the first of the next round: the load of the machine may drift.
+	# The next round begins with another contender, because the load of the machine may drift.
 	set -- "${@:2}" "$1"
 done

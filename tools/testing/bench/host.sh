@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# For what runs in a test host: backings in memory.
+# Functions for scripts that run in a test host: backing devices in memory.
 
-# bench_nullb [ATTRIBUTE=VALUE…]: one more null_blk, which completes in softirq
-# context as a real device does; prints its path.
+# bench_nullb [ATTRIBUTE=VALUE…]: create a null_blk that completes in softirq context, as
+# a real device does, and print its path.
 bench_nullb() {
 	local dir=/sys/kernel/config/nullb/nullb nr=0 attribute
 	while [[ -e $dir$nr ]]; do
@@ -18,8 +18,8 @@ bench_nullb() {
 	echo "/dev/nullb$nr"
 }
 
-# bench_file DEVICE MEGABYTES: a file on an ext4 on it, all of it written once;
-# prints its path.
+# bench_file DEVICE MEGABYTES: make an ext4 on DEVICE with a file that is written
+# completely, and print the path of the file.
 bench_file() {
 	local dir
 	dir=$(mktemp -d)

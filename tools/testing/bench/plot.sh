@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: plot.sh CSV DIRECTORY QUEUES [qemu-|guest-]
 #
-# IOPS, latency and CPU time by queue depth, of 4k random reads and writes of so many
-# queues of one device; as SVG and PNG.  For each contender whose name begins so; where
-# nothing is said, for all but the disks of a QEMU, which have plots of their own.
+# Plots IOPS, latency and CPU time over the queue depth, for 4k random reads and writes
+# with QUEUES queues of one device, as SVG and PNG.  The plots have the contenders whose
+# name begins with the last argument; without it, all but the disks of QEMU.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -13,10 +13,10 @@ set -euo pipefail
 (($# == 3 || $# == 4)) || { usage >&2; exit 2; }
 csv=$1 out=$2 queues=$3 prefix=${4:-} where='' cpu="all_cpu_ns:CPU time of the whole host"
 case $prefix in
-qemu-) where="a disk of QEMU's, " ;;
-guest-) where="in a guest of $queues vCPU, " ;;
+qemu-) where="a disk of QEMU, " ;;
+guest-) where="in a guest with $queues vCPU, " ;;
 esac
-# Of a QEMU there is more than the disk.
+# CPU time of a QEMU that is not caused by its disk is left out.
 [[ -z $prefix ]] || cpu="host_cpu_ns:CPU time of the disk"
 name=$prefix
 ((queues == 1)) || name+=${queues}q-
@@ -24,7 +24,7 @@ need_tool gnuplot
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# points OP COLUMN: a block for each contender, with its median at each depth
+# points OP COLUMN: print a block for each contender, with its median at each depth.
 points() {
 	awk -F, -v op="$1" -v column="$2" -v queues="$queues" -v prefix="$prefix" '
 	NR == 1 {
@@ -62,13 +62,13 @@ points() {
 
 for op in read write; do
 	for figure in "iops:IOPS" "p99_us:99th percentile of latency (us)" \
-		"$cpu by request (ns)"; do
+		"$cpu per request (ns)"; do
 		column=${figure%%:*}
-		# Times differ by tens between contenders.
+		# Times of contenders differ by factors of ten.
 		scale="set logscale y"
 		[[ $column != iops ]] || scale="set yrange [0:*]"
 		points "$op" "$column" >"$tmp/points"
-		# Of nothing, or of nothing but 0, there is no plot.
+		# No plot without a value above 0.
 		awk '!/^"/ && $2 > 0 { found = 1 } END { exit !found }' "$tmp/points" || continue
 		blocks=$(grep -c '^"' "$tmp/points")
 		for format in svg png; do

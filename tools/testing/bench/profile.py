@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: profile.py DIRECTORY REQUESTS LINES
 
-Instructions by function and request, of what profile.sh has left in the directory.
-The last two marks are the beginning and the end of the period that counts.
+Print the instructions per request of each function, from the files that profile.sh
+wrote to the directory.  The last two marks are the beginning and the end of the
+measurement.
 """
 import bisect
 import collections
@@ -11,7 +12,7 @@ import sys
 
 
 def read_symbols(path, program=""):
-    """Sorted addresses, and the names that go with them."""
+    """The symbols of a file with their addresses, sorted."""
     symbols = []
     with open(path, encoding="utf-8") as file:
         for line in file:
@@ -22,7 +23,7 @@ def read_symbols(path, program=""):
 
 
 def read_blocks(path):
-    """Blocks of the last mark: what ran since the one before."""
+    """The blocks that ran between the last two marks."""
     marks = collections.defaultdict(list)
     with open(path, encoding="utf-8") as file:
         for line in file:
@@ -30,7 +31,7 @@ def read_blocks(path):
             marks[int(mark)].append((int(addr, 16), int(insns), int(runs)))
     # Warm-up and period: two marks each
     if max(marks) != 4:
-        sys.exit(f"profile.py: {max(marks)} marks, there must be 4")
+        sys.exit(f"profile.py: there are {max(marks)} marks instead of 4")
     return marks[4]
 
 
@@ -51,7 +52,7 @@ def main():
         calls[where] += runs if addr == where[0] else 0
         modules[where[2]] += insns * runs
     total = sum(functions.values())
-    print(f"{total / requests:9.1f} instructions by request")
+    print(f"{total / requests:9.1f} instructions per request")
     for module, insns in modules.most_common(12):
         print(f"{insns / requests:9.1f} {100 * insns / total:5.1f}%  {module}")
     print("\n    insns   share  calls  function")

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: profile.sh [OPTION…] [FRONTEND]
 #
-# Where the instructions of a 4k request go, by function: FRONTEND (vhost-blk, the
-# default, or uring) on a null_blk in the TCG host under -icount, with a plugin
-# that counts the blocks of instructions that run during the measurement.
+# Prints the instructions per 4k request of each function.  FRONTEND (vhost-blk, the
+# default, or uring) runs on a null_blk in the TCG host under -icount, with a plugin of
+# QEMU that counts the blocks of instructions that are executed.
 #
 #   --depth N     queue depth (1)
-#   --devices N   at once (1)
-#   --write       not read
-#   --warm N      requests of each device that are not counted, before (1000)
-#   --requests N  to divide by (5000)
+#   --devices N   number of devices that run at the same time (1)
+#   --write       write instead of read
+#   --warm N      requests per device before the measurement (1000)
+#   --requests N  requests of the measurement, of all devices (5000)
 #   --lines N     functions to print (45)
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
@@ -39,7 +39,7 @@ if [[ ${1:-} == --inside ]]; then
 	. "$here/host.sh"
 	shift
 	disk=$(bench_nullb size=64)
-	# shellcheck disable=SC2086 # $VHOST_BENCH_WRITE may be nothing
+	# shellcheck disable=SC2086 # $VHOST_BENCH_WRITE may be empty
 	"$VHOST_BENCH_BIN" --frontend "$1" --depth "$2" $VHOST_BENCH_WRITE --warm "$5" \
 		--devices "$4" --requests "$(($3 / $4))" --size $((32 << 20)) "$disk"
 	grep -i ' [tw] ' /proc/kallsyms >"$VHOST_BENCH_OUT/kallsyms"

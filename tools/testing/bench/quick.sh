@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: quick.sh
 #
-# What 'make bench-quick' runs, for the daily loop of tuning: instructions by 4k
-# read (the figure to tune by, whatever else this machine does), then IOPS and CPU
-# time in a UML host, which do depend on the machine's load.
+# A short benchmark for work on the driver ('make bench-quick'): instructions per 4k read,
+# which do not depend on the load of this machine, then IOPS and CPU time in a UML host,
+# which do.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -3,9 +3,9 @@
 """Usage: scsi-target.py DEVICE WWPN…
        scsi-target.py --remove WWPN…
 
-Targets for vhost-scsi: LIO's iblock on DEVICE, as LUN 0 of each.  Through rtslib,
-which is what targetcli is the shell of: targetcli itself wants a D-Bus, and a test
-host has none.
+Create or remove targets for vhost-scsi, with LIO's iblock on DEVICE as LUN 0 of each.
+It uses rtslib, the library behind targetcli, because targetcli needs D-Bus, which a test
+host lacks.
 """
 import sys
 

@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: smoke.sh [HOST]
 #
-# Is the benchmark's load generator to be believed?  In a test host (default
-# uml-7.3) each frontend that it has reads and writes, all data is verified, and what it has
-# counted must add up: the program itself fails if not.  Then each part of 'make bench'
-# in its tiniest form, with the contenders that this host has (no vhost-scsi), its table
-# and its plots; and what keeps a benchmark off a disk that is in use.  Prints TAP;
-# nothing is judged by time.
+# Tests the benchmark, in a test host (default uml-7.3).  Each frontend of the load
+# generator reads and writes, and verifies all data; the load generator also fails if its
+# counts are not consistent.  Then the shortest form of each part of 'make bench' runs with
+# the contenders that this host supports (no vhost-scsi), with its table and its plots.
+# Last, a device that is in use must be refused.  Prints TAP; no result depends on time.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -28,7 +27,7 @@ fi
 # shellcheck source=tools/testing/bench/contenders.sh
 . "$here/contenders.sh"
 
-# counted REQUESTS COMMAND…: it says that it has made so many, and each figure.
+# counted REQUESTS COMMAND…: the result has this number of requests, and other values.
 # shellcheck disable=SC2317 # called by tap_run
 counted() {
 	local want=$1 line
@@ -39,7 +38,7 @@ counted() {
 	   $line == *'"p999_us":'[1-9]* ]]
 }
 
-# refused TEXT COMMAND…: it must fail, and say this.
+# refused TEXT COMMAND…: the command must fail with a message that contains TEXT.
 # shellcheck disable=SC2317 # called by tap_run
 refused() {
 	local what=$1 said
@@ -88,10 +87,10 @@ tap_run "vhost-blk: no indirect descriptors" counted 300 "${load[@]}" --direct-d
 tap_run "vhost-blk: a driver that doesn't sleep" counted 50 "${load[@]}" --spin --requests 50 "$disk"
 tap_run "vhost-blk: a driver that works between requests" counted 300 "${load[@]}" --single \
 	--think 1000 --requests 300 "$disk"
-tap_run "a device that fails is no figure" refused "a request failed" \
+tap_run "a device that fails gives no result" refused "a request failed" \
 	"$VHOST_BENCH_BIN" --requests 300 "$(bench_nullb memory_backed=1 size=8 badblocks=+0-8191)"
 
-# part NAME LINES QUEUES COMMAND…: as bench.sh does it
+# part NAME LINES QUEUES COMMAND…: run a part as bench.sh does; it has LINES results.
 # shellcheck disable=SC2317 # called by tap_run
 part() {
 	local name=$1 lines=$2 queues=$3 out prefix=''
@@ -102,16 +101,16 @@ part() {
 	"$here/table.py" "$name" "$out/json" || return 1
 	"$here/table.py" --csv "$name" "$out/json" >"$out/csv" || return 1
 	if (($(grep -c '^{"label"' "$out/json") != lines || $(wc -l <"$out/csv") != lines + 1)); then
-		echo "not $lines figures"
+		echo "the number of results is not $lines"
 		return 1
 	fi
-	# Those two have no plots.
+	# These parts have no plots.
 	[[ $name != count && $name != cpus ]] || return 0
 	"$here/plot.sh" "$out/csv" "$out" "$queues" ${prefix:+"$prefix"} || return 1
 	compgen -G "$out/$prefix*-iops.svg" >/dev/null
 }
 
-# With fewer rounds there is no spread to be seen.
+# The spread is computed only with three rounds and more.
 tiny=(--inside --rounds 1 --seconds 0.1 --tiny)
 tap_run "count.sh" part count 18 1 "$here/count.sh" --inside vhost-blk qemu-vhost-blk
 tap_run "time.sh" part time 19 1 "$here/time.sh" "${tiny[@]}" vhost-blk vhost-blk-workers \
@@ -120,16 +119,16 @@ tap_run "cpus.sh" part cpus 6 1 "$here/cpus.sh" --inside --cpus 1 --rounds 1 --s
 tap_run "guest.sh" part guest 1 2 "$here/guest.sh" --inside --rounds 1 --tiny \
 	guest-vhost-blk
 
-# Each of these must not touch it.
+# None of these may write to the device.
 dev=("$here/time.sh" "${tiny[@]}" --dev)
 # shellcheck disable=SC2317 # called by tap_run
 lost() { I_KNOW_IT_IS_LOST=$1 "${dev[@]}" "$1" vhost-blk; }
 mounted=$(findmnt -n -o SOURCE --target "$file")
-tap_run "a device: no word that it may be lost" refused "set I_KNOW_IT_IS_LOST=$disk" \
+tap_run "a device: without confirmation" refused "set I_KNOW_IT_IS_LOST=$disk" \
 	"${dev[@]}" "$disk"
-tap_run "a device: the word for another" refused "set I_KNOW_IT_IS_LOST=$disk" \
+tap_run "a device: another one was confirmed" refused "set I_KNOW_IT_IS_LOST=$disk" \
 	env I_KNOW_IT_IS_LOST="$other" "${dev[@]}" "$disk"
-tap_run "a device: a file is none" refused "no block device" lost "$file"
+tap_run "a device: a file" refused "not a block device" lost "$file"
 tap_run "a device: mounted" refused "in use" lost "$mounted"
 dmsetup create bench-holder --table "0 8 linear $other 0"
 tap_run "a device: something on top of it" refused "$other" lost "$other"
@@ -137,7 +136,7 @@ dmsetup remove bench-holder
 addpart "$other" 1 0 64
 tap_run "a device: partitions" refused "has partitions" lost "$other"
 delpart "$other" 1
-# As a swap or another kernel's user would: by an exclusive open, and nothing to be seen
+# An exclusive open, as for swap, which lsblk does not show
 python3 -c 'import os, sys, time
 os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL); print(flush=True); time.sleep(60)' "$other" >"$tmp/up" &
 holder=$!
@@ -145,5 +144,5 @@ until [[ -s $tmp/up ]]; do sleep 0.1; done
 tap_run "a device: open exclusively" refused "is in use" lost "$other"
 kill "$holder"
 wait "$holder" || :
-tap_run "a device: nobody has it" lost "$other"
+tap_run "a device: free again" lost "$other"
 tap_end

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: table.py [--csv] count|time|cpus|guest FILE
 
-Tables of what count.sh, time.sh, cpus.sh and guest.sh have printed, or all of it as CSV.
+Print the results of count.sh, time.sh, cpus.sh or guest.sh as tables, or as CSV.
 """
 import csv
 import json
@@ -11,7 +11,7 @@ import sys
 
 
 def read_lines(path):
-    """The lines of JSON in a file that may have others."""
+    """The lines of JSON in a file, which may have other lines."""
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file if line.startswith("{")]
 
@@ -22,7 +22,7 @@ def in_order(rows, key):
 
 
 def load_of(row):
-    """What the contenders of one comparison have in common."""
+    """The load of a row, which the contenders of one comparison have in common."""
     return (row["op"], row.get("order", "random"), row.get("block", 4096), row.get("devices", 1),
             row.get("queues", 1), row["depth"])
 
@@ -37,7 +37,7 @@ LOAD_HEAD = ["load", "dev x q", "QD"]
 
 
 def slopes(rows, key):
-    """By label and load: what one more request costs, from the two periods."""
+    """By label and load: the cost of one more request, from the two periods."""
     periods = {}
     for row in rows:
         periods.setdefault((row["label"], load_of(row)), []).append(row)
@@ -50,7 +50,7 @@ def slopes(rows, key):
 
 
 def limit_of(clock, label, load):
-    """What io_uring in the host takes for the same."""
+    """The cost of the same load for io_uring in the host."""
     return clock.get(("uring-file" if label.endswith("-file") else "uring", load))
 
 
@@ -73,7 +73,7 @@ def is_qemu(row):
 
 
 def count_qemu(rows):
-    """The disks of a QEMU: what its IOThread or the worker takes."""
+    """The disks of QEMU: instructions of the IOThread or the worker."""
     parts = [slopes(rows, key) for key in ("worker_cpu_ns", "vmm_cpu_ns")]
     cost = {load: sum(part[load] for part in parts) for load in parts[0]}
     lines = []
@@ -82,7 +82,7 @@ def count_qemu(rows):
         lines += [[label] + load_cells(load) + [f"{cost[label, load]:.0f}",
                                                 f"{ours / cost[label, load]:.2f}" if ours else "-"]
                   for label in in_order(rows, "label") if (label, load) in cost]
-    print_table("Instructions by request of the IOThread or the worker of a QEMU's disk; the last: "
+    print_table("Instructions per request of the IOThread or the worker of a disk of QEMU; ratio: "
                 "qemu-vhost-blk / contender", [""] + LOAD_HEAD + ["disk", "ratio"], lines)
 
 
@@ -101,11 +101,11 @@ def count(rows):
                 line += [f"{cost:.0f}", ratio(cost, limit_of(clock, label, load))]
             lines.append(line)
         head = ["instructions"] + [cell for load in simple for cell in (f"QD{load[5]}", "/uring")]
-        print_table(f"Instructions of the whole host by 4k {op}, and the ratio to io_uring in the "
+        print_table(f"Instructions of the whole host per 4k {op}, and the ratio to io_uring in the "
                     "host", head, lines)
     count_others(clock)
     parts = [slopes(rows, key) for key in ("guest_cpu_ns", "worker_cpu_ns", "vmm_cpu_ns")]
-    print_table("Of those, by thread (guest: the load generator, which is the driver)",
+    print_table("The same per thread (guest: the load generator, which acts as the driver)",
                 ["", "QD", "guest", "worker", "VMM", "all"],
                 [[label, str(load[5])] + [f"{part[label, load]:.0f}" for part in parts] +
                  [f"{cost:.0f}"]
@@ -124,8 +124,8 @@ def count_others(clock):
         lines.append([label] + load_cells(load) +
                      [f"{cost:.0f}", ratio(cost, limit_of(clock, label, load)),
                       ratio(cost, single) if several else "-"])
-    print_table("Instructions by request of other loads; the last: of what it takes with one queue "
-                "of one device", [""] + LOAD_HEAD + ["all", "/uring", "/ 1x1"], lines)
+    print_table("Instructions per request of other loads; last column: ratio to one queue of one "
+                "device", [""] + LOAD_HEAD + ["all", "/uring", "/ 1x1"], lines)
 
 
 def spread(values):
@@ -136,7 +136,7 @@ def spread(values):
     return 50 * (quartiles[2] - quartiles[0]) / (statistics.median(values) or 1)
 
 
-# Heading, key, how it is printed, and in what unit
+# Heading, key, format, and divisor for the unit
 COLUMNS = {
     "time": [("IOPS", "iops", "{:.0f}", 1), ("p50 us", "p50_us", "{:.1f}", 1),
              ("p99", "p99_us", "{:.0f}", 1), ("p99.9", "p999_us", "{:.0f}", 1),
@@ -165,7 +165,7 @@ def medians(rows, columns):
         for label, group in contenders.items():
             line = [label] + load_cells(load)
             for head, key, form, unit in columns:
-                # Not every contender has each: fio knows of no kicks.
+                # Not every contender has each value: fio has no kicks.
                 values = [row[key] / unit for row in group if key in row]
                 line.append(form.format(statistics.median(values)) if values else "-")
                 if head == "IOPS":
@@ -175,7 +175,7 @@ def medians(rows, columns):
     heads.insert(1, "+-")
     rounds = max(len(group) for contenders in series_of(rows).values()
                  for group in contenders.values())
-    print_table(f"Medians of {rounds} rounds, contenders in turns; CPU in us by request",
+    print_table(f"Medians of {rounds} rounds, contenders in turns; CPU in us per request",
                 [""] + LOAD_HEAD + heads, lines)
 
 
@@ -185,11 +185,11 @@ def of_pairs(pairs):
 
 
 def ratios(rows, keys, ours):
-    """Ours against each, pair by pair: of the same load in the same round."""
+    """Ratios of ours to each contender, for the same load in the same round."""
     lines = []
     for load, contenders in series_of(rows).items():
         for label, group in contenders.items():
-            # What has a file system in it is compared with its like.
+            # A contender on a file is compared with ours on a file.
             file = "-file" if label.endswith("-file") else ""
             if label == ours + file or ours + file not in contenders:
                 continue

@@ -2,38 +2,37 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: time.sh [OPTION…] [CONTENDER…]
 #
-# For each load IOPS, latency and the host's CPU time of the contenders in turns (A B
-# C … A B C …), all on the same null_blk.  Prints a line of JSON for each measurement;
-# table.py makes a table of them.
+# Measures IOPS, latency and the CPU time of the host for each load.  The contenders take
+# turns (A B C … A B C …) on the same null_blk.  Prints a line of JSON for each
+# measurement, of which table.py makes a table.
 #
-#   --host HOST   a UML host (default uml-7.3-fast)
-#   --rounds N    default 5
-#   --seconds S   of a measurement, default 1
-#   --dev DEVICE  on this machine, which must have /dev/vhost-blk, and on this
-#                 block device: WHAT IS ON IT IS LOST, so I_KNOW_IT_IS_LOST=DEVICE
-#                 must be in the environment, and nothing may have it open or
-#                 mounted; contenders with a file are left out, and vhost-scsi
-#                 where the kernel has none
-#   --kernel FILE what the host's kernel is, and its options, go there
-#   --qemu SERIES 10.0 (default) or 7.2, which has no iothread-vq-mapping
-#   --short       4k random reads of one queue at depth 1 and 32
-#   --tiny        one load of each kind, the shortest there is: does it run?
+#   --host HOST    UML host, default uml-7.3-fast
+#   --rounds N     number of rounds, default 5
+#   --seconds S    duration of one measurement, default 1
+#   --dev DEVICE   run on this machine, which must have /dev/vhost-blk, on this block
+#                  device.  ITS DATA IS LOST, so the environment must have
+#                  I_KNOW_IT_IS_LOST=DEVICE, and nothing may use the device.  Contenders
+#                  with a file are left out, and vhost-scsi if the kernel lacks it
+#   --kernel FILE  write version and configuration of the host's kernel to FILE
+#   --qemu SERIES  10.0 (default) or 7.2, which has no iothread-vq-mapping
+#   --short        only 4k random reads with one queue at depth 1 and 32
+#   --tiny         one short load of each kind, to test this script
 #
-# Loads, one thing changed at a time: 4k random reads and writes of one queue of
-# one device at depth 1 2 4 8 32 128; 128k sequential reads and writes at depth 8; 4k
-# random reads at depth 32 of 2 4 8 queues, and of 4 16 devices.
+# Loads: 4k random reads and writes with one queue of one device at depth 1 2 4 8 32 128;
+# 128k sequential reads and writes at depth 8; 4k random reads at depth 32 with 2 4 8
+# queues, and with 4 16 devices.
 #
 # Contenders: vhost-blk vhost-blk-workers vhost-blk-poll vhost-blk-file uring
 # uring-file fio vhost-user-native vhost-user-io_uring vhost-scsi
 # vhost-scsi-workers, and disks of a QEMU without a vCPU: qemu-vhost-blk
 # qemu-virtio-native qemu-virtio-io_uring qemu-virtio-nopoll qemu-virtio-mapping
-# (contenders.sh).  Those with -workers have a worker for each queue and are in the loads of
-# several queues, as is the mapping; a file and fio are in those of one queue.
+# (contenders.sh).  Those with -workers or -mapping have one worker or IOThread per queue
+# and run only the loads with several queues; files and fio run those with one queue.
 #
-# QEMU's main loop and its qtest stand for KVM there: each kick and each interrupt goes
-# through it, for all of these alike.
+# For the disks of QEMU, QEMU's main loop and its qtest act as KVM: they handle each kick
+# and each interrupt, of all these contenders alike.
 #
-# In a UML host CPU time is sampled by the tick: a measurement must have many.
+# A UML host measures CPU time in ticks, so a measurement must last for many ticks.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -60,7 +59,7 @@ while (($#)); do
 done
 if [[ -n $dev ]]; then
 	device_may_be_lost "$dev"
-	[[ -c /dev/vhost-blk ]] || die "no /dev/vhost-blk here: modprobe vhost_blk"
+	[[ -c /dev/vhost-blk ]] || die "there is no /dev/vhost-blk; run modprobe vhost_blk"
 fi
 if ((!$#)); then
 	set -- vhost-blk vhost-blk-workers vhost-blk-poll uring fio vhost-user-native \
@@ -68,7 +67,7 @@ if ((!$#)); then
 	if [[ -z $dev ]] || modprobe -qa vhost_scsi target_core_iblock; then
 		set -- "$@" vhost-scsi vhost-scsi-workers
 	else
-		note "this kernel has no vhost-scsi or no iblock: left out"
+		note "vhost-scsi is left out, because this kernel lacks it or target_core_iblock"
 	fi
 	set -- "$@" qemu-vhost-blk qemu-virtio-native qemu-virtio-io_uring qemu-virtio-nopoll
 	[[ $qemu == 7.2 ]] || set -- "$@" qemu-virtio-mapping
@@ -93,7 +92,7 @@ if [[ -n $kernel && -n $dev ]]; then
 	{
 		uname -a
 		cat /proc/cmdline
-		cat "/boot/config-$(uname -r)" || echo "no configuration in /boot"
+		cat "/boot/config-$(uname -r)" || echo "there is no configuration in /boot"
 	} >"$kernel"
 fi
 # shellcheck source=tools/testing/bench/host.sh
@@ -118,7 +117,7 @@ case $size in
 	;;
 esac
 
-# takes_part CONTENDER LOAD
+# takes_part CONTENDER LOAD: does this contender run this load?
 takes_part() {
 	case $1 in
 	*-workers | *-mapping) [[ $2 == *--queues* ]] ;;
@@ -135,7 +134,7 @@ for load in "${loads[@]}"; do
 	done
 done
 
-# progress WHAT: how far it is, and what is left, about every ten seconds
+# progress WHAT: print the progress and the time left, about every ten seconds.
 progress() {
 	local spent=$((SECONDS - begin))
 	if ((done && SECONDS - last >= 10)); then
@@ -145,13 +144,13 @@ progress() {
 	done=$((done + 1))
 }
 
-# shown COMMAND…: in the first round it is printed first
+# shown COMMAND…: run it; in the first round, print it first.
 shown() {
 	((round)) || echo "\$ $*" >&2
 	"$@"
 }
 
-# run LABEL ARGUMENT…: the load of this turn
+# run LABEL ARGUMENT…: run $load
 run() {
 	local arguments
 	read -ra arguments <<<"$load"
