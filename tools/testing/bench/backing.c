@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What holds the data: a block device or a file, as a VMM would open it. */
+/* The backing device: a block device or a file, opened as a VMM would do it. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Devices and their lanes, one period after the other. */
+/* Opens the devices, starts their lanes, and runs the periods. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "options.h"
 #include "report.h"
 
-#define PATIENCE	20	/* seconds without a completion: something was lost */
+#define PATIENCE	20	/* seconds without a completion until the run has failed */
 
 static const struct engine * const engines[] = {
 	&vhost_blk_engine, &vhost_user_engine, &vhost_scsi_engine, &qemu_engine, &uring_engine,
@@ -22,7 +22,7 @@ static unsigned int nlanes;
 static pthread_barrier_t start, end;
 static bool quit;
 static unsigned int periods;
-static unsigned int period;	/* 0: none is on */
+static unsigned int period;	/* 0: between two periods */
 
 static void die(const char *what)
 {
@@ -37,7 +37,7 @@ static const struct engine *find_engine(const char *name)
 	for (i = 0; i < ARRAY_SIZE(engines); i++)
 		if (!strcmp(engines[i]->name, name))
 			return engines[i];
-	die("no such frontend");
+	die("there is no such frontend");
 	return NULL;
 }
 
@@ -90,7 +90,7 @@ static uint64_t total_done(void)
 	return done;
 }
 
-/* A notification that is lost makes a lane sleep for ever. */
+/* A lost notification lets a lane sleep forever, so end the program after PATIENCE. */
 static void *watchdog(void *arg)
 {
 	uint64_t before = 0, now;
@@ -101,7 +101,7 @@ static void *watchdog(void *arg)
 		now = total_done();
 		current = __atomic_load_n(&period, __ATOMIC_RELAXED);
 		if (current && current == before_period && now == before) {
-			fprintf(stderr, "blkload: nothing completes any more\n");
+			fprintf(stderr, "blkload: no request completed for %d s\n", PATIENCE);
 			_exit(1);
 		}
 		before = now;
@@ -118,10 +118,10 @@ static void start_lanes(void)
 	pthread_barrier_init(&start, NULL, nlanes + 1);
 	pthread_barrier_init(&end, NULL, nlanes + 1);
 	if (pthread_create(&dog, NULL, watchdog, NULL))
-		die("no thread");
+		die("cannot create a thread");
 	for (i = 0; i < nlanes; i++)
 		if (pthread_create(&lane[i].thread, NULL, lane_thread, &lane[i]))
-			die("no thread");
+			die("cannot create a thread");
 }
 
 static void take_snapshot(const struct cost_sources *sources, struct snapshot *s)
@@ -138,7 +138,7 @@ static void take_snapshot(const struct cost_sources *sources, struct snapshot *s
 	cost_read(sources, &s->cost);
 }
 
-/* @requests by lane or, if that is 0, load.seconds. */
+/* Run for @requests per lane or, if that is 0, for load.seconds. */
 static void run_period(const struct cost_sources *sources, uint64_t requests, struct snapshot *from,
 		       struct snapshot *to)
 {
@@ -175,7 +175,7 @@ static void measure(void)
 	unsigned int i, p;
 
 	if (!sources)
-		die("no /proc");
+		die("cannot read /proc/stat");
 	if (load.warm)
 		run_period(sources, load.warm, &from, &to);
 	for (p = 0; p < load.nperiods; p++) {
@@ -187,7 +187,7 @@ static void measure(void)
 	}
 }
 
-/* Nothing is in flight: all that was counted must add up. */
+/* Nothing is in flight: check the counts and, if asked for, the data. */
 static void check_lane(struct lane *l)
 {
 	const char *why = l->engine->totals(l);

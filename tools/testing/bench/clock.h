@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The CPU's own counter where there is one: a system call for each request
- * would be a good part of what is measured, and in User-Mode Linux
- * clock_gettime() is one.  Under QEMU's -icount it counts instructions.
+ * clock_now() reads the CPU's time stamp counter if there is one.  clock_gettime()
+ * is a system call in User-Mode Linux, and one per request would distort the
+ * measurement.  Under QEMU's -icount the counter counts instructions.
  */
 #ifndef VHOST_BENCH_CLOCK_H
 #define VHOST_BENCH_CLOCK_H

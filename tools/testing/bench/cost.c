@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Where the kernel says what was spent. */
+/* Reads CPU times, idle time and context switches from the kernel. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
@@ -15,11 +15,11 @@
 #define MAX_WORKERS	256
 #define MAX_VMM		16
 
-/* The kernel's encoding of CPU clocks, which libc has no name for */
+/* The kernel's encoding of CPU clocks, for which libc has no macros */
 #define PROCESS_CLOCK(pid)	((clockid_t)(~(unsigned int)(pid) << 3 | 2))
 #define THREAD_CLOCK(tid)	((clockid_t)(~(unsigned int)(tid) << 3 | 6))
 
-/* Whose threads the workers are: nobody's before Linux 6.4 */
+/* The process that a worker is a thread of; before Linux 6.4 it is a kernel thread. */
 enum owner { NOBODY, OURS, VMMS };
 
 struct cost_sources {
@@ -49,8 +49,8 @@ static bool read_line(const char *path, char *line, size_t len)
 }
 
 /*
- * A thread of another process has no clock for us.  schedstat has its nanoseconds, and
- * stat the same in ticks where the kernel has no schedstat.
+ * The CPU clock of a thread in another process cannot be read.  schedstat has its CPU
+ * time in nanoseconds.  If the kernel has no schedstat, use stat, which has it in ticks.
  */
 static uint64_t thread_ns(int pid, int tid)
 {
@@ -81,7 +81,7 @@ static uint64_t worker_ns(const struct worker *w)
 	}
 }
 
-/* Workers are called vhost-PID, after the process that has the device. */
+/* The name of a worker is vhost-PID, with the pid of the process that owns the device. */
 static void find_workers(struct cost_sources *s, const char *dir, int pid, enum owner owner)
 {
 	char name[32], path[300], comm[32];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A virtio-blk device of a QEMU without a vCPU.  The lanes use eventfds as ever; a
- * thread, together with QEMU's main loop, stands for what KVM does: a kick becomes a
- * write to the device's doorbell, its interrupt an eventfd of whoever waits.
+ * A virtio-blk device of a QEMU without a vCPU.  The lanes use eventfds, as with other
+ * engines.  A thread does what KVM would do, together with QEMU's main loop: it writes
+ * to the device's doorbell for a kick, and signals the eventfd of a lane for an
+ * interrupt.
  */
 #include <errno.h>
 #include <poll.h>
@@ -35,7 +36,7 @@ static void lost(struct bridge *b)
 {
 	if (__atomic_load_n(&b->closing, __ATOMIC_ACQUIRE))
 		return;
-	fprintf(stderr, "blkload: %s: QEMU has gone\n", b->dev->path);
+	fprintf(stderr, "blkload: %s: QEMU closed the connection\n", b->dev->path);
 	_exit(1);
 }
 
@@ -47,8 +48,8 @@ static bool kick(struct bridge *b, unsigned int queue)
 }
 
 /*
- * All queues have one pin.  It is low again, so from here on what completes raises it
- * anew; what completed before is in the rings.
+ * All queues share one interrupt pin.  Reading the ISR has lowered it, so a later
+ * completion raises it again.  Earlier completions are visible in the rings.
  */
 static void interrupt(struct bridge *b)
 {
@@ -65,7 +66,7 @@ static void interrupt(struct bridge *b)
 	}
 }
 
-/* The answer to a kick has no number, so the one with a number is the ISR's. */
+/* Only the reply to a read of the ISR has a number; the reply to a kick has none. */
 static bool take_line(struct bridge *b)
 {
 	const char *line = qtest_line(&b->pci.qtest);
@@ -103,7 +104,7 @@ static void *bridge_thread(void *arg)
 	return NULL;
 }
 
-/* @dev->path: the socket of QEMU's qtest; its memory is a file of that name and ".mem". */
+/* @dev->path: QEMU's qtest socket.  The file @dev->path.mem is the memory of the machine. */
 static const char *open_device(struct device *dev)
 {
 	struct guest *g = &dev->guest;
@@ -125,7 +126,7 @@ static const char *open_device(struct device *dev)
 		return guest_say(g, "%s: %s", dev->path, strerror(-ret));
 	why = virtio_blk_boot(dev, sectors);
 	if (!why && pthread_create(&b->thread, NULL, bridge_thread, b))
-		why = "no thread";
+		why = "cannot create a thread";
 	return why;
 }
 

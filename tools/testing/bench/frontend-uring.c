@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No guest at all: io_uring on the backing in the host, which is the limit for
- * the others.  One system call submits a batch and, if nothing has completed
- * yet, waits; buffers and files are not registered.
+ * io_uring on the backing device in the host, without a guest: the limit for the other
+ * frontends.  One system call submits a batch, and another one waits if nothing has
+ * completed yet.  Buffers and files are not registered.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,7 @@ struct uring {
 	struct io_uring_cqe *cqes;
 	unsigned int *sq_tail, *sq_array, *cq_head, *cq_tail;
 	unsigned int sq_mask, cq_mask;
-	unsigned int queued;		/* that the kernel has not been told of */
+	unsigned int queued;		/* not submitted yet */
 };
 
 static void *map(int fd, size_t len, uint64_t off)
@@ -56,14 +56,14 @@ static struct uring *uring_new(unsigned int depth)
 	return u;
 }
 
-/* The outcome of a request is kept where a virtio device has its status. */
+/* @s->status holds the result of the request, an int. */
 static const char *prepare(struct lane *l, struct slot *s)
 {
 	if (!l->priv)
 		l->priv = uring_new(l->load->depth);
 	s->status = calloc(1, sizeof(int));
 	if (!l->priv || !s->status || posix_memalign((void **)&s->data, 4096, l->load->block))
-		return "no io_uring, or no memory";
+		return "io_uring_setup() or an allocation failed";
 	memset(s->data, 0, l->load->block);
 	return NULL;
 }
@@ -97,7 +97,7 @@ static void enter(struct lane *l, unsigned int wait)
 	} while (n < 0 && errno == EINTR);
 	l->count.kicks++;
 	if (n < 0 || (unsigned int)n != u->queued)
-		l->why = "io_uring_enter()";
+		l->why = "io_uring_enter() failed";
 	u->queued = 0;
 }
 
@@ -137,7 +137,7 @@ static const char *totals(const struct lane *l)
 
 	if (*u->sq_tail != (unsigned int)l->count.done || *u->cq_head != *u->sq_tail ||
 	    *u->cq_tail != *u->cq_head)
-		return "requests sent, completed and counted are not the same number";
+		return "the numbers of requests sent, completed and counted differ";
 	return NULL;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /dev/vhost-blk */
+/* The kernel's vhost-blk, /dev/vhost-blk */
 #include "virtio-blk.h"
 
 static const char *open_device(struct device *dev)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's vhost-scsi: LUN 0 of a target, by its WWPN.  Its first two queues
- * are for control and events, and stay empty.
+ * The kernel's vhost-scsi: LUN 0 of the target whose WWPN is the path of the device.
+ * The first two queues are for control and events, and are not used.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "load.h"
 
 #define FIRST_QUEUE	2
-#define TARGET		1	/* the TPG's tag */
+#define TARGET		1	/* tag of the target portal group */
 
 static long set_endpoint(struct device *dev)
 {
@@ -21,7 +21,7 @@ static long set_endpoint(struct device *dev)
 	return guest_ioctl(&dev->guest, VHOST_SCSI_SET_ENDPOINT, &target);
 }
 
-/* The target is attached where a vhost-blk device is started. */
+/* The target is attached last, at the point at which vhost-blk would be started. */
 static const char *open_device(struct device *dev)
 {
 	struct guest *g = &dev->guest;
@@ -29,16 +29,16 @@ static const char *open_device(struct device *dev)
 	long ret;
 
 	if (!dev->load->size)
-		return "vhost-scsi wants --size";
+		return "vhost-scsi needs --size";
 	dev->size = dev->load->size;
 	vring_device(dev);
 	g->fd = open("/dev/vhost-scsi", O_RDWR | O_CLOEXEC);
 	if (g->fd < 0)
-		return "/dev/vhost-scsi can't be opened";
+		return "cannot open /dev/vhost-scsi";
 	ret = guest_ioctl(g, VHOST_SET_OWNER, NULL);
 	if (ret)
 		return guest_say(g, "SET_OWNER: %s", strerror(-ret));
-	/* The bits below 24 mean something else here than to virtio-blk. */
+	/* The feature bits below 24 are those of virtio-scsi. */
 	g->opts.features_off |= BIT64(24) - 1;
 	g->stage = STAGE_BACKEND;
 	why = guest_boot_to(g, STAGE_RINGS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A vhost-user-blk server: qemu-storage-daemon, for instance. */
+/* A vhost-user-blk server, such as qemu-storage-daemon */
 #include <string.h>
 
 #include "vhost-user.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No disk: a thread for each lane that is woken by an eventfd and wakes the lane by
- * another.  A batch costs two wake-ups and nothing else, which is the limit for any
- * device whose worker sleeps, and for a driver that does.
+ * No disk: each lane has a second thread, which it wakes through an eventfd and which
+ * wakes the lane through another one.  A batch costs two wake-ups and nothing else.  That
+ * is the limit for any device whose worker and driver sleep.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +16,13 @@ struct wake {
 	int call;
 	uint64_t added;
 	uint64_t pushed;
-	uint64_t answered;		/* the other thread's */
+	uint64_t answered;		/* by the second thread */
 	uint64_t taken;
-	struct slot **sent;		/* load->depth of them, a ring */
+	struct slot **sent;		/* ring of load->depth slots */
 	pthread_t thread;
 };
 
-/* A kick's value is the number of requests.  The thread ends with the program. */
+/* The second thread.  The count of a kick is the number of requests. */
 static void *answer(void *arg)
 {
 	struct wake *w = arg;
@@ -49,7 +49,7 @@ static const char *prepare(struct lane *l, struct slot *s)
 	w->sent = calloc(l->load->depth, sizeof(*w->sent));
 	l->priv = w;
 	if (w->kick < 0 || w->call < 0 || pthread_create(&w->thread, NULL, answer, w))
-		return "no eventfd, or no thread";
+		return "cannot create an eventfd or a thread";
 	return NULL;
 }
 
@@ -66,7 +66,7 @@ static void put(struct lane *l, uint64_t n)
 	struct wake *w = l->priv;
 
 	if (write(w->kick, &n, sizeof(n)) != sizeof(n))
-		l->why = "write to the eventfd";
+		l->why = "cannot write to the eventfd";
 }
 
 static void push(struct lane *l)
@@ -93,7 +93,7 @@ static void wait(struct lane *l)
 	uint64_t n;
 
 	if (read(w->call, &n, sizeof(n)) != sizeof(n))
-		l->why = "read of the eventfd";
+		l->why = "cannot read from the eventfd";
 	l->count.calls += n;
 	l->count.waits++;
 }
@@ -110,13 +110,13 @@ static const char *totals(const struct lane *l)
 	const struct wake *w = l->priv;
 
 	if (w->added != l->count.done || w->taken != w->added || w->answered != w->added)
-		return "requests sent, answered and counted are not the same number";
+		return "the numbers of requests sent, answered and counted differ";
 	return NULL;
 }
 
 const struct engine wake_engine = {
 	.name = "wake",
-	.open = backing_open,	/* for its size */
+	.open = backing_open,	/* for the size of the device */
 	.close = backing_close,
 	.prepare = prepare,
 	.add = add,

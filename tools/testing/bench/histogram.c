@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Values below 64 have a bucket each; above, each power of two has 64. */
+/* Values below 64 have a bucket each.  Above, there are 64 buckets per power of two. */
 #include <stddef.h>
 #include <string.h>
 

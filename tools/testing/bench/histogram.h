@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Counts by the logarithm of a value: the error of a percentile is below 2 %. */
+/* A histogram with logarithmic buckets: the error of a percentile is below 2 %. */
 #ifndef VHOST_BENCH_HISTOGRAM_H
 #define VHOST_BENCH_HISTOGRAM_H
 
@@ -17,9 +17,9 @@ struct histogram {
 void histogram_clear(struct histogram *h);
 void histogram_add(struct histogram *h, uint64_t value, uint64_t times);
 void histogram_merge(struct histogram *to, const struct histogram *from);
-/* The value that @permille of 1000 values don't exceed; 0 where there is none */
+/* The value that @permille of 1000 values do not exceed; 0 if the histogram is empty */
 uint64_t histogram_at(const struct histogram *h, double permille);
-/* Its own test; NULL, or what is wrong */
+/* Self-test; returns NULL, or a description of the error */
 const char *histogram_test(void);
 
 #endif /* VHOST_BENCH_HISTOGRAM_H */

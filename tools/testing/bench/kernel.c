@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Workers and busy polling: the same ioctls for each vhost device. */
+/* Workers and busy polling: ioctls that are the same for each vhost device of the kernel */
 #include <string.h>
 
 #include "load.h"
 
-/* Queue i is served by worker i modulo their number, of which one is there. */
+/* Worker i % workers serves queue i.  The device has one worker already. */
 const char *kernel_workers(struct device *dev)
 {
 	const struct load *load = dev->load;
@@ -23,7 +23,7 @@ const char *kernel_workers(struct device *dev)
 			ret = guest_ioctl(&dev->guest, VHOST_ATTACH_VRING_WORKER, &attach);
 		}
 		if (ret)
-			return guest_say(&dev->guest, "more workers: %s", strerror(-ret));
+			return guest_say(&dev->guest, "cannot add a worker: %s", strerror(-ret));
 	}
 	return NULL;
 }
@@ -36,5 +36,5 @@ const char *kernel_polling(struct device *dev)
 
 	for (i = 0; !ret && dev->load->poll_us && i < dev->load->queues; i++)
 		ret = ring_set_busyloop(&ring[i], dev->load->poll_us);
-	return ret ? guest_say(&dev->guest, "busy polling: %s", strerror(-ret)) : NULL;
+	return ret ? guest_say(&dev->guest, "cannot set busy polling: %s", strerror(-ret)) : NULL;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Keeping one queue busy, the way a guest's driver does. */
+/* Keeps one queue busy, as the driver in a guest does. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ void lanes_go(void)
 	__atomic_store_n(&stop, false, __ATOMIC_RELAXED);
 }
 
-/* No lane sends any more; each ends when what it has sent is done. */
+/* The lanes send no more requests; each ends when all its requests have completed. */
 void lanes_stop(void)
 {
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
@@ -32,7 +32,7 @@ const char *lane_init(struct lane *l, struct device *dev, unsigned int index)
 	l->ring_index = dev->engine->first_queue + index;
 	pattern_init(l);
 	if (!l->blocks)
-		return "the device is too small for so many requests";
+		return "the device is too small for this queue depth";
 	l->slot = calloc(load->depth, sizeof(*l->slot));
 	l->spare = calloc(load->depth, sizeof(*l->spare));
 	for (i = 0; !why && i < load->depth; i++) {
@@ -48,7 +48,7 @@ static bool may_send(const struct lane *l)
 	return l->nspare && l->sent < l->quota && !__atomic_load_n(&stop, __ATOMIC_RELAXED);
 }
 
-/* A guest has more to do than to submit requests. */
+/* Use CPU time, as a guest does between requests. */
 static void think(const struct load *load)
 {
 	uint64_t end;
@@ -106,12 +106,12 @@ static bool reap(struct lane *l)
 		l->spare[l->nspare++] = s;
 		l->got++;
 	} while ((s = l->engine->take(l)));
-	/* The one writer; the main thread reads it meanwhile. */
+	/* Only this thread writes it; the main thread reads it at any time. */
 	__atomic_store_n(&l->count.done, before + l->got, __ATOMIC_RELAXED);
 	return true;
 }
 
-/* l->quota requests, or as many as there are until lanes_stop() */
+/* Run l->quota requests, or until lanes_stop(). */
 void lane_run(struct lane *l)
 {
 	l->sent = 0;

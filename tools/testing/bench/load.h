@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A load generator that is the guest.  A lane keeps one queue of one device
- * busy, in a thread of its own as a vCPU would; what a lane talks to is an
- * engine: a virtqueue, or io_uring for what the host itself can do.
+ * A load generator that acts as the guest.  A lane keeps one queue of one device busy,
+ * in a thread of its own, as a vCPU would.  It talks to an engine: a virtqueue, or
+ * io_uring in the host for comparison.
  */
 #ifndef VHOST_BENCH_LOAD_H
 #define VHOST_BENCH_LOAD_H
@@ -18,44 +18,44 @@
 
 struct load {
 	const char *frontend;
-	char **path;			/* of the devices, in turns */
+	char **path;			/* of the devices, used in turn */
 	unsigned int npaths;
 	bool write;
 	bool sequential;
 	bool buffered;			/* files are not opened with O_DIRECT */
 	bool verify;
-	const char *check;		/* where the data is looked at; NULL: path */
+	const char *check;		/* path for verifying the data; NULL: @path */
 	bool spin;			/* lanes don't sleep */
-	bool single;			/* each request is pushed by itself */
-	unsigned int think_ns;		/* that the guest works before each */
+	bool single;			/* push after each request */
+	unsigned int think_ns;		/* CPU time to use before each request */
 	bool direct_desc;		/* no indirect descriptors */
 	unsigned int block;		/* bytes of a request */
 	unsigned int segment;		/* bytes of a descriptor of data */
-	unsigned int depth;		/* requests in flight, by queue */
+	unsigned int depth;		/* requests in flight per queue */
 	unsigned int queues;
 	unsigned int devices;
 	unsigned int workers;
 	unsigned int poll_us;
 	unsigned int ring;		/* descriptors of a queue */
-	uint64_t size;			/* bytes of a device that are used; 0: all */
-	uint64_t warm;			/* requests by queue before the first period */
-	uint64_t requests[MAX_PERIODS];	/* by queue, one for each period */
+	uint64_t size;			/* bytes of a device to use; 0: all */
+	uint64_t warm;			/* requests per queue before the first period */
+	uint64_t requests[MAX_PERIODS];	/* per queue, for each period */
 	unsigned int nperiods;
-	double seconds;			/* instead of a number of requests */
-	int vmm[16];			/* processes whose CPU time counts too */
+	double seconds;			/* duration of a period, instead of @requests */
+	int vmm[16];			/* pids whose CPU time is counted */
 	unsigned int nvmm;
 	const char *label;
 };
 
-/* One request's memory, used again and again */
+/* The memory of one request; it is reused */
 struct slot {
-	struct request *q;		/* for the rings of the selftests' guest */
+	struct request *q;		/* for engines with a virtqueue */
 	void *header;
-	uint8_t *data;			/* load->block bytes, in one piece */
+	uint8_t *data;			/* load->block contiguous bytes */
 	void *status;
 	unsigned int nr;
-	uint64_t turn;			/* verify, sequential: of its own blocks */
-	uint64_t block;			/* where it goes to, in blocks */
+	uint64_t turn;			/* verify, sequential: index among its own blocks */
+	uint64_t block;			/* position on the device, in blocks */
 	uint64_t begin;			/* clock_now() when it was sent */
 };
 
@@ -64,23 +64,23 @@ struct device;
 
 struct engine {
 	const char *name;
-	unsigned int first_queue;	/* with requests */
-	bool main_is_guest;		/* the VMM's main loop stands for KVM */
-	/* The device as far as its queues; NULL, or what is wrong. */
+	unsigned int first_queue;	/* first queue with requests */
+	bool main_is_guest;		/* the VMM's main loop acts as KVM */
+	/* Open the device and set up its queues; returns NULL or an error message. */
 	const char *(*open)(struct device *dev);
 	void (*close)(struct device *dev);
-	/* Memory of one slot */
+	/* Allocate the memory of one slot. */
 	const char *(*prepare)(struct lane *l, struct slot *s);
-	/* Queue the request; push() makes what was queued known. */
+	/* Queue a request; push() notifies the device of queued requests. */
 	void (*add)(struct lane *l, struct slot *s, bool write);
 	void (*push)(struct lane *l);
-	/* Something that completed, or NULL */
+	/* Returns a completed request, or NULL. */
 	struct slot *(*take)(struct lane *l);
 	/* Sleep until something completes. */
 	void (*wait)(struct lane *l);
-	/* Did it succeed? */
+	/* Returns true if the request succeeded. */
 	bool (*ok)(const struct lane *l, const struct slot *s);
-	/* With nothing in flight: what is counted adds up; NULL, or what is wrong. */
+	/* Check the counts with nothing in flight; returns NULL or an error message. */
 	const char *(*totals)(const struct lane *l);
 };
 
@@ -98,16 +98,16 @@ struct device {
 	struct guest guest;
 	struct backend backend;
 	uint64_t size;
-	void *priv;			/* of the engine */
+	void *priv;			/* for the engine */
 	char why[256];
 };
 
-/* What happened in a lane since it was made */
+/* Counts of a lane since it was initialized */
 struct lane_count {
 	uint64_t done;
 	uint64_t kicks;
-	uint64_t calls;			/* the sum of the eventfd's counts */
-	uint64_t waits;			/* times that it slept */
+	uint64_t calls;			/* interrupts: sum of the counts of the eventfd */
+	uint64_t waits;			/* number of times that it slept */
 };
 
 struct lane {
@@ -120,11 +120,11 @@ struct lane {
 	struct slot *slot;
 	struct slot **spare;
 	unsigned int nspare;
-	uint64_t first_block;		/* the part of the device that is this lane's */
+	uint64_t first_block;		/* of the part of the device that this lane uses */
 	uint64_t blocks;
-	uint64_t next;			/* sequential: the next block of it */
+	uint64_t next;			/* sequential: next block in this part */
 	uint64_t random;
-	uint32_t *generation;		/* verify: of what each block was last written with */
+	uint32_t *generation;		/* verify: of the last write of each block */
 	uint64_t quota;			/* requests of this period */
 	uint64_t sent;
 	uint64_t got;
@@ -143,7 +143,7 @@ void lane_run(struct lane *l);
 void lanes_go(void);
 void lanes_stop(void);
 
-/* pattern.c: which block is next, and what is in it */
+/* pattern.c: choice of the next block, and its contents */
 void pattern_init(struct lane *l);
 void pattern_aim(struct lane *l, struct slot *s);
 void pattern_fill(struct lane *l, struct slot *s);
@@ -153,7 +153,7 @@ bool pattern_check(const struct lane *l, const struct slot *s);
 const char *verify_prefill(struct lane *l);
 const char *verify_read_back(struct lane *l);
 
-/* vring.c: the virtqueue part of the engines that have one */
+/* vring.c: common part of the engines with a virtqueue */
 #define VRING_ENGINE		\
 	.push = vring_push,	\
 	.take = vring_take,	\
@@ -171,12 +171,12 @@ const char *vring_totals(const struct lane *l);
 const char *vring_slot(struct lane *l, struct slot *s, uint32_t header, uint32_t status,
 		       bool status_first);
 
-/* kernel.c: what a server in the kernel is asked for */
+/* kernel.c: settings of a vhost device in the kernel */
 const char *kernel_workers(struct device *dev);
 const char *kernel_polling(struct device *dev);
 
 /* backing.c */
-/* A device has so much; of that, as much as is to be used */
+/* Set the size to @bytes, or to the part of it that --size allows. */
 void device_size(struct device *dev, uint64_t bytes);
 const char *backing_open(struct device *dev);
 void backing_close(struct device *dev);

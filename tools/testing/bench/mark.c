@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where a profiler looks: called when a period begins and when it ends.  In a file
- * of its own, so that there is a call.
+ * Called when a period begins and when it ends, so that a profiler finds both by the
+ * address of this function.  It is in a file of its own, so that it is not inlined.
  */
 #include "load.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The command line. */
+/* The command line */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,41 +10,41 @@
 static const char help[] =
 	"Usage: blkload [OPTION...] PATH...\n"
 	"\n"
-	"Keeps the queues of a block device busy, as a guest would, and prints one line\n"
-	"of JSON for each period.  PATH is\n"
-	"  vhost-blk, uring   the backing: a block device or a file\n"
-	"  wake               the same, but no request goes there: two threads wake each other\n"
+	"Keeps the queues of block devices busy, as a guest would, and prints one line of\n"
+	"JSON for each period.  The meaning of PATH depends on the frontend:\n"
+	"  vhost-blk, uring   the backing device: a block device or a file\n"
+	"  wake               the same, but only its size is used: two threads wake each other\n"
 	"  vhost-user         the socket of a vhost-user-blk server\n"
-	"  vhost-scsi         the WWPN of a target, whose LUN 0 is used\n"
-	"  qemu               the qtest socket of a QEMU with a virtio-blk device on PCI; its\n"
-	"                     memory is the file PATH.mem, and --vmm its pid\n"
-	"With several devices the paths are taken in turns.  WHAT IS ON THEM IS LOST if --write or --verify.\n"
+	"  vhost-scsi         the WWPN of a target, of which LUN 0 is used\n"
+	"  qemu               the qtest socket of a QEMU with a virtio-blk device on PCI; the\n"
+	"                     file PATH.mem must be its memory, and --vmm its pid\n"
+	"Several devices use the paths in turn.  --write and --verify DESTROY THE DATA.\n"
 	"\n"
 	"  --frontend NAME    vhost-blk (default), vhost-user, vhost-scsi, qemu, uring,\n"
 	"                     wake\n"
-	"  --write            write, not read\n"
-	"  --sequential       one block after the other, not at random\n"
-	"  --block BYTES      of a request (4096)\n"
-	"  --segment BYTES    of a descriptor of data (4096)\n"
-	"  --depth N          requests in flight, by queue (1)\n"
-	"  --queues N         of each device, each with a thread that drives it (1)\n"
-	"  --devices N        at once (1)\n"
-	"  --workers N        vhost workers of a device (1)\n"
-	"  --poll-us N        what VHOST_SET_VRING_BUSYLOOP_TIMEOUT is given\n"
-	"  --spin             look for completions all the time, don't sleep: no interrupts\n"
-	"  --single           look for a kick after each request, not after all there is\n"
-	"  --think NS         the guest works so long before each request (0)\n"
-	"  --ring N           descriptors of a queue (256)\n"
+	"  --write            write instead of read\n"
+	"  --sequential       sequential instead of random blocks\n"
+	"  --block BYTES      size of a request (4096)\n"
+	"  --segment BYTES    size of a descriptor of data (4096)\n"
+	"  --depth N          requests in flight per queue (1)\n"
+	"  --queues N         queues per device, each with a thread that drives it (1)\n"
+	"  --devices N        number of devices (1)\n"
+	"  --workers N        vhost workers per device (1)\n"
+	"  --poll-us N        busy polling time for VHOST_SET_VRING_BUSYLOOP_TIMEOUT (0)\n"
+	"  --spin             poll for completions with interrupts off, instead of sleeping\n"
+	"  --single           notify the device per request instead of per batch\n"
+	"  --think NS         CPU time that the guest uses before each request (0)\n"
+	"  --ring N           descriptors per queue (256)\n"
 	"  --direct-desc      no indirect descriptors\n"
 	"  --buffered         open PATH without O_DIRECT\n"
-	"  --size BYTES       use this much of a device (all of it)\n"
-	"  --seconds S        how long a period takes (1)\n"
-	"  --requests N,...   instead: requests by queue, of one period each\n"
-	"  --warm N           requests by queue before the first period (100)\n"
-	"  --verify           look at all data: what is read, and in the end what is there\n"
-	"  --check PATH       where to look, if PATH can't be opened\n"
-	"  --vmm PID          a process whose CPU time is to be counted too\n"
-	"  --label TEXT       comes back in each line\n";
+	"  --size BYTES       part of each device to use (all of it)\n"
+	"  --seconds S        duration of the period (1)\n"
+	"  --requests N,...   instead of --seconds: requests per queue, for each period\n"
+	"  --warm N           requests per queue before the first period (100)\n"
+	"  --verify           verify all data that is read, and at the end all of the device\n"
+	"  --check PATH       path for verifying the data, if PATH cannot be opened\n"
+	"  --vmm PID          process whose CPU time is counted as that of the VMM\n"
+	"  --label TEXT       text to print in each line\n";
 
 enum {
 	OPT_FRONTEND, OPT_WRITE, OPT_SEQUENTIAL, OPT_BLOCK, OPT_SEGMENT, OPT_DEPTH,
@@ -71,7 +71,7 @@ static const struct option option[] = {
 
 static void wrong(const char *what)
 {
-	fprintf(stderr, "blkload: %s; --help says what there is\n", what);
+	fprintf(stderr, "blkload: %s; see --help\n", what);
 	exit(2);
 }
 
@@ -98,7 +98,7 @@ static void parse_requests(struct load *load, char *list)
 	load->seconds = 0;
 }
 
-/* What is no number, or no single one */
+/* Options without an argument, or whose argument is not one integer */
 static void take_text(struct load *load, int opt, char *arg)
 {
 	switch (opt) {
@@ -204,11 +204,11 @@ void options_parse(struct load *load, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", option, NULL)) != -1)
 		take_option(load, opt, optarg);
 	if (optind == argc)
-		wrong("no PATH");
+		wrong("PATH is missing");
 	if (load->segment > load->block)
 		load->segment = load->block;
 	if (load->block % SECTOR || load->block % load->segment)
-		wrong("--block must be whole segments, and those whole sectors");
+		wrong("--block must be a multiple of 512 and of --segment");
 	if (load->ring & (load->ring - 1))
 		wrong("--ring must be a power of two");
 	if (load->seconds < 0 || (!load->seconds && !load->requests[0]))
@@ -216,5 +216,5 @@ void options_parse(struct load *load, int argc, char **argv)
 	load->path = argv + optind;
 	load->npaths = argc - optind;
 	if (load->verify && load->devices > load->npaths)
-		wrong("--verify wants a PATH for each device");
+		wrong("--verify needs a PATH per device");
 }

@@ -4,7 +4,7 @@
 
 #include "load.h"
 
-/* Ends the program where the command line is wrong or --help. */
+/* Ends the program for --help, and if an argument is wrong. */
 void options_parse(struct load *load, int argc, char **argv);
 
 #endif /* VHOST_BENCH_OPTIONS_H */

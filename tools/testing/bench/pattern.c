@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which block is next.  Each lane has a part of the device to itself and, where
- * the data is verified, each slot every depth-th block of that: so no block is
- * ever in flight twice, and its content is known.
+ * Choice of the next block, and contents of blocks.  Each lane uses a part of the device
+ * that no other lane uses.  With --verify, each slot uses every depth-th block of that
+ * part: a block is never in flight twice, so its content is known.
  */
 #include <stdlib.h>
 #include <string.h>

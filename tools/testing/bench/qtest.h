@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * QEMU without a vCPU (-accel qtest): a client of its socket reads and writes the
- * machine's ports and memory and is told of interrupts.
+ * Client of a QEMU without a vCPU (-accel qtest).  Through the socket it reads and writes
+ * ports and memory of the machine, and is notified of interrupts.
  */
 #ifndef VHOST_BENCH_QTEST_H
 #define VHOST_BENCH_QTEST_H
@@ -12,20 +12,20 @@
 
 struct qtest {
 	int fd;
-	char text[1024];	/* received; what was not taken begins at @at */
+	char text[1024];	/* received bytes; those from @at on are not consumed yet */
 	size_t at;
 	size_t len;
 };
 
-/* 0 or -errno */
+/* Returns 0 or -errno. */
 long qtest_open(struct qtest *q, const char *path);
-/* A command, without waiting for its answer */
+/* Send a command without waiting for the reply; returns false on error. */
 bool qtest_send(struct qtest *q, const char *fmt, ...);
-/* The next line of QEMU's, waited for; NULL: it has gone */
+/* Wait for the next line; returns NULL if QEMU closed the connection. */
 const char *qtest_line(struct qtest *q);
-/* Is there a whole line already? */
+/* Returns true if a complete line has been received. */
 bool qtest_has_line(const struct qtest *q);
-/* A command and its answer, which is "OK" and perhaps a number; 0 or -errno */
+/* Send a command and wait for the reply, "OK" with an optional number; 0 or -errno */
 long qtest_ask(struct qtest *q, uint64_t *answer, const char *fmt, ...);
 
 #endif /* VHOST_BENCH_QTEST_H */

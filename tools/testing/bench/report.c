@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Figures of one period: totals, and each of them by request. */
+/* Prints the results of one period, in total and per request. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ static void put_load(const struct load *l)
 	       l->spin ? "true" : "false", sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-/* Where there is no finer clock than the tick, a difference of two may be below 0. */
+/* Differences of clocks that count ticks may be negative. */
 static uint64_t since(uint64_t from, uint64_t to)
 {
 	return to > from ? to - from : 0;
@@ -27,8 +27,8 @@ static void put_each(const char *name, uint64_t total, uint64_t requests)
 }
 
 /*
- * The host's part is all that was not idle, less the threads that are the guest (and
- * KVM): so it has what no single process does, interrupts and kernel threads.
+ * host_cpu_ns is all CPU time that was not idle, without the threads that act as the
+ * guest and KVM.  It includes interrupts and kernel threads.
  */
 static void put_cost(const struct cost *from, const struct cost *to, uint64_t n)
 {

@@ -5,13 +5,13 @@
 #include "cost.h"
 #include "load.h"
 
-/* What all lanes together have counted, and what the host had spent then */
+/* Sums of the counts of all lanes, and the costs of the host at the same time */
 struct snapshot {
 	struct lane_count count;
 	struct cost cost;
 };
 
-/* One line of JSON on stdout */
+/* Print one line of JSON to stdout. */
 void report_period(const struct load *load, const struct cost_sources *sources,
 		   const struct snapshot *from, const struct snapshot *to,
 		   const struct histogram *latency);

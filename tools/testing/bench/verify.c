@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The data before and after, through a descriptor that the device has no part in. */
+/* Writes the data before a run and verifies it afterwards, without using the device. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static const char *each_block(struct lane *l, bool write)
 	int fd = open_check(l);
 
 	if (fd < 0 || posix_memalign((void **)&s.data, 4096, len))
-		return "the data can't be looked at";
+		return "cannot open the path for verifying the data";
 	memset(s.data, 0, len);
 	for (i = 0; !why && i < l->blocks; i++) {
 		s.block = l->first_block + i;
@@ -39,9 +39,9 @@ static const char *each_block(struct lane *l, bool write)
 			n = pread(fd, s.data, len, s.block * len);
 		}
 		if (n != len)
-			why = "the data can't be read or written";
+			why = "cannot read or write the data to verify";
 		else if (!write && !pattern_check(l, &s))
-			why = "what was written is not there";
+			why = "a block does not have the data that was written last";
 	}
 	free(s.data);
 	close(fd);

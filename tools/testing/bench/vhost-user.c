@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* docs/interop/vhost-user.rst in QEMU's sources is the specification. */
+/* The protocol is specified in docs/interop/vhost-user.rst of QEMU. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ enum {
 
 #define VERSION			1
 #define NEED_REPLY		8
-#define PROTOCOL_FEATURES	30	/* of the feature bits */
+#define PROTOCOL_FEATURES	30	/* number of the feature bit */
 #define PROTOCOL_MQ		0
 #define PROTOCOL_REPLY_ACK	3
 #define PROTOCOL_CONFIG		9
@@ -47,7 +47,7 @@ struct message {
 			uint32_t offset;
 			uint32_t size;
 			uint32_t flags;
-			uint32_t capacity[2];	/* the first field: servers differ in the rest */
+			uint32_t capacity[2];	/* only the first field; servers differ in others */
 		} config;
 	};
 };
@@ -99,7 +99,7 @@ static long get(struct guest *g, struct message *m, uint32_t request, uint32_t s
 	return ret ? ret : receive(g, m);
 }
 
-/* Once the protocol is agreed on, everything that is set is acknowledged. */
+/* With PROTOCOL_REPLY_ACK the server acknowledges every request. */
 static long set(struct guest *g, struct message *m, uint32_t request, uint32_t size, int fd)
 {
 	long ret;
@@ -152,7 +152,7 @@ long vhost_user_capacity(struct guest *g, uint64_t *sectors)
 	return ret;
 }
 
-/* The guest has one region; it becomes a memfd, which the other side maps. */
+/* Back the guest's only memory region with a memfd, which the server maps. */
 static long set_mem_table(struct guest *g)
 {
 	struct region *r = &g->region[0];
@@ -218,7 +218,7 @@ long vhost_user_ioctl(struct guest *g, unsigned long cmd, void *arg)
 	struct message none = { 0 };
 
 	switch (cmd) {
-	case VHOST_BLK_SET_BACKEND:	/* the server has it */
+	case VHOST_BLK_SET_BACKEND:	/* the server has opened it */
 		return 0;
 	case VHOST_SET_OWNER:
 		return set(g, &none, SET_OWNER, 0, -1);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The frontend's half of the vhost-user protocol.  Its messages are the vhost
- * ioctls with another transport, so it takes ioctls.
+ * The frontend's half of the vhost-user protocol.  Its messages correspond to the vhost
+ * ioctls, so vhost_user_ioctl() takes the place of ioctl().
  */
 #ifndef VHOST_BENCH_VHOST_USER_H
 #define VHOST_BENCH_VHOST_USER_H
 
 #include "guest.h"
 
-/* Connects to @path and agrees on the protocol; 0 or -errno */
+/* Connect to @path and negotiate the protocol; returns 0 or -errno. */
 long vhost_user_open(struct guest *g, const char *path);
-/* In the place of ioctl() */
+/* Send an ioctl as a message; returns 0 or -errno. */
 long vhost_user_ioctl(struct guest *g, unsigned long cmd, void *arg);
 long vhost_user_capacity(struct guest *g, uint64_t *sectors);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* struct virtio_blk_outhdr, the data, and a byte of status */
+/* Requests of virtio-blk: struct virtio_blk_outhdr, data, and a status byte */
 #include "virtio-blk.h"
 
 const char *virtio_blk_boot(struct device *dev, uint64_t sectors)

@@ -11,7 +11,7 @@
 	.ok = virtio_blk_ok,		\
 	VRING_ENGINE
 
-/* A device that says by itself how large it is, once it is open */
+/* Start a device that is open and has reported its size. */
 const char *virtio_blk_boot(struct device *dev, uint64_t sectors);
 const char *virtio_blk_prepare(struct lane *l, struct slot *s);
 void virtio_blk_add(struct lane *l, struct slot *s, bool write);

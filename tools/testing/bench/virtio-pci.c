@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* There is no firmware: the BARs get their addresses here. */
+/* There is no firmware, so the addresses of the BARs are assigned here. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static long pci_read(struct virtio_pci *v, unsigned int slot, unsigned int at, u
 	return ret;
 }
 
-/* @at: a whole word */
+/* @at: offset in the configuration space, a multiple of 4 */
 static long pci_write(struct virtio_pci *v, unsigned int slot, unsigned int at, uint32_t value)
 {
 	long ret = qtest_ask(&v->qtest, NULL, "outl %#x %#x", CONFIG_ADDRESS,
@@ -55,7 +55,7 @@ static long find_slot(struct virtio_pci *v, unsigned int *slot)
 	return -ENODEV;
 }
 
-/* One structure that a vendor capability names */
+/* Find the structure that a vendor capability describes, and set the BAR. */
 static long take_capability(struct virtio_pci *v, unsigned int slot, unsigned int at)
 {
 	uint32_t head, bar, offset;
@@ -92,7 +92,7 @@ static long take_capability(struct virtio_pci *v, unsigned int slot, unsigned in
 
 static long take_capabilities(struct virtio_pci *v, unsigned int slot)
 {
-	unsigned int left = 48;		/* the list may be a circle */
+	unsigned int left = 48;		/* ends a circular list */
 	uint32_t at;
 	long ret = pci_read(v, slot, PCI_CAPABILITY_LIST, &at);
 
@@ -121,7 +121,7 @@ long virtio_pci_open(struct virtio_pci *v, const char *socket, const char *memor
 		ret = find_slot(v, &slot);
 	if (!ret)
 		ret = take_capabilities(v, slot);
-	/* The device has no MSI-X here, so what it raises is a pin of the IOAPIC. */
+	/* MSI-X is not enabled, so the device uses a pin of the IOAPIC. */
 	if (!ret)
 		ret = qtest_ask(&v->qtest, NULL, "irq_intercept_in ioapic");
 	return ret;
@@ -209,7 +209,7 @@ static long set_num(struct virtio_pci *v, const struct vhost_vring_state *s)
 	return ret ? ret : common_write(v, 'w', VIRTIO_PCI_COMMON_Q_SIZE, s->num);
 }
 
-/* Parts of a ring are known by where they are mapped here. */
+/* @a has addresses of this process; the device needs guest physical addresses. */
 static long set_addr(struct virtio_pci *v, const struct guest *g, const struct vhost_vring_addr *a)
 {
 	static const unsigned int at[] = {
@@ -230,7 +230,7 @@ static long set_addr(struct virtio_pci *v, const struct guest *g, const struct v
 	return ret;
 }
 
-/* The guest's one region is a part of the machine's memory. */
+/* Map the guest's only region from the file that is the memory of the machine. */
 static long set_mem_table(struct virtio_pci *v, struct guest *g)
 {
 	struct region *r = &g->region[0];
@@ -243,7 +243,7 @@ static long set_mem_table(struct virtio_pci *v, struct guest *g)
 	if (mmap(r->hva, r->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v->memory,
 		 r->gpa) != r->hva)
 		return -errno;
-	/* Another guest's may be in it. */
+	/* It may contain data of an earlier run. */
 	memset(r->hva, 0, r->len);
 	return 0;
 }
@@ -286,9 +286,9 @@ long virtio_pci_ioctl(struct virtio_pci *v, struct guest *g, unsigned long cmd, 
 		return set_addr(v, g, arg);
 	case VHOST_BLK_SET_RUNNING:
 		return run(v, g->nrings);
-	case VHOST_BLK_SET_BACKEND:	/* QEMU has it */
+	case VHOST_BLK_SET_BACKEND:	/* QEMU has opened it */
 	case VHOST_SET_VRING_BASE:	/* 0 after a reset */
-	case VHOST_SET_VRING_KICK:	/* whoever drives qtest has these */
+	case VHOST_SET_VRING_KICK:	/* the thread that uses qtest has these */
 	case VHOST_SET_VRING_CALL:
 	case VHOST_SET_VRING_ERR:
 		return 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The part of an engine that is a virtqueue.  Notifications as Linux's driver
- * does it: one look for a kick after a batch of requests, interrupts off from
- * the first completion until the used ring is empty, then on, with a second
- * look before it sleeps.
+ * The common part of engines with a virtqueue.  Notifications are used as in Linux's
+ * driver: it decides about a kick once per batch of requests.  Interrupts are off from
+ * the first completion until the used ring is empty.  Then they are on, and the ring is
+ * read again before the lane sleeps.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@ static struct ring *ring_of(const struct lane *l)
 	return &l->dev->guest.ring[l->ring_index];
 }
 
-/* A guest with room for all requests */
+/* Initialize a guest with memory for all requests. */
 void vring_device(struct device *dev)
 {
 	const struct load *load = dev->load;
@@ -39,8 +39,8 @@ void vring_device(struct device *dev)
 }
 
 /*
- * The lane sleeps in read(), as a vCPU waits for its interrupt.  A server may have
- * made the eventfds non-blocking for itself, so this is for when it has them.
+ * A lane sleeps in read().  A server may make the eventfds non-blocking when it gets
+ * them, so make them blocking after that.
  */
 const char *vring_started(struct device *dev)
 {
@@ -49,11 +49,11 @@ const char *vring_started(struct device *dev)
 	for (i = 0; i < dev->guest.nrings; i++) {
 		int call = dev->guest.ring[i].call;
 
-		/* Else vring_wait() does it, after the first one. */
+		/* Without --spin, vring_wait() does this after the first interrupt. */
 		if (dev->load->spin)
 			ring_call_off(&dev->guest.ring[i]);
 		if (fcntl(call, F_SETFL, fcntl(call, F_GETFL) & ~O_NONBLOCK))
-			return "fcntl of an eventfd";
+			return "cannot make an eventfd blocking";
 	}
 	return NULL;
 }
@@ -89,8 +89,8 @@ static void write_table(struct request *q)
 }
 
 /*
- * A chain of header, data and status.  A device either wants its status behind
- * the data of a read (virtio-blk), or before it (virtio-scsi).
+ * Build a chain of header, data and status.  The status of a read comes after the data
+ * in virtio-blk, and before it in virtio-scsi.
  */
 const char *vring_slot(struct lane *l, struct slot *s, uint32_t header, uint32_t status,
 		       bool status_first)
@@ -125,7 +125,7 @@ const char *vring_slot(struct lane *l, struct slot *s, uint32_t header, uint32_t
 void vring_add(struct lane *l, struct slot *s)
 {
 	if (ring_add(ring_of(l), s->q))
-		l->why = "the ring is too small for so many requests";
+		l->why = "the ring is too small for this queue depth";
 }
 
 void vring_push(struct lane *l)
@@ -155,7 +155,7 @@ void vring_wait(struct lane *l)
 
 	if (!ring_call_on(r, 0)) {
 		if (read(r->call, &n, sizeof(n)) != sizeof(n)) {
-			l->why = "read of the call eventfd";
+			l->why = "cannot read from the call eventfd";
 			return;
 		}
 		l->count.calls += n;
@@ -169,12 +169,12 @@ const char *vring_totals(const struct lane *l)
 	struct ring *r = ring_of(l);
 
 	if (r->stats.added != l->count.done || r->stats.used != l->count.done)
-		return "requests sent, taken and counted are not the same number";
+		return "the numbers of requests sent, completed and counted differ";
 	if (ring_inflight(r) || ring_device_idx(r) != r->used_idx ||
 	    r->used_idx != (uint16_t)l->count.done)
-		return "the used index is not the number of requests";
+		return "the used index differs from the number of requests";
 	if (r->stats.kicks + r->stats.kicks_saved > l->count.done ||
 	    l->count.waits > l->count.calls)
-		return "more kicks than requests, or fewer interrupts than sleeps";
+		return "there were more kicks than requests, or fewer interrupts than sleeps";
 	return NULL;
 }

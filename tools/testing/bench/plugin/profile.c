@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A TCG plugin of QEMU: how often each block of instructions ran between two
- * calls of a function of the program that is profiled.
+ * A TCG plugin of QEMU that counts how often each block of instructions is executed
+ * between two calls of a function of the program that is profiled.
  *
  *   -plugin profile.so,out=FILE,mark=ADDRESS
  *
- * At each call of the function at ADDRESS, and for each block that ran since
- * the call before, a line goes to FILE: which call, the block's address, its
- * instructions, how often it ran.  For hosts with one CPU.
+ * Each call of the function at ADDRESS writes a line to FILE for each block that was
+ * executed since the previous call: number of the call, address of the block, number of
+ * its instructions, number of executions.  For machines with one CPU.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 
 #define BUCKETS	65536
 
-/* A block is translated anew now and then: one of these for all of them. */
+/* QEMU may translate a block again; all its translations share one of these. */
 struct block {
 	struct block *next;
 	uint64_t addr;
@@ -97,7 +97,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 			mark = strtoull(argv[i] + 5, NULL, 16);
 	}
 	if (!out || !mark) {
-		fprintf(stderr, "profile: out=FILE and mark=ADDRESS are wanted\n");
+		fprintf(stderr, "profile: the arguments out=FILE and mark=ADDRESS are required\n");
 		return -1;
 	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
