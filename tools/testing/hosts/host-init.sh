@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# PID 1 of a test host; started by uml-run.sh or tcg-run.sh, which gives the
-# directory of the run as vhost_run= on the kernel command line.  Any error here
-# ends in a kernel panic without the exit marker, and so in a failed run.
+# PID 1 of a test host, which uml-run.sh or tcg-run.sh boots.  vhost_run= on the kernel
+# command line names the directory of the run.  Any error here causes a kernel panic, so
+# that the kernel log lacks the exit marker and the run has failed.
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 run=${vhost_run:?}
@@ -19,8 +19,8 @@ modules='' load='' outtype='' outdev='' errdev=''
 . "$run/settings"
 
 mount -t debugfs debugfs /sys/kernel/debug
-# The kernel's own scan every ten minutes may look while a pointer is on its way from
-# one place to another, and suspects what is no leak; the scans at the end decide.
+# Disable the kernel's own scan every ten minutes: it may run while a pointer is being
+# moved, and report a false leak.  The scans at the end are used instead.
 leaks=/sys/kernel/debug/kmemleak
 if [[ -e $leaks ]]; then
 	echo scan=off >$leaks
@@ -31,9 +31,9 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 ln -sfn /proc/self/fd /dev/fd
 
-# The machine's root is mounted read-only; what programs write to is memory.
-# A directory that the caller works in may lie below one of these: it is put
-# back at its own path.
+# The root of the machine is mounted read-only, so mount memory on the directories that
+# programs write to.  A directory in use by the caller may be below one of these: bind it
+# to its path again.
 mount -t tmpfs tmpfs /run
 mkdir /run/keep
 kept=0
@@ -60,7 +60,7 @@ hostfs) mount -t hostfs -o "$out" hostfs "$out" ;;
 9p) mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 out "$out" ;;
 esac
 
-# The modules of the kernel are in a directory of their own, if it has any.
+# The modules of the kernel are not below /lib/modules of the machine.
 if [[ -n $modules ]]; then
 	printf '#!/bin/sh\nexec modprobe -d "%s" "$@"\n' "$modules" >/run/modprobe
 	chmod +x /run/modprobe
@@ -70,12 +70,12 @@ if [[ -n $modules ]]; then
 		/run/modprobe ${module//:/ }
 	done
 fi
-# A module in some kernels.
+# configfs is a module in some kernels, so it is mounted after the modules are loaded.
 mount -t configfs configfs /sys/kernel/config
 
 echo 60 >/proc/sys/kernel/hung_task_timeout_secs
-# The command's stdout and stderr.  Held open: a UML console can't be opened a
-# second time after its last close.
+# stdout and stderr of the command.  They stay open, because a UML console cannot be
+# opened again after its last close.
 exec 8>"$outdev" 9>"$errdev"
 stty raw -echo <&8
 stty raw -echo <&9
@@ -84,7 +84,7 @@ declare -a environment command
 mapfile -d '' environment <"$run/environment"
 mapfile -d '' command <"$run/command"
 
-# Shortly before uml-run.sh gives up, say what everybody is waiting for.
+# Shortly before the time limit, log the stacks of all tasks.
 (
 	sleep "$((timeout > 20 ? timeout - 10 : timeout))"
 	say "$nonce timeout"
@@ -99,15 +99,15 @@ cd "$cwd"
 env -i "${environment[@]}" ${modules:+VHOST_MODULES="$modules"} setsid -w "${command[@]}" </dev/null >&8 2>&9 8>&- 9>&- || status=$?
 cd /
 
-# Processes that the command left behind would keep devices open and hide leaks.
+# Processes that are left over would keep devices open and hide leaks.
 kill -KILL -1 || :
 wait || :
 if [[ -n $modules && -d /sys/module/vhost_blk ]]; then
 	modprobe -d "$modules" -r vhost_blk
 fi
 
-# kmemleak counts what is older than five seconds, and wants two scans: the
-# first may still find a stale pointer in a register or on a stack.
+# kmemleak reports objects that are older than five seconds.  Scan twice: during the first
+# scan a stale pointer may still be in a register or on a stack.
 if [[ -e $leaks ]]; then
 	sleep 5.2
 	echo scan >$leaks
@@ -117,7 +117,7 @@ if [[ -e $leaks ]]; then
 	done <$leaks
 fi
 say "$nonce exit $status"
-# Not by a program: once the devices go, none can be started any more.
+# Wait without starting a program, because the devices are being shut down.
 mkfifo /run/never
 exec {never}<>/run/never
 echo o >/proc/sysrq-trigger

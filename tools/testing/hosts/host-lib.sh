@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Common parts of uml-run.sh and tcg-run.sh: their options, the directory of a run,
-# the host as a process with a time limit, and its result.
+# Common functions of uml-run.sh and tcg-run.sh: options, the directory of a run, the
+# process of the host with its time limit, and the result.
 #
-# In a host, host-init.sh is PID 1.  It is told what to do by the files of the
-# run's directory, and answers on the kernel log with the run's nonce: "start",
-# and "exit STATUS" as its last word.
+# host-init.sh is PID 1 of a host.  Its input are the files in the directory of the run.
+# Its output are lines in the kernel log that contain the nonce of the run: "start", and
+# at the end "exit STATUS".
 #
 # Needs lib.sh.
 
@@ -14,7 +14,7 @@
 # shellcheck disable=SC2034 # uml-run.sh and tcg-run.sh use it
 host_parameters=(null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbds_max=2)
 
-# host_options "$@": the options, then COMMAND.
+# host_options "$@": parse the options and COMMAND.
 # shellcheck disable=SC2034 # some are used by one script only
 host_options() {
 	mem=1G timeout=600 out='' append='' klog='' cpus='' icount='' plugin='' load='' x86='' qemu=''
@@ -52,11 +52,11 @@ host_cleanup() {
 	rm -rf "$run"
 }
 
-# host_prepare NAME=VALUE…: the directory of the run, with the settings for
-# host-init.sh that only one kind of host has.
+# host_prepare NAME=VALUE…: create the directory of the run, with these settings for
+# host-init.sh in addition to the common ones.
 host_prepare() {
 	local name cwd=$PWD keep=("$VB_CACHE" "$VB_TOP" "$PWD")
-	# Not below /tmp by default, which the host replaces.
+	# Not below /tmp, because the host mounts an empty file system on it.
 	run=$(scratch_dir)
 	host_pid=''
 	trap host_cleanup EXIT
@@ -76,13 +76,13 @@ host_prepare() {
 	mkfifo "$run"/{klog,out,err}.fifo
 }
 
-# host_boot COMMAND…: run the host, which writes to the fifos of the run.  A
-# shell function may be given, to set up descriptors.
+# host_boot COMMAND…: run the host, which writes to the fifos of the run.  COMMAND may be a
+# shell function that sets up descriptors.
 host_boot() {
 	local readers watchdog
-	# Through pipes of our own: a host may make its descriptors
-	# non-blocking, and the caller's must not become so.
-	# By the line, or a host that hangs keeps the last of what it said.
+	# The host gets pipes, because it may make its descriptors non-blocking, which
+	# must not happen to those of the caller.  "sed -u" writes each line at once, so
+	# that the last lines of a host that hangs are not lost.
 	sed -u 's/\r//g' <"$run/klog.fifo" >"$run/klog" &
 	readers=($!)
 	cat "$run/out.fifo" &
@@ -93,7 +93,7 @@ host_boot() {
 	ulimit -c 0
 	"$@" &
 	host_pid=$!
-	# 'sleep' as a child of its own, so that ending the watchdog ends it.
+	# 'sleep' runs in the background, so that the trap can kill it.
 	(
 		trap 'kill "$!"; exit' TERM
 		sleep "$timeout" &
@@ -105,7 +105,7 @@ host_boot() {
 	wait "$host_pid" 2>/dev/null || host_status=$?
 	host_timedout=0
 	kill -TERM "$watchdog" 2>/dev/null || host_timedout=1
-	# UML's helpers are processes of their own.
+	# Also kill the helper processes of UML.
 	kill -KILL -- "-$host_pid" 2>/dev/null || :
 	host_pid=''
 	wait "${readers[@]}"
@@ -113,8 +113,8 @@ host_boot() {
 	return 0
 }
 
-# host_verdict NAME [OPTION-OF-KLOG-CHECK…]: exit as the command did, if and
-# only if the host came to its end and its kernel had nothing to report.
+# host_verdict NAME [OPTION-OF-KLOG-CHECK…]: exit with the status of the command if the
+# host shut down properly and its kernel log has no reports; otherwise with an error.
 host_verdict() {
 	local name=$1 status why='' kept=$VB_CACHE/log/$1-failed.klog
 	shift

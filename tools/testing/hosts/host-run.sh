@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: host-run.sh HOST [OPTION…] [--] COMMAND…
 #
-# Runs COMMAND in the test host HOST, whatever kind it is of, with the options
-# that uml-run.sh and tcg-run.sh have in common.  HOST is
+# Runs COMMAND in the test host HOST, with the options that uml-run.sh and tcg-run.sh
+# have in common.  HOST is
 #
 #   tcg, tcg-6.12     Debian's stock kernels, 6.1 and 6.12, in QEMU
 #   x86-7.3-debug     and any other kernel for QEMU in configs/

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Takes out of a kernel log the reports of KCSAN that none of the functions named
-# in the file `functions` has a part in, and says on stderr what was left out.
+# Removes from a kernel log the reports of KCSAN in whose stacks there is no function of
+# the file `functions`, and lists on stderr what was removed.
 #
-# One race between two functions of the vhost core is known, with any caller: see
-# Documentation/virt/vhost-blk/testing.rst.
+# One race between two functions of the vhost core is known and removed with any caller:
+# see Documentation/virt/vhost-blk/testing.rst.
 #
-# A report begins and ends with a ruler.  Messages of other CPUs may stand between its
+# A report begins and ends with a line of "=".  Messages of other CPUs may be between its
 # lines; they stay in the log.
 function text(line) {
 	sub(/^\[ *[0-9.]+\](\[ *[A-Z0-9]+\])? ?/, "", line)
@@ -25,7 +25,7 @@ function belongs(t) {
 	       t ~ /^(Reported by Kernel Concurrency Sanitizer on:|CPU: |Hardware name: |Tainted: )/
 }
 
-# The function of a line of a stack
+# The function in a line of a stack, or ""
 function of_stack(t) {
 	if (t !~ /^ *(\? )?[A-Za-z_][A-Za-z0-9_.]*\+0x/)
 		return ""
@@ -50,7 +50,7 @@ BEGIN {
 	while ((status = (getline name <functions)) > 0)
 		ours[name] = 1
 	if (status < 0) {
-		print "kcsan-filter.awk: can't read " functions >"/dev/stderr"
+		print "kcsan-filter.awk: cannot read " functions >"/dev/stderr"
 		exit 2
 	}
 	state = "out"
@@ -68,7 +68,7 @@ BEGIN {
 		hold[held++] = $0
 		next
 	}
-	# The ruler of something else, or of nothing
+	# The line of "=" does not begin a report of KCSAN.
 	if (state == "ruler" && t !~ /^BUG: KCSAN: /) {
 		finish(1)
 		if (is_ruler(t)) {
@@ -95,7 +95,7 @@ BEGIN {
 		finish(mine)
 }
 
-# A report without an end counts.
+# Keep a report without an end.
 END {
 	if (held)
 		finish(1)

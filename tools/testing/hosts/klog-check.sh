@@ -2,16 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: klog-check.sh [--allow-maple-rcu] [--kcsan FUNCTIONS] LOG
 #
-# Exit 0 when the kernel log LOG holds no report of any kind: warning, BUG,
-# oops, panic, sanitizer, lockdep, leak, stall or hung task.  Prints what it
-# found otherwise.
+# Exits with status 0 if the kernel log LOG contains no report: warning, BUG, oops,
+# panic, sanitizer, lockdep, leak, stall or hung task.  Otherwise prints the reports.
 #
-# --allow-maple-rcu: let pass the two lockdep reports that every 6.1 kernel
-# makes at boot in lib/maple_tree.c (a false alarm of that kernel's own), each
-# at most once.  Anything else in the log still counts.
+# --allow-maple-rcu: ignore the two lockdep reports in lib/maple_tree.c that every 6.1
+# kernel makes at boot, each at most once.  They are false alarms.
 #
-# --kcsan FUNCTIONS: a report of KCSAN counts when a function named in that file
-# is in one of its stacks.  The others are listed, no more.
+# --kcsan FUNCTIONS: a report of KCSAN counts only if one of its stacks has a function
+# of that file.  The others are only listed.
 set -euo pipefail
 # shellcheck source=tools/lib/messages.sh
 . "$(dirname "$0")/../../lib/messages.sh"
@@ -19,7 +17,7 @@ set -euo pipefail
 allow=0 functions=''
 while [[ ${1:-} == --* ]]; do
 	case $1 in
-	--help) sed -n '3,15s/^# \{0,1\}//p' "$0"; exit ;;
+	--help) usage; exit ;;
 	--allow-maple-rcu) allow=1 ;;
 	--kcsan) functions=$2; shift ;;
 	*) echo "klog-check.sh: unknown option $1" >&2; exit 2 ;;
@@ -30,8 +28,8 @@ log=${1:?"usage: klog-check.sh [--allow-maple-rcu] [--kcsan FUNCTIONS] LOG"}
 [[ -s $log ]] || { echo "klog-check.sh: $log: no kernel log"; exit 1; }
 [[ -z $functions || -s $functions ]] || { echo "klog-check.sh: $functions: no functions"; exit 1; }
 
-# One class a line.  "Call Trace" is the net under the others: whatever prints
-# a stack was worth one.
+# One kind of report per line.  "Call Trace" and "stack backtrace" catch all reports that
+# the other lines miss.
 bad='WARNING:
 BUG:
 BUG [a-zA-Z0-9_-]+ \(
@@ -81,8 +79,8 @@ without_other_kcsan() {
 	fi
 }
 
-# Without the reports that are allowed.  One runs from its ruler to the last
-# line of its stack.
+# Remove the allowed reports of lib/maple_tree.c.  A report begins with a line of "=" and
+# ends with the last line of its stack.
 without_maple() {
 	if ((!allow)); then
 		cat
@@ -93,7 +91,7 @@ without_maple() {
 	function flush(i) { for (i = 0; i < held; i++) print hold[i]; held = 0; state = 0 }
 	{
 		t = text($0)
-		if (state == 2) {		# in the stack of an allowed one
+		if (state == 2) {		# in the stack of an allowed report
 			if (t ~ /^ +(\[<|\? |[A-Za-z_])/ || t ~ /^ *$/)
 				next
 			state = 0
@@ -121,7 +119,7 @@ without_maple() {
 	END { flush() }'
 }
 
-# grep's 1 says that nothing was found; a filter that fails is no clean log.
+# Status 1 of grep means that nothing was found.  Other errors must not pass as a clean log.
 found=$(tr -d '\r' <"$log" | without_other_kcsan | without_maple |
 	{ grep -nE -A 25 "$pattern" || (($? == 1)); } | awk 'NR <= 120')
 [[ -z $found ]] && exit 0

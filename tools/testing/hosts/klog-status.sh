@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: klog-status.sh LOG NONCE
 #
-# Reads from the kernel log of a test host whether its run came to its end, and
-# prints the exit status of the command that ran in it.  Where it did not, says
-# why on stdout and exits 1.
+# Reads the kernel log of a test host.  If the host ran the command to its end and shut
+# down, prints the exit status of the command.  Otherwise prints the reason on stdout
+# and exits with status 1.
 set -euo pipefail
 # shellcheck source=tools/lib/messages.sh
 . "$(dirname "$0")/../../lib/messages.sh"
 
-[[ ${1:-} == --help ]] && { sed -n '3,7s/^# \{0,1\}//p' "$0"; exit; }
+[[ ${1:-} == --help ]] && { usage; exit; }
 log=$1 marker="vhost-run: $2"
 
 no() {
@@ -18,12 +18,12 @@ no() {
 }
 
 [[ -s $log ]] || no "the host printed nothing"
-started=$(grep -cE "$marker start\$" "$log") || no "it did not get as far as the command"
+started=$(grep -cE "$marker start\$" "$log") || no "the command was not started"
 status=$(sed -nE "s/^.*$marker exit ([0-9]{1,3})\$/\1/p" "$log")
 grep -qE "$marker timeout\$" "$log" && no "the command did not end in time"
-[[ $started == 1 && $status =~ ^[0-9]+$ ]] || no "it did not get as far as the command's end"
-# Only the messages of the power-off follow the marker.
+[[ $started == 1 && $status =~ ^[0-9]+$ ]] || no "the command did not end"
+# The message of the power-off must come after the exit marker.
 awk -v from="$marker exit " 'index($0, from) { ended = 1 }
 	ended && /reboot: Power down/ { down = 1 } END { exit !down }' "$log" ||
-	no "it did not power down after the command"
+	no "the host did not power down after the command"
 echo "$status"

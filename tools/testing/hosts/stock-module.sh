@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: stock-module.sh SERIES
 #
-# Builds vhost_blk.ko against Debian's own headers of kernel SERIES (6.1 or 6.12),
-# with vhost.h from the kernel source of the same version, checks its struct layouts
-# against the vhost.ko of that kernel, and prints the directory that holds it:
-# modules/ is that kernel's modules with it among them, for modprobe -d.
+# Builds vhost_blk.ko with Debian's headers of kernel SERIES (6.1 or 6.12) and vhost.h from
+# the kernel source of the same version.  Compares its struct layouts with those of that
+# kernel's vhost.ko.  Prints a directory that contains vhost_blk.ko.debug and modules/:
+# the modules of that kernel and vhost_blk.ko, for modprobe -d.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -29,7 +29,7 @@ fi
 
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
-# Only the header, so that nothing else of that directory is used by accident.
+# Copy only vhost.h, so that no other file of that directory is used.
 mkdir "$tmp/vhost"
 cp "$tree/drivers/vhost/vhost.h" "$tmp/vhost/"
 run_logged "building vhost_blk.ko for $(<"$stock/release")" "$VB_CACHE/log/module-$series.log" \

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: tcg-initramfs.sh SERIES
 #
-# Makes the small initramfs with which Debian's stock kernel mounts the root of
-# this machine over 9p, and prints its path.
+# Makes a small initramfs, in which Debian's stock kernel mounts the root of this machine
+# over 9p, and prints its path.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -26,7 +26,7 @@ root=$tmp/root
 mkdir -p "$root"/{bin,dev,proc,sys,mnt,modules} "$tmp/entry"
 cp "$(command -v busybox)" "$root/bin/busybox"
 
-# In the order in which they must be loaded.
+# The modules in the order in which they must be loaded
 {
 	for module in virtio_pci 9pnet_virtio 9p; do
 		modprobe -d "$stock/modules" -S "$release" --show-depends "$module"

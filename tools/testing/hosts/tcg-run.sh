@@ -2,34 +2,35 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: tcg-run.sh [OPTION…] [--] COMMAND…
 #
-# Boots a stock kernel of Debian's in QEMU, loads the real vhost_blk.ko into it
-# next to the kernel's own vhost.ko, runs COMMAND in it as root in the current
-# directory, and exits with COMMAND's status.
+# Boots a stock kernel of Debian in QEMU, loads vhost_blk.ko and the vhost.ko of that
+# kernel, runs COMMAND in it as root in the current directory, and exits with the status
+# of COMMAND.
 #
-#   --mem SIZE        memory of the host (default 1G)
-#   --cpus N          its CPUs (default 2)
-#   --timeout SECONDS until the host is killed (default 600)
-#   --out DIR         the one directory of this machine that COMMAND may write
-#   --env NAME        pass this variable too (VHOST_*, PATH, HOME and LANG are)
-#   --append ARGS     for the kernel's command line
-#   --log FILE        keep the kernel log there
-#   --load MODULES    more modules to load
-#   --icount          one CPU whose clock counts instructions, 1 ns each: what is
-#                     measured by it does not depend on the load of this machine
-#   --plugin ARG      a TCG plugin for QEMU
-#   --qemu ARGS       more arguments for QEMU, separated by blanks
-#   --series SERIES   the stock kernel, 6.1 (the default) or 6.12
-#   --host NAME       not a stock kernel, but one of uml-build.sh: x86-7.3,
-#                     x86-7.3-debug or x86-7.3-kcsan
+#   --mem SIZE         memory of the host (default 1G)
+#   --cpus N           CPUs of the host (default 2)
+#   --timeout SECONDS  time limit after which the host is killed (default 600)
+#   --out DIR          the only directory of this machine that COMMAND can write to
+#   --env NAME         pass this variable, as VHOST_*, PATH, HOME and LANG are passed
+#   --append ARGS      add to the command line of the kernel
+#   --log FILE         copy the kernel log to FILE
+#   --load MODULES     load more modules
+#   --icount           one CPU whose clock counts instructions, 1 ns each, so that
+#                      measurements do not depend on the load of this machine
+#   --plugin ARG       load a TCG plugin into QEMU
+#   --qemu ARGS        more arguments for QEMU, separated by blanks
+#   --series SERIES    version of the stock kernel, 6.1 (default) or 6.12
+#   --host NAME        boot a kernel of uml-build.sh instead of a stock kernel: x86-7.3,
+#                      x86-7.3-debug or x86-7.3-kcsan
 #
-# Inside, the root is this machine's, read-only, with empty memory over /tmp,
-# /run, /var/tmp, /mnt and /dev/shm.  VHOST_MODULES is the directory to give to
-# modprobe -d.  stdout and stderr come through.
+# The root file system of the host is that of this machine, read-only, with empty file
+# systems in memory on /tmp, /run, /var/tmp, /mnt and /dev/shm.  VHOST_MODULES is the
+# directory for modprobe -d.  stdout and stderr of COMMAND are passed on.
 #
-# ACCEL=kvm makes it quick where KVM works; the default, tcg, works everywhere.
+# ACCEL=kvm uses KVM, which is much faster than the default, tcg.
 #
-# Exit 125: the host did not come to its end (panic, timeout, COMMAND never
-# ran).  Exit 99: COMMAND succeeded, but the kernel log has a report.
+# Exit status 125: the host did not shut down properly, because of a panic, the time
+# limit, or COMMAND was not started.  99: COMMAND succeeded, but the kernel log has a
+# report.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -54,18 +55,19 @@ else
 	modules=$("$VB_HOSTS/stock-module.sh" "$series")/modules
 	initramfs=$("$VB_HOSTS/tcg-initramfs.sh" "$series")
 	boot=(-kernel "$stock/vmlinuz" -initrd "$initramfs")
-	# The drivers that the other hosts have built in.
+	# Drivers that are built in in the other hosts
 	load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay
 		ext4 sd_mod scsi_debug:add_host=0 nbd:nbds_max=2 $load"
 	append="vhost_init=$VB_HOSTS/host-init.sh $append"
 fi
-# A clock that counts instructions jumps ahead whenever the host waits for its files,
-# so only this script can keep the time limit then.
+# A clock that counts instructions jumps ahead when the host waits for its files.  Then
+# only this script keeps the time limit.
 host_prepare modules="$modules" load="$load" outtype=9p \
 	outdev=/dev/ttyS1 errdev=/dev/ttyS2 ${icount:+timeout="$((timeout * 1000))"}
 
-# tsc_khz: what a kernel that is emulated is told of its clock.  It would measure it
-# at boot, and was wrong by a factor of 29 on a machine with ten other jobs.
+# tsc_khz: print the frequency of the time stamp counter, for an emulated kernel.  If the
+# kernel measures it at boot, the result can be wrong: by a factor of 29 on a machine
+# with ten other jobs.
 tsc_khz() {
 	local tool
 	tool=$VB_CACHE/tools/tsc-khz-$(cache_key "$VB_HOSTS/tsc-khz.c")
@@ -77,10 +79,10 @@ tsc_khz() {
 	"$tool"
 }
 
-# cx16 made a stock kernel panic at boot under TCG; without hpet and with a
-# reliable tsc the clock does not depend on the load of this machine.  Without erms
-# the kernel copies by words: QEMU's "rep movsb" is a loop by bytes.  Without la57
-# page tables have a level less to be walked.
+# With cx16 a stock kernel panics at boot under TCG.  Without hpet and with a reliable tsc
+# the clock does not depend on the load of this machine.  Without erms the kernel copies
+# words, because QEMU's "rep movsb" copies bytes one by one.  Without la57 page tables
+# have one level less.
 cpu=max,-cx16,-erms,-fsrm,-la57
 [[ $accel == kvm ]] && cpu=host
 virtfs="local,security_model=none,multidevs=remap"

@@ -26,7 +26,7 @@ static long long now(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-/* Both clocks at one moment: of many tries the one that took the least time */
+/* Read both clocks at the same moment: the fastest of many tries. */
 static struct sample both(void)
 {
 	struct sample s = { 0 };

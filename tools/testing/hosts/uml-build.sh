@@ -2,20 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: uml-build.sh HOST
 #
-# Builds a test host with vhost_blk inside and prints its directory, which has
+# Builds the kernel of a test host, with vhost_blk, and prints its directory, which has
 #
 #   linux, config  the kernel and its configuration
 #   modules/       its modules, if it has any
-#   functions      the names of the driver's functions, if it has KCSAN
-#   vmlinux        the kernel with symbols, if it has KCOV and linux has none
-#   gcov/          the files of gcov for the driver, if the host counts lines
+#   functions      the names of the driver's functions, if the kernel has KCSAN
+#   vmlinux        the kernel with symbols, if the kernel has KCOV and linux has no symbols
+#   gcov/          the files of gcov for the driver, if the kernel counts lines
 #
-# HOST is the name of a configs/*.host.  Those for uml-run.sh are User-Mode Linux:
-# uml-7.3, uml-6.1, uml-7.3-smp or uml-7.3-fast; x86-7.3, x86-7.3-debug and
+# HOST is the name of a file configs/HOST.host: uml-7.3, uml-6.1, uml-7.3-smp and
+# uml-7.3-fast are User-Mode Linux, for uml-run.sh; x86-7.3, x86-7.3-debug and
 # x86-7.3-kcsan are for tcg-run.sh.
 #
-# The result is cached under a hash of all inputs.  The object tree is kept as well,
-# so a change of only the driver takes seconds.
+# The result is cached under a hash of all inputs.  The object files are kept too, so
+# that a build after a change of the driver takes seconds.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"

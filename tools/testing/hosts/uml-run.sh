@@ -2,23 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: uml-run.sh HOST [OPTION…] [--] COMMAND…
 #
-# Boots the User-Mode-Linux test host HOST (built by uml-build.sh if it is not in the
-# cache), runs COMMAND in it as root in the current directory, and exits with
-# COMMAND's status.
+# Boots the User-Mode Linux test host HOST, which uml-build.sh builds if it is not in the
+# cache.  Runs COMMAND in it as root in the current directory, and exits with the status
+# of COMMAND.
 #
-#   --mem SIZE        memory of the host (default 1G)
-#   --cpus N          CPUs of an SMP host (default 2)
-#   --timeout SECONDS until the host is killed (default 600)
-#   --out DIR         the one directory of this machine that COMMAND may write
-#   --env NAME        pass this variable too (VHOST_*, PATH, HOME and LANG are)
-#   --append ARGS     for the kernel's command line
-#   --log FILE        keep the kernel log there
+#   --mem SIZE         memory of the host (default 1G)
+#   --cpus N           CPUs of an SMP host (default 2)
+#   --timeout SECONDS  time limit after which the host is killed (default 600)
+#   --out DIR          the only directory of this machine that COMMAND can write to
+#   --env NAME         pass this variable, as VHOST_*, PATH, HOME and LANG are passed
+#   --append ARGS      add to the command line of the kernel
+#   --log FILE         copy the kernel log to FILE
 #
-# Inside, the root is this machine's, read-only, with empty memory over /tmp,
-# /run, /var/tmp, /mnt and /dev/shm.  stdout and stderr come through.
+# The root file system of the host is that of this machine, read-only, with empty file
+# systems in memory on /tmp, /run, /var/tmp, /mnt and /dev/shm.  stdout and stderr of
+# COMMAND are passed on.
 #
-# Exit 125: the host did not come to its end (panic, timeout, COMMAND never
-# ran).  Exit 99: COMMAND succeeded, but the kernel log has a report.
+# Exit status 125: the host did not shut down properly, because of a panic, the time
+# limit, or COMMAND was not started.  99: COMMAND succeeded, but the kernel log has a
+# report.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -50,8 +52,8 @@ pin=()
 if [[ -n $ncpus ]]; then
 	args+=(ncpus="${cpus:-$ncpus}")
 else
-	# Unpinned, it runs at a quarter of the speed.  Several hosts at a
-	# time take different CPUs.
+	# A host that is not pinned to a CPU runs at a quarter of the speed.  Hosts
+	# that run at the same time get different CPUs.
 	mkdir -p "$VB_CACHE/lock"
 	for ((cpu = $(nproc) - 1; cpu > 0; cpu--)); do
 		exec {lock}>"$VB_CACHE/lock/cpu-$cpu"
