@@ -17,7 +17,7 @@
 #define PLAY_DISKS	8
 #define PLAY_FDS	8
 
-/* Layout of the playground, besides the rings */
+/* Layout of the playground */
 #define AT_QUEUE(q)	((q) * 4 * PAGE)
 #define AT_HEADERS	(16 * PAGE)
 #define AT_TABLES	(17 * PAGE)
