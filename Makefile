@@ -3,7 +3,8 @@
 # The commands of the project.  Inside a kernel tree, kbuild builds the driver in
 # drivers/vhost/blk.
 
-VERSION := 0.1
+# The driver has the version number.
+VERSION = $(shell sed -n 's/^MODULE_VERSION("\(.*\)");$$/\1/p' drivers/vhost/blk/device.c)
 
 # The kernel to build the module for, and its build directory
 KVER ?= $(shell uname -r)

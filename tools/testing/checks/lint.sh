@@ -131,6 +131,22 @@ errors_are_named() {
 }
 lint "$key-errors" "scripts name the command that ended them" errors_are_named "${scripts[@]}"
 
+# The version number of the driver is also that of the newest entry of CHANGELOG.md and of
+# the DKMS package.
+# shellcheck disable=SC2317 # called by tap_run
+versions_agree() {
+	local version command
+	version=$(sed -n 's/^MODULE_VERSION("\(.*\)");$/\1/p' drivers/vhost/blk/device.c)
+	[[ -n $version ]] || { echo "device.c has no MODULE_VERSION"; return 1; }
+	[[ $(grep -m 1 '^## ' CHANGELOG.md) == "## $version "* ]] ||
+		{ echo "the first entry of CHANGELOG.md is not that of $version"; return 1; }
+	command=$(make -n dkms)
+	[[ $command == *"dkms-install.sh $version" ]] ||
+		{ echo "'make dkms' would not install $version: $command"; return 1; }
+	grep -x 'PACKAGE_VERSION="@VERSION@"' packaging/dkms.conf
+}
+tap_run "the driver, CHANGELOG.md and the DKMS package have the same version" versions_agree
+
 # The page of checks is made from checks.toml, whose head says how.
 tap_run "checks.rst is what checks/run.py --rst prints" \
 	diff -u Documentation/virt/vhost-blk/checks.rst <("$VB_CHECKS/run.py" --rst)
