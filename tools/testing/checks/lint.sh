@@ -5,7 +5,7 @@
 # checkpatch --strict and kernel-doc over the kernel's C files, sparse with endian
 # checks and W=1 over the driver for each kernel series, shellcheck over every shell
 # script, pylint over every Python program.  The documentation includes the kernel-doc
-# of each file, and checks.rst is up to date.
+# of each file, names only what exists, and its list of checks is up to date.
 # Clean means: not one message.
 #
 # A file that is clean is recorded in the cache, under a hash of everything the result
@@ -146,6 +146,8 @@ versions_agree() {
 	grep -x 'PACKAGE_VERSION="@VERSION@"' packaging/dkms.conf
 }
 tap_run "the driver, CHANGELOG.md and the DKMS package have the same version" versions_agree
+
+tap_run "the documentation names files, targets and suites that exist" "$VB_CHECKS/docs.py"
 
 # The page of checks is made from checks.toml, whose head says how.
 tap_run "checks.rst is what checks/run.py --rst prints" \
