@@ -110,12 +110,10 @@ lines_of() {
 	grep -v '^#' "$1" | sed '/./,$!d'
 }
 
-# The entry of MAINTAINERS, with those of its files that are in the kernel tree.
+# The entry of MAINTAINERS without the directories in the top directory of the project:
+# most do not exist in a kernel tree, and tools/ there belongs to others.
 maintainers_entry() {
-	local line
-	while IFS= read -r line; do
-		[[ $line == $'F:\t'* && ! -e $tree/${line#$'F:\t'} ]] || printf '%s\n' "$line"
-	done <"$top/MAINTAINERS"
+	grep -vE $'^F:\t[^/]*/$' "$top/MAINTAINERS"
 }
 
 # The options of the driver, for kernel/configs.

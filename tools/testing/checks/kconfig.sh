@@ -81,6 +81,7 @@ for series in 6.1 7.3; do
 	done
 	# Undo an overlay of the cached tree.
 	sed -i '/vhost.blk/d; /^obj-.*blk\/$/d' "$overlay"/drivers/vhost/{Kconfig,Makefile}
+	sed -i '/^VHOST BLOCK BACKEND$/,/^$/d' "$overlay/MAINTAINERS"
 	kernel "${all[@]}"
 	configure allyesconfig
 	tap_run "overlay on $series" tools/overlay.sh "$overlay"
@@ -93,6 +94,14 @@ for series in 6.1 7.3; do
 	# shellcheck disable=SC2016 # make's variable
 	tap_run "overlay on $series: the Makefile has the driver" \
 		grep -qx 'obj-$(CONFIG_VHOST_BLK) += blk/' "$overlay/drivers/vhost/Makefile"
+	sed -n '/^VHOST BLOCK BACKEND$/,/^$/s/^F:\t//p' "$overlay/MAINTAINERS" >"$tmp/claimed"
+	tap_run "overlay on $series: MAINTAINERS has the files of the driver only" \
+		diff "$tmp/claimed" - <<-'FILES'
+		Documentation/virt/vhost-blk/
+		drivers/vhost/blk/
+		include/uapi/linux/vhost_blk.h
+		tools/testing/selftests/vhost/
+		FILES
 	# The rest of a kernel's Kconfig
 	printf 'config %s\n\tdef_bool y\n' BLOCK EVENTFD KUNIT >"$overlay/Kconfig"
 	printf 'source "drivers/vhost/Kconfig"\n' >>"$overlay/Kconfig"
