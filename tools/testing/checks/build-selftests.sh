@@ -10,7 +10,7 @@ set -euo pipefail
 
 tests=$VB_TOP/tools/testing/selftests/vhost
 tree=$("$VB_LIB/fetch-source.sh" 7.3)
-# Groups of checks that run side by side build in the same place.
+# Checks that run at the same time build in the same directory.
 take_lock selftests
 run_logged "building the selftests" "$VB_CACHE/log/selftests.log" \
 	make -j"$(nproc)" -C "$tests" KSFT="$tree/tools/testing/selftests"

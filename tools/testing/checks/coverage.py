@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Coverage of the driver from gcov's counts; coverage.sh calls it.
+"""Prints the coverage of the driver from the counts of gcov; coverage.sh calls it.
 
-Each directory has the .gcno files of the compiler and the .gcda files of one
-boot.  Boots are added up by line of source.
+Each directory has the .gcno files of the compiler and the .gcda files of one boot.  The
+counts of several boots are added.
 """
 import argparse
 import collections
@@ -17,7 +17,7 @@ Line = collections.namedtuple("Line", "file number")
 
 
 def gcov(directory):
-    """What gcov says of each source file: (path, lines)."""
+    """The output of gcov for each source file: (path, lines)."""
     counts = sorted(glob.glob(os.path.join(directory, "*.gcda")))
     if not counts:
         sys.exit(f"coverage.py: error: no counts in {directory}")
@@ -32,7 +32,7 @@ def gcov(directory):
 
 
 def add_up(directories, sources):
-    """How often each line ran, and the function it is in."""
+    """The number of runs of each line, and the function that contains it."""
     counts, functions = collections.Counter(), {}
     for directory in directories:
         for path, lines in gcov(directory):
@@ -42,13 +42,13 @@ def add_up(directories, sources):
             for entry in lines:
                 line = Line(name, entry["line_number"])
                 counts[line] += entry["count"]
-                # gcov knows of none for a line that was inlined everywhere.
+                # gcov names no function for a line that was inlined everywhere.
                 functions[line] = entry.get("function_name") or "-"
     return counts, functions
 
 
 def read_reasons(path):
-    """Entries "FILE FUNCTION: TEXT", with their reasons."""
+    """The entries "FILE FUNCTION: TEXT" of a file, with their reasons."""
     reasons, key = {}, None
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
@@ -56,22 +56,22 @@ def read_reasons(path):
                 continue
             if line[0] == "\t":
                 if key is None:
-                    sys.exit(f"coverage.py: error: {path}:{number}: a reason for nothing")
+                    sys.exit(f"coverage.py: error: {path}:{number}: a reason without an entry")
                 reasons[key] = f"{reasons[key]} {line.strip()}".strip()
                 continue
             match = re.fullmatch(r"(\S+) (\S+): (.+)", line.rstrip())
             if not match:
-                sys.exit(f"coverage.py: error: {path}:{number}: not FILE FUNCTION: TEXT")
+                sys.exit(f"coverage.py: error: {path}:{number}: the line is not FILE FUNCTION: TEXT")
             key = match.groups()
             reasons[key] = ""
     empty = [" ".join(key) for key, reason in reasons.items() if not reason]
     if empty:
-        sys.exit(f"coverage.py: error: {path}: without a reason: {empty}")
+        sys.exit(f"coverage.py: error: {path}: entries without a reason: {empty}")
     return reasons
 
 
 def print_table(counts):
-    """Lines, lines run and percentages, by file; the sum of all is returned."""
+    """Print lines, lines run and percentages of each file; return the total percentage."""
     files = collections.defaultdict(list)
     for line, count in counts.items():
         files[line.file].append(count > 0)
@@ -86,7 +86,7 @@ def print_table(counts):
 
 
 def judge(counts, functions, sources, reasons):
-    """Print what isn't run; how many of it has no reason, and stale reasons."""
+    """Print the lines that are not run; return the number without a reason, and stale reasons."""
     texts, unexplained, known = {}, 0, set()
     for name in {line.file for line in counts}:
         with open(os.path.join(sources, name), encoding="utf-8") as file:
@@ -122,11 +122,11 @@ def main():
     unexplained, stale = judge(counts, functions, args.sources, reasons)
     faults = []
     if percent < args.want:
-        faults.append(f"only {percent:.1f} % of the lines are run, {args.want:g} % are wanted")
+        faults.append(f"only {percent:.1f} % of the lines are run instead of {args.want:g} %")
     if unexplained:
-        faults.append(f"{unexplained} lines are not run, without a reason")
+        faults.append(f"{unexplained} lines that are not run have no reason")
     if stale:
-        faults.append(f"reasons for lines that aren't there: {stale}")
+        faults.append(f"reasons for lines that do not exist: {stale}")
     for fault in faults:
         print(f"coverage.py: error: {fault}", file=sys.stderr)
     sys.exit(bool(faults))

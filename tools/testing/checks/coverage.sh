@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: coverage.sh [--keep DIR] [SUITE…]
 #
-# Which lines of drivers/vhost/blk the unit tests and the selftests run, by gcov
-# in the test host uml-7.3: a table by file, then the lines that nothing runs,
-# each with its reason from tools/testing/coverage/uncovered.  Fails if
-# fewer than 95 % are run, if a line has no reason, or if a reason is for a line
-# that does not exist any more.
+# Counts the lines of drivers/vhost/blk that the unit tests and the selftests run, with
+# gcov in the test host uml-7.3.  Prints a table of the files, then the lines that are
+# not run, with their reasons from tools/testing/coverage/uncovered.  Fails if fewer than
+# 95 % are run, if a line has no reason, or if a reason is for a line that does not exist
+# any more.
 #
-#   --keep DIR  leave the counts there, by boot
-#   SUITE…      count these suites only, to look at one file; it fails then
+#   --keep DIR  keep the files with the counts in DIR
+#   SUITE…      count only these suites, to examine one file; the script then fails
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -26,8 +26,8 @@ while (($#)); do
 	shift
 done
 
-# In the host: the tests, then what was counted.  Reading a file of debugfs gives
-# the counts of that moment; cp doesn't, since the files look empty.
+# In the host: run the tests, then copy the counts.  These are files of debugfs whose size
+# is 0, so cp would copy nothing.
 if [[ -n $inside ]]; then
 	status=0
 	./run.sh "$@" || status=$?
@@ -43,7 +43,7 @@ counts=${keep:-$(scratch_dir)}
 [[ -n $keep ]] || trap 'rm -rf "$counts"' EXIT
 cd "$("$VB_CHECKS/build-selftests.sh")"
 
-# boot NAME ARGUMENTS-OF-THE-KERNEL SUITE…
+# boot NAME KERNEL-ARGUMENTS SUITE…: run the suites in a host and collect the counts.
 boot() {
 	local name=$1 append=$2 status=0
 	shift 2
@@ -57,7 +57,7 @@ boot() {
 			[[ $line != "# suite "*" took "* ]] || note "${line#\# }"
 		done || status=$?
 	grep '^not ok' "$counts/$name/tap" >&2 || note "$(tail -n 1 "$counts/$name/tap")"
-	((status == 0)) || die "the tests failed (status $status): no coverage without them"
+	((status == 0)) || die "the tests failed with status $status, so there is no coverage"
 }
 
 boot own "vhost.max_mem_regions=509 kunit.enable=1 kunit.filter_glob=vhost_blk*" --short "$@"

@@ -9,9 +9,9 @@
 #   --seconds N      run each of the two for N seconds (60)
 #   --short          run each for a fixed number of inputs that take 20 s of CPU time
 #   --part PART      request or device, not both
-#   --host HOST      the test host (uml-7.3; uml-7.3-smp or x86-7.3-debug for races on
-#                    two CPUs), or any other of host-run.sh
-#   --seed N         of both
+#   --host HOST      test host of host-run.sh (uml-7.3; uml-7.3-smp and x86-7.3-debug have
+#                    two CPUs, for races)
+#   --seed N         seed of both fuzzers
 #
 # To reproduce a finding: build/fuzz/bin/request_replay FILE, and
 # host-run.sh HOST tools/testing/fuzz/device.sh build/fuzz/bin/device_fuzz --replay FILE.
@@ -47,7 +47,7 @@ build() {
 		make -C "$fuzz" KSRC="$("$VB_LIB/fetch-source.sh" 7.3)" OUTPUT="$out/bin" "$1"
 }
 
-# percent_lines: what of request.c the corpus reaches, in whole percents.
+# percent_lines: print the percentage of the lines of request.c that the corpus reaches.
 percent_lines() (
 	cd "$out/bin"
 	rm -f ./*.gcda
@@ -73,7 +73,7 @@ fuzz_request() {
 	tap_run "the corpus reaches 95 % of the lines of request.c" test "$lines" -ge 95
 }
 
-# The directory of the device's run is emptied: its corpus is for one kernel only.
+# The corpus of the device is valid for one kernel only, so its directory is emptied.
 fuzz_device() {
 	local log=$out/device.log status=0 linux
 	"$VB_CHECKS/build-selftests.sh" >/dev/null
@@ -87,7 +87,7 @@ fuzz_device() {
 	tap_run "the device, reset, and a fresh one served good requests" \
 		grep -Eq 'at the end: .* [1-9][0-9]* proofs, 0 findings' "$log"
 	[[ -e $out/device/places ]] || return 0
-	# If the kernel that boots is compressed, the one with symbols is beside it.
+	# The directory of a compressed kernel has vmlinux too, which has the symbols.
 	linux=$("$VB_HOSTS/uml-build.sh" "$host")
 	linux=$linux/$([[ -e $linux/vmlinux ]] && echo vmlinux || echo linux)
 	"$fuzz/coverage.sh" "$linux" "$out/device/places" | sed 's/^/# /' | tee "$out/coverage"

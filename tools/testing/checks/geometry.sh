@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: geometry.sh [--short] [--list] [WORD...]
 #
-# The selftests on every geometry of backends that geometry/factors has, in pairs:
-# block devices of each kind, files on each file system, and stacked devices, in
-# Debian's stock kernel in QEMU.  Prints TAP, a result for each backend and suite, and
-# at the end a table of them.
+# Runs selftests on backends of all geometries: block devices of each kind, files on each
+# file system, and stacked devices, in Debian's stock kernel in QEMU.  The backends
+# contain all pairs of values in geometry/factors.  Prints TAP, with a result for each
+# backend and suite, and a table of the results at the end.
 #
-#   WORD     only backends whose line has it: kind=raid5, fs=xfs, stacked, "#12"
-#   --list   the backends, and nothing is run
-#   --short  of each suite a few tests; and without a WORD only the simple backends and
-#            twenty stacked ones
+#   WORD     only backends whose line contains it, as kind=raid5, fs=xfs, stacked, "#12"
+#   --list   print the backends, and run nothing
+#   --short  run a few tests of each suite, and without a WORD only the simple backends
+#            and twenty stacked ones
 #
-# If the host crashes or hangs on a backend, that backend fails and the others are
-# tested in another host.  A report of the kernel fails the backend, too.
+# If the host crashes or hangs, the current backend has failed, and the others are tested
+# in another host.  A backend also fails if the kernel logs a report.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -33,11 +33,10 @@ while (($#)); do
 	shift
 done
 
-# Backends of one host: a boot takes ten seconds or more
+# Number of backends per host, because a boot takes ten seconds or more
 batch=20
 
-# Of the numbered ones the simple, and twenty stacked: each kind once, then as many
-# as are wanted
+# Keep the simple backends and twenty stacked ones: first one of each kind, then others.
 shorten() {
 	awk '$2 == "files" { next }
 	     { match($0, /kind=[^ ]*/); kind = substr($0, RSTART, RLENGTH)
@@ -63,8 +62,8 @@ tests=$("$VB_CHECKS/build-selftests.sh")
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 
-# The arguments of QEMU for these backends; the serial number of a disk names its
-# backend.
+# Print the arguments of QEMU for these backends.  The serial number of a disk is "geo"
+# and the number of the backend.
 qemu_args() {
 	local backend words word
 	for backend; do
@@ -104,7 +103,7 @@ name_of() {
 declare -A outcome=() seconds=()
 running='' in_backend=''
 
-# take_line LINE: what the host said
+# take_line LINE: process a line of the host's output.
 take_line() {
 	local kind id step how secs passed reason
 	case $1 in
@@ -136,7 +135,7 @@ take_line() {
 	esac
 }
 
-# One host; what it has done is in done_ids afterwards.
+# Run one host.  Adds the backends that it completed to done_ids.
 run_host() {
 	local status=0 line before=$tap_failed args
 	printf '%s\n' "$@" >"$tmp/list"
@@ -168,11 +167,11 @@ run_host() {
 		cat "$tmp/last"
 		tap_result 1 "hosts have nothing to report"
 	fi
-	[[ -n $in_backend ]] || die "the host did not get as far as its first backend"
+	[[ -n $in_backend ]] || die "the host ended before its first backend"
 	in_backend=''
 }
 
-# A line for each backend: the outcome of its suites
+# Print the results of the suites, one backend per line.
 print_table() {
 	local backend id name step row mark
 	echo "# outcome: . passed, s skipped, F failed, - not run"
@@ -209,7 +208,7 @@ while ((${#left[@]})); do
 	for backend in "${left[@]}"; do
 		[[ " ${done_ids[*]} " == *" ${backend%% *} "* ]] || next+=("$backend")
 	done
-	((${#next[@]} < ${#left[@]})) || die "the host did nothing"
+	((${#next[@]} < ${#left[@]})) || die "the host completed no backend"
 	left=("${next[@]}")
 done
 print_table

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: harness.sh
 #
-# The judges of the test hosts, judged: kernel logs that must be caught, runs
-# that must not count as passed, TAP that is not whole, a cache entry that is
-# half there.  No host is booted.
+# Tests of the test scripts: reports in kernel logs are found, runs that did not end
+# properly and incomplete TAP do not count as passed, the runner counts and reports
+# failures, and cache entries are complete.  No host is booted.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -14,7 +14,7 @@ set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-# expect STATUS NAME COMMAND…
+# expect STATUS NAME COMMAND…: the command must exit with this status.
 expect() {
 	local want=$1 name=$2 got=0
 	shift 2
@@ -124,7 +124,8 @@ tap_result "$(($(wc -l <"$tmp/output") > 130))" "klog-check: of which it shows s
 : >"$tmp/log"
 expect 1 "klog-check: an empty log is not a clean one" "$VB_HOSTS/klog-check.sh" "$tmp/log"
 
-# ---- data races, in a log of their own each: race READER CALLER-OF-WRITER [LINE-IN-BETWEEN]
+# ---- data races.  race READER CALLER-OF-WRITER [LINE]: write a log with a report of KCSAN,
+# with LINE inside it.
 race() {
 	log
 	cat >"$tmp/reports" <<-REPORT
@@ -177,7 +178,7 @@ expect 0 "kcsan: the one known in the vhost core is let pass" "${kcsan[@]}"
 rm "$tmp/functions"
 expect 1 "kcsan: nothing is let pass by no functions" "${kcsan[@]}"
 
-# ---- did the run come to its end
+# ---- detection of runs that did not end properly
 log
 expect 0 "klog-status: a whole run" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 expect 1 "klog-status: the marker of another run" "$VB_HOSTS/klog-status.sh" "$tmp/log" beef
@@ -201,7 +202,7 @@ expect 1 "klog-status: ran out of time" "$VB_HOSTS/klog-status.sh" "$tmp/log" ca
 : >"$tmp/log"
 expect 1 "klog-status: printed nothing" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 
-# ---- TAP.  tap "PASSED FAILED SKIPPED" NAME LINE…
+# ---- TAP.  tap "PASSED FAILED SKIPPED" NAME LINE…: the counts of these lines
 tap() {
 	local want=$1 name=$2 got
 	shift 2
@@ -233,7 +234,7 @@ tap '2 1 0' "KUnit's parameters, one lost" 1..1 '    ok 1 a' '    ok 2 b' \
 	'# t: pass:3 fail:0 skip:0 total:3' 'ok 1 t'
 tap '2 0 0' "two streams in one" 1..1 'ok 1 a' 1..1 'ok 1 b'
 
-# ---- the runner, on a table of its own
+# ---- the runner, with a table for these tests
 runner=("$VB_CHECKS/run.py" --table "$tmp/checks.toml" --results "$tmp/results")
 cat >"$tmp/checks.toml" <<-TABLE
 	[host.slow]
@@ -279,11 +280,11 @@ cat >"$tmp/checks.toml" <<-TABLE
 	long = "echo 1..1; echo ok 1 \$KILLS kills"
 	parameters = { KILLS = { default = 5, about = "how many" } }
 TABLE
-# prints NAME PATTERN: the output of what expect ran has a line that matches.
+# prints NAME PATTERN: the output of the last "expect" must have a line that matches.
 prints() {
 	tap_result "$(grep -Eqx "$2" "$tmp/output"; echo $?)" "$1"
 }
-# last NAME LINE
+# last NAME LINE: that output must end with this line.
 last() {
 	tap_result "$([[ $(tail -n 1 "$tmp/output") == "$2" ]]; echo $?)" "$1"
 }
@@ -323,7 +324,7 @@ prints "run: with its descriptions" "lint  .*checkpatch.*"
 expect 0 "run: make help" "$VB_CHECKS/run.py" --make-help
 expect 0 "run: the page of the documentation" "$VB_CHECKS/run.py" --rst
 
-# interrupted SIGNAL STATUS
+# interrupted SIGNAL STATUS: the runner must clean up and exit with this status.
 interrupted() {
 	local status=0 runner_pid
 	rm -f "$tmp/sleeper" "$tmp/cleaned"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: kconfig.sh
 #
-# Tests of the configuration: the kernel's kconfig parses the project's Kconfig and
-# offers every option, and the module and a kernel tree with the overlay are built
-# with what was chosen.  Nothing is compiled but kconfig.
+# Tests of the configuration: the kernel's kconfig parses the Kconfig of the project and
+# offers every option; the module and a kernel tree with the overlay get the options that
+# were chosen.  Only kconfig is compiled.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -17,13 +17,13 @@ tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 export KCONFIG_CONFIG=$tmp/config
 
-# kernel LINE…: what the kernel's configuration has, for "configure".
+# kernel LINE…: set the configuration of the kernel for "configure".
 kernel() {
 	mkdir -p "$tmp/kernel"
 	printf '%s\n' "$@" >"$tmp/kernel/.config"
 }
 
-# configure TARGET: run the kconfig of $tree, which must not warn.
+# configure TARGET: run the kconfig of $tree, which must not print a warning.
 configure() {
 	rm -f "$KCONFIG_CONFIG"
 	ln -sfn "$tree" "$tmp/kernel/source"
@@ -32,7 +32,7 @@ configure() {
 	! grep -Ei 'warning|error' "$tmp/output"
 }
 
-# has LINE…: the configuration that resulted has these lines.
+# has LINE…: the resulting configuration must have these lines.
 # shellcheck disable=SC2317 # called by tap_run
 has() {
 	local line
@@ -41,7 +41,7 @@ has() {
 	done
 }
 
-# lacks SYMBOL…: the configuration that resulted does not have these symbols.
+# lacks SYMBOL…: the resulting configuration must not have these symbols.
 # shellcheck disable=SC2317 # called by tap_run
 lacks() {
 	local symbol
@@ -72,7 +72,7 @@ for series in 6.1 7.3; do
 	tap_run "kconfig of $series: everything of a kernel without disks" configure allyesconfig
 	tap_run "kconfig of $series: nothing is offered" lacks "${symbols[@]}"
 
-	# Those files of a kernel tree that the overlay changes
+	# The files of a kernel tree that the overlay changes
 	overlay=$tmp/overlay-$series
 	for file in drivers/vhost/{vhost.h,Kconfig,Makefile} tools/testing/selftests/Makefile \
 		kernel/configs/tiny.config Documentation/virt/index.rst \
@@ -102,7 +102,7 @@ for series in 6.1 7.3; do
 		include/uapi/linux/vhost_blk.h
 		tools/testing/selftests/vhost/
 		FILES
-	# The rest of a kernel's Kconfig
+	# In place of the other Kconfig files of a kernel
 	printf 'config %s\n\tdef_bool y\n' BLOCK EVENTFD KUNIT >"$overlay/Kconfig"
 	printf 'source "drivers/vhost/Kconfig"\n' >>"$overlay/Kconfig"
 	tap_run "overlay on $series: vhost-blk.config is valid there" env -C "$overlay" \
@@ -112,7 +112,7 @@ for series in 6.1 7.3; do
 		has CONFIG_VHOST=y "${symbols[@]/%/=y}"
 done
 
-# A kernel build directory that only says how it was called
+# A kernel build directory that only records the arguments of make
 fake=$tmp/fake
 mkdir "$fake"
 cat >"$fake/Makefile" <<'MAKEFILE'

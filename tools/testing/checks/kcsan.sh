@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: kcsan.sh [--seconds N] [SUITE…]
 #
-# Runs selftests by the names of run.sh, then the soak for N seconds (60; 0 for none),
-# in QEMU with two CPUs and a kernel that looks for data races, KCSAN.  Prints TAP.
-# A race with a function of the driver on either side fails the run (exit 99); other
-# races are listed.
+# Runs suites of the selftests, then the soak for N seconds (60; 0 for none), in QEMU with
+# two CPUs and a kernel with KCSAN, which detects data races.  Prints TAP.  The run fails
+# (exit 99) if a stack of a report contains a function of the driver; other reports are
+# only listed.
 #
-# In much less than 60 s the soak has too short a warm-up for its measurement of
-# memory, and fails.  ACCEL=kvm is much faster, if KVM works.
+# With much less than 60 s, the warm-up of the soak is too short for its measurement of
+# memory, and the soak fails.  ACCEL=kvm uses KVM, which is much faster.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -38,6 +38,6 @@ cd "$("$VB_CHECKS/build-selftests.sh")"
 	status=$?
 	sed -n "/: [0-9]/s/^/# kcsan: /p" /sys/kernel/debug/kcsan
 	exit "$status"' sh "${suites[@]}" | tee "$tmp/tap"
-# A KCSAN that checked nothing also reports nothing.
-grep -qx '# kcsan: enabled: 1' "$tmp/tap" || die "KCSAN was not on to the end"
+# Fail if KCSAN reports nothing because it checked nothing.
+grep -qx '# kcsan: enabled: 1' "$tmp/tap" || die "KCSAN was not enabled until the end"
 grep -Eqx '# kcsan: setup_watchpoints: [0-9]{4,}' "$tmp/tap" || die "KCSAN watched nothing"

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: layers.sh DIR
 #
-# The files of the driver are layers: the Makefile in DIR, where the driver has
-# been built with all options, names the objects from the highest to the lowest,
-# and an object uses symbols only of objects that come after it.  Prints the
-# uses that are against this, and fails if there are any.
+# Checks the layers of the driver's files.  DIR has the Makefile and the object files of
+# the driver, built with all options.  The Makefile names the objects from the highest
+# layer to the lowest, and an object may use only symbols of objects that come after it.
+# Prints the uses that break this rule, and fails if there are any.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -16,7 +16,7 @@ mapfile -t objects < <(awk '/^vhost_blk-.*=/ {
 	for (i = 1; i <= NF; i++) if ($i ~ /^[a-z-]+\.o$/) print $i }' Makefile)
 ((${#objects[@]})) || { echo "no objects in $PWD/Makefile"; exit 1; }
 
-# Tracepoints are defined by the file that has CREATE_TRACE_POINTS; any may use them.
+# All files may use tracepoints, which the file with CREATE_TRACE_POINTS defines.
 nm -A "${objects[@]}" | awk -v order="${objects[*]}" '
 BEGIN { n = split(order, object); for (i = 1; i <= n; i++) layer[object[i]] = i }
 { file = $1; sub(/:.*/, "", file); symbol = $NF; type = $(NF - 1) }

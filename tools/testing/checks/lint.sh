@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: lint.sh
 #
-# checkpatch --strict and kernel-doc over the kernel's C files, sparse with endian
-# checks and W=1 over the driver for each kernel series, shellcheck over every shell
-# script, pylint over every Python program.  The documentation includes the kernel-doc
-# of each file, names only what exists, and its list of checks is up to date.
-# Clean means: not one message.
+# Runs checkpatch --strict and kernel-doc on the C files for the kernel, sparse with endian
+# checks and W=1 on the driver for each kernel series, shellcheck on every shell script
+# and pylint on every Python program.  None of them may print a message.  Also checks that
+# the documentation includes all kernel-doc, names only files, make targets and suites
+# that exist, and has an up-to-date list of checks.
 #
-# A file that is clean is recorded in the cache, under a hash of everything the result
-# depends on, and is not checked again until one of these changes.
+# A check that passed is recorded in the cache, under a hash of everything that its result
+# depends on.  It is repeated when one of these changes.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -24,7 +24,7 @@ clean=$VB_CACHE/lint
 mkdir -p "$clean"
 find "$clean" -type f -mtime +30 -delete
 
-# lint KEY NAME COMMAND…: one result, remembered under KEY when it is good.
+# lint KEY NAME COMMAND…: print a result.  A pass is recorded under KEY.
 lint() {
 	local key=$1
 	shift
@@ -39,15 +39,14 @@ lint() {
 	fi
 }
 
-# The files of the checkout, and nothing that a build left there.
+# Print the files of the checkout that match, without files that a build made.
 files() {
 	git ls-files -co --exclude-standard -- "$@" | sort -u
 }
 
-# Rules of checkpatch that do not fit a file.  compat/ compares kernel versions, as the
-# kernel itself did, and drops arguments that an older kernel lacks; trace.h has the
-# layout of TRACE_EVENT and the shared fields of the kernel's own tracing headers;
-# Kconfig includes files of the same name.
+# Print the rules of checkpatch that a file may break.  compat/ compares kernel versions,
+# and drops arguments that an older kernel lacks; trace.h has the layout and the macros of
+# the kernel's tracing headers; Kconfig includes files of the same name.
 ignored() {
 	case $1 in
 	compat/*) echo LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_UNUSED ;;
@@ -57,11 +56,11 @@ ignored() {
 	esac
 }
 
-# QEMU's sources have QEMU's own style.
+# Not the sources in qemu/, which have the style of QEMU
 kernel=$(<"$tree/.debian-version")
 while IFS= read -r file; do
 	ignore=$(ignored "$file")
-	# Without GIT_DIR it would look up licences in a kernel repository.
+	# Without GIT_DIR, checkpatch would look up licences in a kernel repository.
 	GIT_DIR=/nonexistent lint "$(cache_key checkpatch "$kernel" "$ignore" "as $file" "$file")" \
 		"checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
 		--terse --no-summary --quiet --ignore "$ignore" -f "$file"
@@ -72,7 +71,7 @@ mapfile -t documented < <(files 'drivers/*.[ch]' 'include/*.h' 'qemu/*.[ch]')
 lint "$(cache_key kernel-doc "$kernel" "${documented[@]}")" "kernel-doc" \
 	"$tree/scripts/kernel-doc" -none -Wall -Werror "${documented[@]}"
 
-# Tests are documented where they are.
+# The kernel-doc of the KUnit tests is not included.
 # shellcheck disable=SC2317 # called by tap_run
 kernel_doc_is_included() {
 	diff -U0 --label "files with kernel-doc comments" --label "files that pages include" \
@@ -88,20 +87,20 @@ while IFS= read -r file; do
 		scripts+=("$file")
 	fi
 done < <(files)
-# A script is read with those that it sources.
+# The key has all scripts, because shellcheck also reads those that a script sources.
 key=$(cache_key "$(shellcheck --version)" "${scripts[@]}")
 for file in "${scripts[@]}"; do
 	lint "$key-${file//\//-}" "shellcheck $file" shellcheck -x -P SCRIPTDIR "$file"
 done
 
-# Not: how many arguments and attributes there are, short names, and a docstring for
-# each function.
+# Disabled are limits for the numbers of arguments and attributes, rules for names, and
+# the rule that each function has a docstring.
 mapfile -t programs < <(files '*.py')
 lint "$(cache_key "$(pylint --version)" "${programs[@]}")" "pylint" pylint --score=n \
 	--disable=R,invalid-name,missing-function-docstring --max-line-length=101 "${programs[@]}"
 
-# A reader that ends before its input does kills the writer with SIGPIPE, now and
-# then, and "set -o pipefail" ends the script.  No output means that there is none.
+# If the reader of a pipe ends early, SIGPIPE may kill the writer, and "set -o pipefail"
+# ends the script.  Print such pipes.
 # shellcheck disable=SC2317 # called by tap_run
 no_early_readers() {
 	awk 'FNR == 1 { continued = 0 }
@@ -167,20 +166,20 @@ exported() {
 	[[ -z $missing ]] || { echo "not exported: $missing"; return 1; }
 }
 
-# quiet STATUS DIR LOG [TREE]: the build in DIR ended well, and said nothing about the
-# driver; about the kernel's headers is not ours.  No file of the driver calls one
-# of a higher layer.  TREE is the kernel's source if the kernel was not built.
+# quiet STATUS DIR LOG [TREE]: the build in DIR must succeed without a warning about the
+# driver, and no file of the driver may call one of a higher layer.  Warnings about
+# headers of the kernel are ignored.  TREE is the kernel's source if it was not built.
 # shellcheck disable=SC2317 # called by tap_run
 quiet() {
-	(($1 == 0)) || { echo "it was not run over the driver: see $3"; return 1; }
+	(($1 == 0)) || { echo "the build failed or did not check the driver: see $3"; return 1; }
 	[[ -z ${4:-} ]] || exported "$4" "$2/vhost_blk.ko" || return 1
 	awk -v tree="$2/tree/" '/(warning|error):/ && index($0, "vhost/blk/") {
 		sub(tree, ""); print; bad = 1 } END { exit bad }' "$3" || return
 	"$VB_CHECKS/layers.sh" "$2/tree/drivers/vhost/blk"
 }
 
-# analyse NAME KERNELBUILD VHOSTSOURCE MAKE-ARGUMENT…: what gcc W=1 (and sparse,
-# with C=2) say about the driver.
+# analyse NAME KERNELBUILD VHOSTSOURCE MAKE-ARGUMENT…: build the driver with gcc W=1, and
+# with sparse if an argument is C=2.  There must be no warnings.
 analyse() {
 	local name=$1 out log key status=0
 	shift
@@ -208,8 +207,8 @@ for series in 6.1 6.12; do
 	analyse "sparse and W=1 on $series" "$headers" "$source" C=2 CF=-D__CHECK_ENDIAN__
 done
 
-# prepare DIR FRAGMENT…: a build directory of Linux 7.3 that modules can be compiled
-# for.  Nothing is loaded or linked, so the kernel itself is not built.
+# prepare DIR FRAGMENT…: make DIR a build directory of Linux 7.3 in which modules can be
+# compiled.  The kernel itself is not needed.
 # shellcheck disable=SC2317 # called by run_logged
 prepare() {
 	local dir=$1
@@ -222,7 +221,7 @@ prepare() {
 	touch "$dir/.vhost-blk-prepared"
 }
 
-# Linux 7.3 refuses the sparse of Debian 12.
+# Linux 7.3 needs a newer sparse than that of Debian 12, so this is only W=1.
 fragments=("$VB_HOSTS"/configs/{uml-base,slub,series-7.3,smp,vhost-blk-m}.config)
 prepared=$VB_CACHE/obj/lint-7.3-$(cache_key "$kernel" "$(gcc --version)" "${fragments[@]}")
 if [[ ! -e $prepared/.vhost-blk-prepared ]]; then

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: module.sh
 #
-# vhost_blk.ko for Debian's stock kernels: it builds, its vhost structures are
-# those of that kernel's vhost.ko, a wrong vhost.h would be noticed, and it can
-# be loaded and unloaded.
+# Tests vhost_blk.ko for Debian's stock kernels: it builds; its vhost structures have the
+# layout of those in that kernel's vhost.ko; a wrong vhost.h is detected; and it can be
+# loaded and unloaded.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -16,7 +16,7 @@ cd "$VB_TOP"
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
 
-# A vhost.h in which one structure has one member more.
+# Build with a vhost.h in which a structure has an additional member.
 refuse_wrong_header() {
 	local series=$1 tree=$2 stock=$3 dir=$tmp/$1 vhost status=0
 	mkdir -p "$dir/vhost"
@@ -33,7 +33,7 @@ refuse_wrong_header() {
 		grep -q 'struct vhost_dev: the layouts differ' "$dir/abi"
 }
 
-# As the module arrives in the host it is loaded once already.
+# The module is loaded when the host starts.
 load_and_unload() {
 	local series=$1 log=$tmp/$1/load status=0
 	# shellcheck disable=SC2016 # for the shell in the host
@@ -53,7 +53,7 @@ load_and_unload() {
 		exec 5>&-
 		modprobe -d "$VHOST_MODULES" -r vhost_blk
 		modprobe -d "$VHOST_MODULES" vhost_blk
-		# As make install does it on a host that runs the kernel.
+		# "make install" does this on a host that runs the kernel.
 		tools/check-vhost-abi.sh "$VHOST_MODULES"/lib/modules/*/kernel/drivers/vhost/vhost.ko \
 			"$VHOST_MODULES/../vhost_blk.ko.debug"
 		tools/check-vhost-abi.sh /sys/kernel/btf/vhost "$VHOST_MODULES/../vhost_blk.ko.debug"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: qemu.sh SERIES
 #
-# The QEMU device compiles, without a warning, in QEMU SERIES.
+# Tests that the QEMU device compiles in QEMU SERIES without a warning.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: qtest.sh [HOST]
 #
-# QEMU's own qtests of virtio-blk-pci, run against vhost-blk-pci in the test host
-# HOST (default uml-7.3): see qemu/qtest-to-tree.sh for what is changed in them.
-# Then those of the project's own, qemu/tests/qtest.
+# Runs QEMU's qtests of virtio-blk-pci on vhost-blk-pci, in the test host HOST (default
+# uml-7.3), and the qtests of the project, qemu/tests/qtest.  qemu/qtest-to-tree.sh
+# describes the changes to QEMU's tests.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tools/testing/checks/tap.sh
 . "$VB_CHECKS/tap.sh"
 
-# Eight are all that virtio-blk-test.c of QEMU 7.2 has for a PCI device.
+# The first eight are all cases of virtio-blk-test.c in QEMU 7.2 for a PCI device.
 cases=(basic config hotplug idx indirect msix nxvirtq resize
 	config-size generation writeback zoned)
 
@@ -40,7 +40,7 @@ export VHOST_QTEST_IMAGE=$tmp/mnt/image VHOST_QTEST_SECOND=$tmp/mnt/second \
 	VHOST_QTEST_ZONED=/dev/nullb1
 truncate -s 16M "$VHOST_QTEST_SECOND"
 
-# qos-test takes the name of the architecture from that of the binary.
+# qos-test derives the architecture from the name of the binary.
 cat >"$tmp/qemu-system-x86_64" <<-SCRIPT
 	#!/bin/sh
 	exec $VHOST_QTEST_QEMU -nodefaults -L /usr/share/qemu -L /usr/share/seabios "\$@"
@@ -53,7 +53,7 @@ names=$(printf '%s\n' "${paths[@]##*/}" | sort | paste -sd' ')
 expected=$(printf '%s\n' "${cases[@]}" | sort | paste -sd' ')
 [[ $names == "$expected" ]] || die "test cases: $names; expected: $expected"
 
-# One case is one process: the first that fails would end it.
+# Run each case in a process of its own, because a failure ends the process.
 # shellcheck disable=SC2317 # called by tap_run
 run_case() {
 	local output

@@ -3,30 +3,29 @@
 """Usage: run.py [--long] [CHECK…] [NAME=VALUE…]
        run.py --list | --make-help | --rst
 
-Runs checks of the table checks.toml, several at a time; without a CHECK all that
-the table has for "make check".  The name before a dash stands for all that begin
-with it: selftest for selftest-uml-7.3 and the others.
+Runs checks of the table checks.toml, several at a time; without CHECK, all checks of
+"make check".  CHECK may also be the part of names before the first dash: selftest
+runs selftest-uml-7.3 and the others.
 
   --long       run the long form of each check that has one, with the parameters
                NAME=VALUE, which may also be in the environment
   --list       print the names of the checks
-  --make-help  print what "make help" says about the checks
+  --make-help  print the list of checks for "make help"
   --rst        print the table as a page of the documentation
   --table FILE, --results DIR
-               instead of checks.toml and build/check: for tests of this program
+               use these instead of checks.toml and build/check, to test this program
 
-Each check prints TAP.  The last line is "N passed, N failed[, N skipped]".
-Exit 1: something failed, or a check did not run to its end.
+The last line is "N passed, N failed[, N skipped]".  The exit status is 1 if a test
+failed or a check did not run to its end.
 
-The TAP, the messages and the failures of a check are kept in build/check, as
-CHECK.tap, CHECK.log and CHECK.report; what building the hosts printed is there in
+build/check receives the TAP, the messages and the failures of each check, as
+CHECK.tap, CHECK.log and CHECK.report, and the output of the builds of the hosts, as
 build.log and fetch.log.
 
-A check starts when everything it needs has been built.  Hosts are built one after
-the other, in the order of the table.  One more check than there are CPUs runs at
-the same time, because a test host leaves its CPU idle for a third of the time; the
-build that is running counts as one of them.  Of the checks that are ready the
-longest is started first.
+A check starts when its hosts have been built.  Hosts are built one after the other,
+in the order of the table.  The number of checks that run at the same time is the
+number of CPUs plus one, because a test host leaves its CPU idle for a third of the
+time; a build counts as a check.  The longest check that is ready starts first.
 """
 import os
 import re

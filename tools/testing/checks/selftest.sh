@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: selftest.sh [--timeout SECONDS] HOST [ARGUMENT…]
 #
-# The selftests in the test host HOST, which is named as for host-run.sh, with these
-# arguments of selftests/vhost/run.sh; checks.toml has those of each host.  Prints
-# TAP.  VHOST_* in the environment reach the selftests.
+# Runs the selftests in HOST, a test host of host-run.sh, with the ARGUMENTs of
+# selftests/vhost/run.sh.  checks.toml has the arguments for each host.  Prints TAP.
+# Variables VHOST_* of the environment are passed to the selftests.
 #
-#   --timeout SECONDS  until the host is killed (default 2700)
+#   --timeout SECONDS  time limit after which the host is killed (default 2700)
 #
-# VHOST_BLK_LONG=1 runs all suites in their long form instead of those that are to be
-# run in the short one.
+# With VHOST_BLK_LONG=1, "--short SUITE…" runs all suites in their long form.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -29,7 +28,7 @@ shift
 [[ ${1:-} == --short && -n ${VHOST_BLK_LONG:-} ]] && set --
 
 cd "$("$VB_CHECKS/build-selftests.sh")"
-# Hundreds of memory regions; the default limit of the vhost core is 64.
+# Tests use hundreds of memory regions; the default limit of the vhost core is 64.
 append=vhost.max_mem_regions=509
 # Only the stock kernels have huge pages.
 [[ $host == tcg* ]] && append=hugepages=4

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Counts the results in a TAP or KTAP stream, nested or not, and prints
-# "PASSED FAILED SKIPPED".  Failures, skips with their reason, and every way in
-# which the stream is not whole go to the file `report`, one a line.
+# "PASSED FAILED SKIPPED".  Writes failures, skips with their reasons, and everything that
+# makes the stream incomplete to the file `report`, one per line.
 #
-# The result of a test that has subtests is not counted again, unless it failed
-# although no subtest did.  A plan that is missing or not fulfilled, a skip without
-# a reason, and "Bail out!" are failures.
+# The result of a test with subtests is counted only if it failed and no subtest did.  A
+# plan that is missing or not fulfilled, a skip without a reason, and "Bail out!" are
+# failures.
 
 function say(what) { print what > report }
 function fail(what) { failed++; say("FAIL: " what) }
 
-# Everything nested deeper than `depth` is over: was each plan fulfilled?
+# Everything nested deeper than `depth` has ended: check its plans.
 function close_below(depth,	d) {
 	for (d in count)
 		if (d + 0 > depth)
@@ -37,7 +37,7 @@ line ~ /^Bail out!/ { fail(line) }
 
 line ~ /^# Subtest: / { name[depth] = substr(line, 12) }
 
-# KUnit plans no parameterised test, but says afterwards how many there were.
+# KUnit prints no plan for a parameterised test, but the number of cases at the end.
 line ~ /^# .*: pass:[0-9]+ fail:[0-9]+ skip:[0-9]+ total:[0-9]+$/ {
 	number = line
 	sub(/^.* total:/, "", number)
@@ -95,7 +95,7 @@ line ~ /^(not )?ok([ \t]|$)/ {
 		if (!parent || !childbad)
 			fail(what)
 	} else if (parent && childbad) {
-		# A pass cannot stand above a failure.
+		# A test that passed although a subtest failed
 		bad[depth]++
 	} else if (!parent) {
 		passed++

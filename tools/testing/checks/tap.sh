@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Writing TAP from a shell script: results as they come, the plan at the end,
-# so that a script that dies has no plan and can't count as complete.
+# Functions for shell scripts that print TAP.  The plan comes at the end, so that the
+# output of a script that dies is incomplete.
 
 tap_count=0
 tap_failed=0
-# Of the last result
+# Status of the last result
 tap_status=0
 
-# tap_result STATUS NAME
+# tap_result STATUS NAME: print a result; status 0 is a pass.
 tap_result() {
 	tap_count=$((tap_count + 1))
-	# shellcheck disable=SC2034 # for who asks
+	# shellcheck disable=SC2034 # for the script that sources this file
 	tap_status=$1
 	if [[ $1 == 0 ]]; then
 		echo "ok $tap_count $2"
@@ -22,7 +22,7 @@ tap_result() {
 	fi
 }
 
-# tap_run NAME COMMAND…: passes if COMMAND does; its output is shown if not.
+# tap_run NAME COMMAND…: print the result of COMMAND, and its output if it fails.
 tap_run() {
 	local name=$1 output status=0
 	shift
@@ -33,7 +33,7 @@ tap_run() {
 	tap_result "$status" "$name"
 }
 
-# tap_end: the plan; and exit.
+# tap_end: print the plan and exit; the status is 1 if a result was a failure.
 tap_end() {
 	echo "1..$tap_count"
 	exit "$tap_failed"

@@ -4,7 +4,7 @@
 #
 # The table [files]: files, and loop devices on them, on each file system.
 
-# Small enough to be filled up, as large as the file systems want to be
+# MiB: small enough to be filled up, and the minimum of the file systems
 files_mib=48
 
 mount_on() {
@@ -12,7 +12,7 @@ mount_on() {
 	later umount "$2"
 }
 
-# A file system of the kind on a device whose blocks are of that size, at $where
+# file_system KIND: mount a file system at $where, on a device with ${f[sector]}.
 file_system() {
 	local kind=$1
 	where=/mnt/geo-$kind
@@ -23,13 +23,13 @@ file_system() {
 	file "$kind" "$files_mib" && loop "$file" "${f[sector]}" || return
 	case $kind in
 	ext2 | ext4) mkfs."$kind" -q -F -b 4096 -m 0 "$dev" ;;
-	# Without these it makes none that small.
+	# Without these variables, mkfs.xfs refuses a file system of this size.
 	xfs) TEST_DIR=1 TEST_DEV=1 QA_CHECK_FS=1 mkfs.xfs -q -f -s size="${f[sector]}" \
 		-m reflink=1 "$dev" ;;
 	btrfs) mkfs.btrfs -q -f --mixed "$dev" ;;
 	esac || return
 	mount_on "$dev" "$where" "$kind" || return
-	# Where each write goes to another place there is no file that has its blocks.
+	# Without this, btrfs needs new blocks for each write to an existing file.
 	[[ $kind != btrfs || ${f[state]} != full ]] || chattr +C "$where"
 }
 

@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: inside.sh [--short] BACKENDS
 #
-# In a test host, in the directory of the built selftests: makes each backend of the
-# file BACKENDS, whose lines are "ID TABLE FACTOR=VALUE...", runs the suites on it, and
-# removes it.  geometry.sh reads what it prints:
+# Runs in a test host, in the directory of the built selftests.  Creates each backend of
+# the file BACKENDS, whose lines are "ID TABLE FACTOR=VALUE...", runs the suites on it, and
+# removes it.  Prints for geometry.sh
 #
 #   @begin ID
 #   @result ID STEP pass|fail|skip SECONDS PASSED REASON...
 #   @end ID
 #
-# and between them lines that begin with "#".  A step is "make", a suite, "verify",
-# "remove" or "kernel", which is about the kernel log.  Where something hangs that
-# can't be ended there is no @end, and no more is done.
+# and comments that begin with "#".  STEP is "make", a suite, "verify", "remove", "kernel"
+# for the kernel log, or "hung".  If something hangs and cannot be killed, the script ends
+# without @end.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export MDADM_NO_UDEV=1
@@ -30,12 +30,12 @@ short=''
 [[ ${1:-} == --short ]] && { short=1; shift; }
 export VHOST_TEST_SHORT=1
 tests=$PWD tmp=$(mktemp -d)
-# Seconds: of a suite, and of all that is done with a backend
+# Time limits in seconds: of a suite, and of a backend
 limit=${VHOST_GEOMETRY_TIMEOUT:-240}
 most=1200
 suites='data layout request_status discard cache_mode stop'
 
-# Of the short form: for each suite the tests that differ most in what they send
+# The tests of the short form: those of each suite whose requests differ most
 declare -A chosen=(
 	[data]='many_segments'
 	[layout]='random_cuts'
@@ -50,18 +50,18 @@ result() {
 	echo "@result $id $*"
 }
 
-# The first reason in the output of a suite that skipped everything
+# Print the first reason in the output of a suite that skipped all its tests.
 reason() {
 	sed -n '/^#  *SKIP  */{s///p;q}' "$1"
 }
 
-# Of what failed: its lines, and what the tests said before
+# Print the failures in the output of a suite, with the messages before them.
 explain() {
 	grep -m 40 -E '^not ok|^# .*(Expected|: status|must be|[Tt]imeout|\.c:)' "$1" |
 		sed 's/^#* */#   /'
 }
 
-# run_suite NAME FIXTURE VARIANT
+# run_suite NAME FIXTURE VARIANT: run a suite on the backend and print its result.
 run_suite() {
 	local args=() name begin=$SECONDS status=0 passed failed
 	if [[ -n $short && -n ${chosen[$1]} ]]; then
@@ -86,20 +86,20 @@ run_suite() {
 	fi
 }
 
-# A process that was killed and is still there keeps all that it has open.
+# alive NAME: end the script if a killed process has not ended; it keeps the backend open.
 alive() {
 	local comm
 	sleep 2
 	for comm in /proc/[0-9]*/comm; do
 		if [[ $(cat "$comm" 2>/dev/null) == "${1:0:15}" ]]; then
-			result hung fail 0 0 "$1 can't be killed"
+			result hung fail 0 0 "$1 cannot be killed"
 			echo w >/proc/sysrq-trigger
 			exit 1
 		fi
 	done
 }
 
-# Ends this script if a backend takes too long: md or a mount may hang in the kernel.
+# End this script if a backend takes too long: md or a mount may hang in the kernel.
 watch_over() {
 	(
 		trap 'kill "$!"; exit' TERM
@@ -112,7 +112,7 @@ watch_over() {
 	watchdog=$!
 }
 
-# step NAME COMMAND...: its output is shown if it fails
+# step NAME COMMAND...: run the command; if it fails, print its output and a result.
 step() {
 	local name=$1 begin=$SECONDS
 	shift
@@ -124,7 +124,7 @@ step() {
 	return 1
 }
 
-# New messages of the kernel since the last call
+# Check the kernel messages since the last call.
 look_at_log() {
 	dmesg --read-clear >"$tmp/klog"
 	if [[ -s $tmp/klog ]] && ! "$here/../../hosts/klog-check.sh" "$tmp/klog" >"$tmp/step" 2>&1; then

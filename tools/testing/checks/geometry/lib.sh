@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Making block devices and file systems in a test host, and removing them.
+# Functions that create block devices and file systems in a test host, and remove them.
 #
-# A backend is made by functions of several files; each says by `later` what has
-# to be done at the end, and `undo` does it, the last first.  A step that
-# fails ends the function with an error.
+# A function that creates something registers the command that removes it with `later`.
+# `undo` runs these commands in reverse order.  A step that fails ends the function with
+# an error.
 
 undo_list=()
 
-# later COMMAND...
+# later COMMAND...: register a command for undo().
 later() {
 	undo_list+=("$(printf '%q ' "$@")")
 }
 
-# All that was put down by later(); each is tried whatever becomes of the others.
+# Run all registered commands, even if some fail.
 undo() {
 	local i status=0
 	for ((i = ${#undo_list[@]} - 1; i >= 0; i--)); do
 		eval "${undo_list[i]}" || {
-			echo "can't undo: ${undo_list[i]}"
+			echo "this command failed: ${undo_list[i]}"
 			status=1
 		}
 	done
@@ -31,7 +31,7 @@ load() {
 	modprobe -d "$VHOST_MODULES" "$@"
 }
 
-# retry SECONDS COMMAND...: until it succeeds
+# retry SECONDS COMMAND...: repeat the command until it succeeds.
 retry() {
 	local end=$((SECONDS + $1))
 	shift
@@ -45,12 +45,12 @@ queue() {
 	echo "/sys/block/${1#/dev/}/queue"
 }
 
-# put VALUE FILE
+# put VALUE FILE: write the value to the file.
 put() {
 	echo "$1" >"$2"
 }
 
-# is VALUE FILE: does the file say so?
+# is VALUE FILE: fail if the file does not contain the value.
 is() {
 	[[ $(<"$2") == "$1" ]] || {
 		echo "$2 is $(<"$2"), must be $1"
@@ -58,7 +58,7 @@ is() {
 	}
 }
 
-# nullb SIZE NAME=VALUE...: sets $dev; SIZE in MiB
+# nullb SIZE NAME=VALUE...: create a null_blk of SIZE MiB; sets $dev.
 nullb_count=0
 nullb() {
 	local dir size=$1 attr
@@ -86,7 +86,7 @@ scsi_disks() {
 	((${#devs[@]} == $1))
 }
 
-# scsi DISKS SIZE NAME=VALUE...: sets $devs and $dev; SIZE in MiB
+# scsi DISKS SIZE NAME=VALUE...: create disks of SIZE MiB; sets $devs and $dev.
 scsi() {
 	local disks=$1 size=$2
 	shift 2
@@ -99,20 +99,20 @@ scsi() {
 	dev=${devs[0]}
 }
 
-# loop FILE BLOCK: sets $dev
+# loop FILE BLOCK: create a loop device with blocks of BLOCK bytes; sets $dev.
 loop() {
 	dev=$(losetup -f) && losetup -b "$2" "$dev" "$1" || return
 	later losetup -d "$dev"
 }
 
-# file NAME MIB: a file in memory, sets $file
+# file NAME MIB: create a file in memory; sets $file.
 file() {
 	file=/dev/shm/geo-$1
 	truncate -s "$2M" "$file" || return
 	later rm "$file"
 }
 
-# A device of QEMU's, found by its serial number, which is the backend's own
+# by_serial SERIAL: find the disk of QEMU with this serial number; sets $dev.
 by_serial() {
 	local disk
 	for disk in /sys/block/*; do

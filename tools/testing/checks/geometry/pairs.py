@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Usage: pairs.py [--check] [--impossible] TABLE...
 
-Reads the tables of the file `factors` and prints backends, "TABLE FACTOR=VALUE..." on
-a line each, such that any two values of different factors that some backend of
-the table has are together in one of them.  The same every time.
+Reads the tables of the file `factors` and prints backends, one "TABLE FACTOR=VALUE..."
+per line.  They contain all pairs of values of different factors that the rules allow.
+The output is always the same.
 
-  --check       print as TAP that it is so; exit 1 if it isn't
-  --impossible  print the pairs that no backend has
+  --check       check that, and print TAP; exit 1 if a pair is missing
+  --impossible  print the pairs that no backend can have
 """
 import collections
 import itertools
@@ -28,7 +28,7 @@ def read_tables(path):
             elif line.startswith("not "):
                 words, _, reason = line[4:].partition(" : ")
                 if not reason:
-                    sys.exit(f"{path}:{number}: a rule without its reason")
+                    sys.exit(f"{path}:{number}: a rule without a reason")
                 rules.append((tuple(condition(factors, w, number) for w in words.split()),
                               reason.strip()))
             else:
@@ -38,7 +38,7 @@ def read_tables(path):
 
 
 def condition(factors, word, number):
-    """(factor, the values that meet it)"""
+    """A condition as (factor, values that meet it)."""
     name, _, values = word.partition("=")
     wanted = values.split(",")
     negative = name.endswith("!")
@@ -66,8 +66,8 @@ def pairs_of(backend):
 
 def choose(factors, rules):
     """
-    Greedily: the backend that has most of what is missing; of several the one
-    whose values the others have least, so that no value is there just once.
+    Greedy: choose the backend with most of the missing pairs.  If there are several,
+    choose the one with the rarest values, so that no value occurs only once.
     """
     candidates = [(b, pairs_of(b)) for b in all_backends(factors, rules)]
     missing = set().union(*(p for _, p in candidates))
@@ -91,7 +91,7 @@ def impossible(factors, rules):
 
 
 def uncovered(chosen, factors, rules):
-    """By another way than choose(): pair by pair, over all backends."""
+    """The missing pairs, found in another way than choose() does: pair by pair."""
     every = list(all_backends(factors, rules))
     for one, other in itertools.combinations(factors, 2):
         for a, b in itertools.product(factors[one], factors[other]):
@@ -105,7 +105,7 @@ def check(name, factors, rules, number):
     chosen = choose(factors, rules)
     problems = [f"not covered: {p}" for p in uncovered(chosen, factors, rules)]
     problems += [f"against a rule: {b}" for b in chosen if not allowed(b, rules)]
-    # A value that nothing has is a mistake of the rules.
+    # A value that no backend has is an error in the rules.
     for factor, values in factors.items():
         problems += [f"no backend has {factor}={v}" for v in values
                      if not any(b[factor] == v for b in chosen)]

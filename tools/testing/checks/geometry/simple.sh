@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # $f: the factors of the backend
 #
-# The table [simple]: one block device, of each kind that can be had.
+# The table [simple]: one block device of each kind
 
 simple_nullb() {
 	local attrs=(blocksize="${f[logical]}" virt_boundary="${f[boundary]}"
@@ -30,7 +30,7 @@ simple_scsi() {
 		size=8
 	fi
 	scsi 1 "$size" "${attrs[@]}" || return
-	# WRITE SAME of scsi_debug leaves the guard tags of what was there before.
+	# WRITE SAME of scsi_debug does not update the guard tags.
 	[[ ${f[integrity]} == 0 ]] ||
 		put 0 "$(echo "/sys/block/${dev#/dev/}/device/scsi_disk"/*)/max_write_same_blocks"
 }
@@ -39,7 +39,7 @@ simple_loop() {
 	file loop 6 && loop "$file" "${f[logical]}"
 }
 
-# The other end is what geometry.sh gave QEMU.
+# QEMU has this disk through the arguments of geometry.sh.
 simple_nvme() {
 	load nvme && retry 10 by_serial "geo$id"
 }
@@ -48,7 +48,7 @@ simple_virtio() {
 	load virtio_blk && retry 10 by_serial "geo$id"
 }
 
-# Settings of a device that exists already
+# Change settings of an existing device.
 simple_tune() {
 	local queue
 	queue=$(queue "$dev")
@@ -64,7 +64,7 @@ simple_tune() {
 	fi
 }
 
-# The device is what the table says, else the run proves something else.
+# Fail if the device does not have the properties in the table.
 simple_is() {
 	local queue segments boundary
 	queue=$(queue "$dev")

@@ -2,10 +2,10 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034 # of inside.sh: $f, $variant, $run, $verify
 #
-# The table [stacked]: a device on others.  Nobody is there to make device nodes or to
-# settle: what the kernel makes in devtmpfs is all there is.
+# The table [stacked]: a device on top of others.  There is no udev in the host, only the
+# device nodes that the kernel creates in devtmpfs.
 
-# members COUNT MIB: sets $devs
+# members COUNT MIB: create the lower devices; sets $devs.
 members() {
 	local i list=()
 	case ${f[member]} in
@@ -44,7 +44,7 @@ sectors_of() {
 	echo $(($(<"/sys/block/${1#/dev/}/size")))
 }
 
-# dm NAME TABLE: sets $dev
+# dm NAME TABLE: create a device mapper device; sets $dev.
 dm() {
 	dmsetup create --noudevsync --noudevrules "geo-$1" --table "$2" || return
 	later retry 10 dmsetup remove --noudevsync --noudevrules "geo-$1"
@@ -52,7 +52,7 @@ dm() {
 	[[ -b $dev ]]
 }
 
-# The devices are 6 MiB, to be filled and read again and again.
+# Sectors: the devices are small, because tests fill and read them many times.
 top=$((6 * 2048))
 
 # --- MD
@@ -81,7 +81,7 @@ stack_writebehind() {
 	verify=no_mismatches
 }
 
-# Smaller disks, as there are two of them with data
+# Half the size, because two of the three disks have data
 stack_raid5() {
 	members 3 8 && top=$((3 * 2048)) md --level=5 --raid-devices=3 --chunk=64 \
 		--bitmap=none "${devs[@]}" || return
@@ -92,7 +92,7 @@ idle_md() {
 	is idle /sys/block/md0/md/sync_action >/dev/null
 }
 
-# The copies, or data and parity, are the same.
+# Fail if copies, or data and parity, differ.
 no_mismatches() {
 	put check /sys/block/md0/md/sync_action &&
 	retry 60 idle_md &&
@@ -116,7 +116,7 @@ stack_crypt4096() {
 	stack_crypt 4096 '2 iv_large_sectors'
 }
 
-# Its superblock says how much it has room for; until it is written a sector has no checksum.
+# The superblock has the usable size.  A sector has no checksum until it is written.
 stack_integrity() {
 	local sectors disk args
 	members 1 12 || return
@@ -130,7 +130,7 @@ stack_integrity() {
 	dd if=/dev/zero of="$dev" bs=1M count=$((top / 2048)) oflag=direct status=none
 }
 
-# thin POOL SIZE: MiB of the pool and of the device
+# thin POOL SIZE: create a device of SIZE MiB in a pool of POOL MiB.
 thin() {
 	members 2 "$1" || return
 	local blocks=$(($1 * 2048)) last
@@ -181,9 +181,9 @@ no_sets() {
 	! compgen -G '/sys/fs/bcache/*-*-*' >/dev/null
 }
 
-# It wants more than 512 buckets, and gets as slow as a disk where few are free.  One
-# of 128 is its journal: a smaller cache has one for some 100 flushes, and then each
-# waits, up to half a minute, until the keys that it has in memory are written.
+# bcache needs more than 512 buckets, and is slow if few are free.  1/128 of them are its
+# journal: with a smaller cache the journal is full after about 100 flushes, and then each
+# flush waits for up to half a minute until bcache has written its keys.
 stack_bcache() {
 	local mode=() backing
 	[[ ${f[sectors]} == large ]] && mode=(--writeback)
@@ -204,7 +204,7 @@ is_in_set() {
 	[[ -e /sys/block/bcache0/bcache/cache ]]
 }
 
-# --- over the network, which is the loopback interface
+# --- over the network, with the loopback interface
 
 nvmet=/sys/kernel/config/nvmet
 
@@ -272,11 +272,11 @@ end_nbd_server() {
 	pid=$(<"$1") && kill "$pid" && retry 10 gone "/proc/$pid"
 }
 
-# --- DRBD: both nodes are this one
+# --- DRBD, with both nodes in this host
 
 drbd=/lib/drbd/drbdsetup-84
 
-# drbd_node MINOR NAME DISK PORT PEER
+# drbd_node MINOR NAME DISK PORT PEER: start a node that connects to port PEER.
 drbd_node() {
 	drbdmeta --force "$1" v08 "$3" internal create-md >/dev/null &&
 	"$drbd" new-resource "$2" || return
