@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A private apt configuration: the machine's Debian release, plus the suites and
-# the source packages it was not set up for.  The lists are kept in the cache;
-# nothing of the machine's own apt is changed.
+# A private configuration of apt: the Debian release of the machine, other suites, and
+# source packages.  The lists are kept in the cache.  The configuration of the machine's
+# apt is not changed.
 #
 # Needs cache.sh.
 
 VB_APT=$VB_CACHE/apt
 
-# "URI RELEASE" of the machine's own Debian suites.
+# Print "URI RELEASE" of each Debian suite in the configuration of the machine.
 apt_own_suites() {
 	local codename=$1
 	# shellcheck disable=SC2016 # apt's variables
@@ -26,11 +26,11 @@ apt_write_sources() {
 	# shellcheck source=/dev/null
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 	[[ $codename == bookworm ]] ||
-		note "made for Debian 12 (bookworm); this is '$codename': trying all the same"
+		note "this is made for Debian 12 (bookworm), and may fail on '$codename'"
 	[[ -f $key ]] && opt="[signed-by=$key] "
 	own=$(apt_own_suites "$codename")
 	[[ -n $own ]] || die "the machine's apt has no Debian suite '$codename' in main"
-	# The mirror that has the release proper has the other suites too.
+	# The mirror of the release has the other suites too.
 	mirror=$(awk -v c="$codename" '$2 == c && !found++ { print $1 }' <<<"$own")
 	while read -r uri suite; do
 		echo "deb $opt$uri $suite main"
@@ -44,12 +44,12 @@ apt_write_sources() {
 	done
 }
 
-# Write the configuration, and fetch the lists if there are none yet or
-# VHOST_BLK_UPDATE is set.  Prints nothing; VB_APT_CONF is the file for apt -c.
+# Write the configuration, and fetch the lists if there are none or VHOST_BLK_UPDATE is
+# set.  Sets VB_APT_CONF to the file for apt -c.
 apt_setup() {
 	VB_APT_CONF=$VB_APT/apt.conf
 	mkdir -p "$VB_APT"/{lists/partial,cache/archives/partial,etc/preferences.d}
-	# By one rename(): another apt-get may be about to read it.
+	# Replace the file by a rename, because another apt-get may be reading it.
 	cat >"$VB_APT_CONF.$$" <<-CONF
 		Dir::State::Lists "$VB_APT/lists";
 		Dir::Cache "$VB_APT/cache";
@@ -61,15 +61,15 @@ apt_setup() {
 	CONF
 	mv "$VB_APT_CONF.$$" "$VB_APT_CONF"
 	apt_write_sources >"$VB_APT/etc/sources.list.new.$$"
-	# In a subshell, which ends and so lets go of the lock.
+	# The end of the subshell releases the lock.
 	(
 		take_lock apt-lists
 		apt_update
 	)
 }
 
-# apt_update: fetch the lists if there are none yet or other sources are wanted.
-# apt-get itself does not wait for another one that does so.
+# apt_update: fetch the lists if there are none or the sources have changed.  The caller
+# holds a lock, because apt-get fails if another one fetches lists.
 apt_update() {
 	local new=$VB_APT/etc/sources.list.new.$$
 	if [[ -z ${VHOST_BLK_UPDATE:-} && -e $VB_APT/updated ]] &&
@@ -84,16 +84,16 @@ apt_update() {
 	touch "$VB_APT/updated"
 }
 
-# apt_candidate PACKAGE: the version that would be fetched.
+# apt_candidate PACKAGE: print the version that would be fetched.
 apt_candidate() {
 	local version
 	version=$(apt-cache -c "$VB_APT_CONF" policy "$1" |
 		  awk '$1 == "Candidate:" { print $2 }')
-	[[ -n $version && $version != "(none)" ]] || die "no package $1 in the suites"
+	[[ -n $version && $version != "(none)" ]] || die "there is no package $1 in the suites"
 	echo "$version"
 }
 
-# apt_fetch DIR PACKAGE[=VERSION]…: the .deb files, into DIR.
+# apt_fetch DIR PACKAGE[=VERSION]…: fetch the .deb files into DIR.
 apt_fetch() {
 	local dir=$1
 	shift

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The cache directory: keys of its entries, locks, and the publication of what
-# was built.
+# The cache directory: keys of entries, locks, and publishing an entry.
 #
-# The rules of the cache: a finished entry appears by one rename(), so what can
-# be seen is whole; its name holds the hash of everything that went in, so it
-# never has to be checked for age.
+# An entry is published by one rename, so that it is always complete.  Its name contains
+# the hash of all its inputs, so that it is never out of date.
 
 # shellcheck source=tools/lib/messages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/messages.sh"
 VB_CACHE=${VHOST_BLK_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/vhost-blk}
 
-# Hash of the arguments' contents: files by name and content, directories by
-# all the files in them (names relative to the checkout: two checkouts of the
-# same sources share their cache), anything else as text.
+# cache_key ITEM…: print the hash of a list of items.  A file counts with its name and
+# contents, a directory with all files in it, anything else as text.  Names are relative,
+# so that two checkouts of the same sources share the cache.
 cache_key() {
 	local item
 	for item; do
@@ -30,7 +28,7 @@ cache_key() {
 	done | sha256sum | cut -c1-16
 }
 
-# take_lock NAME: hold it until the script ends.
+# take_lock NAME: wait for the lock, and hold it until the script ends.
 take_lock() {
 	local fd
 	mkdir -p "$VB_CACHE/lock"
@@ -40,17 +38,17 @@ take_lock() {
 	flock "$fd"
 }
 
-# A scratch directory in the cache, on the same file system as the entries.
+# Create a directory for temporary files on the file system of the cache, and print it.
 scratch_dir() {
 	mkdir -p "$VB_CACHE/tmp"
 	mktemp -d "$VB_CACHE/tmp/$VB_NAME.XXXXXX"
 }
 
-# publish DIR ENTRY: DIR, complete, becomes the cache entry.
+# publish DIR ENTRY: make the complete directory DIR the cache entry ENTRY.
 publish() {
 	sync -f "$1"
 	mkdir -p "$(dirname "$2")"
-	# Another checkout may have published the same: theirs is as good.
+	# Another checkout may have published this entry already.
 	if [[ -e $2 ]]; then
 		rm -rf "$1"
 	else
@@ -58,7 +56,7 @@ publish() {
 	fi
 }
 
-# keep_newest COUNT ENTRY…: remove all but the most recently used ones.
+# keep_newest COUNT ENTRY…: remove all but the COUNT most recently used entries.
 keep_newest() {
 	local count=$1 entry
 	shift

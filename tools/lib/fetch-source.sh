@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: fetch-source.sh SERIES
 #
-# Unpacks Debian's linux-source-SERIES (6.1, 6.12 or 7.3) into the cache, once, and
-# prints the directory.  The version that was fetched first is kept;
-# VHOST_BLK_UPDATE=1 asks the mirror for a newer one.
+# Fetches Debian's linux-source-SERIES (6.1, 6.12 or 7.3), unpacks it into the cache, and
+# prints the directory.  Later calls print the same directory; VHOST_BLK_UPDATE=1 fetches
+# a newer version if there is one.
 set -euo pipefail
 # shellcheck source=tools/lib/cache.sh
 . "$(dirname "$0")/cache.sh"
@@ -24,7 +24,7 @@ fi
 take_lock "source-$series"
 apt_setup
 version=$(apt_candidate "linux-source-$series")
-# ':' and '~' would end up in make rules.
+# The name must not contain ':' and '~', which have a meaning in make rules.
 entry=$VB_CACHE/src/linux-$series-${version//[^A-Za-z0-9.+-]/_}
 
 if [[ ! -e $entry ]]; then

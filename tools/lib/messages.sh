@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Every bash script of the project sources this file.  It has the directories of the
-# project, messages, --help, and a message for a command that ends a script.
+# Every bash script of the project sources this file: directories of the project,
+# messages, --help, and a message if a command ends a script.
 
 VB_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034
@@ -11,7 +11,7 @@ VB_NAME=$(basename "$0" .sh)
 VB_START=${VB_START:-$(date +%s)}
 export VB_START
 
-# A version manager's python or perl must not get into the builds.
+# PATH for builds, without the python or perl of a version manager
 # shellcheck disable=SC2034
 VB_BUILD_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -49,16 +49,16 @@ need_tool() {
 	done
 }
 
-# run_logged WHAT LOG COMMAND…: output to LOG, a line of progress every 30
-# seconds; a failure shows the end of the log.
+# run_logged WHAT LOG COMMAND…: write the output of the command to LOG, and print a line
+# of progress every 30 seconds.  If it fails, print the end of the log.
 run_logged() {
 	local what=$1 log=$2 start pid ticks=0 status=0
 	shift 2
 	mkdir -p "$(dirname "$log")"
 	start=$(date +%s)
 	note "$what (log: $log)"
-	# In a process group of its own, so that an interrupt can be passed on
-	# to all of it; then let it clean up after itself.
+	# The command gets a process group, so that an interrupt can be passed on to all
+	# its processes, and time to clean up.
 	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!

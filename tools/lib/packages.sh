@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: packages.sh GROUP…
 #
-# Installs the Debian packages of a group of tools, and lists them first; does nothing
-# if all of them are installed.  Groups:
+# Installs the missing Debian packages of a group of tools, after printing their names.
+# Groups:
 #
 #   runner    run the checks
 #   kconfig   'make menuconfig'
@@ -79,8 +79,8 @@ install() {
 	apt-get install -y --no-install-recommends "${missing[@]}"
 }
 log=$VB_CACHE/log/packages.log
-# Lists that are missing or too old are what makes an install fail: only then
-# are they worth fetching.
+# Fetch the package lists only if the installation fails, which means that they are missing
+# or too old.
 if ! apt-get install -y --no-install-recommends --print-uris "${missing[@]}" >/dev/null 2>&1 ||
    ! run_logged "installing" "$log" install; then
 	run_logged "fetching the machine's package lists" "$log.update" apt-get update

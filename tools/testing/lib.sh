@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the scripts that source it use the variables
 #
-# Every bash script of the tests sources this file: the library of tools/lib, and the
+# Every bash script of the tests sources this file: the library tools/lib, and the
 # directories of the tests.
 
 # shellcheck source=tools/lib/cache.sh
