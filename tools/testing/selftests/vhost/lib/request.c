@@ -419,6 +419,12 @@ static uint32_t used_len(const struct request *q, uint8_t status)
 	return written == room ? q->in_len : written;
 }
 
+/* It crosses the end of a zone, and does not start where the device could write its rest. */
+static bool split_badly(const struct backend *b, uint64_t pos, uint32_t len)
+{
+	return b->zone && len && pos % b->zone_unit && pos / b->zone != (pos + len - 1) / b->zone;
+}
+
 /*
  * A good write is refused where zones have to be written in order, all of which
  * the test has filled.
@@ -427,9 +433,10 @@ static uint8_t due(const struct request *q, uint8_t status)
 {
 	const struct backend *b = q->guest->opts.backend;
 
-	if (status != VIRTIO_BLK_S_OK || q->type != VIRTIO_BLK_T_OUT ||
-	    q->sector * SECTOR + q->len <= b->writable)
+	if (status != VIRTIO_BLK_S_OK || q->type != VIRTIO_BLK_T_OUT)
 		return status;
+	if (q->sector * SECTOR + q->len <= b->writable)
+		return split_badly(b, q->sector * SECTOR, q->len) ? VIRTIO_BLK_S_IOERR : status;
 	return guest_has(q->guest, VIRTIO_BLK_F_ZONED) ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
 							VIRTIO_BLK_S_IOERR;
 }
