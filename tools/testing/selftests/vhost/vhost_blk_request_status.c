@@ -103,7 +103,7 @@ TEST_F(disk, unsupported_types)
 	unsigned int i;
 
 	BOOT(.features_off = BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES) |
-			     BIT64(VIRTIO_BLK_F_SECURE_ERASE));
+			     BIT64(VIRTIO_BLK_F_SECURE_ERASE) | BIT64(VIRTIO_BLK_F_ZONED));
 	for (i = 0; i < ARRAY_SIZE(type); i++) {
 		SIMPLE(type[i], 0, 0, VIRTIO_BLK_S_UNSUPP);
 		SIMPLE(type[i], 0, 16, VIRTIO_BLK_S_UNSUPP);
