@@ -5,62 +5,34 @@ It has a ledger (see blkledger.c) on each of two disks, and fio on the first.
 Whatever is done to it, it goes on; in the end it must find what it has written,
 and so must the host.
 """
+import contextlib
 import os
 import re
 import statistics
-import subprocess
 import time
 
-from vm import Failure, Machine, wait_for
+from disks import file_system, loop, make_file
+from guest import Machine, built, script
+from tap import Failure, run, wait_for
 
-COUNT = "awk '{ n += $1 + $5 + $16 } END { print n }' /sys/block/vd?/stat"
+# For machines that are migrated without KVM.  When it clears the dirty bits of memory
+# whose size is a multiple of 256 KiB, QEMU before 9.0 does not tell its TLB.  Some of what
+# a vCPU writes then is not sent, and the guest crashes.
+ODD_SIZE = "262136K"
+SMALL_ODD_SIZE = "131064K"
 
-SCRIPT = r"""
-modprobe virtio_mem
-# Where the machine is busy, a guest that has to wait is no stall.
-echo 120 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
-failed=0
-blkledger run /dev/vda 0 4 4 >/tmp/vda 2>&1 &
-vda=$!
-blkledger run /dev/vdb 0 4 1 >/tmp/vdb 2>&1 &
-vdb=$!
-(
-	rounds=0
-	while [ ! -e /tmp/stop ]; do
-		fio --name=verify --filename=/dev/vda --offset=32m --size=FIO_SIZE \
-			--rw=randwrite --bsrange=512-16k --blockalign=512 --direct=1 \
-			--ioengine=io_uring --iodepth=16 --rate_iops=200 --verify=crc32c --verify_fatal=1 \
-			--output-format=terse --terse-version=3 >/tmp/fio 2>&1
-		status=$?
-		error=$(sed -n '/^3;/p' /tmp/fio | cut -d';' -f5)
-		if [ "$status $error" != "0 0" ]; then
-			cat /tmp/fio
-			exit 1
-		fi
-		rounds=$((rounds + 1))
-	done
-	echo "fio: $rounds rounds verified"
-) >/tmp/fio.log 2>&1 &
-fio=$!
-exec </dev/ttyS1
-echo ready
-while read -r command && [ "$command" != end ]; do
-	echo "$(eval "$command" 2>&1 | tr '\n' ' ')"
-done
-: >/tmp/stop
-kill -TERM $vda $vdb
-for job in $vda $vdb $fio; do
-	wait $job || failed=1
-done
-sed 's/^/vda: /' /tmp/vda
-sed 's/^/vdb: /' /tmp/vdb
-cat /tmp/fio.log
-for disk in vda vdb; do
-	echo "$disk in flight: $(cat /sys/block/$disk/inflight | tr -s ' ')"
-done
-echo "requests: $(""" + COUNT + r""")"
-exit $failed
-"""
+
+@contextlib.contextmanager
+def test_disks(directory):
+    """In the directory: two files, and a block device with a file behind it."""
+    with file_system(directory, 1536) as path:
+        for name in ("file", "buffered", "behind-loop"):
+            make_file(f"{path}/{name}", 64 << 20)
+        with loop(f"{path}/behind-loop") as node:
+            os.symlink(node, f"{directory}/block")
+            os.symlink("mnt/file", f"{directory}/file")
+            os.symlink("mnt/buffered", f"{directory}/buffered")
+            yield
 
 
 class LoadedGuest:
@@ -70,17 +42,17 @@ class LoadedGuest:
     Without KVM it takes many rounds until that is the default of 300.
     """
 
-    def __init__(self, directory, devices, name="guest", limit=300, fio_size="1m",
+    def __init__(self, directory, devices, name="guest", limit=300, fio_size="1m", memory=ODD_SIZE,
                  **machine):
         self.dir = directory
         self.limit = limit
-        self.machine = Machine(f"{directory}/{name}", SCRIPT.replace("FIO_SIZE", fio_size),
-                               devices, **machine)
+        self.machine = Machine(f"{directory}/{name}",
+                               script("tap.sh", "loaded.sh", fio_size=fio_size), devices,
+                               memory=memory, **machine)
         self.downtimes = []
         self.vm = None
         self.counted = 0
         self.moves = 0
-        self.said = []
 
     def boot(self):
         self.vm = self.machine.start()
@@ -105,7 +77,7 @@ class LoadedGuest:
     def progress(self):
         """The guest answers, and has completed more requests."""
         def more():
-            answer = self.ask(COUNT)
+            answer = self.ask("requests")
             if not re.fullmatch(r"\d+", answer):
                 raise Failure(f"the guest says: {answer}")
             return int(answer) if int(answer) > self.counted + 50 else None
@@ -161,23 +133,22 @@ class LoadedGuest:
     def end(self):
         """The guest looks at all that it has written."""
         self.vm.serial.write("end")
-        self.said = self.machine.finish(self.vm)
+        self.machine.follow(self.vm)
         for disk in ("vda", "vdb"):
-            if f"{disk} in flight: 0 0" not in [" ".join(line.split()) for line in self.said]:
-                raise Failure(f"requests of {disk} are in flight: {self.said}")
+            self.machine.has_said(f"{disk} in flight: 0 0")
             if not any(re.fullmatch(rf"{disk}: blkledger: writes [1-9].* errors 0", line)
-                       for line in self.said):
-                raise Failure(f"no ledger of {disk}: {self.said}")
-        return "; ".join(line for line in self.said if re.search("fio:|requests:|blkledger:", line))
+                       for line in self.machine.said):
+                raise Failure(f"no ledger of {disk}: {self.machine.said}")
+        return "; ".join(line for line in self.machine.said
+                         if re.search("fio:|requests:|blkledger:", line))
 
     def check_disk(self, disk, name):
         """What the guest says it has written is where the host finds it."""
-        table = "".join(line[5:] + "\n" for line in self.said if line.startswith(f"{disk}: last"))
-        result = subprocess.run([os.environ["VHOST_E2E_LEDGER"], "check", f"{self.dir}/{name}", "0"],
-                                input=table, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                encoding="utf-8", check=False)
-        if result.returncode or "checked 128 errors 0" not in result.stdout:
-            raise Failure(result.stdout)
+        table = "".join(line[5:] + "\n" for line in self.machine.said
+                        if line.startswith(f"{disk}: last"))
+        said = run(built("blkledger"), "check", f"{self.dir}/{name}", "0", input=table)
+        if "checked 128 errors 0" not in said:
+            raise Failure(said)
 
     def conclude(self, tap, prefix=""):
         """What must hold in the end, whatever was done."""

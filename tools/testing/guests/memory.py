@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Guests whose memory isn't simple, in the test host; see guest-test.sh."""
-import argparse
+"""Guests behind an IOMMU, and guests whose memory is plugged and unplugged."""
 import re
 
-from loaded import LoadedGuest
-from vm import ODD_SIZE, Failure, Tap, wait_for
+from disks import MIB
+from loaded import ODD_SIZE, LoadedGuest, test_disks
+from tap import Failure, wait_for
+from vmm import vhost_blk
 
-MIB = 1 << 20
-
-
-BEHIND = "iommu_platform=on,ats=on,disable-legacy=on"
+BEHIND = ",iommu_platform=on,ats=on,disable-legacy=on"
 IOMMU = [
     "-device", "intel-iommu,intremap=off,device-iotlb=on",
     # Firmware keeps its hands off: at a reset QEMU looks at the used rings, and
     # those of the firmware no IOMMU knows.
     "-boot", "strict=on"]
-IOMMU_APPEND = "intel_iommu=on iommu=nopt iommu.strict=1"
+IOMMU_APPEND = "init_on_alloc=0 intel_iommu=on iommu=nopt iommu.strict=1"
 IOMMU_Q35 = "q35,hpet=off,kernel-irqchip=split,memory-backend=ram"
 
 VIRTIO_MEM = [
     "-object", "memory-backend-memfd,id=vmem,size=512M,share=on",
     "-device", "virtio-mem-pci,id=virtio-mem,memdev=vmem,requested-size=0"]
-HOTPLUG_APPEND = "memhp_default_state=online_movable"
+HOTPLUG_APPEND = "init_on_alloc=0 memhp_default_state=online_movable"
 HOTPLUG_MEMORY = "256M,slots=4,maxmem=2G"
 
 
@@ -31,9 +29,8 @@ def memory_file(path, size):
 
 def disks(directory, *options):
     """The first one with these options, and the second."""
-    return [word for disk, name, option in zip("ab", ("file", "block"), options)
-            for word in ("-device", f"vhost-blk-pci,id={disk},path={directory}/{name},"
-                                    f"num-queues=2{option and ','}{option}")]
+    return vhost_blk(*(f"id={name},path={directory}/{name},num-queues=2{option}"
+                       for name, option in zip(("file", "block"), options)))
 
 
 def trace(directory):
@@ -114,7 +111,7 @@ class Hotplug(LoadedGuest):
         """The module goes, whatever is on it: the guest has to move that."""
         before = self.blocks()
         self.vm.qmp("device_del", id="dimm")
-        self.vm.event("DEVICE_DELETED")
+        self.vm.event("DEVICE_DELETED", device="dimm")
         self.vm.qmp("object-del", id="mem")
         if self.blocks() != before - 1:
             raise Failure(f"{before} blocks before, {self.blocks()} after it")
@@ -127,10 +124,9 @@ class Hotplug(LoadedGuest):
 
     def resize(self, mib):
         """virtio-mem has that much, by and by."""
-        self.vm.qmp("qom-set", path="/machine/peripheral/virtio-mem",
-                    property="requested-size", value=mib * MIB)
-        wait_for(f"{mib} MiB of virtio-mem", lambda: self.vm.qmp(
-            "qom-get", path="/machine/peripheral/virtio-mem", property="size") == mib * MIB)
+        self.vm.set("virtio-mem", "requested-size", mib * MIB)
+        wait_for(f"{mib} MiB of virtio-mem",
+                 lambda: self.vm.get("virtio-mem", "size") == mib * MIB)
         self.progress()
 
     def grow_and_shrink(self, *sizes):
@@ -182,30 +178,18 @@ def test_both(tap, guest):
     guest.conclude(tap)
 
 
-def test(tap, what, guest, checks):
-    """The checks, if it starts."""
-    tap.check(what, guest.boot)
-    if guest.vm:
-        checks(tap, guest)
+def needs(_):
+    return {"memory": 3072}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=("iommu", "hotplug"))
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("directory")
-    options = parser.parse_args()
-    tap = Tap()
+def test(tap, options):
+    guests = [(Iommu, "IOMMU: a guest starts, its memory a file", test_iommu),
+              (Hotplug, "hotplug: a guest starts, its memory a memfd", test_hotplug)]
     if options.short:
-        test(tap, "a guest with an IOMMU starts, its memory a file",
-             Both(options.directory), test_both)
-    if not options.short and options.only != "hotplug":
-        test(tap, "IOMMU: a guest starts, its memory a file",
-             Iommu(options.directory), test_iommu)
-    if not options.short and options.only != "iommu":
-        test(tap, "hotplug: a guest starts, its memory a memfd",
-             Hotplug(options.directory), test_hotplug)
-    tap.end()
-
-
-main()
+        guests = [(Both, "a guest with an IOMMU starts, its memory a file", test_both)]
+    with test_disks(options.directory):
+        for kind, what, checks in guests:
+            guest = kind(options.directory)
+            tap.check(what, guest.boot)
+            if guest.vm:
+                checks(tap, guest)

@@ -1,42 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Live migration, in the test host; see guest-test.sh."""
-import argparse
+"""Live migration."""
 import os
 import re
-import subprocess
 
-from loaded import LoadedGuest
-from vm import SMALL_ODD_SIZE, Failure, Tap, wait_for
+from loaded import SMALL_ODD_SIZE, LoadedGuest, test_disks
+from tap import Failure, wait_for
+from vmm import create, vhost_blk
 
 
 class Migrations(LoadedGuest):
     """Everything that may happen to a guest that is moved."""
 
     def __init__(self, directory, **machine):
-        super().__init__(directory, [
-            "-device", f"vhost-blk-pci,id=a,path={directory}/file,num-queues=2",
-            "-device", f"vhost-blk-pci,id=b,path={directory}/block,num-queues=2",
-            "-device", f"vhost-blk-pci,id=c,path={directory}/buffered,direct=off"],
-            **machine)
+        super().__init__(directory, vhost_blk(
+            f"id=a,path={directory}/file,num-queues=2",
+            f"id=b,path={directory}/block,num-queues=2",
+            f"id=c,path={directory}/buffered,direct=off"), **machine)
 
     def in_use(self):
         """Nobody else gets hold of the disks."""
-        for device, name in (("a", "file"), ("b", "block")):
-            result = subprocess.run(
-                [os.environ["VHOST_E2E_QEMU"], "-accel", "tcg", "-nodefaults", "-display", "none",
-                 "-no-user-config", "-L", "/usr/share/qemu", "-L", "/usr/share/seabios",
-                 "-S", "-monitor", "stdio", "-device", f"vhost-blk-pci,path={self.dir}/{name}"],
-                input="quit\n", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                encoding="utf-8", timeout=60, check=False)
-            if result.returncode != 1 or "is already in use" not in result.stderr:
-                raise Failure(f"disk {device}: {result.returncode} {result.stderr}")
+        for name in ("file", "block"):
+            create(f"path={self.dir}/{name}", "is already in use")
 
-    def move_often(self, loops):
-        for loop in range(1, loops + 1):
+    def move_often(self, times):
+        for i in range(1, times + 1):
             self.move()
             self.move()
-            if loop % 5 == 0:
-                print(f"# {loop} times: {self.figures()}", flush=True)
+            if i % 5 == 0:
+                print(f"# {i} times: {self.figures()}", flush=True)
         return self.figures()
 
     def start_slowly(self, uri):
@@ -161,15 +152,9 @@ class Migrations(LoadedGuest):
         self.expect(cache, "write through write back")
 
 
-def end(tap, guest):
-    guest.conclude(tap)
-    print("# " + guest.figures())
-    tap.end()
-
-
-def test_all(tap, guest, loops):
+def test_all(tap, guest, times):
     tap.check("nobody else gets its disks", guest.in_use)
-    tap.check(f"there and back {loops} times", guest.move_often, loops)
+    tap.check(f"there and back {times} times", guest.move_often, times)
     tap.check("nobody else gets the disks of the target", guest.in_use)
     tap.check("a migration that is cancelled half way", guest.cancel)
     tap.check("a target that dies half way", guest.target_dies)
@@ -191,22 +176,18 @@ def test_short(tap, guest):
     tap.check("stopped and continued 5 times", guest.stop_and_go_on, 5)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--loops", type=int, default=1)
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--other")
-    parser.add_argument("directory")
-    options = parser.parse_args()
-    tap = Tap()
+def needs(options):
+    return {"memory": 2048, "timeout": 900 + 60 * options.times}
+
+
+def test(tap, options):
     form = {"memory": SMALL_ODD_SIZE, "limit": 2000} if options.short else {}
-    guest = Migrations(options.directory, other=os.environ["VHOST_E2E_OTHER"], **form)
-    tap.check("a guest starts, with its load", guest.boot)
-    if guest.vm and options.short:
-        test_short(tap, guest)
-    elif guest.vm:
-        test_all(tap, guest, options.loops)
-    end(tap, guest)
-
-
-main()
+    with test_disks(options.directory):
+        guest = Migrations(options.directory, other=os.environ["VHOST_E2E_OTHER"], **form)
+        tap.check("a guest starts, with its load", guest.boot)
+        if guest.vm and options.short:
+            test_short(tap, guest)
+        elif guest.vm:
+            test_all(tap, guest, options.times)
+        guest.conclude(tap)
+        print("# " + guest.figures())

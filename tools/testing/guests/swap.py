@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest that swaps while the test host has no free memory; see guest-test.sh."""
-import argparse
+"""A guest that swaps while the test host has no free memory."""
+import contextlib
 import os
 import re
 import subprocess
@@ -8,27 +8,38 @@ import sys
 import threading
 import time
 
-from vm import Failure, Machine, Tap
+from disks import make_file, mounted, null_blk
+from guest import Machine, built, script
+from tap import Failure, run
+from vmm import vhost_blk
 
 DISKS = {"vda": "block", "vdb": "direct", "vdc": "buffered"}
 
-SCRIPT = r"""
-echo 600 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
-for disk in vda vdb vdc; do
-	mkswap /dev/$disk >/dev/null && swapon /dev/$disk || exit
-done
-exec </dev/ttyS1
-echo ready
-read -r go
-# One disk after the other is filled: so much that the last is, too, by half.
-memhog $(awk '$1 == "MemAvailable:" { print int($2 / 1024) + 100 }' /proc/meminfo) ROUNDS || exit
-grep pswp /proc/vmstat
-for disk in vda vdb vdc; do
-	awk -v disk=$disk '{ print disk, "reads", $1, "writes", $5 }' /sys/block/$disk/stat
-done
-grep -E 'oom_kill ' /proc/vmstat
-echo done
-"""
+
+@contextlib.contextmanager
+def full_null_blk(name, mib):
+    """A block device that never needs more memory than it has."""
+    with null_blk(name, mib) as node:
+        run("dd", "if=/dev/zero", f"of={node}", "bs=1M", f"count={mib}", "oflag=direct")
+        yield node
+
+
+@contextlib.contextmanager
+def swap_disks(directory):
+    """A block device and two files.  The host swaps from here on."""
+    with (full_null_blk("for-swap", 320) as swap, full_null_blk("block", 40) as block,
+          full_null_blk("for-files", 104) as files):
+        run("mkswap", swap)
+        run("swapon", swap)
+        run("mkfs.ext4", "-q", files)
+        os.symlink(block, f"{directory}/block")
+        with mounted(files, f"{directory}/mnt"):
+            for name in ("direct", "buffered"):
+                make_file(f"{directory}/mnt/{name}", 40 << 20, bytes(40 << 20))
+                os.symlink(f"mnt/{name}", f"{directory}/{name}")
+            os.sync()
+            yield
+        run("swapoff", swap)
 
 
 def numbers(path):
@@ -68,7 +79,7 @@ class Pressure:
         total = numbers("/proc/meminfo")["MemAvailable"] // 1024 + self.BEYOND
         for left in range(total, 0, -self.MOST):
             self.hogs.append(subprocess.Popen(
-                ["nice", "-n", "10", os.environ["VHOST_E2E_HOG"], str(min(left, self.MOST)),
+                ["nice", "-n", "10", built("memhog"), str(min(left, self.MOST)),
                  "0", "20000"], stdout=subprocess.PIPE, encoding="ascii"))
         self.watch.start()
         for hog in self.hogs:
@@ -107,13 +118,13 @@ class SwappingGuest:
     """Its memory is the host's to swap."""
 
     def __init__(self, directory, rounds):
-        devices = [word for name in DISKS.values() for word in
-                   ("-device", f"vhost-blk-pci,path={directory}/{name},num-queues=2" +
-                    {"direct": ",direct=on", "buffered": ",direct=off"}.get(name, ""))]
-        script = SCRIPT.replace("ROUNDS", str(rounds))
-        self.machine = Machine(f"{directory}/guest", script, devices, memory="128M")
+        self.rounds = rounds
+        self.machine = Machine(
+            f"{directory}/guest", script("swap.sh", rounds=rounds),
+            vhost_blk(f"path={directory}/block,num-queues=2",
+                      f"path={directory}/direct,num-queues=2,direct=on",
+                      f"path={directory}/buffered,num-queues=2,direct=off"), memory="128M")
         self.vm = None
-        self.said = []
 
     def boot(self):
         self.vm = self.machine.start()
@@ -127,23 +138,15 @@ class SwappingGuest:
     def swap(self):
         """All that the program in it wrote is there, as often as it looks."""
         begin = time.monotonic()
-        self.vm.serial.write("go")
-        while True:
-            line = self.vm.serial.read(900)
-            if line is None:
-                raise Failure("the guest has gone: " + self.vm.errors() +
-                              "\n".join(self.machine.klog().splitlines()[-30:]))
-            self.said.append(line)
+
+        def show(_, line):
             print(f"swap: {time.monotonic() - begin:.0f} s: {line}", file=sys.stderr, flush=True)
-            if line == "done" or line.startswith("guest-run:"):
-                break
-        if line != "done":
-            raise Failure("\n".join(self.said))
-        self.machine.finish(self.vm)
+        self.vm.serial.write("go")
+        self.machine.follow(self.vm, 900 * self.rounds, show)
 
     def proof(self):
         """It did swap, on each of the disks."""
-        text = " ".join(self.said)
+        text = " ".join(self.machine.said)
         used = dict(re.findall(r"(vd.) (reads \d+ writes \d+)", text))
         for disk in DISKS:
             if min(int(number) for number in re.findall(r"\d+", used.get(disk, "0"))) < 200:
@@ -154,22 +157,18 @@ class SwappingGuest:
             "; " + " ".join(re.findall(r"pswp\w+ \d+", text))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("directory")
-    options = parser.parse_args()
-    tap = Tap()
-    guest = SwappingGuest(options.directory, options.rounds)
-    pressure = Pressure()
-    tap.check("a guest starts, its disks are for swapping", guest.boot)
-    tap.check("the host's memory is used up", pressure.begin)
-    tap.check(f"the guest finds what it has written, {options.rounds} times", guest.swap)
-    tap.check("what used the host's memory finds its own too", pressure.end)
-    tap.check("the host had none", pressure.proof)
-    tap.check("the guest did swap on each disk", guest.proof)
-    tap.check("the guest's kernel log is clean", guest.machine.check_klog)
-    tap.end()
+def needs(_):
+    return {"memory": 1024}
 
 
-main()
+def test(tap, options):
+    with swap_disks(options.directory):
+        guest = SwappingGuest(options.directory, options.times)
+        pressure = Pressure()
+        tap.check("a guest starts, its disks are for swapping", guest.boot)
+        tap.check("the host's memory is used up", pressure.begin)
+        tap.check(f"the guest finds what it has written, {options.times} times", guest.swap)
+        tap.check("what used the host's memory finds its own too", pressure.end)
+        tap.check("the host had none", pressure.proof)
+        tap.check("the guest did swap on each disk", guest.proof)
+        tap.check("the guest's kernel log is clean", guest.machine.check_klog)

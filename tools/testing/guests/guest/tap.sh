@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# First part of every guest script that checks something itself (e2e.sh puts
-# the parts together): one line "ok WHAT" or "not ok WHAT" for each check, which
-# the host counts, and what was printed by one that failed.
+# First part of a guest script that makes checks or uses these functions.  It prints one
+# line "ok WHAT" or "not ok WHAT" for each check, which the host counts, and the output
+# of a check that failed.
 checks=0
 
 check() {

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0
+"""QEMU: its command line, devices that it accepts or refuses, and QMP."""
+import functools
+import json
+import os
+import re
+import socket
+import subprocess
+
+from tap import TIMEOUT, Failure, wait_for
+
+
+@functools.cache
+def in_uml():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return "User Mode Linux" in file.read()
+
+
+@functools.cache
+def accelerator():
+    """KVM if it can be used.  In UML, threads for each vCPU only wait for each other."""
+    if in_uml():
+        return "tcg,thread=single"
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+        return "kvm"
+    except OSError:
+        return "tcg,thread=multi"
+
+
+def command(*arguments, binary=None):
+    """The command of a QEMU with no devices but those of the arguments."""
+    # In a UML host with several CPUs, the threads of a process hang if they use more
+    # than one.
+    pin = ["taskset", "-c", "0"] if in_uml() else []
+    preload = os.environ.get("VHOST_E2E_OBJECT")
+    return pin + (["env", f"LD_PRELOAD={preload}"] if preload else []) + [
+        binary or os.environ["VHOST_E2E_QEMU"], "-accel", accelerator(),
+        "-nodefaults", "-no-user-config", "-display", "none",
+        "-L", "/usr/share/qemu", "-L", "/usr/share/seabios", *arguments]
+
+
+def vhost_blk(*devices):
+    """Arguments for vhost-blk-pci devices, each with these properties."""
+    return [word for properties in devices for word in
+            ("-device", f"vhost-blk-pci,{properties}" if properties else "vhost-blk-pci")]
+
+
+def create(properties, message=None, wrapper=(), fds=()):
+    """Create a device, and end QEMU.
+
+    It is accepted, or, with a message, refused: QEMU prints one line, which matches.
+    """
+    result = subprocess.run(
+        [*wrapper, *command("-machine", "q35", "-S", "-monitor", "stdio"),
+         *vhost_blk(properties)], input="quit\n", stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, encoding="utf-8", timeout=60, pass_fds=fds, check=False)
+    said = result.stderr.strip()
+    if not (result.returncode == 1 and "\n" not in said and re.search(message, said)
+            if message else result.returncode == 0 and not said):
+        raise Failure(f"status {result.returncode}, QEMU said: {said}")
+
+
+class Lines:
+    """Lines from and to a socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rw", encoding="utf-8", errors="replace", newline="\n")
+
+    def read(self, timeout=TIMEOUT):
+        """The next line, or None at the end of the stream."""
+        self.socket.settimeout(max(timeout, 0.1))
+        line = self.file.readline()
+        return line.rstrip("\r\n") if line.endswith("\n") else None
+
+    def write(self, line):
+        self.file.write(line + "\n")
+        self.file.flush()
+
+
+class Qemu:
+    """A QEMU that runs.
+
+    After a "with" block it is told to end, and must not have printed any message.
+    """
+
+    count = 0
+
+    def __init__(self, directory, *arguments, serial=False, binary=None, fds=()):
+        Qemu.count += 1
+        self.path = f"{directory}/qemu-{Qemu.count}"
+        self.binary = binary
+        self.events = []
+        self.known = ""
+        sockets = ["-chardev", f"socket,id=qmp,path={self.path}.qmp,server=on,wait=off",
+                   "-mon", "chardev=qmp,mode=control"]
+        if serial:
+            sockets += ["-chardev", f"socket,id=serial,path={self.path}.serial,server=on,wait=off",
+                        "-serial", "chardev:serial"]
+        with open(self.path + ".err", "wb") as errors:
+            self.process = subprocess.Popen(
+                command(*arguments, *sockets, binary=binary), stdin=subprocess.DEVNULL,
+                stdout=errors, stderr=errors, pass_fds=fds)
+        try:
+            self.monitor = self.connect("qmp")
+            self.monitor.read()
+            self.qmp("qmp_capabilities")
+            self.serial = self.connect("serial") if serial else None
+        except (Failure, OSError):
+            self.process.wait(TIMEOUT)
+            raise Failure(f"QEMU ended with {self.process.returncode}: {self.errors()}") from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, error, *_):
+        if error:
+            self.kill()
+        else:
+            self.quit()
+
+    def connect(self, name):
+        def attempt():
+            if self.process.poll() is not None:
+                raise Failure(f"QEMU ended with {self.process.returncode}: {self.errors()}")
+            try:
+                return Lines(f"{self.path}.{name}")
+            except (FileNotFoundError, ConnectionRefusedError):
+                return None
+        return wait_for(f"socket {name}", attempt)
+
+    def receive(self):
+        """One message of QMP; events are kept."""
+        line = self.monitor.read()
+        if line is None:
+            raise Failure(f"QEMU has ended: {self.errors()}")
+        message = json.loads(line)
+        if "event" in message:
+            self.events.append(message)
+        return message
+
+    def qmp(self, name, **arguments):
+        """Run a command and return its result; "_" in the names of arguments means "-"."""
+        request = {"execute": name}
+        if arguments:
+            request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
+        self.monitor.write(json.dumps(request))
+        while True:
+            answer = self.receive()
+            if "error" in answer:
+                raise Failure(f"{name}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def get(self, device, name):
+        """A property of a device, which has an id."""
+        return self.qmp("qom-get", path=f"/machine/peripheral/{device}", property=name)
+
+    def set(self, device, name, value):
+        self.qmp("qom-set", path=f"/machine/peripheral/{device}", property=name, value=value)
+
+    def set_refused(self, pattern, device, name, value):
+        """The property cannot be changed to this value, and one line says why."""
+        try:
+            self.set(device, name, value)
+        except Failure as failure:
+            if not re.fullmatch(f"qom-set: {pattern}.*", str(failure)):
+                raise
+        else:
+            raise Failure(f"{name}={value} is accepted")
+
+    def event(self, name, **data):
+        """Wait for an event with this data that was not waited for yet; return its data.
+
+        This only reads: in UML, the RCU thread of a QEMU that gets commands all the time
+        may not run, and a device that was removed is not deleted then.
+        """
+        while True:
+            for event in self.events:
+                if event["event"] == name and data.items() <= event.get("data", {}).items():
+                    self.events.remove(event)
+                    return event.get("data", {})
+            self.receive()
+
+    def status(self):
+        return self.qmp("query-status")["status"]
+
+    def errors(self):
+        """Its messages, without those that have been excused."""
+        with open(self.path + ".err", encoding="utf-8", errors="replace") as file:
+            return file.read().removeprefix(self.known).strip()
+
+    def excuse(self, pattern):
+        """Its messages so far are expected; they must match."""
+        said = self.errors()
+        if not re.fullmatch(pattern, said, re.S):
+            raise Failure(f"QEMU says: {said}")
+        with open(self.path + ".err", encoding="utf-8", errors="replace") as file:
+            self.known = file.read()
+
+    def quit(self):
+        """Tell it to end; it must not have printed any message."""
+        self.qmp("quit")
+        self.finish()
+
+    def finish(self, status=0, says=""):
+        """Wait for its end, with this status and messages that match."""
+        try:
+            self.process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise Failure("QEMU does not end") from error
+        if self.process.returncode != status or not re.fullmatch(says, self.errors(), re.S):
+            raise Failure(f"QEMU ended with {self.process.returncode}: {self.errors()}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
