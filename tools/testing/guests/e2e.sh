@@ -8,8 +8,6 @@
 # the kernel log of guest or host fails the run.  PART is
 #
 #   basic  (default) data, resets, firmware, and the device's properties
-#   live   disks that are swapped, resized, unplugged and reset under load;
-#          firmware that is reset while it does I/O; UEFI
 #   fs     what a block device must do, file systems, a crash: the full guest
 #   zoned  a zoned disk and a file system on it: the full guest
 #   crash  what is on the disk after each flush of ext4 and xfs: the full guest
@@ -27,7 +25,7 @@ for arg; do
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
-	basic | live | fs | zoned | crash) part=$arg ;;
+	basic | fs | zoned | crash) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
@@ -36,7 +34,7 @@ done
 . "$VB_GUESTS/e2e-crash.sh"
 
 if ((!inside)); then
-	"$VB_LIB/packages.sh" kernel guest selftest firmware
+	"$VB_LIB/packages.sh" kernel guest selftest
 	export VHOST_E2E_QEMU='' VHOST_E2E_OBJECT='' VHOST_E2E_GUEST=''
 	if ((preload)); then
 		VHOST_E2E_QEMU=$(command -v qemu-system-x86_64)
@@ -45,7 +43,7 @@ if ((!inside)); then
 		VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	fi
 	kind=full
-	[[ $part == basic || $part == live ]] && kind=small
+	[[ $part == basic ]] && kind=small
 	VHOST_E2E_GUEST=$("$VB_GUESTS/guest-build.sh" "$kind" | tail -n 1)
 	mem=1536M timeout=2400
 	if [[ $part == crash ]]; then
@@ -124,10 +122,6 @@ make_null_blk() {
 . "$VB_GUESTS/e2e-data.sh"
 # shellcheck source=tools/testing/guests/e2e-properties.sh
 . "$VB_GUESTS/e2e-properties.sh"
-# shellcheck source=tools/testing/guests/e2e-live.sh
-. "$VB_GUESTS/e2e-live.sh"
-# shellcheck source=tools/testing/guests/e2e-firmware.sh
-. "$VB_GUESTS/e2e-firmware.sh"
 # shellcheck source=tools/testing/guests/e2e-fs.sh
 . "$VB_GUESTS/e2e-fs.sh"
 # shellcheck source=tools/testing/guests/e2e-zoned.sh
@@ -147,13 +141,6 @@ basic)
 	test_reset
 	test_seabios
 	test_properties
-	;;
-live)
-	make_null_blk nullb0 256
-	test_machine
-	test_live
-	test_resets
-	test_uefi
 	;;
 fs) test_fs ;;
 zoned) test_zoned ;;
