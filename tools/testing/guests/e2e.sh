@@ -1,13 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: e2e.sh [--preload] [PART] [HOST]
+# Usage: e2e.sh [--preload] PART [HOST]
 #
 # End to end: in the test host HOST (default uml-7.3) QEMU runs a guest whose
 # disks go through /dev/vhost-blk; prints TAP.  The guest's own programs judge
 # the data, the host compares what arrived in the backing files.  A report in
 # the kernel log of guest or host fails the run.  PART is
 #
-#   basic  (default) data, resets, firmware, and the device's properties
 #   fs     what a block device must do, file systems, a crash: the full guest
 #   zoned  a zoned disk and a file system on it: the full guest
 #   crash  what is on the disk after each flush of ext4 and xfs: the full guest
@@ -18,17 +17,18 @@ set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-host=uml-7.3 preload=0 inside=0 part=basic
+host=uml-7.3 preload=0 inside=0 part=''
 for arg; do
 	case $arg in
 	--help) usage; exit ;;
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
-	basic | fs | zoned | crash) part=$arg ;;
+	fs | zoned | crash) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
+[[ -n $part ]] || { usage >&2; exit 2; }
 
 # shellcheck source=tools/testing/guests/e2e-crash.sh
 . "$VB_GUESTS/e2e-crash.sh"
@@ -42,9 +42,7 @@ if ((!inside)); then
 	else
 		VHOST_E2E_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 | tail -n 1)
 	fi
-	kind=full
-	[[ $part == basic ]] && kind=small
-	VHOST_E2E_GUEST=$("$VB_GUESTS/guest-build.sh" "$kind" | tail -n 1)
+	VHOST_E2E_GUEST=$("$VB_GUESTS/guest-build.sh" full | tail -n 1)
 	mem=1536M timeout=2400
 	if [[ $part == crash ]]; then
 		VHOST_E2E_GUEST=$(crash_prepare "$VHOST_E2E_GUEST")
@@ -118,10 +116,6 @@ make_null_blk() {
 	done
 }
 
-# shellcheck source=tools/testing/guests/e2e-data.sh
-. "$VB_GUESTS/e2e-data.sh"
-# shellcheck source=tools/testing/guests/e2e-properties.sh
-. "$VB_GUESTS/e2e-properties.sh"
 # shellcheck source=tools/testing/guests/e2e-fs.sh
 . "$VB_GUESTS/e2e-fs.sh"
 # shellcheck source=tools/testing/guests/e2e-zoned.sh
@@ -135,13 +129,6 @@ mount /dev/nullb1 "$tmp/mnt"
 
 echo "TAP version 13"
 case $part in
-basic)
-	make_null_blk nullb0 256
-	test_data
-	test_reset
-	test_seabios
-	test_properties
-	;;
 fs) test_fs ;;
 zoned) test_zoned ;;
 crash) test_crash ;;

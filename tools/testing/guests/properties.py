@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Properties of the device.  A bad one ends QEMU with one line that names it and the cause."""
+import contextlib
+import functools
+import glob
+import os
+import re
+
+from disks import file_system, make_file, null_blk, read, read_only
+from tap import expect, run
+from vmm import Qemu, create, vhost_blk
+
+DEVICE = "/dev/vhost-blk"
+IN_USE = " exclusive: .* in use"
+
+# Name of the check, properties, and the message, or None if the device is accepted.
+# FILE, DIRECTORY, BLOCK and MOUNTED, a block device that is mounted, stand for names.
+CASES = (
+    ("it starts", "path=FILE", None),
+    ("no path", "", " path: missing"),
+    ("no such file", "path=/no/such", " path: .*No such file"),
+    ("a directory", "path=DIRECTORY", " path: .* is a directory"),
+    ("a character device", "path=/dev/null", " path: .* is a character device"),
+    ("a pipe", "path=DIRECTORY/pipe", " path: .* is a pipe"),
+    ("path and fd", "path=FILE,fd=3", " path: .*together with fd"),
+    ("fd: not open", "fd=99", " fd: .*Bad file"),
+    ("fd: not a number", "fd=none", " fd: "),
+    ("direct with fd", "fd=9,direct=on", " direct: .*fd"),
+    *((f"queue-size={value}", f"path=FILE,queue-size={value}",
+       f" queue-size: {value} is not a power of two") for value in (0, 2, 3, 100, 2048)),
+    *((f"num-queues={value}", f"path=FILE,num-queues={value}",
+       f" num-queues: {value} is not") for value in (0, 65)),
+    ("num-queues=64,queue-size=1024", "path=FILE,num-queues=64,queue-size=1024", None),
+    ("workers=0", "path=FILE,workers=0", " workers: 0 is not"),
+    ("more workers than queues", "path=FILE,num-queues=2,workers=3", " workers: 3 is not"),
+    ("poll-us", "path=FILE,poll-us=50", None),
+    ("write-cache=off", "path=FILE,write-cache=off", None),
+    ("write-cache=off,config-wce=off", "path=FILE,write-cache=off,config-wce=off", None),
+    ("a geometry", "path=FILE,cyls=32,heads=16,secs=63,lcyls=32,lheads=16,lsecs=63", None),
+    ("half a geometry", "path=FILE,cyls=32", " heads: 0 is not"),
+    ("cyls=65536", "path=FILE,cyls=65536,heads=1,secs=1", " cyls: 65536 is not"),
+    ("secs=256", "path=FILE,cyls=1,heads=1,secs=256", " secs: 256 is not"),
+    *((f"{name}=0", f"path=FILE,{name}=0", f" {name}: 0")
+      for name in ("max-discard-sectors", "max-write-zeroes-sectors")),
+    ("a serial of 21 bytes", "path=FILE,serial=123456789012345678901", " serial: longer than 20"),
+    ("direct: not a switch", "path=FILE,direct=maybe", "'direct'"),
+    ("drive", "drive=none", "'vhost-blk-pci.drive' not found"),
+    ("iothread", "path=FILE,iothread=none", "'vhost-blk-pci.iothread' not found"),
+    ("vhostfd: not open", "path=FILE,vhostfd=99", " vhostfd: .*Bad file"),
+    ("a block device", "path=BLOCK", None),
+    ("a mounted block device", "path=MOUNTED", IN_USE),
+    ("a mounted block device, readonly=on", "path=MOUNTED,readonly=on", None))
+
+# Cases with FD, a descriptor of that file
+FD_CASES = (
+    ("fd: for reading alone", "FILE", os.O_RDONLY, "fd=FD", " fd: .*readonly=on"),
+    ("fd: for reading alone, readonly=on", "FILE", os.O_RDONLY, "fd=FD,readonly=on", None),
+    ("fd: for writing alone", "FILE", os.O_WRONLY, "fd=FD", " fd: .*write-only"),
+    ("fd: for both", "FILE", os.O_RDWR, "fd=FD", None),
+    ("vhostfd: given", DEVICE, os.O_RDWR, "path=FILE,vhostfd=FD", None),
+    ("vhostfd: something else", "/dev/null", os.O_RDWR, "path=FILE,vhostfd=FD",
+     " vhostfd: not a file descriptor of /dev/vhost-blk"))
+
+# Cases while another QEMU has a device with the first properties
+HELD_CASES = (
+    ("a file that vhost-blk has", "path=FILE", "path=FILE", IN_USE),
+    ("a file that vhost-blk has, for reading", "path=FILE", "path=FILE,readonly=on", IN_USE),
+    ("a file that vhost-blk has, exclusive=off", "path=FILE", "path=FILE,exclusive=off", None),
+    ("two readers of a file", "path=FILE,readonly=on", "path=FILE,readonly=on", None),
+    ("a block device that vhost-blk has", "path=BLOCK", "path=BLOCK", IN_USE))
+
+
+def with_fd(path, flags, properties, message):
+    fd = os.open(path, flags)
+    try:
+        create(properties.replace("FD", str(fd)), message, fds=(fd,))
+    finally:
+        os.close(fd)
+
+
+def while_held(holder, function, *arguments):
+    """Call the function while a QEMU with these arguments runs."""
+    with Qemu("/tmp", "-S", "-machine", "q35", *holder):
+        function(*arguments)
+
+
+def there_are_workers(count):
+    """Of all devices.  Their threads are QEMU's from Linux 6.4 on, or processes."""
+    names = []
+    for path in glob.glob("/proc/[0-9]*/task/*/comm"):
+        with contextlib.suppress(OSError):
+            names.append(read(path))
+    expect(sum(name.startswith("vhost-") for name in names), count)
+
+
+def without_device(properties):
+    os.rename(DEVICE, DEVICE + ".away")
+    try:
+        create(properties, " vhostfd: .*No such file.*vhost_blk loaded")
+    finally:
+        os.rename(DEVICE + ".away", DEVICE)
+
+
+def without_permission(properties):
+    mode = os.stat(DEVICE).st_mode
+    os.chmod(DEVICE, 0)
+    try:
+        create(properties, " vhostfd: .*Permission denied", (
+            "setpriv", "--bounding-set=-dac_override,-dac_read_search"))
+    finally:
+        os.chmod(DEVICE, mode)
+
+
+def test_workers(tap, file):
+    one = re.match(r"6\.[0-4][.-]", os.uname().release)
+    if one:
+        tap.check("workers=2 on a kernel with one", create,
+                  f"path={file},num-queues=2,workers=2", " workers: this kernel")
+    else:
+        tap.check("workers=2", create, f"path={file},num-queues=2,workers=2")
+    tap.check("a worker for each queue, or the one that there is", while_held,
+              vhost_blk(f"path={file},num-queues=3"), there_are_workers, 1 if one else 3)
+    tap.check("workers=1", while_held, vhost_blk(f"path={file},num-queues=3,workers=1"),
+              there_are_workers, 1)
+
+
+def test_read_only(tap, block):
+    with read_only(block):
+        tap.check("a read-only block device", create, f"path={block}", " path: .*readonly=on")
+        tap.check("a read-only block device, readonly=on", create, f"path={block},readonly=on")
+
+
+def test(tap, options):
+    directory = options.directory
+    with null_blk("block", 256) as block, file_system(directory) as files:
+        file = make_file(f"{files}/file", 1 << 20)
+        os.mkfifo(f"{directory}/pipe")
+        names = {"FILE": file, "DIRECTORY": directory, "BLOCK": block,
+                 "MOUNTED": run("findmnt", "-n", "-o", "SOURCE", files).strip()}
+        insert = functools.partial(re.sub, "|".join(names), lambda match: names[match[0]])
+        for what, properties, message in CASES:
+            tap.check(what, create, insert(properties), message)
+        for what, path, flags, properties, message in FD_CASES:
+            tap.check(what, with_fd, insert(path), flags, insert(properties), message)
+        test_workers(tap, file)
+        tap.check("/dev/vhost-blk: missing", without_device, f"path={file}")
+        tap.check("/dev/vhost-blk: not permitted", without_permission, f"path={file}")
+        test_read_only(tap, block)
+        for what, holder, properties, message in HELD_CASES:
+            tap.check(what, while_held, vhost_blk(insert(holder)), create,
+                      insert(properties), message)
+        tap.check("a file that QEMU's block layer has", while_held,
+                  ["-blockdev", f"file,node-name=f,filename={file}",
+                   "-device", "virtio-blk-pci,drive=f"], create, f"path={file}", IN_USE)
