@@ -7,7 +7,6 @@
 # the data, the host compares what arrived in the backing files.  A report in
 # the kernel log of guest or host fails the run.  PART is
 #
-#   fs     what a block device must do, file systems, a crash: the full guest
 #   zoned  a zoned disk and a file system on it: the full guest
 #   crash  what is on the disk after each flush of ext4 and xfs: the full guest
 #
@@ -24,7 +23,7 @@ for arg; do
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
-	fs | zoned | crash) part=$arg ;;
+	zoned | crash) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
@@ -116,8 +115,6 @@ make_null_blk() {
 	done
 }
 
-# shellcheck source=tools/testing/guests/e2e-fs.sh
-. "$VB_GUESTS/e2e-fs.sh"
 # shellcheck source=tools/testing/guests/e2e-zoned.sh
 . "$VB_GUESTS/e2e-zoned.sh"
 
@@ -129,7 +126,6 @@ mount /dev/nullb1 "$tmp/mnt"
 
 echo "TAP version 13"
 case $part in
-fs) test_fs ;;
 zoned) test_zoned ;;
 crash) test_crash ;;
 esac

@@ -4,7 +4,7 @@
 # are the host's.
 # shellcheck disable=SC2154
 #
-# Last part of the guest script of e2e-fs.sh.
+# Last part of the guest script of filesystems.py.
 block=$(disk block) block4k=$(disk block-4k)
 direct=$(disk direct) buffered=$(disk buffered)
 check "crash: the journal is replayed, fsynced files are whole" \
