@@ -7,7 +7,6 @@
 # the data, the host compares what arrived in the backing files.  A report in
 # the kernel log of guest or host fails the run.  PART is
 #
-#   zoned  a zoned disk and a file system on it: the full guest
 #   crash  what is on the disk after each flush of ext4 and xfs: the full guest
 #
 #   --preload  Debian's stock QEMU with the device preloaded, instead of a
@@ -23,7 +22,7 @@ for arg; do
 	--preload) preload=1 ;;
 	--inside) inside=1 ;;
 	-*) usage >&2; exit 2 ;;
-	zoned | crash) part=$arg ;;
+	crash) part=$arg ;;
 	*) host=$arg ;;
 	esac
 done
@@ -115,8 +114,6 @@ make_null_blk() {
 	done
 }
 
-# shellcheck source=tools/testing/guests/e2e-zoned.sh
-. "$VB_GUESTS/e2e-zoned.sh"
 
 # A file system for files that are backends
 make_null_blk nullb1 512 discard=1
@@ -126,7 +123,6 @@ mount /dev/nullb1 "$tmp/mnt"
 
 echo "TAP version 13"
 case $part in
-zoned) test_zoned ;;
 crash) test_crash ;;
 esac
 umount "$tmp/mnt"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Last part of the guest script of e2e-zoned.sh; the functions are those of the
+# Last part of the guest script of zoned.py; the functions are those of the
 # parts before.
 zoned=$(disk zoned) btrfs=$(disk btrfs)
 zone_limits "$zoned"
