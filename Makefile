@@ -46,7 +46,8 @@ help:
 	@$(RUN) --make-help || echo "The list of checks needs Python 3.11."
 
 demo:
-	tools/testing/guests/demo.sh
+	tools/lib/packages.sh runner
+	tools/testing/guests/demo.py
 
 check:
 	tools/lib/packages.sh runner
