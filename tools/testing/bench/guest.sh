@@ -187,7 +187,7 @@ for ((round = 0; round < rounds; round++)); do
 		bench_qemu_device "${contender#guest-}" "$disk" "$vcpus"
 		print=()
 		((round)) || print=(--print)
-		"$VB_GUESTS/guest-run.sh" --qemu "$VHOST_BENCH_QEMU" --guest "$VHOST_BENCH_GUEST" \
+		"$VB_GUESTS/guest_run.py" --qemu "$VHOST_BENCH_QEMU" --guest "$VHOST_BENCH_GUEST" \
 			--script "$tmp/script" --timeout 900 --smp "$vcpus" "${print[@]}" -- \
 			-name "guest,debug-threads=on" "${bench_device[@]}" | figures "$contender"
 	done

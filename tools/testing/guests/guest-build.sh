@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: guest-build.sh [small|full]
 #
-# Makes a guest for guest-run.sh from Debian's packages, and prints its directory,
+# Makes a guest from Debian's packages, and prints its directory,
 # which has vmlinuz and initrd.
 #
 #   small  (default) the stock kernel of Debian 12 with its virtio modules,
