@@ -412,13 +412,10 @@ FIXTURE_SETUP(limited)
 		.blank = true,
 	};
 	struct guest_opts guest = { .backend = &self->b };
-	const char *why;
+	const char *why = no_kernel(NO_ZONES);
 
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device has no zones: its file has none");
-	why = backend_open_as(&self->b, &opts);
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
 	if (why)
 		SKIP(return, "%s", why);
 	self->size = 2048;
@@ -580,14 +577,11 @@ FIXTURE_SETUP(same_zone)
 		.blank = true,
 	};
 	struct guest_opts guest = { .backend = &self->b };
-	const char *why;
+	const char *why = no_kernel(NO_ZONES);
 	char dir[96];
 
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device has no zones: its file has none");
-	why = backend_open_as(&self->b, &opts);
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
 	if (why)
 		SKIP(return, "%s", why);
 	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(self->b.path, '/') + 1);

@@ -7,6 +7,7 @@
 #include "zones.h"
 
 #define CONV_ZONES	2
+#define NO_ZONES	"the model device has no zones: its file has none"
 
 #define S_OK		VIRTIO_BLK_S_OK
 #define S_IOERR		VIRTIO_BLK_S_IOERR
@@ -56,13 +57,10 @@ FIXTURE_SETUP(zoned)
 		.size = variant->mib << 20, .blank = true,
 	};
 	struct guest_opts guest = { .backend = &self->b, .queues = 4 };
-	const char *why;
+	const char *why = no_kernel(NO_ZONES);
 
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device has no zones: its file has none");
-	why = backend_open_as(&self->b, &opts);
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
 	if (why)
 		SKIP(return, "%s", why);
 	self->rng.state = rng_seed_from_env();
