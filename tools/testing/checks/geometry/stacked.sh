@@ -140,8 +140,11 @@ thin() {
 	dm thin "0 $(($2 * 2048)) thin $last 0"
 }
 
+# The pool is large: dm-thin counts the blocks that a discard has freed as free at once, but
+# cannot allocate them before it commits, which it does each second.  A small pool fails
+# writes after a discard until then.
 stack_thin() {
-	thin 8 6
+	thin 32 6
 }
 
 stack_thinsmall() {
