@@ -407,6 +407,8 @@ int main(void)
 		return 1;
 	}
 	good = run(seconds, &first, &last, &why);
+	if (!why)
+		why = flat_outlast_workers(&first, &last);
 	disks = check_disks();
 	say_counts(stdout, "at the end");
 	say_why();

@@ -17,6 +17,9 @@
 #define MAX_OBJECTS	64
 #define MAX_SHARE	20		/* or this fraction of its objects: one in MAX_SHARE */
 #define MAX_USED	4096		/* KiB */
+#define KTHREADD	2		/* its pid */
+#define MAX_IDLE	8		/* kworkers */
+#define IDLE_TIMEOUT	360		/* s; the kernel's IDLE_WORKER_TIMEOUT is 300 */
 
 /* Free objects that KASAN holds back, and empty slabs. */
 static void shrink_slabs(void)
@@ -98,6 +101,36 @@ static const char *read_slabinfo(struct flat *f)
 	return f->n ? NULL : "/proc/slabinfo is empty";
 }
 
+/* Threads of vhost are not counted since Linux 6.4: they belong to the process of the VMM. */
+static const char *read_kthreads(struct flat *f)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *d;
+
+	f->kthreads = 0;
+	f->idle = 0;
+	if (!dir)
+		return "no /proc";
+	while ((d = readdir(dir))) {
+		char path[300], comm[64] = "", state;
+		unsigned int parent;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%s/stat", d->d_name);
+		file = d->d_name[0] >= '0' && d->d_name[0] <= '9' ? fopen(path, "re") : NULL;
+		if (!file)
+			continue;
+		if (fscanf(file, "%*d (%63[^)]) %c %u", comm, &state, &parent) == 3 &&
+		    parent == KTHREADD) {
+			f->kthreads++;
+			f->idle += !strncmp(comm, "kworker/", 8) && state == 'I';
+		}
+		fclose(file);
+	}
+	closedir(dir);
+	return NULL;
+}
+
 const char *flat_measure(struct flat *f)
 {
 	const char *why;
@@ -105,7 +138,26 @@ const char *flat_measure(struct flat *f)
 	memset(f, 0, sizeof(*f));
 	settle();
 	why = read_meminfo(f);
+	if (!why)
+		why = read_kthreads(f);
 	return why ? why : read_slabinfo(f);
+}
+
+const char *flat_outlast_workers(const struct flat *first, struct flat *last)
+{
+	const char *why = NULL;
+	unsigned int s;
+
+	if (last->idle <= first->idle + MAX_IDLE)
+		return NULL;
+	printf("# memory: %u idle kworkers, then %u: wait for the end of these\n", first->idle,
+	       last->idle);
+	fflush(stdout);
+	for (s = 0; !why && last->idle > first->idle + MAX_IDLE && s < IDLE_TIMEOUT; s += 10) {
+		sleep(10);
+		why = read_kthreads(last);
+	}
+	return why ? why : flat_measure(last);
 }
 
 static const struct flat_cache *find(const struct flat *f, const char *name)
@@ -151,5 +203,7 @@ bool flat_compare(const struct flat *first, const struct flat *last)
 	       last->unreclaimable);
 	printf("# memory: kernel stacks %ld kB, then %ld; vmalloc %ld kB, then %ld\n",
 	       first->stacks, last->stacks, first->vmalloc, last->vmalloc);
+	printf("# memory: kernel threads %u, then %u; idle kworkers %u, then %u\n",
+	       first->kthreads, last->kthreads, first->idle, last->idle);
 	return flat;
 }

@@ -25,10 +25,17 @@ struct flat {
 	long unreclaimable;	/* KiB: SUnreclaim */
 	long stacks;		/* KiB: KernelStack */
 	long vmalloc;		/* KiB: VmallocUsed */
+	unsigned int kthreads;
+	unsigned int idle;	/* of them, kworkers without work */
 };
 
 /* Return: NULL, or the reason why memory cannot be measured here */
 const char *flat_measure(struct flat *f);
+/*
+ * A kworker without work ends after five minutes.  If there are more of them than
+ * at @first, wait for that, and measure again.
+ */
+const char *flat_outlast_workers(const struct flat *first, struct flat *last);
 /* Print what has grown. Return: false if it has grown by more than the limit */
 bool flat_compare(const struct flat *first, const struct flat *last);
 
