@@ -139,7 +139,7 @@ versions_agree() {
 	[[ -n $version ]] || { echo "device.c has no MODULE_VERSION"; return 1; }
 	[[ $(grep -m 1 '^## ' CHANGELOG.md) == "## $version "* ]] ||
 		{ echo "the first entry of CHANGELOG.md is not that of $version"; return 1; }
-	command=$(make -n dkms)
+	command=$(make --no-print-directory -n dkms)
 	[[ $command == *"dkms-install.sh $version" ]] ||
 		{ echo "'make dkms' would not install $version: $command"; return 1; }
 	grep -x 'PACKAGE_VERSION="@VERSION@"' packaging/dkms.conf
