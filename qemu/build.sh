@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage: build.sh [7.2|10.0] [--preload|--compile-only|--qtest]
+# Usage: build.sh [7.2|10.0] [--preload|--quick|--compile-only|--qtest]
 #
 # Build qemu-system-x86_64 with the vhost-blk device from Debian's QEMU source
 # package of that series (default 7.2), and print the path of the binary.
@@ -8,6 +8,8 @@
 #   --preload       build only the device, as a shared object for Debian's
 #                   qemu-system-x86_64 of the same version (30 seconds):
 #                   env LD_PRELOAD=PATH qemu-system-x86_64 ...
+#   --quick         print the path of a script that does so, if the installed
+#                   QEMU is of this version; build all of QEMU if not
 #   --compile-only  compile only the device, treat its warnings as errors, and
 #                   print the directory of the object files
 #   --qtest         build the qos-test of QEMU 7.2, modified to test vhost-blk
@@ -30,16 +32,11 @@ for arg; do
 	case $arg in
 	--help) usage; exit ;;
 	7.2 | 10.0) series=$arg ;;
-	--preload | --compile-only | --qtest) mode=${arg#--} ;;
+	--preload | --quick | --compile-only | --qtest) mode=${arg#--} ;;
 	*) usage >&2; exit 2 ;;
 	esac
 done
 
-# The kinds of builds only share the source, so each has its own tree and lock.
-# The tests are built in the tree of the full build.
-kind=$mode
-[[ $mode == qtest ]] && kind=full
-take_lock "qemu-$series-$kind"
 source_link=$VB_CACHE/src/qemu-$series
 
 fetch_source() {
@@ -83,10 +80,25 @@ fetch_meson() {
 	meson_path=$entry/usr/lib/python3/dist-packages
 }
 
+# The device is compiled with QEMU's structures, which differ between versions.
+debian_has_it() {
+	local version
+	version=$(dpkg-query -W -f '${Version}' qemu-system-x86 2>/dev/null) &&
+		[[ ${version%+b[0-9]*} == "$(<"$source_link/version")" ]]
+}
+
 (
 	take_lock "qemu-source-$series"
 	fetch_source
 )
+script=''
+if [[ $mode == quick ]]; then
+	if debian_has_it; then mode=preload script=1; else mode=full; fi
+fi
+
+# The kinds of builds only share the source, so each has its own tree and lock.
+take_lock "qemu-$series-$mode"
+
 inputs=("$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" "$VB_TOP/qemu/add-to-tree.sh"
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
 [[ $mode == qtest ]] && inputs=("$VB_TOP/qemu/qtest-to-tree.sh" "$VB_TOP/qemu/tests")
@@ -94,7 +106,7 @@ key=$(cache_key "$(<"$source_link/version")" "$mode" "${inputs[@]}" "$VB_TOP/qem
 entry=$VB_CACHE/qemu/$series-$mode-$key
 case $mode in
 full) product=qemu-system-x86_64 ;;
-preload) product=vhost-blk.so ;;
+preload) product=vhost-blk.so${script:+.run} ;;
 compile-only) product=objects ;;
 qtest) product=qos-test ;;
 esac
@@ -117,8 +129,11 @@ options=(--target-list=x86_64-softmmu --without-default-features
 	--enable-kvm --enable-tcg --enable-vhost-kernel --enable-vhost-user
 	--enable-linux-aio --enable-linux-io-uring --enable-fdt=system
 	--disable-docs --disable-install-blobs)
-[[ $mode == preload ]] && options+=(--disable-pie --extra-cflags=-fPIC)
-tree=$VB_CACHE/obj/qemu-$series-$kind
+case $mode in
+preload) options+=(--disable-pie --extra-cflags=-fPIC) ;;
+qtest) options+=(--disable-debug-info '--extra-cflags=-O0 -U_FORTIFY_SOURCE') ;;
+esac
+tree=$VB_CACHE/obj/qemu-$series-$mode
 made_of=$(cache_key "$(<"$source_link/version")" "${options[*]}" "$meson_path" "$(gcc --version)")
 log=$VB_CACHE/log/qemu-$series-$mode
 export PYTHONPATH=$meson_path
@@ -167,7 +182,12 @@ full)
 	;;
 preload)
 	compile_device
-	cc -shared -o "$work/out/$product" "${objects[@]}"
+	cc -shared -o "$work/out/vhost-blk.so" "${objects[@]}"
+	cat >"$work/out/vhost-blk.so.run" <<-'SCRIPT'
+		#!/bin/sh
+		exec env "LD_PRELOAD=${0%.run}" qemu-system-x86_64 "$@"
+	SCRIPT
+	chmod +x "$work/out/vhost-blk.so.run"
 	;;
 compile-only)
 	compile_device

@@ -7,7 +7,8 @@ Exits 0 only if fio verified the data.
 
   DEMO_HOST=uml-7.3-fast  the test host: any of uml-build.sh's, or "local": this
                           machine, which must have /dev/vhost-blk
-  DEMO_QEMU=BINARY        a QEMU that has vhost-blk-pci (default: built)
+  DEMO_QEMU=BINARY        a QEMU that has vhost-blk-pci (default: Debian's, with the
+                          device preloaded, or built if it is of another version)
   DEMO_FILE=FILE          with "local": the backing file or block device, whose
                           contents are LOST (default: a new file)
   DEMO_SECONDS=3          how long each measurement takes
@@ -41,7 +42,7 @@ def prepare():
     groups = ["guest", "python"] + (["kernel"] if HOST != "local" else [])
     subprocess.run([f"{TOP}/tools/lib/packages.sh", *groups], check=True)
     note("step 2 of 5: QEMU with vhost-blk-pci")
-    qemu = os.environ.get("DEMO_QEMU") or output(f"{TOP}/qemu/build.sh", "7.2")
+    qemu = os.environ.get("DEMO_QEMU") or output(f"{TOP}/qemu/build.sh", "7.2", "--quick")
     note("step 3 of 5: the guest (Debian's kernel, busybox, fio)")
     os.environ.update(VHOST_E2E_QEMU=qemu, VHOST_E2E_GUEST=output(f"{HERE}/guest-build.sh"),
                       VHOST_DEMO_SECONDS=os.environ.get("DEMO_SECONDS", "3"))

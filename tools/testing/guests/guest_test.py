@@ -14,7 +14,6 @@ is still in use after a test.
 import argparse
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,8 +33,8 @@ def parse():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tests", nargs="+", metavar="TEST")
     parser.add_argument("--host", default="uml-7.3", help="test host (default: %(default)s)")
-    parser.add_argument("--preload", action="store_true",
-                        help="preload the device into Debian's QEMU, which is built sooner")
+    parser.add_argument("--full", action="store_true",
+                        help="build all of QEMU, instead of preloading the device into Debian's")
     parser.add_argument("--short", action="store_true", help="short form of migrate and memory")
     parser.add_argument("--times", type=int, default=3, metavar="N",
                         help="how often the guest migrates there and back, or what is in swap "
@@ -51,11 +50,10 @@ def prepare(options, kind, packages):
     groups = ["kernel", "guest", "python", *packages]
     subprocess.run([f"{TOP}/tools/lib/packages.sh", *groups], check=True)
     build = f"{TOP}/qemu/build.sh"
-    qemu, preload = (shutil.which("qemu-system-x86_64"), output(build, "7.2", "--preload")) \
-        if options.preload else (output(build, "7.2"), "")
+    qemu = output(build, "7.2", *([] if options.full else ["--quick"]))
     guest = output(f"{HERE}/guest-build.sh", kind)
     os.environ.update(
-        VHOST_E2E_QEMU=qemu, VHOST_E2E_OBJECT=preload,
+        VHOST_E2E_QEMU=qemu,
         VHOST_E2E_OTHER=output(build, options.other) if options.other else "",
         VHOST_E2E_GUEST=output(f"{HERE}/guest-programs.sh", guest))
 

@@ -33,8 +33,7 @@ def command(*arguments, binary=None):
     # In a UML host with several CPUs, the threads of a process hang if they use more
     # than one.
     pin = ["taskset", "-c", "0"] if in_uml() else []
-    preload = os.environ.get("VHOST_E2E_OBJECT")
-    return pin + (["env", f"LD_PRELOAD={preload}"] if preload else []) + [
+    return pin + [
         binary or os.environ["VHOST_E2E_QEMU"], "-accel", accelerator(),
         "-nodefaults", "-no-user-config", "-display", "none",
         "-L", "/usr/share/qemu", "-L", "/usr/share/seabios", *arguments]
