@@ -98,7 +98,7 @@ static int open_many(const char *node, int most)
 static pid_t hold_open(const char *node, const struct cgroup *c, int most, int *opened)
 {
 	struct { int opened, error; } *said;
-	int status, error;
+	int status, error, mine;
 	pid_t pid;
 
 	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -112,12 +112,16 @@ static pid_t hold_open(const char *node, const struct cgroup *c, int most, int *
 			_exit(1);
 		become_nobody();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		said->opened = open_many(node, most);
+		mine = open_many(node, most);
 		said->error = errno;
-		raise(SIGSTOP);
-		_exit(1);
+		__atomic_store_n(&said->opened, mine, __ATOMIC_RELEASE);
+		for (;;)
+			pause();
 	}
-	waitpid(pid, &status, WUNTRACED);
+	/* A signal to say so would be charged to the group, beyond its limit if need be. */
+	while (__atomic_load_n(&said->opened, __ATOMIC_ACQUIRE) < 0 &&
+	       !waitpid(pid, &status, WNOHANG))
+		usleep(1000);
 	*opened = said->opened;
 	error = said->error;
 	munmap(said, sizeof(*said));
