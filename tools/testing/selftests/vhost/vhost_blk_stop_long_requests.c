@@ -441,7 +441,7 @@ TEST_F_TIMEOUT(zones, suspended, 120)
 	ASSERT_LE(0, ring_add(&self->g.ring[0], q));
 	ring_kick(&self->g.ring[0]);
 	usleep(500000);
-	ASSERT_FALSE(ring_take(&self->g.ring[0]));
+	ASSERT_EQ(NULL, ring_take(&self->g.ring[0]));
 	ASSERT_WELL(dm_resume(&self->dm));
 	ASSERT_WELL(ring_wait(&self->g.ring[0], 1, 10000));
 	EXPECT_EQ(S_OK, request_status(q));

@@ -505,7 +505,7 @@ TEST_F(limited, both)
 TEST_F_TIMEOUT(limited, raid, 60)
 {
 	struct guest_opts opts = { .backend = &self->b };
-	char command[256], model[32] = "";
+	char command[400], model[32] = "";
 	FILE *f;
 	int fd;
 
