@@ -35,9 +35,11 @@
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
-# Suites that change the elevator or the tags of a disk (cgroup_ioprio, backend_hang)
-# come before those that use NBD (backend_error, backend_remove): otherwise lockdep
-# reports a circular dependency with the socket of NBD in Linux 7.3.
+# All suites but those that run only by name.  The Makefile builds a program for each.
+# A new suite may have any place, with one exception: suites that change the elevator or
+# the tags of a disk (cgroup_ioprio, backend_hang) come before those that use NBD
+# (backend_error, backend_remove).  Otherwise lockdep reports a circular dependency with
+# the socket of NBD in Linux 7.3.
 all='example ioctl uapi queue_states config data layout request_status discard
 	discard_space cache_mode pagecache powerloss block_limits readonly resize
 	backend_swap cgroup_ioprio zoned zoned_report_append scsi nowait notify
