@@ -97,8 +97,8 @@ if [[ -n $icount ]]; then
 elif [[ $accel == tcg ]]; then
 	# A tracepoint that is switched while the other CPU runs changes the kernel's code.
 	# QEMU 7.2 may translate a page while it is written to, and goes on with the old
-	# code: "Oops: int3", once in a hundred runs.  So the event of the suite states is
-	# on from the start; the suite trace is not run here by default.
+	# code: "Oops: int3", once in a hundred runs.  So the event of queue_states is
+	# on from the start; the suite tracepoints is not run here by default.
 	append="tsc_early_khz=$(tsc_khz) trace_event=block:block_bio_queue $append"
 fi
 args=(-machine "$machine" "${extra[@]}" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
