@@ -84,13 +84,15 @@ struct vhost_blk_backend {
  *   ENOTRECOVERABLE	the device runs, and a flush of the old backend has
  *			failed, now or earlier; the old backend stays
  *   EOPNOTSUPP		the file cannot do asynchronous I/O; the alignment of
- *			its direct I/O or the size of the device's zones is not
- *			a power of two; or features are negotiated and the new
- *			backend lacks one of them, is read-only although the old
- *			one is not and VIRTIO_BLK_F_RO was not acknowledged, has
- *			larger logical blocks, is zoned although
- *			VIRTIO_BLK_F_ZONED was not acknowledged, or has other
- *			zones or lower limits on them
+ *			its direct I/O is not a power of two; a zoned device
+ *			cannot report its zones, its zone size or write
+ *			granularity is not a power of two, or the granularity
+ *			exceeds the maximum size of an I/O; or features are
+ *			negotiated and the new backend lacks one of them, is
+ *			read-only although the old one is not and
+ *			VIRTIO_BLK_F_RO was not acknowledged, has larger logical
+ *			blocks, is zoned although VIRTIO_BLK_F_ZONED was not
+ *			acknowledged, or has other zones or lower limits on them
  *   others		the attributes of the file cannot be read, or dirty
  *			pages of the block device cannot be written
  */
