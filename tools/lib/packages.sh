@@ -9,7 +9,7 @@
 #   kconfig   'make menuconfig'
 #   kernel    build the UML hosts and the module
 #   abi       compare struct layouts before a module is loaded
-#   lint      shellcheck, sparse, checkpatch, pylint
+#   lint      shellcheck, sparse, checkpatch, pylint, docutils
 #   selftest  build and run the selftests
 #   tcg       run QEMU as a test host with the stock kernel
 #   guest     run a guest: QEMU 7.2 and its firmware
@@ -34,7 +34,7 @@ group_packages() {
 	kconfig) echo gcc make libc6-dev flex bison libncurses-dev ;;
 	kernel) echo gcc make libc6-dev flex bison bc perl xz-utils kmod libelf-dev libssl-dev ;;
 	abi) echo pahole ;;
-	lint) echo shellcheck sparse perl git pylint ;;
+	lint) echo shellcheck sparse perl git pylint python3-docutils ;;
 	selftest) echo gcc make libc6-dev linux-libc-dev kmod e2fsprogs dmsetup ;;
 	tcg) echo qemu-system-x86 kmod cpio busybox-static pahole ;;
 	guest) echo qemu-system-x86 seabios cpio busybox-static kmod xz-utils ;;
