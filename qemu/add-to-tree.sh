@@ -22,8 +22,8 @@ copy() {
 }
 
 # add_after FILE PATTERN LINES: add LINES below the last line that matches.
-# Statements that an earlier version of this script added to a meson.build are
-# removed first; they begin at CONFIG_VHOST_BLK and end with "))".
+# Statements that an earlier run has added to a meson.build are removed first;
+# they begin at CONFIG_VHOST_BLK and end with "))".
 add_after() {
 	local file=$tree/$1 pattern=$2 lines=$3
 	if [[ $1 != *meson.build ]] && grep -q 'VHOST_BLK\b' "$file"; then
@@ -53,9 +53,6 @@ add_after() {
 	echo "add-to-tree.sh: error: $tree is not a QEMU source tree (it has no hw/virtio/vhost.c)" >&2
 	exit 1
 }
-
-# The name of vhost-blk-backend.c in earlier versions.
-rm -f "$tree/hw/block/vhost-blk-backing.c"
 
 while IFS= read -r file; do
 	copy "$here/$file" "$tree/$file"

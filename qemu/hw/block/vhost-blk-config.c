@@ -42,7 +42,10 @@ static const int vhost_blk_feature_bits[] = {
     VHOST_INVALID_FEATURE_BIT
 };
 
-/* Features that only depend on the kernel, and on no property. */
+/*
+ * Features that this device passes on as the kernel offers them.  The kernel
+ * offers VIRTIO_BLK_F_RO if the property readonly is on.
+ */
 static const int vhost_blk_kernel_bits[] = {
     VIRTIO_BLK_F_SIZE_MAX,
     VIRTIO_BLK_F_SEG_MAX,
