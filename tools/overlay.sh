@@ -22,8 +22,7 @@
 # An option of tools/testing/kernel in .config implies it.
 #
 # Run it again to update the tree.  Files that did not change are not touched,
-# so the next build compiles only what changed.  Lines that an earlier version
-# of this script added to files of the kernel are not removed.
+# so the next build compiles only what changed.
 set -euo pipefail
 # shellcheck source=tools/lib/messages.sh
 . "$(dirname "$0")/lib/messages.sh"
