@@ -86,7 +86,7 @@ asked() {
 	END { for (symbol in last) print last[symbol] }' "${fragments[@]}"
 }
 
-# Every symbol that they ask for, or the host is not what it says it is.
+# Fail if a symbol of the fragments is missing from .config.
 check_config() {
 	local line bad=0
 	while IFS= read -r line; do
@@ -102,7 +102,7 @@ check_config() {
 	return "$bad"
 }
 
-# Only when the fragments changed: a new .config makes kbuild look at all.
+# Only if the fragments have changed: a new .config makes kbuild check every file.
 configure() {
 	local want
 	want=$(cache_key "${fragments[@]}" "$VB_TOP/drivers/vhost/blk/Kconfig" \
@@ -117,8 +117,8 @@ configure() {
 
 build() {
 	local status=0
-	# make removes half-written files when it is told to stop; stay until
-	# it has.
+	# make removes half-written files when it is told to stop; wait until it
+	# has removed them.
 	trap : INT TERM
 	touch "$obj/.vhost-blk-building"
 	configure && kmake || status=$?
@@ -129,8 +129,8 @@ build() {
 touch "$obj/.vhost-blk-config"
 run_logged "building $host (Linux $version)" "$log" build
 
-# compiled SUFFIX: the results of the driver's files, and not those of files that an
-# earlier version had.
+# compiled SUFFIX: the results of the driver's files, but not those of files that have
+# been removed since.
 compiled() {
 	local file
 	for file in "$VB_TOP"/drivers/vhost/blk/*.c; do
