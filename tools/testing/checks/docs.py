@@ -7,7 +7,8 @@ Checks that
   - the documentation and the comments of sources and scripts name only files, make
     targets, checks and suites that exist
   - both lists of suites have the same suites
-  - each page can be parsed, and the pages that it refers to exist
+  - each page can be parsed, has lines of at most 80 columns (checks.rst, which run.py
+    writes, and tables of Markdown may have longer ones), and refers to pages that exist
   - the QEMU device has the messages that its page quotes
 
 Prints what is wrong; exit 1 if something is.  Needs docutils (on Debian,
@@ -149,6 +150,12 @@ def wrong_markup(page):
             yield f"{page}:{message.get('line', '')}: {text}"
 
 
+def wrong_lines(page):
+    for number, line in enumerate(read(page).splitlines(), 1):
+        if len(line) > 80 and not line.startswith("|"):
+            yield f"{page}:{number}: the line has {len(line)} columns"
+
+
 def wrong_messages(project):
     """Messages that the page of the QEMU device quotes, but that its source does not have.
     "…" stands for any text."""
@@ -201,6 +208,8 @@ def main():
     for path in sorted(project.files):
         if path.endswith((".md", ".rst")):
             wrong += wrong_names(project, path, read(path))
+            if path != f"{PAGES}/checks.rst":
+                wrong += wrong_lines(path)
         if path.endswith(".rst"):
             wrong += wrong_markup(path)
         wrong += wrong_comments(project, path)
