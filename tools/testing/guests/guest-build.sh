@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: guest-build.sh [small|full]
 #
-# Makes a guest from Debian's packages, and prints its directory,
-# which has vmlinuz and initrd.
+# Build a guest from Debian's packages, and print the directory that has its
+# vmlinuz and initrd.
 #
 #   small  (default) the stock kernel of Debian 12 with its virtio modules,
 #          busybox, and fio (built from Debian's source package: a static one
 #          is a tenth of the packaged one with its libraries)
-#   full   the cloud kernel 6.12, which knows zoned virtio disks, with file
-#          systems; and the programs that make, check and load them
+#   full   the cloud kernel 6.12, which supports zoned virtio disks, with file
+#          systems, and the programs that create, check and exercise them
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -25,9 +25,9 @@ for arg; do
 	esac
 done
 
-# The modules that init loads, those that are loaded on demand, and the programs that
-# busybox lacks or that differ from it.  (The shell of busybox prefers its own applets
-# to any program.)
+# The modules that init loads, the modules that are loaded on demand, and the programs
+# that busybox lacks or implements differently.  (busybox's shell would run its own
+# applets instead of them, so dash is the shell then.)
 modules=(virtio_pci virtio_blk qemu_fw_cfg)
 demand=(virtio_mem) programs=() metapackage=linux-image-amd64
 if [[ $kind == full ]]; then
@@ -82,7 +82,7 @@ if [[ ! -e $fio ]]; then
 	publish "$work/fio/out" "$fio"
 fi
 
-# Drivers of hardware that no guest has are most of the package.
+# Leave out the drivers of hardware that no guest has: they are most of the package.
 unpack_kernel() {
 	apt_fetch "$work" "$kernel=$kernel_version"
 	mkdir "$work/kernel"
@@ -93,8 +93,8 @@ unpack_kernel() {
 	depmod -b "$work/kernel" "$(ls "$work/kernel/lib/modules")"
 }
 
-# pack_modules RELEASE: those named, with what they depend on; which of them init
-# is to load, in /modules (some kernels have some of them built in).
+# pack_modules RELEASE: install the modules and their dependencies, and list in /modules
+# those that init loads (some kernels have some of them built in).
 pack_modules() {
 	local release=$1 module file
 	for module in "${modules[@]}" "${demand[@]}"; do
@@ -112,29 +112,34 @@ pack_modules() {
 	depmod -b "$work/root" "$release"
 }
 
-# The machine's programs with their libraries, at the libraries' own paths.
+# pack_programs FILE...: install these programs of the build machine in /bin, and their
+# libraries at the paths that they have on the build machine.
 pack_programs() {
-	local file
+	local file found
 	for file; do
 		rm -f "$work/root/bin/${file##*/}"
 		install -m 755 "$file" "$work/root/bin/${file##*/}"
 		ldd "$file" >>"$work/libraries"
 	done
-	# It is looked for when a thread is cancelled, and by nothing before.
-	ldconfig -p | awk '$1 == "libgcc_s.so.1" && !found++ { print $1, "=>", $NF }' >>"$work/libraries"
+	# glibc opens libgcc_s with dlopen() when a thread is cancelled, so ldd does not list it.
+	found=$(ldconfig -p | awk '$1 == "libgcc_s.so.1" && !found++ { print $1, "=>", $NF }')
+	echo "${found:-libgcc_s.so.1 => not found}" >>"$work/libraries"
+	! grep "not found" "$work/libraries" >&2 || die "a program lacks these libraries"
+	awk '$2 == "=>" { print $3 } /^\t\/.*ld-linux/ { print $1 }' "$work/libraries" |
+		sort -u >"$work/library-paths"
 	while read -r file; do
 		install -D -m 755 "$file" "$work/root$file"
-	done < <(awk '/not found/ { exit 1 } $2 == "=>" { print $3 } /^\t\/.*ld-linux/ { print $1 }' \
-		"$work/libraries" | sort -u)
+	done <"$work/library-paths"
 }
 
 pack_initramfs() {
 	local root=$work/root applet
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,mnt} "$work/out"
 	install -m 755 "${files[0]}" "$root/bin/busybox"
+	"$root/bin/busybox" --list >"$work/applets"
 	while read -r applet; do
 		[[ $applet == busybox ]] || ln -s busybox "$root/bin/$applet"
-	done < <("$root/bin/busybox" --list)
+	done <"$work/applets"
 	install -m 755 "$fio/fio" "$root/bin/fio"
 	install -m 755 "$VB_GUESTS/guest-init.sh" "$root/init"
 	pack_modules "$(ls "$work/kernel/lib/modules")"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: guest-programs.sh GUEST
 #
-# Adds the C programs of this directory to the guest in the directory GUEST, which
-# guest-build.sh made.  Prints the directory of the new one; the programs, which are
-# static, are there too, for the test host.
+# Add the C programs of this directory to the guest that guest-build.sh built in the
+# directory GUEST, and print the directory of the new guest.  The directory also has
+# the programs themselves, which are static, for use on the test host.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -26,7 +26,7 @@ if [[ ! -e $entry ]]; then
 	done
 	mkdir "$work/out"
 	cp "$guest/vmlinuz" "$work/root/bin/"* "$work/out/"
-	# The kernel unpacks a second archive behind the first one as well.
+	# The kernel unpacks concatenated archives one after the other.
 	{
 		cat "$guest/initrd"
 		(cd "$work/root" && find . | cpio --quiet -o -H newc | gzip -1)
