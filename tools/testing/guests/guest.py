@@ -89,6 +89,8 @@ class Machine:
         end = time.monotonic() + timeout
         try:
             while True:
+                if time.monotonic() > end:
+                    raise Failure(f"the guest's script has not ended within {timeout} s")
                 line = vm.serial.read(end - time.monotonic())
                 if line is None:
                     raise Failure("the guest has ended: " + vm.errors())

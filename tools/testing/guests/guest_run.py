@@ -14,6 +14,7 @@ import tempfile
 
 from guest import Machine
 from tap import Failure
+from vmm import exit_on_sigterm
 
 
 def main():
@@ -26,11 +27,12 @@ def main():
     parser.add_argument("--print", action="store_true", help="print QEMU's command line")
     parser.add_argument("arguments", nargs="*", metavar="QEMU_ARGUMENT")
     options = parser.parse_args()
+    exit_on_sigterm()
     os.environ.update(VHOST_E2E_QEMU=options.qemu, VHOST_E2E_GUEST=options.guest)
 
     def act(vm, line):
         if options.print:
-            print(f"guest: {shlex.join(vm.process.args)}", file=sys.stderr, flush=True)
+            print(f"guest: {shlex.join(vm.command)}", file=sys.stderr, flush=True)
             options.print = False
         print(line, flush=True)
     with tempfile.TemporaryDirectory() as directory:

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """QEMU: its command line, devices that it accepts or refuses, and QMP."""
+import contextlib
 import functools
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
+import sys
+import time
 
 from tap import TIMEOUT, Failure, wait_for
 
@@ -60,29 +64,46 @@ def create(properties, message=None, wrapper=(), fds=()):
         raise Failure(f"status {result.returncode}, QEMU said: {said}")
 
 
+def exit_on_sigterm():
+    """Let SIGTERM raise SystemExit, so that QEMU is killed and temporary files are removed."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 class Lines:
     """Lines from and to a socket."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
-        self.file = self.socket.makefile("rw", encoding="utf-8", errors="replace", newline="\n")
+        self.received = b""
 
     def read(self, timeout=TIMEOUT):
-        """The next line, or None at the end of the stream."""
-        self.socket.settimeout(max(timeout, 0.1))
-        line = self.file.readline()
-        return line.rstrip("\r\n") if line.endswith("\n") else None
+        """Return the next line, or None at the end of the stream."""
+        end = time.monotonic() + timeout
+        while b"\n" not in self.received:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no line within the time limit")
+            self.socket.settimeout(left)
+            try:
+                data = self.socket.recv(1 << 16)
+            except TimeoutError:
+                continue
+            if not data:
+                return None
+            self.received += data
+        line, _, self.received = self.received.partition(b"\n")
+        return line.decode(errors="replace").rstrip("\r")
 
     def write(self, line):
-        self.file.write(line + "\n")
-        self.file.flush()
+        self.socket.settimeout(TIMEOUT)
+        self.socket.sendall(f"{line}\n".encode())
 
 
 class Qemu:
-    """A QEMU that runs.
+    """A running QEMU.
 
-    After a "with" block it is told to end, and must not have printed any message.
+    At the end of a "with" block it is told to quit; it must not have printed any message.
     """
 
     count = 0
@@ -98,18 +119,27 @@ class Qemu:
         if serial:
             sockets += ["-chardev", f"socket,id=serial,path={self.path}.serial,server=on,wait=off",
                         "-serial", "chardev:serial"]
+        self.command = command(*arguments, *sockets, binary=binary)
         with open(self.path + ".err", "wb") as errors:
+            # If Python is killed, the kernel kills QEMU.
             self.process = subprocess.Popen(
-                command(*arguments, *sockets, binary=binary), stdin=subprocess.DEVNULL,
+                ["setpriv", "--pdeathsig", "KILL", *self.command], stdin=subprocess.DEVNULL,
                 stdout=errors, stderr=errors, pass_fds=fds)
         try:
             self.monitor = self.connect("qmp")
             self.monitor.read()
             self.qmp("qmp_capabilities")
             self.serial = self.connect("serial") if serial else None
-        except (Failure, OSError):
-            self.process.wait(TIMEOUT)
-            raise Failure(f"QEMU ended with {self.process.returncode}: {self.errors()}") from None
+        except (Failure, OSError) as failure:
+            # If QEMU is about to end, let it print why.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(20)
+                failure = f"QEMU ended with {self.process.returncode}"
+            self.kill()
+            raise Failure(f"{failure}: {self.errors()}") from None
+        except BaseException:
+            self.kill()
+            raise
 
     def __enter__(self):
         return self
@@ -130,9 +160,9 @@ class Qemu:
                 return None
         return wait_for(f"socket {name}", attempt)
 
-    def receive(self):
-        """One message of QMP; events are kept."""
-        line = self.monitor.read()
+    def receive(self, end):
+        """Return the next QMP message, and keep it if it is an event.  Wait until `end`."""
+        line = self.monitor.read(end - time.monotonic())
         if line is None:
             raise Failure(f"QEMU has ended: {self.errors()}")
         message = json.loads(line)
@@ -146,8 +176,9 @@ class Qemu:
         if arguments:
             request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
         self.monitor.write(json.dumps(request))
+        end = time.monotonic() + TIMEOUT
         while True:
-            answer = self.receive()
+            answer = self.receive(end)
             if "error" in answer:
                 raise Failure(f"{name}: {answer['error']['desc']}")
             if "return" in answer:
@@ -176,12 +207,13 @@ class Qemu:
         This only reads: in UML, the RCU thread of a QEMU that gets commands all the time
         may not run, and a device that was removed is not deleted then.
         """
+        end = time.monotonic() + TIMEOUT
         while True:
             for event in self.events:
                 if event["event"] == name and data.items() <= event.get("data", {}).items():
                     self.events.remove(event)
                     return event.get("data", {})
-            self.receive()
+            self.receive(end)
 
     def status(self):
         return self.qmp("query-status")["status"]
