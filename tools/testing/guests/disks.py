@@ -21,16 +21,33 @@ def read(path):
 
 
 @contextlib.contextmanager
+def unused_at_end(node):
+    """At the end of a "with" block, fail if the block device is mounted or otherwise claimed.
+
+    Removing a loop or null_blk device does not fail if the device is still in use.
+    """
+    yield node
+    os.close(os.open(node, os.O_RDONLY | os.O_EXCL))
+
+
+@contextlib.contextmanager
 def null_blk(name, mib, **attributes):
-    """A block device in memory; its node.  The name is not one that the kernel gives."""
+    """A null_blk device that keeps its data in memory; the value is its device node.
+
+    `name` must not be one that the kernel itself would choose.
+    """
     directory = f"{NULLB}/{name}"
     os.mkdir(directory)
-    for attribute, value in {"memory_backed": 1, "size": mib, **attributes, "power": 1}.items():
-        write(f"{directory}/{attribute}", value)
-    node = f"/dev/{name}"
-    # Only newer kernels name the device as its directory.
     try:
-        yield node if os.path.exists(node) else f"/dev/nullb{read(f'{directory}/index')}"
+        for attribute, value in {"memory_backed": 1, "size": mib, **attributes,
+                                 "power": 1}.items():
+            write(f"{directory}/{attribute}", value)
+        node = f"/dev/{name}"
+        # Only newer kernels give the device the name of its directory.
+        if not os.path.exists(node):
+            node = f"/dev/nullb{read(f'{directory}/index')}"
+        with unused_at_end(node):
+            yield node
     finally:
         write(f"{directory}/power", 0)
         os.rmdir(directory)
@@ -53,17 +70,19 @@ def mounted(node, directory):
 
 @contextlib.contextmanager
 def file_system(directory, mib=512, **attributes):
-    """ext4 on a block device in memory, mounted on `mnt` in the directory; that name."""
+    """An ext4 on a null_blk device, mounted on DIRECTORY/mnt; the value is this path."""
     with null_blk("for-files", mib, **attributes) as node:
         run("mkfs.ext4", "-q", "-O", "^has_journal", node)
         with mounted(node, f"{directory}/mnt") as path:
             yield path
 
 
+@contextlib.contextmanager
 def loop(path, *options):
-    """A loop device; its node."""
+    """A loop device for the file; the value is its device node."""
     node = run("losetup", "--show", "-f", *options, path).strip()
-    return until_end(node, "losetup", "-d", node)
+    with until_end(node, "losetup", "-d", node), unused_at_end(node):
+        yield node
 
 
 def read_only(node):
@@ -72,14 +91,14 @@ def read_only(node):
 
 
 def dm(name, table):
-    """A device-mapper device; its node."""
+    """A device-mapper device; the value is its device node."""
     run("dmsetup", "create", name, "--noudevsync", "--table", table)
     minor = run("dmsetup", "info", "-c", "--noheadings", "-o", "minor", name).strip()
     return until_end(f"/dev/dm-{minor}", "dmsetup", "remove", "--noudevsync", name)
 
 
 def make_file(path, size, content=b""):
-    """A file of that size, which begins with this content; its name."""
+    """Create a file of `size` bytes that begins with `content`; return its path."""
     with open(path, "wb") as file:
         file.write(content)
         file.truncate(size)
@@ -87,7 +106,7 @@ def make_file(path, size, content=b""):
 
 
 def read_direct(path, offset, size):
-    """What is there on the disk, and not in the page cache."""
+    """Read with O_DIRECT, so that the data comes from the disk and not from the page cache."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
     try:
         with mmap.mmap(-1, size) as buffer:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 
 TIMEOUT = 300
 
@@ -47,6 +48,18 @@ def output(*command):
                           check=True).stdout.splitlines()[-1]
 
 
+def reasons(error):
+    """Why a check failed: the error, and the errors that were being handled when it was raised."""
+    text = ""
+    while error:
+        if str(error) not in text or not text:
+            text += (f"{type(error).__name__}: {error}\n"
+                     if isinstance(error, (Failure, OSError, subprocess.SubprocessError)) else
+                     "".join(traceback.format_exception(error, chain=False)))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return text
+
+
 class Tap:
     """One stream of results."""
 
@@ -68,9 +81,9 @@ class Tap:
         begin = time.monotonic()
         try:
             result = function(*arguments)
-        except (Failure, OSError, subprocess.SubprocessError) as failure:
+        except Exception as error:  # pylint: disable=broad-exception-caught
             self.result(False, what)
-            for line in f"{type(failure).__name__}: {failure}".splitlines():
+            for line in reasons(error).splitlines():
                 print(f"# {line}", flush=True)
             return None
         self.result(True, what)
