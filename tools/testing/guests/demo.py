@@ -3,10 +3,10 @@
 """'make demo' runs this: it builds all parts that are missing, boots a test host (or
 uses this machine) and in it a guest whose disk /dev/vda is served by /dev/vhost-blk,
 and runs fio in the guest.  Then it measures QEMU's own virtio-blk on the same file.
-Exits 0 only if fio verified the data.
+Exits with 0 only if fio verified the data.
 
-  DEMO_HOST=uml-7.3-fast  the test host: any of uml-build.sh's, or "local": this
-                          machine, which must have /dev/vhost-blk
+  DEMO_HOST=uml-7.3-fast  the test host: one that uml-build.sh knows, or "local" for
+                          this machine, which must have /dev/vhost-blk
   DEMO_QEMU=BINARY        a QEMU that has vhost-blk-pci (default: Debian's, with the
                           device preloaded, or built if it is of another version)
   DEMO_FILE=FILE          with "local": the backing file or block device, whose
@@ -15,6 +15,8 @@ Exits 0 only if fio verified the data.
 """
 import contextlib
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,7 @@ import time
 from disks import file_system
 from guest import HERE, Machine, script
 from tap import Failure, output, run
-from vmm import accelerator, vhost_blk
+from vmm import accelerator, exit_on_sigterm, vhost_blk
 
 TOP = os.path.realpath(f"{HERE}/../../..")
 HOST = os.environ.get("DEMO_HOST", "uml-7.3-fast")
@@ -57,30 +59,36 @@ def run_in_host():
 
 
 def measure(directory, name, verify, arguments):
-    """A guest with this disk: IOPS by load."""
+    """Boot a guest with this disk; return the IOPS of each of LOADS."""
     note(f"guest with {name}")
-    # init_on_alloc is the default of Debian's kernel.
+    # init_on_alloc=1 is the default of Debian's kernel.
     machine = Machine(f"{directory}/{name}", script(
-        "demo.sh", verify=verify, seconds=os.environ["VHOST_DEMO_SECONDS"]), arguments,
+        "tap.sh", "demo.sh", verify=verify, seconds=os.environ["VHOST_DEMO_SECONDS"]), arguments,
         append="init_on_alloc=1", says=".*")
 
-    def act(_, line):
+    def act(vm, line):
+        if verify and len(machine.said) == 1:
+            print("    " + shlex.join(vm.command), file=sys.stderr, flush=True)
         if not line.startswith("result "):
             print("    " + line, file=sys.stderr, flush=True)
     machine.run(200, act)
     if verify and not any(line.startswith("verified: ") for line in machine.said):
         raise Failure("the guest did not verify")
-    words = [line.split() for line in machine.said if line.startswith("result ")]
-    return {(rw, depth): int(iops) for _, rw, depth, iops in words}
+    results = re.findall(r"^result (\w+) (\d+) (\d+)$", "\n".join(machine.said), re.M)
+    figures = {(rw, depth): int(iops) for rw, depth, iops in results}
+    for rw, depth in LOADS:
+        if not figures.get((rw, depth)):
+            raise Failure(f"{name}: fio gave no figure for {rw}, queue depth {depth}")
+    return figures
 
 
 def backing_file(directory, stack):
-    """A file; in a test host, on a file system in memory."""
+    """Return the path of a new file or of $DEMO_FILE.  On a test host, it is on null_blk."""
     if HOST == "local" and os.environ.get("DEMO_FILE"):
         return os.environ["DEMO_FILE"]
     if HOST != "local":
         directory = stack.enter_context(file_system(directory))
-    # The first write to a block takes longer.
+    # Allocate all blocks: the first write to a block takes longer.
     run("dd", "if=/dev/zero", f"of={directory}/disk.img", "bs=1M", "count=256", "conv=fsync")
     return f"{directory}/disk.img"
 
@@ -109,6 +117,7 @@ def main():
     if "--help" in sys.argv:
         print(__doc__.rstrip())
         return
+    exit_on_sigterm()
     if "--inside" not in sys.argv:
         prepare()
         if HOST != "local":

@@ -1,23 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# `verify` (1 or 0) and `seconds` are the host's.
+# The functions are those of tap.sh; the host sets `verify` (1 or 0) and `seconds`.
 # shellcheck disable=SC2154
 #
-# Guest script of demo.py: fio verifies and measures /dev/vda.
+# Guest script of demo.py: fio verifies data on /dev/vda and measures its IOPS.
 sys=/sys/block/vda
 echo "/dev/vda: $(cat $sys/size) sectors, $(find $sys/mq -mindepth 1 -maxdepth 1 | wc -l) queues," \
 	"driver virtio_blk, Linux $(uname -r)"
 
-# run ARGUMENT…: fio; its terse line to /tmp/out, of which field 5 is the error, 8 and
-# 49 the IOPS.
+# run ARGUMENT...: print fio's command line and run it.
 run() {
-	set -- fio "$@" --filename=/dev/vda --direct=1 --ioengine=io_uring --bs=4k
-	echo "\$ $*"
-	"$@" --output-format=terse --terse-version=3 >/tmp/all 2>&1
-	status=$?
-	sed -n '/^3;/p' /tmp/all >/tmp/out
-	[ "$status $(cut -d';' -f5 /tmp/out)" = "0 0" ] && return
-	cat /tmp/all
+	set -- "$@" --filename=/dev/vda --direct=1 --ioengine=io_uring --bs=4k
+	echo "\$ fio $*"
+	run_fio "$@" >/tmp/run && return
+	cat /tmp/run
 	echo "fio FAILED"
 	exit 1
 }
@@ -31,6 +27,6 @@ for rw in randread randwrite; do
 		run --name=measure --size=128m --time_based --runtime="$seconds" --rw=$rw --iodepth=$depth
 		field=8
 		[ $rw = randread ] || field=49
-		echo "result $rw $depth $(cut -d';' -f$field /tmp/out)"
+		echo "result $rw $depth $(terse /tmp/fio.out $field)"
 	done
 done
