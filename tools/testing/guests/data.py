@@ -64,7 +64,7 @@ def test_data(tap, directory, block, files):
 
 def test_reset(tap, directory, files):
     disk = make_file(f"{files}/reset", 64 * MIB)
-    machine = Machine(f"{directory}/reset", script("reset.sh"), vhost_blk(f"path={disk}"),
+    machine = Machine(f"{directory}/reset", script("tap.sh", "reset.sh"), vhost_blk(f"path={disk}"),
                       reboots=True)
 
     def act(vm, line):

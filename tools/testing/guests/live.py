@@ -188,7 +188,7 @@ def test_live(tap, directory, files, block):
     fd = os.open("/dev/vhost-blk", os.O_RDWR)
     with loop(f"{files}/loop") as node:
         host = Host(files, node, fd)
-        machine = Machine(f"{directory}/live", script("live.sh"), vhost_blk(
+        machine = Machine(f"{directory}/live", script("tap.sh", "live.sh"), vhost_blk(
             f"id=disk,path={files}/65536",
             f"id=loop,path={node},vhostfd={fd},write-cache=off,cyls=100,heads=5,secs=7,"
             "max-discard-sectors=2048,max-write-zeroes-sectors=1024",

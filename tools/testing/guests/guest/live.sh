@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Guest script of live.py.  vda is swapped, resized and unbound from its driver, vdb is
-# resized, vdc is a legacy device.  The script prints what the host is to do, waits for
-# the effect, and prints what it sees.
+# The functions are those of tap.sh.
+#
+# Guest script of live.py.  The backend of vda is swapped and resized and vda's driver is
+# unbound, vdb is resized, vdc is a legacy device.  The script prints a command for the
+# host, waits for its effect, and prints what it finds.
 sys=/sys/block
 failed=0
 
-# load DISK SECONDS: I/O in the background that must not fail
+# load DISK SECONDS: start I/O in the background that must not fail.
 load() {
 	fio --name=load --filename="/dev/$1" --offset=1m --size=8m --rw=randrw \
 		--bsrange=4k-64k --direct=1 --ioengine=io_uring --iodepth=32 \
@@ -16,41 +18,31 @@ load() {
 	loader=$!
 }
 
-# Field 5 of the terse line is its error.
+# loaded DISK: print the error of load().
 loaded() {
-	error=$(sed -n '/^3;/p' "/tmp/fio.$1" | cut -d';' -f5)
+	error=$(terse "/tmp/fio.$1" 5)
 	[ "$error" = 0 ] || { cat "/tmp/fio.$1"; failed=1; }
 	echo "load on $1: error $error"
 }
 
-reads() {
-	awk '{ print $1 }' "$sys/$1/stat"
-}
-
-# doomed DISK RW: start I/O that will fail, and wait until it is under way.  When the
-# disk is removed, fio must not create a file of its name.  It may also take a disk
-# without sectors for one that it has read to the end, and start again until its time
-# is over.
+# doomed DISK RW: start I/O that will fail when the disk is removed, and wait until it
+# runs.  After the removal, fio must not create a file with the name of the disk.  The
+# runtime is short, because fio may take a disk of 0 sectors for one that it has read to
+# the end, and then starts from the beginning until its time is over.
 doomed() {
-	before=$(reads "$1")
 	fio --name=load --filename="/dev/$1" --size=8m --rw="$2" --bs=4k --direct=1 \
 		--allow_file_create=0 --ioengine=io_uring --iodepth=32 --numjobs=2 \
 		--time_based --runtime=6 >/dev/null 2>&1 &
-	for _ in $(seq 300); do
-		[ "$(reads "$1")" -gt $((before + 100)) ] && return
-		sleep 0.1
-	done
-	echo "no load on $1"
-	failed=1
+	wait_for_io "$1" 100 || failed=1
 }
 
-# The first sector, from the disk and not from the guest's cache
+# first DISK: print the first sector, read from the disk and not from the guest's cache.
 first() {
 	blockdev --flushbufs "/dev/$1"
 	dd if="/dev/$1" bs=512 count=1 2>/dev/null | tr -d '\0'
 }
 
-# until_size DISK SECTORS: wait for it
+# until_size DISK SECTORS: wait until the disk has this size.
 until_size() {
 	for _ in $(seq 600); do
 		[ "$(cat "$sys/$1/size" 2>/dev/null)" = "$2" ] && return
@@ -73,6 +65,7 @@ done
 
 echo "cache vdb"
 load vda 1000
+wait_for_io vda 100 || failed=1
 old=65536
 for i in 1 2 3 4 5 6; do
 	new=$((163840 - old))
@@ -129,8 +122,8 @@ for _ in 1 2 3 4 5; do
 	[ ! -e $sys/vdd ] || failed=1
 done
 echo "plugged $plugged times"
-# This disk appears only after the host has seen the removal of the last one; then the
-# script may end.
+# Plug one more disk: it appears only after the host has handled the removal of the last
+# one, so the script can end then.
 echo "plug"
 until_size vdd 65536
 exit $failed

@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Guest script of data.py.  The first boot leaves a mark on the disk and is reset by
-# the host while it writes, the second reboots itself, the third verifies.
+# The functions are those of tap.sh.
+#
+# Guest script of data.py.  Each boot increments a number on the disk.  The host resets
+# the first boot while fio runs, the second boot reboots, and the third one verifies data.
 boot=$(dd if=/dev/vda bs=512 count=1 2>/dev/null | tr -d '\0')
 echo "boot ${boot:=0}"
 echo $((boot + 1)) | dd of=/dev/vda bs=512 count=1 conv=sync,fsync 2>/dev/null
@@ -12,7 +14,7 @@ case $boot in
 	fio --name=load --filename=/dev/vda --offset=1m --size=16m --rw=randrw \
 		--bs=4k --direct=1 --ioengine=io_uring --iodepth=32 --numjobs=2 \
 		--time_based --runtime=100 >/dev/null 2>&1 &
-	sleep 3
+	wait_for_io vda 100 || exit
 	echo loaded
 	sleep 90
 	exit 1
