@@ -38,8 +38,9 @@ def script(*files, **variables):
 class Machine:
     """What all QEMUs that a guest runs in have in common.
 
-    `directory` is made for their files.  `other` is a QEMU of another version, which
-    every second one is.  `says` matches the messages that QEMU may print.
+    `directory` is created for their files.  If `other` is a QEMU of another version, the
+    guest alternates between the two.  `says` matches the messages that QEMU may print.
+    init_on_alloc=0 is not the default of Debian's kernel; it saves time in emulation.
     """
 
     def __init__(self, directory, text, devices, append="init_on_alloc=0", memory="384M",
