@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A crash of QEMU, and then one guest with many kinds of disks: what a block device must
-do, discards and zeroes, limits, and file systems."""
+"""A guest whose QEMU is killed, and then one guest with many kinds of disks: block device
+semantics, discard and zeroing, queue limits, ext4 and xfs."""
 import contextlib
 import os
 import stat
@@ -33,26 +33,26 @@ class Crash:
             vm.kill()
 
     def stable(self):
-        """The last file that the guest has said to be stable"""
+        """Return the number of the last file that the guest has reported as stable."""
         return max((int(line.split()[1]) for line in self.machine.said
                     if line.startswith("stable ")), default=0)
 
 
 def same_limits(machine, serial, node):
-    """The guest sees what the host's device has."""
+    """The limits in the guest are those of the host's device."""
     names = [line.split()[2] for line in machine.said if line.startswith(f"limits {serial} ")]
     if not names:
-        raise Failure("the guest has printed no limit")
+        raise Failure("the guest has printed no limits")
     for name in names:
         value = read(f"/sys/block/{os.path.basename(node)}/{name}")
-        # A request has 32 bits for it.
+        # The length in a virtio-blk discard request has 32 bits.
         if name == "queue/discard_max_bytes":
             value = min(int(value), 4 << 30)
         machine.has_said(f"limits {serial} {name} {value}")
 
 
 def file_limits(machine, serial, logical):
-    """Blocks of the file system are the physical ones."""
+    """The physical block size in the guest is the block size of the file system."""
     for name, value in (("physical_block_size", 4096), ("minimum_io_size", 4096),
                         ("discard_granularity", 4096), ("logical_block_size", logical),
                         ("discard_max_bytes", 4 << 30)):
@@ -60,27 +60,21 @@ def file_limits(machine, serial, logical):
 
 
 def thrown_away(path, content):
-    """The blocks and contents that the guest discarded in its thrown_away()."""
+    """The file has the holes and zeroes that thrown_away() of discard.sh makes, and no others."""
     expected = bytearray(content)
     for begin, length in ((8 * MIB, 12 * MIB), (20 * MIB + 3 * 512, 5 * 512)):
         expected[begin:begin + length] = bytes(length)
     with open(path, "rb") as file:
         if file.read() != expected:
             raise Failure("the contents differ")
-    kept = os.stat(path).st_blocks
-    if abs(kept - 16 * BLOCKS) > 64:
-        raise Failure(f"{kept} of {24 * BLOCKS} blocks are left")
-
-
-def trimmed(path):
-    kept = os.stat(path).st_blocks
-    if kept >= 16 * BLOCKS:
-        raise Failure(f"{kept} blocks are left")
+    left = os.stat(path).st_blocks
+    if abs(left - 16 * BLOCKS) > 64:
+        raise Failure(f"{left} of {24 * BLOCKS} blocks are left")
 
 
 @contextlib.contextmanager
 def in_group(node):
-    """In a control group that may read and write 1 MiB of the disk a second."""
+    """Move this process to a control group that may read and write the disk at 1 MiB/s."""
     write(f"{CGROUPS}/cgroup.subtree_control", "+io")
     os.mkdir(f"{CGROUPS}/guest")
     number = read(f"/sys/block/{os.path.basename(node)}/dev")
@@ -92,25 +86,20 @@ def in_group(node):
         write(f"{CGROUPS}/cgroup.procs", os.getpid())
 
 
-def run_limited(machine, node):
-    with in_group(node):
-        machine.run(600)
-
-
 @contextlib.contextmanager
 def striped():
-    """A device with limits of which no two are alike."""
+    """A device-mapper device whose limits are all different."""
     rams = [f"/dev/ram{i}" for i in range(2)]
     for i, ram in enumerate(rams):
         os.mknod(ram, 0o600 | stat.S_IFBLK, os.makedev(1, i))
-        # It exists from when it is opened.
+        # The first open creates the ram disk.
         run("blockdev", "--getsz", ram)
     with dm("striped", f"0 15360 striped 2 128 {rams[0]} 1 {rams[1]} 1") as node:
         yield node
 
 
 class Disks:
-    """The files, and the arguments of the guest that has all disks."""
+    """The backing files, and QEMU's arguments for the guest with all disks."""
 
     def __init__(self, files, block, block4k, limited, read_only_block, stripes):
         self.erase = "/dev/vhost-blk-erase"
@@ -123,6 +112,7 @@ class Disks:
                 ("trimmed", 48 * MIB, b""), ("readonly", MIB, self.content[:MIB]),
                 ("discarded", 24 * MIB, self.content)))
         os.sync()
+        self.before_fstrim = 0
         self.read_only_block = read_only_block
         self.arguments = vhost_blk(
             f"path={block},serial=block,num-queues=2",
@@ -138,8 +128,23 @@ class Disks:
             f"path={stripes},serial=striped",
             *([f"path={self.erase},serial=erase"] if self.erase else []))
 
+    def run(self, machine, limited):
+        """Run the guest with a limit for the disk `limited`."""
+        def act(vm, line):
+            if line == "before fstrim":
+                self.before_fstrim = os.stat(self.trimmed).st_blocks
+                vm.serial.write("go on")
+        with in_group(limited):
+            machine.run(600, act)
+
+    def check_trimmed(self):
+        """The guest wrote 24 MiB and then deleted and trimmed them."""
+        left = os.stat(self.trimmed).st_blocks
+        if self.before_fstrim < 24 * BLOCKS or left >= 16 * BLOCKS:
+            raise Failure(f"{self.before_fstrim} blocks before fstrim, {left} after it")
+
     def sums(self):
-        """Of what must not change"""
+        """Return checksums of the read-only disks."""
         return run("sha256sum", self.readonly, self.read_only_block)
 
 
@@ -155,19 +160,19 @@ def test_all_disks(tap, directory, files, stable):
             machine = Machine(f"{directory}/all", script(
                 "tap.sh", "block.sh", "discard.sh", "fs.sh", "crash.sh", "run-fs.sh",
                 stable=stable, erase=disks.erase), disks.arguments, memory="512M")
-            tap.check("a guest with all kinds of disks comes to its end",
-                      run_limited, machine, limited)
+            tap.check("a guest with all kinds of disks ends with status 0",
+                      disks.run, machine, limited)
             tap.adopt(machine.said)
-            tap.check("what is read-only has not changed",
+            tap.check("the read-only disks have not changed",
                       lambda: expect(disks.sums(), sums))
         tap.check("limits: null_blk", same_limits, machine, "block", block)
         tap.check("limits: null_blk of 4096 bytes", same_limits, machine, "block-4k", block4k)
         tap.check("limits: striped, misaligned", same_limits, machine, "striped", stripes)
         tap.check("limits: file, direct", file_limits, machine, "direct", 512)
         tap.check("limits: file, buffered", file_limits, machine, "buffered", 512)
-        tap.check("discarded ranges are holes in the file, nothing else changed",
+        tap.check("discarded ranges are holes in the file, other data has not changed",
                   thrown_away, disks.discarded, disks.content)
-        tap.check("what the guest trimmed is gone from the file", trimmed, disks.trimmed)
+        tap.check("fstrim frees the blocks of the file", disks.check_trimmed)
 
 
 def needs(_):

@@ -5,7 +5,7 @@
 #
 # Part of a guest script: discards, zeroes, the limits of both, and the cache.
 
-# The limits of the disk, for the host to compare
+# limits DISK: print the limits of the disk, which the host compares.
 limits() {
 	for attribute in alignment_offset queue/logical_block_size queue/physical_block_size \
 			queue/minimum_io_size queue/optimal_io_size \
@@ -19,11 +19,12 @@ MIB=1048576
 
 # is_zero DISK OFFSET BYTES
 is_zero() {
-	is "$(bytes "/dev/$1" "$2" "$3" | tr -d '\0' | wc -c)" 0
+	head -c "$3" /dev/zero >/tmp/zeroes
+	bytes "/dev/$1" "$2" "$3" | cmp - /tmp/zeroes
 }
 
-# thrown_away DISK: the host has filled it; of what is behind here it knows which
-# ranges must have become holes, which zeroes, and which have not changed.
+# thrown_away DISK: discard and zero ranges of a disk that the host has filled.  The host
+# compares the file afterwards (filesystems.py, thrown_away()).
 thrown_away() {
 	blkdiscard -o $((8 * MIB)) -l $((4 * MIB)) "/dev/$1" || return
 	fallocate -p -o $((12 * MIB)) -l $((4 * MIB)) "/dev/$1" || return
@@ -34,8 +35,8 @@ thrown_away() {
 	is_zero "$1" $((8 * MIB)) $((12 * MIB)) && is_zero "$1" $((20 * MIB + 1536)) 2560
 }
 
-# zeroed DISK BLOCK: whatever the device says, zeroes read back as zeroes, and
-# what is beside them has not changed.
+# zeroed DISK BLOCK: a range that was zeroed, in any way, reads as zeroes, and the data
+# around it has not changed.
 zeroed() {
 	for how in "blkdiscard -z" "fallocate -z" "fallocate -p"; do
 		head -c 131072 /dev/urandom >/tmp/old
@@ -47,7 +48,7 @@ zeroed() {
 	done
 }
 
-# A discard is waited for: nothing of it happens to what is written afterwards.
+# discard_then_write DISK: a discard has no effect on data that is written after it.
 discard_then_write() {
 	for round in 1 2 3; do
 		head -c $MIB /dev/urandom >/tmp/new
@@ -58,7 +59,8 @@ discard_then_write() {
 	done
 }
 
-# Past the end, or not whole blocks: refused, without a trace.
+# bad_ranges DISK BLOCK: zeroing a range past the end or of partial blocks, and a secure
+# erase, are refused, and nothing is changed.
 bad_ranges() {
 	size=$(blockdev --getsize64 "/dev/$1")
 	head -c 65536 /dev/urandom >/tmp/end
@@ -70,29 +72,32 @@ bad_ranges() {
 	is "$(sum "/dev/$1" $((size - 65536)) 65536)" "$(sha256sum </tmp/end)"
 }
 
-# trims DISK: what ext4 has no more use for, the host's file has not either (the
-# host looks).
+# trims DISK: fstrim frees the blocks of the host's file; the host checks that.  It looks
+# at the file before fstrim, too, and then sends a line.
 trims() {
 	mkfs.ext4 -q -F -E nodiscard "/dev/$1" && mount -t ext4 "/dev/$1" /mnt || return
 	dd if=/dev/urandom of=/mnt/file bs=64k count=384 conv=fsync || return
 	before=$(sha256sum </mnt/file)
 	forget
 	is "$(sha256sum </mnt/file)" "$before" || return
+	echo "before fstrim" >/dev/ttyS1
+	read -r _ </dev/ttyS1
 	rm /mnt/file && sync && fstrim -v /mnt && umount /mnt
 }
 
-# cache_type DISK: switch it to and fro while fio writes and verifies; the guest sends
-# flushes only while the cache is write-back.
+# cache_type DISK: switch the cache between write-through and write-back while fio writes
+# and verifies.  The guest sends flushes only if the cache is write-back.
 cache_type() {
 	run_fio --filename="/dev/$1" --size=4m --rw=randwrite --bs=4k --direct=1 \
 		--ioengine=libaio --iodepth=8 --fsync=8 --verify=crc32c --verify_fatal=1 \
-		--time_based --runtime=3 --name=load &
+		--time_based --runtime=4 --name=load &
 	fio=$!
+	wait_for_io "$1" 50 || return
 	for type in through back through back through; do
-		sleep 0.4
 		echo "write $type" >"/sys/block/$1/cache_type" || return
 		is "$(cat "/sys/block/$1/cache_type") $(cat "/sys/block/$1/queue/write_cache") $(cat "/sys/block/$1/queue/fua")" \
 			"write $type write $type 0" || return
+		wait_for_io "$1" 50 || return
 	done
 	wait $fio || return
 	before=$(flushes "$1")
