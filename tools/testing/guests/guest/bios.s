@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A boot sector that prints B, and then reads and writes through the BIOS in an endless
-# loop.  It prints a dot after sixteen rounds, and E after an error.
+# loop.  It prints a dot after every 16 rounds, and E after an error.
 	.code16
 	.globl	_start
 _start:	cli

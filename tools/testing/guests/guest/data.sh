@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # The functions are those of tap.sh.
 #
-# Guest script of data.py: prints the identity of each disk, and writes data by fio
-# and a pattern that the host looks for.  vdd must refuse writes.
+# Guest script of data.py: prints serial, size and limits of each disk.  fio writes and
+# verifies each writable disk; then the script writes random data, which the host
+# compares.  vdd is read-only and must refuse writes.
 for disk in vda vdb vdc vdd vde; do
 	sys=/sys/block/$disk
 	echo "$disk: $(cat $sys/serial) $(cat $sys/size) ro=$(cat $sys/ro)" \
@@ -20,12 +21,12 @@ for disk in vda vdb vdc vde; do
 	status=$?
 	echo "fio $disk: $status"
 	[ $status = 0 ] || failed=1
-	# 1 MiB of random data, at 64 MiB
+	# 1 MiB of random data at offset 64 MiB
 	dd if=/dev/urandom of=/tmp/random bs=64k count=16 2>/dev/null
 	dd if=/tmp/random of=/dev/$disk bs=64k seek=1024 conv=fsync 2>/dev/null || failed=1
 	echo "sum $disk: $(sha256sum </tmp/random)"
 done
-# The first of the 64 characters is bit 0.
+# The 64 characters are feature bits 0 to 63; print bits 32 to 39.
 echo "vde: features $(cut -c33-40 /sys/block/vde/device/features)"
 if dd if=/dev/zero of=/dev/vdd bs=4k count=1 conv=fsync 2>/dev/null; then
 	echo "vdd: written"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # An EFI application that prints the file "text" on the serial port, and
-# ends QEMU by its debug port.
+# ends QEMU through the port of isa-debug-exit.
 	.globl	_start
 _start:	leaq	text(%rip), %rsi
 	movl	$end - text, %ecx
@@ -13,6 +13,6 @@ done:	movb	$0x10, %al
 	jmp	done
 text:	.incbin	"text"
 end:
-	# An image for any address has relocations, even if it needs none.
+	# A relocatable image has a section of relocations, even if this is empty.
 	.section .reloc, "a"
 	.long	0, 8

@@ -1,16 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The functions are those of tap.sh; `fio_size` is the host's.
+# The functions are those of tap.sh; the host sets `fio_size`.
 # shellcheck disable=SC2154
 #
-# Guest script of loaded.py: a ledger (see blkledger.c) on each of two disks, and fio on
-# the first.  Meanwhile it runs each line that the host sends, until "end".
+# Guest script of loaded.py: runs blkledger on each of two disks, and fio on the first.
+# Until the host sends "end", it runs each line from the host as a command.
 
-# Requests that the disks have completed
+# Print the number of requests that all disks have completed.
 requests() {
 	awk '{ n += $1 + $5 + $16 } END { print n }' /sys/block/vd?/stat
 }
 
+# Run fio with verification until /tmp/stop exists.
 verify() {
 	rounds=0
 	while [ ! -e /tmp/stop ]; do
@@ -24,7 +25,7 @@ verify() {
 }
 
 modprobe virtio_mem
-# On a busy machine a guest may have to wait that long.
+# On a busy host, a vCPU may not run for this long.
 echo 120 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
 failed=0
 blkledger run /dev/vda 0 4 4 >/tmp/vda 2>&1 &

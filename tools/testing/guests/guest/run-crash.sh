@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Last part of a guest script: says which files are stable, while others are being
-# written as well, until the host kills QEMU.
+# Last part of a guest script of filesystems.py: writes and fsyncs files and prints the
+# number of each, until the host kills QEMU.  Two more loops write other files.
 make_fs ext4 vda || exit
 for writer in 1 2; do
 	while :; do

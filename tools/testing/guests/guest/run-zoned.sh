@@ -6,10 +6,10 @@
 zoned=$(disk zoned) btrfs=$(disk btrfs)
 zone_limits "$zoned"
 zone_limits "$btrfs"
-check "report: all zones, or some" report_of "$zoned" 64 2
+check "report of all zones and of some zones" report_of "$zoned" 64 2
 check "write, open, close, finish, reset" zone_conditions "$zoned"
-check "writes elsewhere than at the write pointer are refused" write_pointer "$zoned"
-check "too many open or active zones" zone_resources "$zoned"
+check "writes that do not begin at the write pointer are refused" write_pointer "$zoned"
+check "errors for too many open and too many active zones" zone_resources "$zoned"
 check "reset of all zones" reset_all "$zoned"
 check "fio writes zones and verifies" zoned_fio "$zoned" --name=sequential \
 	--rw=write --bs=64k --ioengine=io_uring --iodepth=8 --io_size=12m
@@ -21,10 +21,10 @@ check "btrfs: made and mounted" make_fs btrfs "$btrfs"
 check "btrfs: fio verifies" run_fio --directory=/mnt --size=2m --rw=randwrite --bs=4k \
 	--fsync=32 --verify=crc32c --verify_fatal=1 \
 	--name=buffered --ioengine=psync --name=direct --ioengine=libaio --direct=1
-check "btrfs: files are whole after a new mount" copied btrfs "$btrfs"
-check "btrfs: scrub finds nothing" btrfs scrub start -B /mnt
+check "btrfs: files are intact after unmount and mount" copied btrfs "$btrfs"
+check "btrfs: scrub finds no error" btrfs scrub start -B /mnt
 check "btrfs: unmounted" unmount
-check "btrfs: its checker finds nothing" check_fs btrfs "$btrfs"
+check "btrfs: its checker finds no error" check_fs btrfs "$btrfs"
 blkzone report "/dev/$zoned" | sed 's/^/zoned /'
 blkzone report "/dev/$btrfs" | sed 's/^/btrfs /'
 finish

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# `rounds` is the host's.
+# The host sets `rounds`.
 # shellcheck disable=SC2154
 #
-# Guest script of swap.py: a program that needs more memory than there is.
+# Guest script of swap.py: memhog uses 100 MiB more than the available memory.
 echo 600 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
 for disk in vda vdb vdc; do
 	mkswap /dev/$disk >/dev/null && swapon /dev/$disk || exit
@@ -11,7 +11,8 @@ done
 exec </dev/ttyS1
 echo ready
 read -r _
-# The disks are filled one after the other, so much that half of the last one is, too.
+# The kernel fills one swap device after the other.  Each has 40 MiB, so the last one is
+# half full in the end.
 memhog "$(awk '$1 == "MemAvailable:" { print int($2 / 1024) + 100 }' /proc/meminfo)" "$rounds" || exit
 grep pswp /proc/vmstat
 for disk in vda vdb vdc; do

@@ -4,7 +4,7 @@
 # First part of most guest scripts: functions for checks, fio and disks.
 checks=0
 
-# check WHAT COMMAND...: print "ok WHAT" or "not ok WHAT" and the output of the command.
+# check WHAT COMMAND...: print "ok WHAT", or "not ok WHAT" and the output of the command.
 # The host counts these lines.
 check() {
 	what=$1
