@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * blkledger run DISK OFFSET THREADS MIB
- *	Write and read a part of a disk until SIGTERM, keep account of every
- *	write, and say in the end what must be there.  Each thread owns
- *	NR_SLOTS slots; a write puts a new sequence number into one of them,
- *	over all of its bytes.  One more thread dirties MIB of memory.
+ *	Write and read a range of a disk until SIGTERM, record every write, and then
+ *	print what the range must contain.  Each thread owns NR_SLOTS slots; a write
+ *	fills one of them with data that is derived from a new sequence number.  One
+ *	more thread dirties MIB of memory.
  *
  * blkledger check DISK OFFSET
- *	Read what "run" said, and see whether all of that is there.
+ *	Read the output of "run" from stdin, and check that the disk has this data.
  *
- * A write that is lost, done twice, or done late leaves an old number in a
- * slot.  The data of a read stays in its buffer until the buffer is used again,
- * and is checked only then: if the device has written a page that a migration
- * forgot to send, the page has its old contents by that time.
+ * A write that is lost, done twice, or done late leaves the data of an old sequence
+ * number in a slot.  The data of a read is checked only when its buffer is used again:
+ * if a migration did not send a page that the device has written, the page has its old
+ * contents by that time.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -96,7 +96,7 @@ static void fill(uint64_t *data, unsigned int id, unsigned int slot,
 		data[i] = word(id, slot, seq, i);
 }
 
-/* Return: the number of words that are not what they should be. */
+/* Return: the number of wrong words. */
 static unsigned int compare(const uint64_t *data, unsigned int id,
 			    unsigned int slot, uint64_t seq, const char *when)
 {
@@ -148,7 +148,7 @@ static void write_slot(struct account *a, unsigned int slot)
 	}
 }
 
-static void look_at(struct account *a, struct buffer *b, const char *when)
+static void check_buffer(struct account *a, struct buffer *b, const char *when)
 {
 	if (b->seq && compare(b->data, a->id, b->slot, b->seq, when))
 		a->errors++;
@@ -159,7 +159,7 @@ static void read_slot(struct account *a, unsigned int slot, struct buffer *b)
 {
 	ssize_t ret;
 
-	look_at(a, b, "a buffer read into earlier");
+	check_buffer(a, b, "a buffer read into earlier");
 	ret = pread(a->fd, b->data, SLOT_SIZE, place(a, slot));
 	a->reads++;
 	if (ret != SLOT_SIZE) {
@@ -183,19 +183,19 @@ static void *account(void *arg)
 			write_slot(a, slot);
 		else
 			read_slot(a, slot, &a->buffers[rand_r(&a->random) % NR_BUFFERS]);
-		/* Leave time for the migration of the machine. */
+		/* Leave CPU time for migration. */
 		usleep(rand_r(&a->random) % 10000);
 	}
 	for (i = 0; i < NR_BUFFERS; i++)
-		look_at(a, &a->buffers[i], "a buffer read into earlier");
+		check_buffer(a, &a->buffers[i], "a buffer read into earlier");
 	for (slot = 0; slot < NR_SLOTS; slot++) {
 		read_slot(a, slot, &a->buffers[0]);
-		look_at(a, &a->buffers[0], "at the end");
+		check_buffer(a, &a->buffers[0], "at the end");
 	}
 	return NULL;
 }
 
-/* Each page holds the number of the round that touched it last. */
+/* Each page has the number of the round that wrote it last. */
 static void *dirty(void *arg)
 {
 	struct memory *m = arg;
@@ -227,7 +227,7 @@ static void open_account(struct account *a, int fd, off_t offset, unsigned int i
 	a->id = id;
 	a->random = id + 1;
 	a->out = allocate(SLOT_SIZE);
-	/* Some lie across one page more. */
+	/* Every second buffer is not page-aligned, so that it spans one more page. */
 	for (i = 0; i < NR_BUFFERS; i++)
 		a->buffers[i].data = (void *)((char *)allocate(SLOT_SIZE + PAGE) +
 					      i % 2 * 512);
@@ -276,7 +276,7 @@ static int run(int fd, off_t offset, unsigned int nr, size_t mib)
 	return close_accounts(accounts, nr, &memory) ? 1 : 0;
 }
 
-/* Return: 0 if all slots have what they should. */
+/* Return: 0 if all slots have the recorded data. */
 static int check(int fd, off_t offset)
 {
 	struct account a = { .fd = fd, .offset = offset };

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * fscrash run NAME DIR COUNT
- *	In a guest: write files below DIR COUNT times, fsync them, and say "crash NAME SLOT GEN"
- *	once that has returned.  The two numbers
- *	determine what operation GEN of file SLOT does.
+ *	In the guest: do COUNT operations that write or unlink a file below DIR and
+ *	fsync it, and print "crash NAME SLOT GEN" after each.  SLOT and GEN determine
+ *	what operation GEN of file SLOT does.
  *
- * fscrash mark NAME…
- *	In the host: pass on what the guest says, and put each such line as a
- *	mark into the log of the device-mapper device NAME (dm-log-writes).
+ * fscrash mark NAME...
+ *	On the host: copy stdin, which is the output of the guest, to stdout, and
+ *	write a mark with SLOT and GEN of each such line to the log of the
+ *	dm-log-writes device NAME.
  *
  * fscrash replay LOG BYTES TARGET FIRST STEP COUNT
- *	In the host: write the disk of BYTES as each STEPth flush from number FIRST
- *	on left it, COUNT of them, to TARGET, which is blank, one behind the other
- *	from its second MiB on.  Number 1 is what was there at the first mark.
- *	Prints for each its number and SLOT:GEN of the files that were stable while
- *	the disk was like that, and in the end how many flushes there are.
+ *	On the host: rebuild images of the disk of BYTES bytes as it was after flush
+ *	FIRST, FIRST + STEP and so on, and write COUNT images to TARGET, one after the
+ *	other from offset 1 MiB.  TARGET must be blank.  Image 1 is the disk at the
+ *	first mark.  Prints for each image its number and SLOT:GEN of the files that
+ *	were stable before the next flush, and at the end the number of flushes.
  *
- * fscrash check DIR SLOT:GEN…
- *	None of these files is older than that, lost, or broken.
+ * fscrash check DIR SLOT:GEN...
+ *	Check that each file has content GEN or newer.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -60,7 +61,10 @@ static unsigned int hash(unsigned int slot, unsigned int gen)
 	return x >> 33;
 }
 
-/* After operation @gen there is no such file: it never follows another of its kind. */
+/*
+ * Return: whether file @slot does not exist after operation @gen.  This is never so after
+ * two operations in a row.
+ */
 static bool gone(unsigned int slot, unsigned int gen)
 {
 	bool is = true;
@@ -89,7 +93,7 @@ static size_t length(unsigned int slot)
 	return (1 + slot * 11 % 32) * SECTOR;
 }
 
-/* Every word of a sector */
+/* Return: the value of each word of a sector. */
 static uint64_t word(unsigned int slot, unsigned int gen, unsigned int sector)
 {
 	return 0xc5ULL << 56 | (uint64_t)slot << 40 | (uint64_t)sector << 32 | gen;
@@ -160,7 +164,7 @@ static void do_operation(unsigned int slot, unsigned int gen)
 		sync_dir();
 		break;
 	case OP_CREATE:
-		/* The file systems keep the name, too, of a new file that is fsynced. */
+		/* ext4 and xfs make the name of a new file stable if the file is fsynced. */
 		write_file(name, O_CREAT | O_EXCL, slot, gen);
 		break;
 	case OP_MSYNC:
@@ -198,7 +202,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Data and names that come and go without fsync */
+/* Create, write and remove other files without fsync. */
 static void *make_noise(void *arg)
 {
 	static char data[CHUNK];
@@ -234,7 +238,7 @@ static int run(const char *name, int count)
 	unsigned int i;
 
 	left = count;
-	/* Slot 99: from here on, there is a file system to be found. */
+	/* Slot 99 is not a file: this line says that the file system is mounted. */
 	printf("crash %s 99 0\n", name);
 	fflush(stdout);
 	if (pthread_create(&noisy, NULL, make_noise, NULL))
@@ -277,7 +281,7 @@ static int pass_on(char **names, int n)
 	return 0;
 }
 
-/* The image to a blank place */
+/* Write the image to a blank part of @target. */
 static void write_image(const struct log_replay *r, int target, off_t at)
 {
 	uint64_t pos;
@@ -292,11 +296,11 @@ static void write_image(const struct log_replay *r, int target, off_t at)
 	}
 }
 
-/* The disk from one flush to the next, and the messages in between */
+/* The disk after a flush, and the marks before the next flush */
 struct state {
-	unsigned int nr;	/* of the flush, 0: there is no file system yet */
+	unsigned int nr;	/* of the flush; 0 before the first mark */
 	unsigned int first, step, left;
-	bool chosen;		/* the image was written, the files are to be said */
+	bool chosen;		/* the image was written, print its files */
 	unsigned int gen[SLOTS];
 	off_t at;
 };
@@ -366,7 +370,7 @@ static int replay(char **argv)
 	return fsync(target) ? 2 : 0;
 }
 
-/* Each sector of generation @gen or of one of the two after it: 0: it is */
+/* Return: whether the sector has content @gen or one of the next two. */
 static bool good_sector(unsigned int slot, unsigned int gen, unsigned int sector,
 			const uint64_t *data)
 {
@@ -385,7 +389,7 @@ static bool good_sector(unsigned int slot, unsigned int gen, unsigned int sector
 static int check_file(unsigned int slot, unsigned int gen)
 {
 	uint64_t data[MAX_BYTES / sizeof(uint64_t) + 1];
-	/* A new file that isn't fsynced yet may be empty or in part. */
+	/* If operation @gen unlinked it, a new file that is not fsynced yet may be incomplete. */
 	bool partial = gone(slot, gen);
 	unsigned int sector;
 	char name[200];

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * memhog MIB ROUNDS [MICROSECONDS]
- *	Use MIB of memory, which should be more than there is.  In each round every
- *	page is checked and written again, in an order that defeats read-ahead.  A
- *	page must have what was written to it last, so a page that swapping lost,
- *	mixed up or left old is found.  ROUNDS 0 means until SIGTERM.  After each 16
- *	pages the program sleeps for MICROSECONDS.
+ *	Use MIB of memory, which should be more than is available.  In each round every
+ *	page is checked and written again, in an order that defeats read-ahead.  A page
+ *	must have the data that was written last, so pages that swapping lost, mixed up
+ *	or did not update are found.  ROUNDS 0 means until SIGTERM.  After each 16 pages
+ *	the program sleeps for MICROSECONDS.
  *
- * A line is printed once all of the memory has been written, and one for each
- * round.  Exit 0: every page was right, in whole rounds.
+ * Prints a line when all memory has been written, and one after each round.  Exits with
+ * 0 if no page was wrong and, unless ROUNDS is 0, all rounds were completed.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,7 +21,7 @@
 
 #define PAGE	4096
 #define WORDS	(PAGE / sizeof(uint64_t))
-/* Odd, so that its multiples modulo a power of two are all numbers. */
+/* Odd, so i * STEP modulo a power of two has every value once. */
 #define STEP	0x9e3779b1u
 
 static atomic_bool stop;
@@ -32,7 +32,7 @@ static void on_term(int signal)
 	stop = true;
 }
 
-/* The value of word number @word of a page after @round, never 0 */
+/* Return: the value of word @word of a page after @round; it is never 0. */
 static uint64_t content(unsigned int page, unsigned int round, unsigned int word)
 {
 	return ((uint64_t)page << 32 | round << 10 | word) * 0x9e3779b97f4a7c15u + 1;
@@ -57,7 +57,7 @@ static int check(const uint64_t *words, unsigned int page, unsigned int round)
 	return 0;
 }
 
-/* Every page once, after @round - 1 */
+/* Check that each page is of @round - 1, and write it for @round. */
 static int go_round(uint64_t *memory, unsigned int pages, unsigned int mask, unsigned int round,
 		    unsigned int pause)
 {

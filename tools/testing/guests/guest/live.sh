@@ -110,7 +110,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 	echo "$virtio" >/sys/bus/virtio/drivers/virtio_blk/bind
 	[ "$(first vda)" ] && bound=$((bound + 1))
 done
-echo "vda: bound anew $bound times, cache $(cat $sys/vda/cache_type)"
+echo "vda: bound again $bound times, cache $(cat $sys/vda/cache_type)"
 
 plugged=0
 for _ in 1 2 3 4 5; do
