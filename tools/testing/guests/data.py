@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest's data is where the host expects it, also after resets."""
+"""Data: fio writes and verifies in a guest, the host compares the data on the disks; resets
+under load.
+"""
 import hashlib
 import os
 import re
@@ -12,11 +14,11 @@ from vmm import vhost_blk
 SAID = (
     ("block device: serial, size, queues",
      "vda: block-device 524288 ro=0 queues=2 segments=254"),
-    ("file: serial of 20 bytes, size, queues, segments of a queue of 64",
+    ("file: serial of 20 bytes, size, queues, segments for queue-size=64",
      "vdb: a-direct-file-twenty 262144 ro=0 queues=2 segments=62"),
     ("read-only file: ro, one queue", "vdd: readonly 2048 ro=1 queues=1 segments=254"),
     ("legacy: serial, size, queues", "vde: legacy 262144 ro=0 queues=2 segments=254"),
-    ("legacy: no bit above 31 was negotiated", "vde: features 00000000"),
+    ("legacy: no feature bit above 31 is negotiated", "vde: features 00000000"),
     ("block device: fio verifies crc32c", "fio vda: 0"),
     ("file, direct: fio verifies crc32c", "fio vdb: 0"),
     ("file, buffered: fio verifies crc32c", "fio vdc: 0"),
@@ -26,12 +28,12 @@ SAID = (
 
 
 def sha256sum(data):
-    """As the program of that name prints it for its stdin."""
+    """Return what the program sha256sum prints for this data on stdin."""
     return hashlib.sha256(data).hexdigest() + "  -"
 
 
 def arrived(machine, disk, path):
-    """What the guest wrote at 64 MiB is in the file or block device."""
+    """The file or block device has the data that the guest wrote at 64 MiB."""
     machine.has_said(f"sum {disk}: {sha256sum(read_direct(path, 64 * MIB, MIB))}")
 
 
@@ -50,13 +52,13 @@ def test_data(tap, directory, block, files):
         f"path={legacy},disable-modern=on,disable-legacy=off,serial=legacy"),
         # With Debian's default for init_on_alloc
         append="")
-    tap.check("a guest runs fio on five disks to its end", machine.run, 420)
+    tap.check("a guest runs fio on its disks", machine.run, 420)
     for what, line in SAID:
         tap.check(what, machine.has_said, line)
     for what, disk, path in (("block device", "vda", block), ("file, direct", "vdb", direct),
                              ("file, buffered", "vdc", buffered), ("legacy", "vde", legacy)):
-        tap.check(f"{what}: the data is where the host expects it", arrived, machine, disk, path)
-    tap.check("read-only file: the guest reads what is in it",
+        tap.check(f"{what}: the host reads what the guest wrote", arrived, machine, disk, path)
+    tap.check("read-only file: the guest reads its contents",
               machine.has_said, "vdd: " + sha256sum(content))
     tap.check("read-only file: unchanged",
               lambda: expect(sha256sum(read_direct(readonly, 0, MIB)), sha256sum(content)))

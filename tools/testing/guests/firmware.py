@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Firmware is the driver: boots by SeaBIOS and UEFI, and resets while it does I/O."""
+"""Firmware as the driver: SeaBIOS and UEFI boot from the disks; resets while SeaBIOS does I/O."""
 import os
 import shutil
 import subprocess
@@ -13,13 +13,13 @@ OVMF = "/usr/share/OVMF/OVMF_{}_4M.fd"
 
 
 def assemble(directory, name):
-    """The object file of a source of guest/, which may include files of the directory."""
+    """Assemble a source of guest/, which may include files of `directory`, to an object file."""
     run("as", "--64", "-I", directory, "-o", f"{directory}/object", f"{HERE}/guest/{name}")
     return f"{directory}/object"
 
 
 def efi_disk(directory, path, text):
-    """A disk with an EFI application that prints the text, and ends QEMU."""
+    """Create a disk with an EFI application that prints `text` and ends QEMU."""
     with open(f"{directory}/text", "w", encoding="ascii") as file:
         file.write(f"\n{text}\n")
     run("ld", "-m", "i386pep", "--subsystem", "10", "--image-base", "0", "-e", "_start",
@@ -51,7 +51,7 @@ class Bios:
             return file.read()
 
     def booted(self, times):
-        """That often, and it did I/O after the last boot."""
+        """Wait until it has booted `times` times, and has done I/O after the last boot."""
         wait_for(f"I/O after boot {times}", lambda: self.said().count("B") == times and
                  self.said().endswith("."), 90)
 
@@ -66,12 +66,12 @@ class Bios:
 
 def test_seabios(tap, directory, files):
     machine = Bios(directory, f"{files}/bios")
-    tap.check("a machine that boots by SeaBIOS", machine.start)
+    tap.check("QEMU starts", machine.start)
     if machine.vm:
-        tap.check("SeaBIOS boots from it (bootindex)", machine.booted, 1)
-        tap.check("ten resets while the BIOS reads and writes", machine.resets)
-        tap.check("none of its requests failed", machine.no_error)
-        tap.check("it ends", machine.vm.quit)
+        tap.check("SeaBIOS boots from the disk (bootindex)", machine.booted, 1)
+        tap.check("ten resets while SeaBIOS reads and writes", machine.resets)
+        tap.check("no request of SeaBIOS failed", machine.no_error)
+        tap.check("QEMU quits without a message", machine.vm.quit)
 
 
 def uefi_boot(directory, *disks):
@@ -84,7 +84,7 @@ def uefi_boot(directory, *disks):
         stdin=subprocess.DEVNULL, timeout=200, check=False).returncode
     with open(f"{directory}/uefi", encoding="utf-8", errors="replace") as file:
         said = file.read()
-    # isa-debug-exit makes this of 0x10.
+    # isa-debug-exit turns the value 0x10 into the exit status 2 * 0x10 + 1.
     if status != 33 or "booted from the second disk" not in said.splitlines():
         raise Failure(f"status {status}: {said}")
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest: the machine, its script, and what the script prints.
+"""A guest of guest-build.sh: the machine, its script, and the output of the script.
 
-The guest is that of guest-build.sh.  Its script runs as guest-init.sh says: it talks
-over the second serial port, a socket here, and the kernel log goes to a file.  Both
-continue in another QEMU that the guest is migrated to.
+guest-init.sh runs the script.  The second serial port has the output of the script, and is
+a socket here; the first one has the kernel log, and is a file.  After a migration, both
+continue in the new QEMU.
 """
 import os
 import re
@@ -14,7 +14,7 @@ import time
 from tap import TIMEOUT, Failure
 from vmm import Qemu, accelerator
 
-# Messages of the kernel that a guest whose disks have no errors does not print
+# Kernel messages that a guest must not print if its disks have no errors
 DISK_ERRORS = (r"is not a head|I/O error|virtio.*(error|broken|failed)|out of range|DMAR:.*fault"
                r"|guest-init: no")
 
@@ -22,12 +22,13 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 
 
 def built(name):
-    """A file of the guest's directory, as one of the programs for the test host."""
+    """Return the path of a file in the guest's directory, as of a program for the test host."""
     return f"{os.environ['VHOST_E2E_GUEST']}/{name}"
 
 
 def script(*files, **variables):
-    """One script of these files of guest/, which finds the variables set."""
+    """Return a script that sets the variables, and then has the contents of these files of guest/.
+    """
     text = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in variables.items())
     for name in files:
         with open(f"{HERE}/guest/{name}", encoding="utf-8") as file:
@@ -36,7 +37,7 @@ def script(*files, **variables):
 
 
 class Machine:
-    """What all QEMUs that a guest runs in have in common.
+    """A guest, and what all QEMUs that it runs in have in common.
 
     `directory` is created for their files.  If `other` is a QEMU of another version, the
     guest alternates between the two.  `says` matches the messages that QEMU may print.
@@ -48,12 +49,12 @@ class Machine:
                  says=""):
         self.dir = directory
         self.devices = devices
-        # Some kernels panic on a vCPU of TCG with cx16.
+        # Some guest kernels panic if a vCPU of TCG has cx16.
         self.cpu = "host" if accelerator() == "kvm" else "max,-cx16"
         self.q35 = q35
         self.qemus = [os.environ["VHOST_E2E_QEMU"]]
         if other:
-            # The defaults of the two differ.
+            # The default machine and CPU of the two versions differ.
             self.qemus.append(other)
             self.q35 = "pc-q35-7.2" + q35.removeprefix("q35")
             self.cpu = "Nehalem,-cx16"
@@ -71,7 +72,7 @@ class Machine:
             pass
 
     def start(self, *arguments, devices=None, after=None):
-        """A QEMU; the one after another is the next in turn."""
+        """Start a QEMU.  It is of the other version than `after`, the QEMU that is migrated."""
         number = self.qemus.index(after.binary) + 1 if after else 0
         return Qemu(self.dir, "-machine", self.q35, "-cpu", self.cpu, *self.options,
                     "-kernel", built("vmlinuz"), "-initrd", built("initrd"),
@@ -83,9 +84,9 @@ class Machine:
                     serial=True, binary=self.qemus[number % len(self.qemus)], fds=self.fds)
 
     def follow(self, vm, timeout=TIMEOUT, act=None):
-        """Read what the script prints until it ends; act(vm, line) is called for each line.
+        """Read the output of the script until it ends, and call act(vm, line) for each line.
 
-        Its status must be 0.  The guest ends then, and QEMU.
+        The exit status of the script must be 0.  Then the guest powers off, and QEMU ends.
         """
         end = time.monotonic() + timeout
         try:
@@ -107,7 +108,7 @@ class Machine:
             raise Failure(f"{failure}\n{self.last_words()}") from failure
 
     def run(self, timeout=TIMEOUT, act=None):
-        """Boot, and follow the script; the kernel must have nothing to report."""
+        """Boot, follow the script, and check the kernel log."""
         vm = self.start()
         try:
             self.follow(vm, timeout, act)
@@ -119,7 +120,7 @@ class Machine:
         return "\n".join(self.said[-60:] + self.klog().splitlines()[-30:])
 
     def has_said(self, line):
-        """The script has printed exactly this line."""
+        """Fail unless the script has printed exactly this line."""
         if line not in self.said:
             raise Failure(f"expected: {line}; it printed:\n" + "\n".join(self.said[-60:]))
 
@@ -128,7 +129,7 @@ class Machine:
             return file.read()
 
     def check_klog(self, complaints=DISK_ERRORS):
-        """The guest's kernel has reported nothing, and no line matches the pattern."""
+        """Fail if the kernel log has a warning or an oops, or a line that matches."""
         tool = f"{HERE}/../hosts/klog-check.sh"
         found = subprocess.run([tool, f"{self.dir}/klog"], stdout=subprocess.PIPE,
                                encoding="utf-8", errors="replace", check=False)

@@ -1,10 +1,10 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0
-"""Boot the guest that guest-build.sh made, with the devices that the QEMU arguments
-describe, run a script in it with busybox's shell, and print what it prints.
+"""Boot a guest that guest-build.sh built, with the devices that the QEMU arguments
+describe, run a script in it with the guest's shell, and print the output of the script.
 
-The exit status is 0 if the script's is and the guest's kernel has reported nothing.
-KVM is used if /dev/kvm can be.
+Exits with 0 if the script does and the guest's kernel log has no warning or error.  Uses
+KVM if /dev/kvm can be opened.
 """
 import argparse
 import os
@@ -36,7 +36,8 @@ def main():
             options.print = False
         print(line, flush=True)
     with tempfile.TemporaryDirectory() as directory:
-        # init_on_alloc is the default of Debian's kernel.  QEMU warns of what KVM lacks.
+        # init_on_alloc=1 is the default of Debian's kernel.  Any message of QEMU is accepted:
+        # it warns of CPU features that KVM lacks.
         machine = Machine(f"{directory}/guest", options.script.read(), options.arguments,
                           append="init_on_alloc=1", vcpus=options.smp, says=".*")
         try:

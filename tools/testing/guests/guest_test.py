@@ -1,14 +1,24 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0
-"""Run tests of this directory, most of them with a guest, in a test host; print TAP.
+"""Run tests of vhost-blk and QEMU, most of them with a guest, in a test host; print TAP.
 
-The tests are data, properties, live, firmware, filesystems, zoned, crash, migrate,
-memory and swap: modules with the functions
+  data         fio in a guest, the data as the host finds it, resets under load
+  properties   properties of the QEMU device that are accepted and refused
+  live         disks swapped, resized, plugged and unplugged, driver unbound
+  firmware     boots by SeaBIOS and UEFI
+  filesystems  block device semantics, discard, queue limits, ext4, xfs, QEMU killed
+  zoned        a zoned disk: blkzone, fio, btrfs
+  crash        crash consistency of ext4 and xfs, with dm-log-writes
+  migrate      live migration
+  memory       IOMMU, DIMMs and virtio-mem plugged and unplugged
+  swap         a guest that swaps, on a host without free memory
 
-  test(tap, options)  the checks; options.directory is an empty directory
-  needs(options)      if there is one: what differs from NEEDS
+Each is a module with these functions:
 
-A report in the kernel log of the host or the guest is a failure, and so is a disk that
+  test(tap, options)  makes the checks; options.directory is an empty directory
+  needs(options)      optional: returns the items that differ from NEEDS
+
+A warning in the kernel log of the host or the guest is a failure, and so is a disk that
 is still in use after a test.
 """
 import argparse
@@ -23,8 +33,8 @@ from tap import Tap, output
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.realpath(f"{HERE}/../../..")
 
-# Memory of the test host in MiB, seconds until it is killed, the guest of guest-build.sh,
-# and groups of packages
+# Memory of the test host in MiB, seconds until it is killed, the kind of guest that
+# guest-build.sh builds, and groups of packages of tools/lib/packages.sh
 NEEDS = {"memory": 1536, "timeout": 2400, "guest": "small", "packages": []}
 
 
@@ -37,8 +47,8 @@ def parse():
                         help="build all of QEMU, instead of preloading the device into Debian's")
     parser.add_argument("--short", action="store_true", help="short form of migrate and memory")
     parser.add_argument("--times", type=int, default=3, metavar="N",
-                        help="how often the guest migrates there and back, or what is in swap "
-                        "is compared (default: %(default)s)")
+                        help="migrations there and back of migrate, or rounds of swap "
+                        "(default: %(default)s)")
     parser.add_argument("--other", metavar="SERIES",
                         help="migrate between QEMU 7.2 and that of this series")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Disks that are swapped, resized, plugged and unplugged while QEMU runs."""
+"""Live changes: disks are swapped, resized, plugged and unplugged while QEMU runs."""
 import fcntl
 import os
 import re
@@ -36,7 +36,7 @@ class Idle:
         expect(str(self.vm.get(device, name)), str(value))
 
     def qtree(self, text):
-        """The part of the device in "info qtree" has this line."""
+        """Fail unless "info qtree" has this line for the device."""
         tree = self.vm.qmp("human-monitor-command", command_line="info qtree").replace("\r", "")
         part = re.search(r'^( *)dev: [^\n]*id "disk"\n(\1 +.*\n)*', tree, re.M)[0]
         if not re.search(rf"^ *{re.escape(text)}( |$)", part, re.M):
@@ -45,7 +45,7 @@ class Idle:
     def swap(self, path, device="disk"):
         self.vm.set(device, "path", path)
 
-    def errors_of_a_swap(self, mounted, zoned):
+    def refused_swaps(self, mounted, zoned):
         old = self.vm.get("disk", "path")
         with read_only(self.block):
             for path, message in (
@@ -68,14 +68,14 @@ class Idle:
             self.swap(self.block, "ro")
 
     def each_queue_count(self):
-        """Devices come and go, with few queues and with many."""
+        """Plug, swap and unplug devices with few and with many queues."""
         for count in (1, 2, 7, 33, 64):
             self.vm.qmp("device_add", driver="vhost-blk-pci", id="q", path=self.other,
                         num_queues=count, addr="9.0")
             self.has("num-queues", count, "q")
             self.has("vectors", count + 1, "q")
             self.swap(self.own + ".q", "q")
-            # There is no guest that agrees to it, so it takes a reset.
+            # No guest acknowledges the unplug request, so only a reset completes it.
             self.vm.qmp("device_del", id="q")
             self.vm.qmp("system_reset")
             self.vm.event("DEVICE_DELETED", device="q")
@@ -95,16 +95,16 @@ def test_idle(tap, directory, files, block):
     tap.check("path set on the device", machine.swap, machine.other)
     tap.check("it reads back", machine.has, "path", machine.other)
     tap.check("the old file is free", create, f"path={machine.file}")
-    tap.check("the new one is not", create, f"path={machine.other}", IN_USE)
+    tap.check("the new file is in use", create, f"path={machine.other}", IN_USE)
     tap.check("path set on its backend", machine.swap, machine.file, "disk/virtio-backend")
     tap.check("it reads back on the device", machine.has, "path", machine.file)
     mounted = run("findmnt", "-n", "-o", "SOURCE", files).strip()
     with null_blk("zoned", 64, zoned=1, zone_size=4) as zoned:
-        tap.check("what can't be swapped in leaves the old file",
-                  machine.errors_of_a_swap, mounted, zoned)
+        tap.check("a swap that is refused leaves the old file in place",
+                  machine.refused_swaps, mounted, zoned)
     tap.check("a read-only disk takes a read-only block device", machine.read_only_swap)
     tap.check("hotplug and swap with 1 to 64 queues", machine.each_queue_count)
-    tap.check("it ends", machine.vm.quit)
+    tap.check("QEMU quits without a message", machine.vm.quit)
 
 
 SAID = (
@@ -118,21 +118,24 @@ SAID = (
      "vdc: 524288 ro=0 write through, 1022 segments, virtio 1.0: 0"),
     ("path swapped under load: the guest reads the new disk",
      "vda has 98304 sectors, and begins with disk-98304"),
-    ("and the first one again", "vda has 65536 sectors, and begins with disk-65536"),
-    ("no request fails by a swap", "load on vda: error 0"),
+    ("path swapped back: the guest reads the first disk",
+     "vda has 65536 sectors, and begins with disk-65536"),
+    ("no request fails during the swaps", "load on vda: error 0"),
     *((f"{what} resized to {size} sectors", f"{disk} has {size} sectors")
       for size in (131072, 49152, 98304)
       for what, disk in (("file", "vda"), ("loop device", "vdb"))),
     ("file resized while the guest is paused", "vda has 81920 sectors after the pause"),
     ("I/O on the legacy device", "load on vdc: error 0"),
     ("the guest switches to write through", "vda: cache write through, write through"),
-    ("and to write back where it began with the other", "vdb: cache write back, write back"),
-    ("driver unbound under load and bound anew", "vda: bound anew 10 times, cache write back"),
+    ("the guest switches to write back on a disk with write-cache=off",
+     "vdb: cache write back, write back"),
+    ("driver unbound under load and bound again",
+     "vda: bound again 10 times, cache write back"),
     ("hotplug, and hot-unplug under load", "plugged 5 times"))
 
 
 class Host:
-    """The host's part of the steps of live.sh."""
+    """Handles the commands that live.sh prints."""
 
     def __init__(self, files, node, fd):
         self.files = files
@@ -142,7 +145,7 @@ class Host:
         self.writeback = []
 
     def kernel_writeback(self):
-        """The field `writeback` of the device, by VHOST_BLK_GET_CONFIG of a byte at 32."""
+        """Return `writeback`, byte 32 of the configuration, with VHOST_BLK_GET_CONFIG."""
         config = bytearray(struct.pack("IIB", 32, 1, 255))
         fcntl.ioctl(self.fd, 0x8008af52, config)
         return config[8]
@@ -172,7 +175,7 @@ class Host:
                 vm.event("DEVICE_DELETED", device="hot")
 
     def marks(self):
-        """Each mark of the guest is on the disk that it saw then, and on no other."""
+        """Each mark is on the disk that the guest had when it wrote the mark, and only there."""
         for size in (65536, 98304):
             for i in range(1, 7):
                 expected = f"seen-{size}-{i}\n" if i % 2 == (size == 98304) else ""
@@ -195,13 +198,13 @@ def test_live(tap, directory, files, block):
             f"path={block},disable-modern=on,disable-legacy=off,num-queues=64,queue-size=1024,"
             "write-cache=off,config-wce=off") +
             ["-device", "pcie-root-port,id=rp,chassis=1,slot=1"], fds=(fd,))
-        tap.check("a guest whose disks change comes to its end", machine.run, 400, host.act)
-        # Or the loop device would be in use.
+        tap.check("a guest whose disks change ends with status 0", machine.run, 400, host.act)
+        # This is the last reference to the device, which uses the loop device.
         os.close(fd)
         for what, line in SAID:
             tap.check(what, machine.has_said, line)
-        tap.check("it writes to the disk that it sees", host.marks)
-        tap.check("the kernel is told of both modes", expect, host.writeback, [0, 1])
+        tap.check("the guest writes to the disk that was swapped in", host.marks)
+        tap.check("the kernel has the cache mode that the guest set", expect, host.writeback, [0, 1])
 
 
 def test(tap, options):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest under load that keeps account of what it does.
+"""A guest under load that records its writes.
 
-It has a ledger (see blkledger.c) on each of two disks, and fio on the first.
-Whatever is done to it, it goes on; in the end it must find what it has written,
-and so must the host.
+It runs blkledger on each of two disks (see blkledger.c), and fio on the first.  The load
+must not stop while the guest is migrated, stopped or its memory is changed.  In the end,
+the guest and the host must find the data that was written.
 """
 import contextlib
 import os
@@ -15,16 +15,16 @@ from disks import file_system, loop, make_file
 from guest import Machine, built, script
 from tap import Failure, run, wait_for
 
-# For machines that are migrated without KVM.  When it clears the dirty bits of memory
-# whose size is a multiple of 256 KiB, QEMU before 9.0 does not tell its TLB.  Some of what
-# a vCPU writes then is not sent, and the guest crashes.
+# Memory sizes for migration without KVM.  If the size is a multiple of 256 KiB, QEMU before
+# 9.0 does not update TCG's TLB when it clears dirty bits.  Then some later writes of a vCPU
+# are not sent, and the guest crashes.
 ODD_SIZE = "262136K"
 SMALL_ODD_SIZE = "131064K"
 
 
 @contextlib.contextmanager
 def test_disks(directory):
-    """In the directory: two files, and a block device with a file behind it."""
+    """Create two files, `file` and `buffered`, and a loop device, `block`, in the directory."""
     with file_system(directory, 1536) as path:
         for name in ("file", "buffered", "behind-loop"):
             make_file(f"{path}/{name}", 64 << 20)
@@ -36,10 +36,10 @@ def test_disks(directory):
 
 
 class LoadedGuest:
-    """The guest, the QEMU that it is in, and how long its moves took.
+    """The guest, the QEMU that it runs in, and the downtimes of its migrations.
 
-    A move ends where QEMU expects the guest to be down for less than `limit` ms.
-    Without KVM it takes many rounds until that is the default of 300.
+    `limit` is QEMU's downtime-limit in ms.  Without KVM, a migration takes many rounds to
+    reach the default of 300.
     """
 
     def __init__(self, directory, devices, name="guest", limit=300, fio_size="1m", memory=ODD_SIZE,
@@ -62,7 +62,7 @@ class LoadedGuest:
         self.progress()
 
     def ask(self, command):
-        """What a command of the guest's shell prints."""
+        """Run a command in the guest's shell; return its output."""
         self.vm.serial.write(command)
         answer = self.vm.serial.read()
         if answer is None:
@@ -75,7 +75,7 @@ class LoadedGuest:
             raise Failure(f"{command}: the guest says: {said}")
 
     def progress(self):
-        """The guest answers, and has completed more requests."""
+        """Wait until the guest has completed more than 50 requests since the last call."""
         def more():
             answer = self.ask("requests")
             if not re.fullmatch(r"\d+", answer):
@@ -84,14 +84,14 @@ class LoadedGuest:
         self.counted = wait_for("progress of the guest", more)
 
     def incoming(self, devices=None):
-        """A QEMU that waits for the guest at a socket, and the socket's name."""
+        """Start the destination of a migration; return it and the URI of its socket."""
         self.moves += 1
         uri = f"unix:{self.machine.dir}/migration-{self.moves}"
         return self.machine.start("-incoming", uri, devices=devices, after=self.vm), uri
 
     @staticmethod
     def outcome(vm):
-        """How the migration from there ended."""
+        """Wait until the migration from this QEMU has ended; return the reply of query-migrate."""
         def ended():
             answer = vm.qmp("query-migrate")
             return answer if answer["status"] in ("completed", "failed", "cancelled") else None
@@ -102,7 +102,7 @@ class LoadedGuest:
         self.vm.qmp("migrate", uri=uri)
 
     def move(self):
-        """To another QEMU, and the first one goes."""
+        """Migrate to a new QEMU, and quit the old one."""
         target, uri = self.incoming()
         self.migrate(uri)
         answer = self.outcome(self.vm)
@@ -114,7 +114,7 @@ class LoadedGuest:
         self.downtimes.append(answer["downtime"])
         self.progress()
 
-    def stop_and_go_on(self, times=20):
+    def stop_and_continue(self, times=20):
         for i in range(times):
             self.vm.qmp("stop")
             if self.vm.status() != "paused":
@@ -131,7 +131,7 @@ class LoadedGuest:
                 f"{self.counted} requests so far")
 
     def end(self):
-        """The guest looks at all that it has written."""
+        """End the load; the guest verifies its data."""
         self.vm.serial.write("end")
         self.machine.follow(self.vm)
         for disk in ("vda", "vdb"):
@@ -143,7 +143,7 @@ class LoadedGuest:
                          if re.search("fio:|requests:|blkledger:", line))
 
     def check_disk(self, disk, name):
-        """What the guest says it has written is where the host finds it."""
+        """The host finds the data that the guest has recorded."""
         table = "".join(line[5:] + "\n" for line in self.machine.said
                         if line.startswith(f"{disk}: last"))
         said = run(built("blkledger"), "check", f"{self.dir}/{name}", "0", input=table)
@@ -151,9 +151,9 @@ class LoadedGuest:
             raise Failure(said)
 
     def conclude(self, tap, prefix=""):
-        """What must hold in the end, whatever was done."""
-        if tap.check(prefix + "the guest finds all that it has written", self.end):
-            tap.check(prefix + "the host finds it in the file", self.check_disk, "vda", "file")
-            tap.check(prefix + "the host finds it on the block device",
+        """Make the checks at the end of each test."""
+        if tap.check(prefix + "the guest finds its data", self.end):
+            tap.check(prefix + "the host finds the data in the file", self.check_disk, "vda", "file")
+            tap.check(prefix + "the host finds the data on the block device",
                       self.check_disk, "vdb", "block")
         tap.check(prefix + "the guest's kernel log is clean", self.machine.check_klog)

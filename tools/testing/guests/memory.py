@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Guests behind an IOMMU, and guests whose memory is plugged and unplugged."""
+"""IOMMU and memory hotplug: a guest whose disks are behind a virtual IOMMU, and a guest that
+gets and loses DIMMs and virtio-mem.
+"""
 import re
 
 from disks import MIB
@@ -10,8 +12,8 @@ from vmm import vhost_blk
 BEHIND = ",iommu_platform=on,ats=on,disable-legacy=on"
 IOMMU = [
     "-device", "intel-iommu,intremap=off,device-iotlb=on",
-    # Firmware keeps its hands off: at a reset QEMU looks at the used rings, and
-    # those of the firmware no IOMMU knows.
+    # Keep the firmware from using the disks: at a reset QEMU reads the used rings, and the
+    # IOMMU has no mapping for the firmware's.
     "-boot", "strict=on"]
 IOMMU_APPEND = "init_on_alloc=0 intel_iommu=on iommu=nopt iommu.strict=1"
 IOMMU_Q35 = "q35,hpet=off,kernel-irqchip=split,memory-backend=ram"
@@ -28,7 +30,7 @@ def memory_file(path, size):
 
 
 def disks(directory, *options):
-    """The first one with these options, and the second."""
+    """Return the arguments for two disks with these additional properties."""
     return vhost_blk(*(f"id={name},path={directory}/{name},num-queues=2{option}"
                        for name, option in zip(("file", "block"), options)))
 
@@ -38,24 +40,24 @@ def trace(directory):
 
 
 class Iommu(LoadedGuest):
-    """The device's addresses are what an IOMMU makes of them."""
+    """A guest whose disks are behind an IOMMU."""
 
     behind = ("vda", "vdb")
 
     def __init__(self, directory):
         super().__init__(
-            # On a file system with a disk under it
+            # The memory is a file on the ext4 of test_disks(), and not on tmpfs.
             directory, memory_file(f"{directory}/mnt/ram", ODD_SIZE) + IOMMU +
             disks(directory, BEHIND, BEHIND) + trace(directory),
             append=IOMMU_APPEND, q35=IOMMU_Q35, name="iommu")
 
     def incoming(self, devices=None):
-        """With memory of its own."""
+        """The destination has a memory file of its own."""
         return super().incoming([option.replace("/mnt/ram", "/mnt/target-ram")
                                  for option in self.machine.devices])
 
     def in_use(self):
-        """The guest has the disks behind it, and the kernel asks for addresses."""
+        """The guest has the disks behind the IOMMU, and the kernel reports IOTLB misses."""
         for disk in self.behind:
             self.expect(f"cat /sys/block/{disk}/device/../iommu_group/type", "DMA")
         before = self.misses()
@@ -71,7 +73,7 @@ class Iommu(LoadedGuest):
 
 
 class Hotplug(LoadedGuest):
-    """Memory comes and goes, of every kind, and the guest uses it."""
+    """A guest whose memory is plugged and unplugged; its requests use that memory."""
 
     def __init__(self, directory):
         super().__init__(
@@ -85,18 +87,18 @@ class Hotplug(LoadedGuest):
         self.vm.excuse("(.*Could not detect THP size.*)?")
 
     def blocks(self):
-        """How many blocks of memory the guest has online."""
+        """Return the number of memory blocks that are online in the guest."""
         return int(self.ask("grep -l online /sys/devices/system/memory/memory*/state | wc -l"))
 
     def used(self):
-        """Pages in use of what can be unplugged."""
+        """Return the number of used pages in the zone Movable, which can be unplugged."""
         answer = self.ask("awk '/zone  *Movable/ { m = 1 } m && $1 == \"free\" { f = $2 } "
                           "m && $1 == \"pages\" { f = $3 } m && $1 == \"managed\" "
                           "{ print $2 - f; exit }' /proc/zoneinfo")
         return int(answer or 0)
 
     def plug(self, kind, **options):
-        """A module more, which requests use."""
+        """Plug a DIMM, and wait until the guest uses it."""
         before = self.blocks()
         self.vm.qmp("object-add", qom_type=f"memory-backend-{kind}", id="mem",
                     size=128 * MIB, **options)
@@ -108,7 +110,7 @@ class Hotplug(LoadedGuest):
         return f"{self.used()} pages of it in use"
 
     def unplug(self):
-        """The module goes, whatever is on it: the guest has to move that."""
+        """Unplug the DIMM; the guest has to migrate its pages to other memory."""
         before = self.blocks()
         self.vm.qmp("device_del", id="dimm")
         self.vm.event("DEVICE_DELETED", device="dimm")
@@ -123,7 +125,7 @@ class Hotplug(LoadedGuest):
         return result
 
     def resize(self, mib):
-        """virtio-mem has that much, by and by."""
+        """Set the requested size of virtio-mem, and wait until the guest has reached it."""
         self.vm.set("virtio-mem", "requested-size", mib * MIB)
         wait_for(f"{mib} MiB of virtio-mem",
                  lambda: self.vm.get("virtio-mem", "size") == mib * MIB)
@@ -139,7 +141,7 @@ class Hotplug(LoadedGuest):
 
 
 class Both(Iommu, Hotplug):
-    """One guest for all: one disk is behind the IOMMU, the other one isn't."""
+    """A guest for both tests: one disk is behind the IOMMU, the other is not."""
 
     behind = ("vda",)
 
@@ -153,28 +155,28 @@ class Both(Iommu, Hotplug):
 
 
 def test_iommu(tap, guest):
-    tap.check("IOMMU: it is in use, and strict", guest.in_use)
-    tap.check("IOMMU: stopped and continued 20 times", guest.stop_and_go_on)
+    tap.check("IOMMU: in use, in strict mode", guest.in_use)
+    tap.check("IOMMU: stopped and continued 20 times", guest.stop_and_continue)
     tap.check("IOMMU: migrated", guest.move)
     tap.check("IOMMU: still in use", guest.in_use)
     guest.conclude(tap, "IOMMU: ")
 
 
 def test_hotplug(tap, guest):
-    tap.check("hotplug: a module of anonymous memory", guest.plug_and_unplug, "ram")
-    tap.check("hotplug: a module that is a file", lambda: guest.plug_and_unplug(
+    tap.check("hotplug: a DIMM of anonymous memory", guest.plug_and_unplug, "ram")
+    tap.check("hotplug: a DIMM that is a file", lambda: guest.plug_and_unplug(
         "file", mem_path=f"{guest.dir}/mnt/dimm", share=True))
-    tap.check("hotplug: a module that is a memfd", lambda: guest.plug_and_unplug(
+    tap.check("hotplug: a DIMM that is a memfd", lambda: guest.plug_and_unplug(
         "memfd", share=True))
     tap.check("hotplug: virtio-mem grows and shrinks", guest.grow_and_shrink, 256, 64, 0)
     guest.conclude(tap, "hotplug: ")
 
 
 def test_both(tap, guest):
-    tap.check("the IOMMU is in use, and strict", guest.in_use)
-    tap.check("stopped and continued 5 times", guest.stop_and_go_on, 5)
-    tap.check("a module of anonymous memory", guest.plug_and_unplug, "ram")
-    tap.check("virtio-mem, a memfd, grows and shrinks", guest.grow_and_shrink, 0)
+    tap.check("the IOMMU is in use, in strict mode", guest.in_use)
+    tap.check("stopped and continued 5 times", guest.stop_and_continue, 5)
+    tap.check("a DIMM of anonymous memory", guest.plug_and_unplug, "ram")
+    tap.check("virtio-mem in a memfd grows and shrinks", guest.grow_and_shrink, 0)
     guest.conclude(tap)
 
 
@@ -183,10 +185,10 @@ def needs(_):
 
 
 def test(tap, options):
-    guests = [(Iommu, "IOMMU: a guest starts, its memory a file", test_iommu),
-              (Hotplug, "hotplug: a guest starts, its memory a memfd", test_hotplug)]
+    guests = [(Iommu, "IOMMU: a guest starts with memory in a file", test_iommu),
+              (Hotplug, "hotplug: a guest starts with memory in a memfd", test_hotplug)]
     if options.short:
-        guests = [(Both, "a guest with an IOMMU starts, its memory a file", test_both)]
+        guests = [(Both, "a guest with an IOMMU starts with memory in a file", test_both)]
     with test_disks(options.directory):
         for kind, what, checks in guests:
             guest = kind(options.directory)

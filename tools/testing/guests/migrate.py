@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Live migration."""
+"""Live migration of a guest under load; migration to a file, while paused, and with errors."""
 import os
 import re
 
@@ -9,7 +9,7 @@ from vmm import create, vhost_blk
 
 
 class Migrations(LoadedGuest):
-    """Everything that may happen to a guest that is moved."""
+    """A guest with three disks that is migrated."""
 
     def __init__(self, directory, **machine):
         super().__init__(directory, vhost_blk(
@@ -18,7 +18,7 @@ class Migrations(LoadedGuest):
             f"id=c,path={directory}/buffered,direct=off"), **machine)
 
     def in_use(self):
-        """Nobody else gets hold of the disks."""
+        """Another QEMU cannot open the disks."""
         for name in ("file", "block"):
             create(f"path={self.dir}/{name}", "is already in use")
 
@@ -31,7 +31,7 @@ class Migrations(LoadedGuest):
         return self.figures()
 
     def start_slowly(self, uri):
-        """A migration that takes its time, seen half way."""
+        """Start a slow migration, and wait until it has sent 1 MiB."""
         self.vm.qmp("migrate-set-parameters", max_bandwidth=2 << 20)
         self.vm.qmp("migrate", uri=uri)
 
@@ -43,8 +43,8 @@ class Migrations(LoadedGuest):
         wait_for("migration half way", half_way)
         self.progress()
 
-    def go_on(self, expected):
-        """The migration came to nothing: the guest goes on where it is."""
+    def continue_after(self, expected):
+        """The migration ends with this status, and the guest continues in the source."""
         answer = self.outcome(self.vm)
         if answer["status"] != expected:
             raise Failure(f"migration {answer}")
@@ -56,7 +56,7 @@ class Migrations(LoadedGuest):
         target, uri = self.incoming()
         self.start_slowly(uri)
         self.vm.qmp("migrate_cancel")
-        self.go_on("cancelled")
+        self.continue_after("cancelled")
         target.finish(1, ".*")
         self.in_use()
 
@@ -64,7 +64,7 @@ class Migrations(LoadedGuest):
         target, uri = self.incoming()
         self.start_slowly(uri)
         target.kill()
-        self.go_on("failed")
+        self.continue_after("failed")
         self.vm.excuse("(.*(Broken pipe|reset by peer))?")
         self.in_use()
 
@@ -82,11 +82,11 @@ class Migrations(LoadedGuest):
             self.vm.qmp("migrate", uri=f"unix:{self.machine.dir}/migration-{self.moves}")
         except Failure:
             pass
-        self.go_on("failed")
+        self.continue_after("failed")
         self.vm.excuse(".*Failed to connect.*")
 
     def save(self, name):
-        """To a file; the guest has stopped then."""
+        """Migrate to a file, which stops the guest; return its path."""
         state = f"{self.machine.dir}/{name}"
         self.migrate(f"exec:cat >{state}")
         if self.outcome(self.vm)["status"] != "completed" or self.vm.status() != "postmigrate":
@@ -102,15 +102,15 @@ class Migrations(LoadedGuest):
         os.remove(state)
         self.in_use()
 
-    def save_and_go_on(self):
-        """The one that was saved is not lost by it."""
+    def save_and_continue(self):
+        """The guest continues in the QEMU that has saved it."""
         os.remove(self.save("copy"))
         self.vm.qmp("cont")
         self.progress()
         self.in_use()
 
     def move_while_paused(self):
-        """Its target doesn't run either, until it is told to."""
+        """The destination stays paused, too, until "cont"."""
         target, uri = self.incoming()
         self.vm.qmp("stop")
         self.vm.qmp("migrate", uri=uri)
@@ -124,14 +124,14 @@ class Migrations(LoadedGuest):
         self.in_use()
 
     def dirty_kb(self):
-        """What the host has in its page cache, and not on the disk, of the files."""
+        """Return the KiB that are dirty in the host's page cache, for the disk with the files."""
         number = os.stat(f"{self.dir}/buffered").st_dev
         with open(f"/sys/kernel/debug/bdi/{os.major(number)}:{os.minor(number)}/stats",
                   encoding="ascii") as file:
             return int(re.search(r"BdiReclaimable: *(\d+) kB", file.read())[1])
 
     def stop_flushes(self):
-        """Who goes on with the machine elsewhere finds all of its data."""
+        """A stop flushes the file, so another host sees all data."""
         self.ask("dd if=/dev/urandom of=/dev/vdc bs=64k count=16 oflag=direct")
         before = self.dirty_kb()
         self.vm.qmp("stop")
@@ -153,27 +153,27 @@ class Migrations(LoadedGuest):
 
 
 def test_all(tap, guest, times):
-    tap.check("nobody else gets its disks", guest.in_use)
-    tap.check(f"there and back {times} times", guest.move_often, times)
-    tap.check("nobody else gets the disks of the target", guest.in_use)
-    tap.check("a migration that is cancelled half way", guest.cancel)
-    tap.check("a target that dies half way", guest.target_dies)
-    tap.check("a target that doesn't start", guest.no_target)
+    tap.check("another QEMU cannot open the disks", guest.in_use)
+    tap.check(f"migrated there and back {times} times", guest.move_often, times)
+    tap.check("another QEMU cannot open the disks after the migrations", guest.in_use)
+    tap.check("a migration is cancelled halfway", guest.cancel)
+    tap.check("the destination is killed halfway", guest.target_dies)
+    tap.check("the destination does not start", guest.no_target)
     tap.check("saved to a file and restored", guest.save_and_restore)
-    tap.check("saved to a file, and the saved one goes on", guest.save_and_go_on)
-    tap.check("stopped and continued 20 times", guest.stop_and_go_on)
+    tap.check("saved to a file, and continued in the same QEMU", guest.save_and_continue)
+    tap.check("stopped and continued 20 times", guest.stop_and_continue)
     tap.check("a stop flushes", guest.stop_flushes)
-    tap.check("moved while it is paused", guest.move_while_paused)
-    tap.check("the cache mode moves with it, there and back", guest.toggle_cache)
+    tap.check("migrated while paused", guest.move_while_paused)
+    tap.check("the cache mode is migrated, there and back", guest.toggle_cache)
 
 
 def test_short(tap, guest):
-    tap.check("there and back", guest.move_often, 1)
-    tap.check("a migration that is cancelled half way", guest.cancel)
-    tap.check("a target that dies half way", guest.target_dies)
-    tap.check("a target that doesn't start", guest.no_target)
+    tap.check("migrated there and back", guest.move_often, 1)
+    tap.check("a migration is cancelled halfway", guest.cancel)
+    tap.check("the destination is killed halfway", guest.target_dies)
+    tap.check("the destination does not start", guest.no_target)
     tap.check("saved to a file and restored", guest.save_and_restore)
-    tap.check("stopped and continued 5 times", guest.stop_and_go_on, 5)
+    tap.check("stopped and continued 5 times", guest.stop_and_continue, 5)
 
 
 def needs(options):
@@ -184,7 +184,7 @@ def test(tap, options):
     form = {"memory": SMALL_ODD_SIZE, "limit": 2000} if options.short else {}
     with test_disks(options.directory):
         guest = Migrations(options.directory, other=os.environ["VHOST_E2E_OTHER"], **form)
-        tap.check("a guest starts, with its load", guest.boot)
+        tap.check("a guest starts with its load", guest.boot)
         if guest.vm and options.short:
             test_short(tap, guest)
         elif guest.vm:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Properties of the device.  A bad one ends QEMU with one line that names it and the cause."""
+"""Properties of the QEMU device.  For an invalid one, QEMU exits with a message of one line
+that has the property and the cause.
+"""
 import contextlib
 import functools
 import glob
@@ -14,9 +16,9 @@ DEVICE = "/dev/vhost-blk"
 IN_USE = " exclusive: .* in use"
 
 # Name of the check, properties, and the message, or None if the device is accepted.
-# FILE, DIRECTORY, BLOCK and MOUNTED, a block device that is mounted, stand for names.
+# FILE, DIRECTORY, BLOCK and MOUNTED, a mounted block device, are replaced by paths.
 CASES = (
-    ("it starts", "path=FILE", None),
+    ("a file", "path=FILE", None),
     ("no path", "", " path: missing"),
     ("no such file", "path=/no/such", " path: .*No such file"),
     ("a directory", "path=DIRECTORY", " path: .* is a directory"),
@@ -37,13 +39,13 @@ CASES = (
     ("write-cache=off", "path=FILE,write-cache=off", None),
     ("write-cache=off,config-wce=off", "path=FILE,write-cache=off,config-wce=off", None),
     ("a geometry", "path=FILE,cyls=32,heads=16,secs=63,lcyls=32,lheads=16,lsecs=63", None),
-    ("half a geometry", "path=FILE,cyls=32", " heads: 0 is not"),
+    ("an incomplete geometry", "path=FILE,cyls=32", " heads: 0 is not"),
     ("cyls=65536", "path=FILE,cyls=65536,heads=1,secs=1", " cyls: 65536 is not"),
     ("secs=256", "path=FILE,cyls=1,heads=1,secs=256", " secs: 256 is not"),
     *((f"{name}=0", f"path=FILE,{name}=0", f" {name}: 0")
       for name in ("max-discard-sectors", "max-write-zeroes-sectors")),
     ("a serial of 21 bytes", "path=FILE,serial=123456789012345678901", " serial: longer than 20"),
-    ("direct: not a switch", "path=FILE,direct=maybe", "'direct'"),
+    ("direct: neither on nor off", "path=FILE,direct=maybe", "'direct'"),
     ("drive", "drive=none", "'vhost-blk-pci.drive' not found"),
     ("iothread", "path=FILE,iothread=none", "'vhost-blk-pci.iothread' not found"),
     ("vhostfd: not open", "path=FILE,vhostfd=99", " vhostfd: .*Bad file"),
@@ -51,23 +53,23 @@ CASES = (
     ("a mounted block device", "path=MOUNTED", IN_USE),
     ("a mounted block device, readonly=on", "path=MOUNTED,readonly=on", None))
 
-# Cases with FD, a descriptor of that file
+# Name, file, flags of open(); FD in the properties is replaced by the file descriptor.
 FD_CASES = (
-    ("fd: for reading alone", "FILE", os.O_RDONLY, "fd=FD", " fd: .*readonly=on"),
-    ("fd: for reading alone, readonly=on", "FILE", os.O_RDONLY, "fd=FD,readonly=on", None),
-    ("fd: for writing alone", "FILE", os.O_WRONLY, "fd=FD", " fd: .*write-only"),
-    ("fd: for both", "FILE", os.O_RDWR, "fd=FD", None),
+    ("fd: opened read-only", "FILE", os.O_RDONLY, "fd=FD", " fd: .*readonly=on"),
+    ("fd: opened read-only, readonly=on", "FILE", os.O_RDONLY, "fd=FD,readonly=on", None),
+    ("fd: opened write-only", "FILE", os.O_WRONLY, "fd=FD", " fd: .*write-only"),
+    ("fd: opened read-write", "FILE", os.O_RDWR, "fd=FD", None),
     ("vhostfd: given", DEVICE, os.O_RDWR, "path=FILE,vhostfd=FD", None),
     ("vhostfd: something else", "/dev/null", os.O_RDWR, "path=FILE,vhostfd=FD",
      " vhostfd: not a file descriptor of /dev/vhost-blk"))
 
-# Cases while another QEMU has a device with the first properties
+# Name, properties of a device in another QEMU, properties, message
 HELD_CASES = (
-    ("a file that vhost-blk has", "path=FILE", "path=FILE", IN_USE),
-    ("a file that vhost-blk has, for reading", "path=FILE", "path=FILE,readonly=on", IN_USE),
-    ("a file that vhost-blk has, exclusive=off", "path=FILE", "path=FILE,exclusive=off", None),
+    ("a file in use by vhost-blk", "path=FILE", "path=FILE", IN_USE),
+    ("a file in use by vhost-blk, readonly=on", "path=FILE", "path=FILE,readonly=on", IN_USE),
+    ("a file in use by vhost-blk, exclusive=off", "path=FILE", "path=FILE,exclusive=off", None),
     ("two readers of a file", "path=FILE,readonly=on", "path=FILE,readonly=on", None),
-    ("a block device that vhost-blk has", "path=BLOCK", "path=BLOCK", IN_USE))
+    ("a block device in use by vhost-blk", "path=BLOCK", "path=BLOCK", IN_USE))
 
 
 def with_fd(path, flags, properties, message):
@@ -85,7 +87,7 @@ def while_held(holder, function, *arguments):
 
 
 def there_are_workers(count):
-    """Of all devices.  Their threads are QEMU's from Linux 6.4 on, or processes."""
+    """Count the workers of all devices: since Linux 6.4 threads of QEMU, before it processes."""
     names = []
     for path in glob.glob("/proc/[0-9]*/task/*/comm"):
         with contextlib.suppress(OSError):
@@ -114,11 +116,11 @@ def without_permission(properties):
 def test_workers(tap, file):
     one = re.match(r"6\.[0-4][.-]", os.uname().release)
     if one:
-        tap.check("workers=2 on a kernel with one", create,
+        tap.check("workers=2 on a kernel that supports one worker", create,
                   f"path={file},num-queues=2,workers=2", " workers: this kernel")
     else:
         tap.check("workers=2", create, f"path={file},num-queues=2,workers=2")
-    tap.check("a worker for each queue, or the one that there is", while_held,
+    tap.check("one worker per queue, or one in all before Linux 6.4", while_held,
               vhost_blk(f"path={file},num-queues=3"), there_are_workers, 1 if one else 3)
     tap.check("workers=1", while_held, vhost_blk(f"path={file},num-queues=3,workers=1"),
               there_are_workers, 1)
@@ -149,6 +151,6 @@ def test(tap, options):
         for what, holder, properties, message in HELD_CASES:
             tap.check(what, while_held, vhost_blk(insert(holder)), create,
                       insert(properties), message)
-        tap.check("a file that QEMU's block layer has", while_held,
+        tap.check("a file in use by QEMU's block layer", while_held,
                   ["-blockdev", f"file,node-name=f,filename={file}",
                    "-device", "virtio-blk-pci,drive=f"], create, f"path={file}", IN_USE)

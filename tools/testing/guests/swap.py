@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A guest that swaps while the test host has no free memory."""
+"""Swap: a guest swaps on vhost-blk while the test host has no free memory."""
 import contextlib
 import os
 import re
@@ -18,7 +18,7 @@ DISKS = {"vda": "block", "vdb": "direct", "vdc": "buffered"}
 
 @contextlib.contextmanager
 def full_null_blk(name, mib):
-    """A block device that never needs more memory than it has."""
+    """A null_blk device whose memory is all allocated, so that a write needs no more."""
     with null_blk(name, mib) as node:
         run("dd", "if=/dev/zero", f"of={node}", "bs=1M", f"count={mib}", "oflag=direct")
         yield node
@@ -26,7 +26,7 @@ def full_null_blk(name, mib):
 
 @contextlib.contextmanager
 def swap_disks(directory):
-    """A block device and two files.  The host swaps from here on."""
+    """Create a block device and two files for the guest, and let the host swap."""
     with (full_null_blk("for-swap", 320) as swap, full_null_blk("block", 40) as block,
           full_null_blk("for-files", 104) as files):
         run("mkswap", swap)
@@ -43,34 +43,33 @@ def swap_disks(directory):
 
 
 def numbers(path):
-    """Names and numbers of a file of /proc."""
+    """Return the names and numbers in a file such as /proc/vmstat."""
     with open(path, encoding="ascii") as file:
         return {name.rstrip(":"): int(number)
                 for name, number in re.findall(r"^(\S+) +(\d+)", file.read(), re.M)}
 
 
 def min_watermark():
-    """KiB below which only those may allocate who free memory."""
+    """Return the min watermark in KiB: below it only reclaim may allocate."""
     with open("/proc/zoneinfo", encoding="ascii") as file:
         return sum(int(pages) for pages in re.findall(r"^ +min +(\d+)", file.read(), re.M)) * 4
 
 
 class Pressure:
-    """Programs that use all the memory of the host, and more."""
+    """Processes on the host that use more than the available memory."""
 
-    BEYOND = 96		# MiB of it that have to be swapped out, whatever is
-    # Of one of them.  For UML each page is a mapping, of which a process can have
-    # 65530.
+    BEYOND = 96		# MiB beyond the available memory, so that something must be swapped out
+    # MiB of one process: in UML each page is a mapping, and a process can have 65530.
     MOST = 128
 
     def __init__(self):
         self.before = self.after = None
         self.lowest = sys.maxsize
         self.hogs = []
-        self.watch = threading.Thread(target=self.look, daemon=True)
+        self.watch = threading.Thread(target=self.poll, daemon=True)
         self.over = threading.Event()
 
-    def look(self):
+    def poll(self):
         while not self.over.wait(0.2):
             self.lowest = min(self.lowest, numbers("/proc/meminfo")["MemFree"])
 
@@ -88,7 +87,7 @@ class Pressure:
         return f"{total} MiB in {len(self.hogs)} processes"
 
     def end(self):
-        """They had their memory all the time, and the host none."""
+        """Stop the processes; none of them may have found a wrong page."""
         self.after = numbers("/proc/vmstat")
         self.over.set()
         for hog in self.hogs:
@@ -102,7 +101,7 @@ class Pressure:
                    for name in self.after if name.startswith(prefix))
 
     def proof(self):
-        """The host had to reclaim, those who wanted memory themselves too."""
+        """The host had to reclaim memory, in kswapd and in processes that allocated memory."""
         counts = {name: self.count(name) for name in (
             "pswpout", "pswpin", "allocstall", "pgscan_direct", "pgscan_kswapd", "oom_kill")}
         text = (f"{self.lowest} KiB free at the least, min watermark {min_watermark()} KiB; " +
@@ -115,7 +114,7 @@ class Pressure:
 
 
 class SwappingGuest:
-    """Its memory is the host's to swap."""
+    """A guest that swaps; the host may swap its memory, too."""
 
     def __init__(self, directory, rounds):
         self.rounds = rounds
@@ -128,7 +127,7 @@ class SwappingGuest:
 
     def boot(self):
         self.vm = self.machine.start()
-        # Should anybody have to go, then not this one.
+        # The OOM killer must not choose QEMU.
         with open(f"/proc/{self.vm.process.pid}/oom_score_adj", "w", encoding="ascii") as file:
             file.write("-1000")
         line = self.vm.serial.read()
@@ -136,7 +135,7 @@ class SwappingGuest:
             raise Failure(f"the guest says: {line}")
 
     def swap(self):
-        """All that the program in it wrote is there, as often as it looks."""
+        """memhog verifies all its pages in each round."""
         begin = time.monotonic()
 
         def show(_, line):
@@ -145,7 +144,7 @@ class SwappingGuest:
         self.machine.follow(self.vm, 900 * self.rounds, show)
 
     def proof(self):
-        """It did swap, on each of the disks."""
+        """The guest has swapped on each disk, and its OOM killer has not run."""
         text = " ".join(self.machine.said)
         used = dict(re.findall(r"(vd.) (reads \d+ writes \d+)", text))
         for disk in DISKS:
@@ -165,10 +164,10 @@ def test(tap, options):
     with swap_disks(options.directory):
         guest = SwappingGuest(options.directory, options.times)
         pressure = Pressure()
-        tap.check("a guest starts, its disks are for swapping", guest.boot)
+        tap.check("a guest starts and swaps on its disks", guest.boot)
         tap.check("the host's memory is used up", pressure.begin)
-        tap.check(f"the guest finds what it has written, {options.times} times", guest.swap)
-        tap.check("what used the host's memory finds its own too", pressure.end)
-        tap.check("the host had none", pressure.proof)
-        tap.check("the guest did swap on each disk", guest.proof)
+        tap.check(f"the guest verifies its pages, {options.times} rounds", guest.swap)
+        tap.check("the processes that used the host's memory verify theirs", pressure.end)
+        tap.check("the host had no free memory", pressure.proof)
+        tap.check("the guest has swapped on each disk", guest.proof)
         tap.check("the guest's kernel log is clean", guest.machine.check_klog)

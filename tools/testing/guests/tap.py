@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The results of a test in TAP, and what its checks have in common."""
+"""The results of a test in TAP, and functions that its checks use."""
 import re
 import shlex
 import subprocess
@@ -15,13 +15,13 @@ class Failure(Exception):
 
 
 def expect(found, expected):
-    """Fail if the two differ."""
+    """Raise Failure if the two differ."""
     if found != expected:
         raise Failure(f"found {found!r} instead of {expected!r}")
 
 
 def wait_for(what, condition, timeout=TIMEOUT):
-    """Call `condition` until it returns something true, and return that."""
+    """Call `condition` until it returns a true value, and return the value."""
     end = time.monotonic() + timeout
     while True:
         result = condition()
@@ -33,7 +33,7 @@ def wait_for(what, condition, timeout=TIMEOUT):
 
 
 def run(*command, **options):
-    """Run a program and return what it printed.  Fail if its status is not 0."""
+    """Run a program and return its output.  Raise Failure if its exit status is not 0."""
     options.setdefault("input", "")
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             encoding="utf-8", errors="replace", check=False, **options)
@@ -43,7 +43,7 @@ def run(*command, **options):
 
 
 def output(*command):
-    """The last line that a program prints; its messages go to stderr."""
+    """Return the last line that a program prints on stdout; stderr is not redirected."""
     return subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8",
                           check=True).stdout.splitlines()[-1]
 
@@ -74,9 +74,9 @@ class Tap:
         print(f"{'' if passed else 'not '}ok {self.results} {what}", flush=True)
 
     def check(self, what, function, *arguments):
-        """Call the function; the check passes unless it raises an error.
+        """Call the function; the check passes unless it raises an exception.
 
-        Returns what the function returned, or None if it failed.
+        Returns the result of the function, or None after an exception.
         """
         begin = time.monotonic()
         try:
@@ -92,7 +92,7 @@ class Tap:
         return result
 
     def adopt(self, said):
-        """Add the results of the checks that a guest made; tap.sh prints them."""
+        """Add the results of the checks in a guest, which tap.sh prints."""
         count = 0
         for line in said:
             result = re.fullmatch("(not )?ok (.*)", line)
@@ -101,7 +101,7 @@ class Tap:
                 self.result(not result[1], result[2])
             elif line.startswith("# "):
                 print(line, flush=True)
-        self.check("as many checks as the guest made", expect,
+        self.check("no result of the guest is missing", expect,
                    [line for line in said if line.startswith("checks: ")], [f"checks: {count}"])
 
     def end(self):

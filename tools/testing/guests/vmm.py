@@ -22,7 +22,7 @@ def in_uml():
 
 @functools.cache
 def accelerator():
-    """KVM if it can be used.  In UML, threads for each vCPU only wait for each other."""
+    """Return KVM if it can be used, or TCG.  In UML, one thread per vCPU makes TCG no faster."""
     if in_uml():
         return "tcg,thread=single"
     try:
@@ -50,9 +50,10 @@ def vhost_blk(*devices):
 
 
 def create(properties, message=None, wrapper=(), fds=()):
-    """Create a device, and end QEMU.
+    """Start QEMU with this device and quit it.
 
-    It is accepted, or, with a message, refused: QEMU prints one line, which matches.
+    Without `message`, QEMU must accept the device.  With it, QEMU must exit with 1 and a
+    message of one line that matches.
     """
     result = subprocess.run(
         [*wrapper, *command("-machine", "q35", "-S", "-monitor", "stdio"),
@@ -185,14 +186,14 @@ class Qemu:
                 return answer["return"]
 
     def get(self, device, name):
-        """A property of a device, which has an id."""
+        """Return a property of the device with this id."""
         return self.qmp("qom-get", path=f"/machine/peripheral/{device}", property=name)
 
     def set(self, device, name, value):
         self.qmp("qom-set", path=f"/machine/peripheral/{device}", property=name, value=value)
 
     def set_refused(self, pattern, device, name, value):
-        """The property cannot be changed to this value, and one line says why."""
+        """Setting the property to this value fails with a message that matches."""
         try:
             self.set(device, name, value)
         except Failure as failure:
@@ -202,10 +203,10 @@ class Qemu:
             raise Failure(f"{name}={value} is accepted")
 
     def event(self, name, **data):
-        """Wait for an event with this data that was not waited for yet; return its data.
+        """Wait for an event with this data, and return its data.  Each event is returned once.
 
-        This only reads: in UML, the RCU thread of a QEMU that gets commands all the time
-        may not run, and a device that was removed is not deleted then.
+        This does not poll QEMU: in UML, frequent commands may keep QEMU's RCU thread from
+        running, and then a removed device is not deleted.
         """
         end = time.monotonic() + TIMEOUT
         while True:
@@ -219,12 +220,12 @@ class Qemu:
         return self.qmp("query-status")["status"]
 
     def errors(self):
-        """Its messages, without those that have been excused."""
+        """Return the messages of QEMU, without those that have been excused."""
         with open(self.path + ".err", encoding="utf-8", errors="replace") as file:
             return file.read().removeprefix(self.known).strip()
 
     def excuse(self, pattern):
-        """Its messages so far are expected; they must match."""
+        """Accept the messages of QEMU so far, which must match."""
         said = self.errors()
         if not re.fullmatch(pattern, said, re.S):
             raise Failure(f"QEMU says: {said}")
@@ -232,12 +233,12 @@ class Qemu:
             self.known = file.read()
 
     def quit(self):
-        """Tell it to end; it must not have printed any message."""
+        """Tell QEMU to quit; it must not have printed any message."""
         self.qmp("quit")
         self.finish()
 
     def finish(self, status=0, says=""):
-        """Wait for its end, with this status and messages that match."""
+        """Wait until QEMU exits, with this status and with messages that match."""
         try:
             self.process.wait(TIMEOUT)
         except subprocess.TimeoutExpired as error:

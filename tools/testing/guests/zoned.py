@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Host-managed zoned disks: one with every kind of limit for the requests, one without
-limits for a file system."""
+"""Host-managed zoned disks: one with all zone limits for blkzone and fio, one without limits
+for btrfs.
+"""
 import os
 
 from disks import null_blk, read
@@ -13,13 +14,13 @@ LIMITS = ("zoned", "chunk_sectors", "nr_zones", "max_open_zones", "max_active_zo
 
 
 def same_zones(machine, serial, node):
-    """The zones are what the guest took them for."""
+    """The zones are as the guest reported them."""
     expect([line.removeprefix(f"{serial} ") for line in machine.said
             if line.startswith(f"{serial}   start")], run("blkzone", "report", node).splitlines())
 
 
 def same_limits(machine, serial, node):
-    """The guest sees those of the device, except that appends may be shorter."""
+    """The limits in the guest are those of the host's device, or lower for zone append."""
     queue = f"/sys/block/{os.path.basename(node)}/queue"
     for name in LIMITS:
         machine.has_said(f"zoned {serial} {name} {read(f'{queue}/{name}')}")
@@ -42,9 +43,9 @@ def test(tap, options):
                           script("tap.sh", "fs.sh", "zoned.sh", "run-zoned.sh"),
                           vhost_blk(f"path={zoned},serial=zoned", f"path={btrfs},serial=btrfs"),
                           memory="512M")
-        tap.check("a guest with zoned disks comes to its end", machine.run, 600)
+        tap.check("a guest with zoned disks ends with status 0", machine.run, 600)
         tap.adopt(machine.said)
-        tap.check("limits: as the host has them", same_limits, machine, "zoned", zoned)
-        tap.check("limits: none where the host has none", same_limits, machine, "btrfs", btrfs)
+        tap.check("limits: those of the host's device", same_limits, machine, "zoned", zoned)
+        tap.check("limits: none if the host's device has none", same_limits, machine, "btrfs", btrfs)
         tap.check("the host sees the same zones", same_zones, machine, "zoned", zoned)
         tap.check("the host sees the same zones of btrfs", same_zones, machine, "btrfs", btrfs)
