@@ -26,6 +26,15 @@ expect() {
 	tap_result "$((got != want))" "$name"
 }
 
+# prints NAME PATTERN: the output of the last "expect" must have a line that matches.
+prints() {
+	tap_result "$(grep -Eqx "$2" "$tmp/output"; echo $?)" "$1"
+}
+# last NAME LINE: that output must end with this line.
+last() {
+	tap_result "$([[ $(tail -n 1 "$tmp/output") == "$2" ]]; echo $?)" "$1"
+}
+
 # ---- kernel logs
 clean='[    0.000000] Linux version 7.3.4-um (root@vm) (gcc (Debian 12.2.0-14) 12.2.0) #1
 [    0.000000] KernelAddressSanitizer initialized (generic)
@@ -202,6 +211,22 @@ expect 1 "klog-status: ran out of time" "$VB_HOSTS/klog-status.sh" "$tmp/log" ca
 : >"$tmp/log"
 expect 1 "klog-status: printed nothing" "$VB_HOSTS/klog-status.sh" "$tmp/log" cafe
 
+# ---- a host that dies before it opens the fifos of its run
+cat >"$tmp/dies" <<-HOST
+	set -euo pipefail
+	. "$VB_CHECKS/../lib.sh"
+	. "$VB_HOSTS/host-lib.sh"
+	boot() {
+		exec setsid false
+	}
+	host_options --timeout 5 -- true
+	host_prepare
+	host_boot boot
+	host_verdict harness
+HOST
+expect 125 "host: one that dies at once is a failure" timeout 60 bash "$tmp/dies"
+prints "host: the reason is said" ".*error: harness: .*"
+
 # ---- TAP.  tap "PASSED FAILED SKIPPED" NAME LINE…: the counts of these lines
 tap() {
 	local want=$1 name=$2 got
@@ -280,15 +305,6 @@ cat >"$tmp/checks.toml" <<-TABLE
 	long = "echo 1..1; echo ok 1 \$KILLS kills"
 	parameters = { KILLS = { default = 5, about = "how many" } }
 TABLE
-# prints NAME PATTERN: the output of the last "expect" must have a line that matches.
-prints() {
-	tap_result "$(grep -Eqx "$2" "$tmp/output"; echo $?)" "$1"
-}
-# last NAME LINE: that output must end with this line.
-last() {
-	tap_result "$([[ $(tail -n 1 "$tmp/output") == "$2" ]]; echo $?)" "$1"
-}
-
 expect 0 "run: a check that passes" "${runner[@]}" good
 last "run: it waited for its host; what was skipped is counted" "1 passed, 0 failed, 1 skipped"
 expect 0 "run: a host that can't be built is left to the check" "${runner[@]}" patient

@@ -48,6 +48,8 @@ host_options() {
 
 # shellcheck disable=SC2317 # called by a trap
 host_cleanup() {
+	# A subshell that gets a signal before it has reset the traps of this script runs them.
+	[[ $BASHPID == "$$" ]] || return 0
 	[[ -n $host_pid ]] && kill -KILL -- "-$host_pid" 2>/dev/null
 	rm -rf "$run"
 }
@@ -76,25 +78,46 @@ host_prepare() {
 	mkfifo "$run"/{klog,out,err}.fifo
 }
 
+# close_all FD…: close descriptors.
+close_all() {
+	local fd
+	for fd; do
+		exec {fd}>&-
+	done
+}
+
 # host_boot COMMAND…: run the host, which writes to the fifos of the run.  COMMAND may be a
 # shell function that sets up descriptors.
 host_boot() {
-	local readers watchdog
+	local name fd writers=() readers=() pids watchdog
+	# A fifo ends when its last writer closes it.  A host that dies early has opened none
+	# of them, so this script is a writer until the host has ended.
+	for name in klog out err; do
+		exec {fd}<>"$run/$name.fifo"
+		writers+=("$fd")
+		exec {fd}<"$run/$name.fifo"
+		readers+=("$fd")
+	done
 	# The host gets pipes, because it may make its descriptors non-blocking, which
 	# must not happen to those of the caller.  "sed -u" writes each line at once, so
 	# that the last lines of a host that hangs are not lost.
-	sed -u 's/\r//g' <"$run/klog.fifo" >"$run/klog" &
-	readers=($!)
-	cat "$run/out.fifo" &
-	readers+=($!)
-	cat "$run/err.fifo" >&2 &
-	readers+=($!)
+	{ close_all "${writers[@]}"; exec sed -u 's/\r//g'; } <&"${readers[0]}" >"$run/klog" &
+	pids=($!)
+	{ close_all "${writers[@]}"; exec cat; } <&"${readers[1]}" &
+	pids+=($!)
+	{ close_all "${writers[@]}"; exec cat; } <&"${readers[2]}" >&2 &
+	pids+=($!)
+	close_all "${readers[@]}"
 
 	ulimit -c 0
-	"$@" &
+	{
+		close_all "${writers[@]}"
+		"$@"
+	} &
 	host_pid=$!
 	# 'sleep' runs in the background, so that the trap can kill it.
 	(
+		close_all "${writers[@]}"
 		trap 'kill "$!"; exit' TERM
 		sleep "$timeout" &
 		wait "$!"
@@ -108,7 +131,8 @@ host_boot() {
 	# Also kill the helper processes of UML.
 	kill -KILL -- "-$host_pid" 2>/dev/null || :
 	host_pid=''
-	wait "${readers[@]}"
+	close_all "${writers[@]}"
+	wait "${pids[@]}"
 	[[ -n $klog ]] && cp "$run/klog" "$klog"
 	return 0
 }
