@@ -331,6 +331,21 @@ expect 0 "run: a parameter" "${runner[@]}" --long long KILLS=7
 prints "run: it reaches the check" "ok 1 7 kills"
 expect 0 "run: a parameter in the environment" env KILLS=8 "${runner[@]}" long
 prints "run: it reaches the check, too" "ok 1 8 kills"
+cat >"$tmp/default.toml" <<-TABLE
+	[check.always]
+	about = "is part of make check"
+	command = "echo 1..1; echo ok 1 a"
+	[check.sometimes]
+	about = "is part of its long form"
+	default = "long"
+	command = "echo 1..1; echo ok 1 a"
+TABLE
+default=("$VB_CHECKS/run.py" --table "$tmp/default.toml" --results "$tmp/results")
+expect 0 "run: all checks" env -u VHOST_BLK_LONG "${default[@]}"
+last "run: without what is for VHOST_BLK_LONG" "1 passed, 0 failed"
+expect 0 "run: all checks with VHOST_BLK_LONG" env VHOST_BLK_LONG=1 "${default[@]}"
+last "run: with it" "2 passed, 0 failed"
+
 expect 2 "run: no such parameter" "${runner[@]}" long VMS=1
 expect 2 "run: no such check" "${runner[@]}" nonsense
 expect 2 "run: a name that bash uses" "${runner[@]}" long SECONDS=1

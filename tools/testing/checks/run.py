@@ -38,6 +38,7 @@ import tomllib
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.realpath(f"{HERE}/../../..")
+VHOST_BLK_LONG = bool(os.environ.get("VHOST_BLK_LONG"))
 START = int(os.environ.setdefault("VB_START", str(int(time.time()))))
 
 # bash gives these variables a meaning of its own.
@@ -81,14 +82,15 @@ class Table:
             if not {"command", "long"} & set(check):
                 raise Wrong(f"{path}: check {name}: no command")
 
-    def in_default_run(self, name):
-        """Is it part of "make check"?"""
-        return "command" in self.checks[name] and self.checks[name].get("default", True)
+    def in_default_run(self, name, long=False):
+        """Is it part of "make check", or of that with VHOST_BLK_LONG=1?"""
+        default = self.checks[name].get("default", True)
+        return "command" in self.checks[name] and (long if default == "long" else default)
 
     def expand(self, names):
         """The checks that these names stand for."""
         if not names:
-            return [name for name in self.checks if self.in_default_run(name)]
+            return [name for name in self.checks if self.in_default_run(name, VHOST_BLK_LONG)]
         found = []
         for name in names:
             these = [name] if name in self.checks else [
