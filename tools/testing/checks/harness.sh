@@ -304,6 +304,10 @@ cat >"$tmp/checks.toml" <<-TABLE
 	about = "has a parameter"
 	long = "echo 1..1; echo ok 1 \$KILLS kills"
 	parameters = { KILLS = { default = 5, about = "how many" } }
+	[check.other]
+	about = "has a parameter of the same name"
+	long = "echo 1..1; echo ok 1 \$KILLS others"
+	parameters = { KILLS = { default = 6, about = "how many" } }
 TABLE
 expect 0 "run: a check that passes" "${runner[@]}" good
 last "run: it waited for its host; what was skipped is counted" "1 passed, 0 failed, 1 skipped"
@@ -331,6 +335,14 @@ expect 0 "run: a parameter" "${runner[@]}" --long long KILLS=7
 prints "run: it reaches the check" "ok 1 7 kills"
 expect 0 "run: a parameter in the environment" env KILLS=8 "${runner[@]}" long
 prints "run: it reaches the check, too" "ok 1 8 kills"
+expect 0 "run: checks with a parameter of the same name" "${runner[@]}" long other
+prints "run: the first has its default" "ok 1 5 kills"
+prints "run: the second has another" "ok 1 6 others"
+expect 0 "run: a value for both" "${runner[@]}" long other KILLS=7
+prints "run: the first has it" "ok 1 7 kills"
+prints "run: the second has it, too" "ok 1 7 others"
+expect 2 "kcsan: no suites" "$VB_CHECKS/kcsan.sh" --seconds 60
+
 cat >"$tmp/default.toml" <<-TABLE
 	[check.always]
 	about = "is part of make check"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: kcsan.sh [--seconds N] [SUITE…]
+# Usage: kcsan.sh [--seconds N] SUITE…
 #
 # Runs suites of the selftests, then the soak for N seconds (60; 0 for none), in QEMU with
 # two CPUs and a kernel with KCSAN, which detects data races.  Prints TAP.  The run fails
@@ -24,8 +24,8 @@ while (($#)); do
 	esac
 	shift
 done
-((seconds == 0)) || suites+=(soak)
 ((${#suites[@]})) || { usage >&2; exit 2; }
+((seconds == 0)) || suites+=(soak)
 
 export VHOST_SOAK_SECONDS=$seconds VHOST_TEST_TIMEOUT=$((seconds * 5 / 4 + 600))
 tmp=$(mktemp -d)

@@ -100,17 +100,16 @@ class Table:
             found += these
         return list(dict.fromkeys(found))
 
-    def parameters(self, names, given):
-        """NAME=VALUE of all parameters of these checks."""
-        values = {}
-        for name in names:
-            for parameter, what in self.checks[name].get("parameters", {}).items():
-                values[parameter] = os.environ.get(parameter, str(what["default"]))
-        for parameter, value in given.items():
-            if parameter not in values:
+    def environments(self, names, given):
+        """The environment of each of these checks, with its own parameters."""
+        parameters = {name: self.checks[name].get("parameters", {}) for name in names}
+        for parameter in given:
+            if not any(parameter in own for own in parameters.values()):
                 raise Wrong(f"no such parameter of {' '.join(names)}: {parameter}")
-            values[parameter] = value
-        return values
+        return {name: {**{parameter: str(what["default"]) for parameter, what in own.items()},
+                       **os.environ,
+                       **{parameter: given[parameter] for parameter in own if parameter in given}}
+                for name, own in parameters.items()}
 
 
 class Process:
@@ -575,10 +574,11 @@ def run(table, options, names, given):
     """Run the checks; return the exit status."""
     results = os.path.abspath(options.get("--results", f"{TOP}/build/check"))
     names = table.expand(names)
-    environment = {**os.environ, **table.parameters(names, given)}
+    environments = table.environments(names, given)
     subprocess.run(["rm", "-rf", results], check=True)
     os.makedirs(results)
-    checks = [Check(table, name, results, "--long" in options, environment) for name in names]
+    checks = [Check(table, name, results, "--long" in options, environments[name])
+              for name in names]
     runner = Runner(table, checks, results)
 
     def interrupted(number, _):
