@@ -308,6 +308,28 @@ cat >"$tmp/checks.toml" <<-TABLE
 	about = "has a parameter of the same name"
 	long = "echo 1..1; echo ok 1 \$KILLS others"
 	parameters = { KILLS = { default = 6, about = "how many" } }
+	[check.none]
+	about = "skips all that it has"
+	command = "echo 1..1; echo 'ok 1 a # SKIP no disk'"
+	[check.report]
+	about = "has a failure, and a report in the log of its kernel"
+	command = "echo 1..1; echo not ok 1 a; exit 99"
+	[check.loud]
+	about = "prints more than a pipe holds"
+	command = "seq 99999; seq 99999 >&2; echo 1..1; echo ok 1 a"
+	[host.odd]
+	about = "its command cannot be run"
+	build = "\\u0000"
+	[check.odd]
+	about = "needs it"
+	needs = ["odd"]
+	command = "echo 1..1; echo ok 1 a"
+	[check.stuck]
+	about = "has no end"
+	limit = 0.02
+	command = '''
+	trap "touch $tmp/cleaned; exit 1" TERM
+	echo 1..2; echo ok 1 a; sleep 1000 & wait'''
 TABLE
 expect 0 "run: a check that passes" "${runner[@]}" good
 last "run: it waited for its host; what was skipped is counted" "1 passed, 0 failed, 1 skipped"
@@ -318,7 +340,8 @@ prints "run: a failure is repeated" "failed: bad: c"
 prints "run: the diagnostics before it are shown" "# because"
 prints "run: and those after it" "# and so"
 expect 1 "run: a check that dies silently" "${runner[@]}" silent
-last "run: it counts as a failure" "0 passed, 1 failed"
+last "run: no plan and the status are failures" "0 passed, 2 failed"
+prints "run: the status is named" "failed: silent: it ended with status -9"
 prints "run: the end of its log is shown" "word 71"
 tap_result "$(($(grep -cx 'word [0-9]*' "$tmp/output") != 30))" "run: 30 lines of it"
 expect 1 "run: a check without a plan" "${runner[@]}" planless
@@ -342,6 +365,35 @@ expect 0 "run: a value for both" "${runner[@]}" long other KILLS=7
 prints "run: the first has it" "ok 1 7 kills"
 prints "run: the second has it, too" "ok 1 7 others"
 expect 2 "kcsan: no suites" "$VB_CHECKS/kcsan.sh" --seconds 60
+expect 1 "run: a check that only skips" "${runner[@]}" none
+prints "run: it says so" "failed: none: no test passed"
+expect 1 "run: a failure, and a status that is not about tests" "${runner[@]}" report
+prints "run: the failure" "failed: report: a"
+prints "run: the status" "failed: report: it ended with status 99"
+expect 0 "run: the build of hosts ends by an error" timeout 60 "${runner[@]}" odd
+# shellcheck disable=SC2016 # for the shells that are started
+{
+	expect 1 "run: nobody reads the messages" \
+		bash -c 'exec timeout 60 "$@" 2>/dev/full' sh "${runner[@]}" loud
+	last "run: that is a failure" "1 passed, 1 failed"
+	expect 1 "run: nobody reads the result" \
+		bash -c 'exec timeout 60 "$@" >/dev/full' sh "${runner[@]}" good
+	expect 1 "run: the results do not fit" \
+		bash -o pipefail -c 'ulimit -f 100; timeout 60 "$@" 2>&1 | tail -n 20' \
+		sh "${runner[@]}" loud
+}
+prints "run: it says so" "failed: loud: its output could not be written: .*"
+rm -f "$tmp/cleaned"
+expect 1 "run: a check without an end" timeout 60 "${runner[@]}" --every 0 stuck
+prints "run: it is named while it runs" ".*still running: stuck, 0 min"
+prints "run: it is ended" "failed: stuck: it ended only when it was told to, after 0.02 min"
+tap_result "$([[ -e $tmp/cleaned ]]; echo $?)" "run: it may clean up"
+
+touch "$tmp/results/good.tap" "$tmp/results/good.log"
+expect 0 "run: another check" "${runner[@]}" patient
+expect 0 "run: the results of the first are kept" test -e "$tmp/results/good.tap"
+expect 2 "run: two runs at a time" flock "$tmp/results.lock" "${runner[@]}" patient
+prints "run: it says so" ".*another run uses .*"
 
 cat >"$tmp/default.toml" <<-TABLE
 	[check.always]
@@ -373,7 +425,7 @@ interrupted() {
 	rm -f "$tmp/sleeper" "$tmp/cleaned"
 	"${runner[@]}" good endless >"$tmp/output" 2>&1 &
 	runner_pid=$!
-	until [[ -s $tmp/sleeper ]]; do
+	until [[ -s $tmp/sleeper || ! -d /proc/$runner_pid ]]; do
 		sleep 0.1
 	done
 	kill "-$1" "$runner_pid"

@@ -12,21 +12,28 @@ runs selftest-uml-7.3 and the others.
   --list       print the names of the checks
   --make-help  print the list of checks for "make help"
   --rst        print the table as a page of the documentation
-  --table FILE, --results DIR
-               use these instead of checks.toml and build/check, to test this program
+  --table FILE, --results DIR, --every SECONDS
+               use these instead of checks.toml, build/check and 180, to test this
+               program
 
 The last line is "N passed, N failed[, N skipped]".  The exit status is 1 if a test
 failed or a check did not run to its end.
 
 build/check receives the TAP, the messages and the failures of each check, as
 CHECK.tap, CHECK.log and CHECK.report, and the output of the builds of the hosts, as
-build.log and fetch.log.
+build.log and fetch.log.  A run of some checks replaces only their files.  Two runs
+cannot use the directory at the same time.
+
+Every three minutes the checks that are still running are named.  A short form is ended
+when it takes much longer than in checks.toml, see "limit" there.
 
 A check starts when its hosts have been built.  Hosts are built one after the other,
 in the order of the table.  The number of checks that run at the same time is the
 number of CPUs plus one, because a test host leaves its CPU idle for a third of the
 time; a build counts as a check.  The longest check that is ready starts first.
 """
+import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -44,7 +51,7 @@ START = int(os.environ.setdefault("VB_START", str(int(time.time()))))
 # bash gives these variables a meaning of its own.
 OLD_NAMES = {"GROUPS": "CHECKS", "SECONDS": "DURATION"}
 CHECK_FIELDS = {"about", "notes", "packages", "needs", "command", "default", "minutes",
-                "long", "long_needs", "tap", "parameters"}
+                "limit", "long", "long_needs", "tap", "parameters"}
 HOST_FIELDS = {"about", "packages", "fetch", "build"}
 LOG_LINES = 30
 # Of a run that was cut off: which failures say so, how far it got, what the host said
@@ -53,15 +60,25 @@ PROGRESS = re.compile(r"#? *(not )?ok |# suite |# +RUN ")
 HOST_SAID = re.compile(r"error: |BUG|panic|Oops|RIP:|WARNING:|init failed|Out of memory")
 SAID_LINES = 8
 GRACE = 15	# seconds for what is told to end
+EVERY = 180	# seconds between the names of what still runs
+LIMIT = 10, 30	# the time limit: times the duration, and at least these minutes
 
 
 class Wrong(Exception):
     """An error in the arguments or in the table."""
 
 
+def say(text):
+    """Print to stderr.  If that fails, the results are still in build/check."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass
+
+
 def note(text):
     """A message with the time since the start, on stderr as all messages are."""
-    print(f"[{int(time.time()) - START:4d}s] check: {text}", file=sys.stderr, flush=True)
+    say(f"[{int(time.time()) - START:4d}s] check: {text}")
 
 
 class Table:
@@ -150,15 +167,20 @@ class Process:
         return self.popen.returncode
 
     def wait_and_copy(self, *copies):
-        """The exit status, after what it wrote has been copied: see copy_lines()."""
-        threads = [threading.Thread(target=copy_lines, daemon=True, args=copy)
-                   for copy in copies]
+        """The exit status, after what it wrote has been copied; and the first error of that."""
+        threads = [Copy(*copy) for copy in copies]
         for thread in threads:
             thread.start()
         status = self.wait()
         for thread in threads:
             thread.join(GRACE)
-        return status
+        return status, next((thread.error for thread in threads if thread.error), None)
+
+    def end(self, number):
+        """Send a signal unless it has ended."""
+        with Process.lock:
+            if self in Process.running:
+                self.signal(number)
 
     @classmethod
     def stop_all(cls):
@@ -189,6 +211,13 @@ class Check:
         self.tap = entry.get("tap", True) or not self.is_long
         self.environment = environment
         self.path = f"{results}/{name}"
+        # A selftest of VHOST_BLK_LONG has no known duration.
+        self.limit = None
+        if not self.is_long and not VHOST_BLK_LONG:
+            times, least = LIMIT
+            self.limit = 60 * entry.get("limit", max(least, times * self.minutes))
+        self.process = None
+        self.late = False
         needs = entry.get("needs", [])
         if self.is_long:
             needs = entry.get("long_needs", needs)
@@ -210,32 +239,62 @@ class Check:
         self.begin = time.time()
         note(f"== {self.name}")
         try:
-            status = self.run_command()
+            status, error = self.run_command()
+            end = time.time()
+            self.judge(status)
+            if error:
+                self.fail(f"its output could not be written: {error}")
         except InterruptedError:
             return
-        end = time.time()
-        self.judge(status)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            end = time.time()
+            self.fail(f"it could not be run or judged: {error}")
         self.end = end
         note(f"== {self.name}: {self.passed} passed, {self.failed} failed, "
              f"{self.skipped} skipped in {self.end - self.begin:.0f} s")
 
     def run_command(self):
         """Copy stdout to CHECK.tap, and stderr to CHECK.log and to the own one."""
-        with open(self.path + ".tap", "wb") as tap, open(self.path + ".log", "wb") as log:
+        # Without a buffer, because closing the file would write what is in it again.
+        with open(self.path + ".tap", "wb", 0) as tap, open(self.path + ".log", "wb", 0) as log:
             process = Process(self.command, self.environment,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            status = process.wait_and_copy(
+            self.process = process
+            result = process.wait_and_copy(
                 (process.popen.stdout, tap, sys.stdout.buffer if self.is_long else None, ""),
                 (process.popen.stderr, log, sys.stderr.buffer, f"{self.name}: "))
         self.cpu = process.cpu
-        return status
+        return result
+
+    def end_if_late(self):
+        """End it if it has exceeded its time limit, by force after some more seconds."""
+        if not self.process or not self.limit:
+            return
+        late = time.time() - self.begin - self.limit
+        if late > 0 and not self.late:
+            self.late = True
+            note(f"{self.name} has no end after {self.limit / 60:g} min: ending it")
+            self.process.end(signal.SIGTERM)
+        elif late > GRACE:
+            self.process.end(signal.SIGKILL)
+
+    def fail(self, what):
+        """Add a failure that is not one of its tests."""
+        self.failed += 1
+        self.failures.append(what)
+        say(f"    {self.name}: FAIL: {what}")
+        try:
+            with open(self.path + ".report", "a", encoding="utf-8") as file:
+                print(f"FAIL: {what}", file=file)
+        except OSError:
+            pass
 
     def judge(self, status):
         """Count the TAP, and say what failed."""
         report = self.path + ".report"
         if not self.tap:
-            self.passed, self.failed = int(status == 0), int(status != 0)
-            whole = status == 0
+            self.passed = int(status == 0)
+            whole = True
         else:
             counted = subprocess.run(
                 ["awk", "-v", f"report={report}", "-f", f"{HERE}/tap-count.awk",
@@ -243,14 +302,19 @@ class Check:
             self.passed, self.failed, self.skipped = map(int, counted.stdout.split())
             tap = lines_of(self.path + ".tap")
             whole = any(re.match(r" *1\.\.\d", line) for line in tap)
-        if status and (not self.failed or not self.tap):
-            with open(report, "a", encoding="utf-8") as file:
-                print(f"FAIL: it ended with status {status}", file=file)
-            self.failed, whole = 1, False
         for line in lines_of(report):
-            print(f"    {self.name}: {line}", file=sys.stderr)
+            say(f"    {self.name}: {line}")
             if line.startswith("FAIL: "):
                 self.failures.append(line.removeprefix("FAIL: "))
+        if self.late:
+            self.fail(f"it ended only when it was told to, after {self.limit / 60:g} min")
+        # Status 1 is that of a failed test; others are those of the host, as 99 for a
+        # report in its kernel log.
+        elif status not in (0, 1) or status and not self.failed:
+            self.fail(f"it ended with status {status}")
+            whole = whole and self.failed > 1
+        elif not self.passed and not self.failed:
+            self.fail("no test passed")
         if any(map(CUT_OFF.match, self.failures)):
             self.failures += self.how_far()
         if self.failed and self.tap:
@@ -274,7 +338,7 @@ class Check:
 def print_lines(lines):
     """Print lines to stderr."""
     for line in lines:
-        print(line, file=sys.stderr)
+        say(line)
 
 
 def lines_of(path):
@@ -299,14 +363,29 @@ def around_failures(tap, near=12, most=120):
     return [tap[number] for number in sorted(wanted)][-most:]
 
 
-def copy_lines(source, file, second, prefix):
-    """Copy lines from a pipe to a file and, with a prefix, to a second one."""
-    for line in source:
-        file.write(line)
-        file.flush()
-        if second:
-            second.write(prefix.encode() + line)
-            second.flush()
+class Copy(threading.Thread):
+    """Copies lines from a pipe to a file and, with a prefix, to a second one.
+
+    It reads to the end even if it cannot write, because the writer would wait for ever.
+    """
+
+    def __init__(self, source, file, second, prefix):
+        super().__init__(daemon=True)
+        self.source = source
+        self.outputs = [(file, b"")] + [(second, prefix.encode())] * bool(second)
+        self.error = None
+
+    def run(self):
+        for line in self.source:
+            for output in list(self.outputs):
+                file, prefix = output
+                try:
+                    if file.write(prefix + line) != len(prefix + line):
+                        raise OSError("written in part")
+                    file.flush()
+                except (OSError, ValueError) as error:
+                    self.error = self.error or error
+                    self.outputs.remove(output)
 
 
 class Builder(threading.Thread):
@@ -321,30 +400,42 @@ class Builder(threading.Thread):
         self.times = {}
 
     def run(self):
-        with open(self.log, "wb") as log:
+        try:
+            self.run_jobs()
+        except (OSError, ValueError) as error:
+            if not Process.stopping:
+                note(f"the {self.field} of hosts ended: {error}")
+        finally:
+            # The checks that need one of them try again, and fail with the reason.
+            with self.changed:
+                self.left.clear()
+                self.changed.notify_all()
+
+    def run_jobs(self):
+        """Run all commands."""
+        with open(self.log, "wb", 0) as log:
             for host, command in self.jobs:
                 begin = time.time()
-                try:
-                    process = Process(command, os.environ, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.PIPE)
-                    status = process.wait_and_copy(
-                        (process.popen.stderr, log, sys.stderr.buffer, f"{self.field}: "))
-                except InterruptedError:
-                    return
+                process = Process(command, os.environ, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE)
+                status, error = process.wait_and_copy(
+                    (process.popen.stderr, log, sys.stderr.buffer, f"{self.field}: "))
                 with self.changed:
                     self.times[host] = (begin, time.time(), process.cpu)
                     self.left.discard(host)
                     self.changed.notify_all()
-                # The checks that need it try again, and fail with the reason.
                 if status and not Process.stopping:
                     note(f"{self.field} of {host} failed with status {status}")
+                if error:
+                    note(f"{self.field} of {host}: its output could not be written: {error}")
 
 
 class Runner:
     """All checks of a run."""
 
-    def __init__(self, table, checks, results):
-        self.table, self.checks, self.results = table, checks, results
+    def __init__(self, table, checks, results, every):
+        self.table, self.checks, self.results, self.every = table, checks, results, every
+        self.reported = time.time()
         self.changed = threading.Condition()
         wanted = {need for check in checks for need in check.needs}
         hosts = [host for host in table.hosts if host in wanted]
@@ -388,8 +479,21 @@ class Runner:
                 begin = time.time()
                 if pending or running:
                     self.changed.wait(1)
+                self.watch(running)
                 if pending and free > len(ready):
                     self.idle += (free - len(ready)) * (time.time() - begin)
+
+    def watch(self, running):
+        """Name what still runs from time to time, and end what exceeds its limit."""
+        for check in running:
+            check.end_if_late()
+        now = time.time()
+        if now - self.reported < self.every:
+            return
+        self.reported = now
+        for check in running:
+            if check.begin and not check.over:
+                note(f"still running: {check.name}, {(now - check.begin) / 60:.0f} min")
 
     def run_one(self, check):
         """Run a check, in a thread of its own."""
@@ -409,14 +513,14 @@ class Runner:
         rows += [(check.name, check.ready, check.begin, check.end, check.cpu)
                  for check in sorted(self.checks, key=lambda check: check.begin or 0)
                  if check.end]
-        print(f"{'Where the time went, in seconds':32}   ready    from      to    took"
-              "     CPU", file=sys.stderr)
+        say(f"{'Where the time went, in seconds':32}   ready    from      to    took"
+            "     CPU")
         for name, ready, begin, end, cpu in rows:
             ready = "" if ready is None else f"{ready - START:.0f}"
-            print(f"  {name:30}{ready:>8}{begin - START:8.0f}{end - START:8.0f}{end - begin:8.0f}"
-                  f"{cpu:8.0f}", file=sys.stderr)
-        print(f"  of {self.lanes} lanes, {self.idle:.0f} s were idle because no check had all "
-              "its hosts", file=sys.stderr)
+            say(f"  {name:30}{ready:>8}{begin - START:8.0f}{end - START:8.0f}{end - begin:8.0f}"
+                f"{cpu:8.0f}")
+        say(f"  of {self.lanes} lanes, {self.idle:.0f} s were idle because no check had all "
+            "its hosts")
 
     def summary(self):
         """Repeat all results and failures at the end; return the exit status."""
@@ -428,12 +532,15 @@ class Runner:
                  f"{check.skipped} skipped")
         for check in self.checks:
             for failure in check.failures:
-                print(f"failed: {check.name}: {failure}", file=sys.stderr)
+                say(f"failed: {check.name}: {failure}")
         passed, failed, skipped = (sum(getattr(check, what) for check in self.checks)
                                    for what in ("passed", "failed", "skipped"))
-        sys.stderr.flush()
-        print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""),
-              flush=True)
+        try:
+            print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""),
+                  flush=True)
+        except OSError as error:
+            note(f"the result could not be written: {error}")
+            return 1
         return int(failed > 0)
 
 
@@ -553,7 +660,7 @@ def arguments(argv):
     options, names, given = {}, [], {}
     words = iter(argv)
     for word in words:
-        if word in ("--table", "--results"):
+        if word in ("--table", "--results", "--every"):
             options[word] = next(words, "")
         elif word in ("--long", "--list", "--make-help", "--rst", "--help"):
             options[word] = True
@@ -573,13 +680,32 @@ def arguments(argv):
 def run(table, options, names, given):
     """Run the checks; return the exit status."""
     results = os.path.abspath(options.get("--results", f"{TOP}/build/check"))
-    names = table.expand(names)
-    environments = table.environments(names, given)
-    subprocess.run(["rm", "-rf", results], check=True)
-    os.makedirs(results)
+    chosen = table.expand(names)
+    environments = table.environments(chosen, given)
     checks = [Check(table, name, results, "--long" in options, environments[name])
-              for name in names]
-    runner = Runner(table, checks, results)
+              for name in chosen]
+    with only_run(results):
+        # A second target of one make command must not remove the results of the first.
+        old = [f"{check.path}.{kind}" for check in checks for kind in ("tap", "log", "report")]
+        subprocess.run(["rm", "-rf", *(old if names else [results])], check=True)
+        os.makedirs(results, exist_ok=True)
+        return run_checks(Runner(table, checks, results, float(options.get("--every", EVERY))))
+
+
+@contextlib.contextmanager
+def only_run(results):
+    """Fail if another run uses this directory."""
+    os.makedirs(os.path.dirname(results), exist_ok=True)
+    with open(results + ".lock", "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Wrong(f"another run uses {results}") from None
+        yield
+
+
+def run_checks(runner):
+    """Run all checks; return the exit status."""
 
     def interrupted(number, _):
         sys.exit(128 + number)
@@ -621,8 +747,19 @@ def main():
     return 0
 
 
+def drop_output():
+    """Let Python end with the status of the run if nobody reads its output any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 try:
     sys.exit(main())
-except Wrong as error:
-    note(f"error: {error}")
+except Wrong as wrong:
+    note(f"error: {wrong}")
     sys.exit(2)
+finally:
+    drop_output()
