@@ -54,9 +54,18 @@ check:
 	$(RUN) $(CHECKS)
 
 # Any other target is a check; make exports the parameters of the command line.
+define run_check
+tools/lib/packages.sh runner
+$(RUN) --long $@
+endef
+
 .DEFAULT:
-	tools/lib/packages.sh runner
-	$(RUN) --long $@
+	$(run_check)
+
+# make would take the directory of this name as up to date.
+.PHONY: qemu
+qemu:
+	$(run_check)
 
 install: modules
 	tools/modules.sh install KVER=$(KVER) OUT=$(OUT) DESTDIR=$(DESTDIR)

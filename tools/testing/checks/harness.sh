@@ -410,6 +410,15 @@ last "run: without what is for VHOST_BLK_LONG" "1 passed, 0 failed"
 expect 0 "run: all checks with VHOST_BLK_LONG" env VHOST_BLK_LONG=1 "${default[@]}"
 last "run: with it" "2 passed, 0 failed"
 
+# A file or directory with the name of a check must not hide it from make.
+hidden=''
+while read -r name _; do
+	for name in "$name" "${name%%-*}"; do
+		[[ $(make -n -C "$VB_TOP" "$name") == *run.py* ]] || hidden+=" $name"
+	done
+done < <("$VB_CHECKS/run.py" --list)
+[[ -z $hidden ]] || echo "# not run:$hidden"
+tap_result "$([[ -z $hidden ]]; echo $?)" "make runs each check by its name"
 expect 2 "run: no such parameter" "${runner[@]}" long VMS=1
 expect 2 "run: no such check" "${runner[@]}" nonsense
 expect 2 "run: a name that bash uses" "${runner[@]}" long SECONDS=1
