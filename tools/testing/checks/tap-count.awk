@@ -5,8 +5,8 @@
 # makes the stream incomplete to the file `report`, one per line.
 #
 # The result of a test with subtests is counted only if it failed and no subtest did.  A
-# plan that is missing or not fulfilled, a skip without a reason, and "Bail out!" are
-# failures.
+# plan that is missing or not fulfilled, results that are not numbered 1, 2, 3…, a skip
+# without a reason, and "Bail out!" are failures.
 
 function say(what) { print what > report }
 function fail(what) { failed++; say("FAIL: " what) }
@@ -23,7 +23,7 @@ function close_level(d) {
 		fail("planned " plan[d] " tests, got " (count[d] + 0) (name[d] ? " in " name[d] : ""))
 	else if (!(d in plan) && count[d] > 0)
 		fail("no plan" (name[d] ? " in " name[d] : ""))
-	delete plan[d]; delete count[d]; delete bad[d]; delete name[d]
+	delete plan[d]; delete count[d]; delete bad[d]; delete name[d]; delete misnumbered[d]
 }
 
 {
@@ -79,9 +79,13 @@ line ~ /^(not )?ok([ \t]|$)/ {
 	close_below(depth)
 	childbad += failed - before
 	count[depth]++
+	number = line
+	sub(/^(not )?ok[ \t]*/, "", number)
+	if (number ~ /^[0-9]/ && number + 0 != count[depth] && !misnumbered[depth]++)
+		fail("result " count[depth] " has the number " (number + 0) ": " line)
 	what = line
 	sub(/^(not )?ok[ \t]*[0-9]*[ \t]*(- )?/, "", what)
-	if (line ~ /#[ \t]*[Ss][Kk][Ii][Pp]/) {
+	if (line ~ /^ok.*#[ \t]*[Ss][Kk][Ii][Pp]/) {
 		reason = what
 		sub(/^.*#[ \t]*[Ss][Kk][Ii][Pp][a-zA-Z]*[ \t:]*/, "", reason)
 		if (reason == "")
