@@ -263,6 +263,51 @@ tap '2 1 0' "KUnit's parameters, one lost" 1..1 '    ok 1 a' '    ok 2 b' \
 	'# t: pass:3 fail:0 skip:0 total:3' 'ok 1 t'
 tap '2 0 0' "two streams in one" 1..1 'ok 1 a' 1..1 'ok 1 b'
 
+# ---- run.sh of the selftests, with suites that are shell scripts here
+mkdir "$tmp/vhost" "$tmp/bin" "$tmp/files"
+cp "$VB_TOP/tools/testing/selftests/vhost/run.sh" "$tmp/vhost"
+# suite NAME: make a suite of the script on stdin.
+suite() {
+	{ echo '#!/bin/sh'; cat; } >"$tmp/vhost/vhost_blk_$1"
+	chmod +x "$tmp/vhost/vhost_blk_$1"
+}
+suite good <<<'echo 1..1; echo ok 1 a'
+suite bad <<<'echo 1..1; echo not ok 1 a; exit 1'
+suite dies <<<'echo 1..1; echo ok 1 a; exit 1'
+# shellcheck disable=SC2016 # for the suite
+suite leaves <<<'echo 1..1; echo ok 1 a; touch "$VHOST_TEST_DIR/vhost-test-1-1"'
+for name in modprobe mount mkfs.ext4; do
+	printf '#!/bin/sh\necho "%s" >>%s/called\n' "$name" "$tmp" >"$tmp/bin/$name"
+	chmod +x "$tmp/bin/$name"
+done
+run_sh=(env PATH="$tmp/bin:$PATH" "$tmp/vhost/run.sh" --model)
+expect 0 "run.sh: a suite that passes" "${run_sh[@]}" good
+prints "run.sh: its result" "ok 1 good.a"
+expect 1 "run.sh: nothing is loaded or mounted for the model" test -e "$tmp/called"
+expect 1 "run.sh: a suite that fails" "${run_sh[@]}" bad
+tap_result "$(grep -c 'bad.complete' "$tmp/output")" "run.sh: it is complete"
+expect 1 "run.sh: a suite that ends with 1 and has no failure" "${run_sh[@]}" good bad dies
+prints "run.sh: is not complete" "not ok 4 dies.complete"
+export VHOST_TEST_DIR=$tmp/files
+expect 1 "run.sh: a suite that leaves a file" "${run_sh[@]}" leaves
+prints "run.sh: the file is named" "# $tmp/files/vhost-test-1-1"
+expect 0 "run.sh: a file that was there before" "${run_sh[@]}" good
+cp "$(command -v sleep)" "$tmp/vhost_blk_other"
+suite slow <<-SUITE
+	$tmp/vhost_blk_other 60 >/dev/null 2>&1 & echo \$! >$tmp/sleeper
+	echo 1..1; echo ok 1 a
+SUITE
+expect 1 "run.sh: a suite that leaves a process" "${run_sh[@]}" slow
+kill "$(<"$tmp/sleeper")"
+suite starts <<-SUITE
+	env -u VHOST_TEST_RUN $tmp/vhost_blk_other 60 >/dev/null 2>&1 & echo \$! >$tmp/sleeper
+	touch $tmp/files/vhost-test-\$!-0
+	echo 1..1; echo ok 1 a
+SUITE
+expect 0 "run.sh: a process of another run, and its file" "${run_sh[@]}" starts
+kill "$(<"$tmp/sleeper")"
+unset VHOST_TEST_DIR
+
 # ---- the runner, with a table for these tests
 runner=("$VB_CHECKS/run.py" --table "$tmp/checks.toml" --results "$tmp/results")
 cat >"$tmp/checks.toml" <<-TABLE

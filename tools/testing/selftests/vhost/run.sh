@@ -7,7 +7,8 @@
 # A POSIX shell with its usual tools is sufficient, also that of busybox.
 #
 #   --short      fewer sizes, layouts and requests, for slow hosts
-#   --model      use the model device of the test programs, not /dev/vhost-blk
+#   --model      use the model device of the test programs, not /dev/vhost-blk; load no
+#                module and mount nothing
 #   --list       print the tests, one per line, and run none
 #   --but SUITE  skip this suite; may be repeated
 #
@@ -122,6 +123,7 @@ prepare_dir() {
 	[ -n "${VHOST_TEST_DIR:-}" ] && return
 	export VHOST_TEST_DIR="$scratch/dir"
 	mkdir "$VHOST_TEST_DIR"
+	[ -z "${VHOST_TEST_MODEL:-}" ] || return
 	PATH=$PATH:/usr/sbin:/sbin
 	if ! command -v mkfs.ext4 >/dev/null; then
 		note "no mkfs.ext4: files are in $scratch"
@@ -138,13 +140,27 @@ prepare_dir() {
 	fi
 }
 
-# Print the processes, null_blk devices and files that the tests have left.
+# of_other_run DIR: DIR in /proc is a process of the tests that another run has started.
+of_other_run() {
+	name=''
+	{ read -r name <"$1/comm"; } 2>/dev/null
+	case $name in
+	vhost_blk_*) ;;
+	*) return 1 ;;
+	esac
+	environment=$({ tr '\0' '\n' <"$1/environ"; } 2>/dev/null)
+	case $environment in
+	'' | *"VHOST_TEST_RUN=$VHOST_TEST_RUN"*) return 1 ;;
+	esac
+}
+
+# Print the processes, null_blk devices and files of tests.
 leftovers() {
 	for comm in /proc/[0-9]*/comm; do
 		name=''
 		{ read -r name <"$comm"; } 2>/dev/null
 		case $name in
-		vhost_blk_*) echo "process ${comm%/comm}: $name" ;;
+		vhost_blk_*) of_other_run "${comm%/comm}" || echo "process ${comm%/comm}: $name" ;;
 		esac
 	done
 	for thing in "$nullb"/vhost-test-* "$VHOST_TEST_DIR"/vhost-test-* /tmp/vhost-test-* \
@@ -160,10 +176,27 @@ leftovers() {
 	done
 }
 
+# Print what this run has left: what was not there before, and has not the number of a
+# process of another run in its name.
+new_leftovers() {
+	leftovers | while IFS= read -r thing; do
+		for number in $(echo "${thing##*/vhost-test-}" | tr -c '0-9\n' ' '); do
+			if [ -d "/proc/$number" ] && of_other_run "/proc/$number"; then
+				continue 2
+			fi
+		done
+		echo "$thing"
+	done | awk -v before="$scratch/before" '
+		BEGIN { while ((getline line <before) > 0) old[line] }
+		!($0 in old)'
+}
+
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
-	for dev in "$nullb"/vhost-test-*; do
-		[ -d "$dev" ] && rmdir "$dev"
+	[ -e "$scratch/before" ] && new_leftovers | while IFS= read -r dev; do
+		case $dev in
+		"$nullb"/*) rmdir "$dev" ;;
+		esac
 	done
 	[ -n "$mounted" ] && umount "$mounted"
 	[ -n "$scratch" ] && rm -rf "$scratch"
@@ -182,6 +215,7 @@ renumber() {
 		sub(/^ok [0-9]+ (- )?/, "", line)
 		printf "%sok %d %s.%s\n", not_ok ? "not " : "", ++n, suite, line
 		bad += not_ok
+		own += not_ok
 		seen++
 		fflush()
 		next
@@ -190,7 +224,7 @@ renumber() {
 	{ print (/^#/ ? "" : "# ") $0; fflush() }
 	END {
 		getline code <status
-		if (seen != plan || (code && code != 1) || !plan) {
+		if (seen != plan || !plan || (code && (code != 1 || !own))) {
 			printf "not ok %d %s.complete\n", ++n, suite
 			printf "# %d of %d tests, exit status %d\n", seen, plan, code
 			bad++
@@ -221,10 +255,15 @@ if [ -z "${VHOST_TEST_MODEL:-}" ] && [ ! -c "${VHOST_TEST_DEV:-/dev/vhost-blk}" 
 	exit 1
 fi
 scratch=$(mktemp -d /tmp/vhost-selftest.XXXXXX) || exit 1
-prepare_configfs
+[ -n "${VHOST_TEST_MODEL:-}" ] || prepare_configfs
 prepare_dir
-load dm-mod
-load dm-log-writes
+if [ -z "${VHOST_TEST_MODEL:-}" ]; then
+	load dm-mod
+	load dm-log-writes
+fi
+VHOST_TEST_RUN=$$.$(date +%s)
+export VHOST_TEST_RUN
+leftovers >"$scratch/before"
 
 tests=0 failed=0
 for suite in $suites; do
@@ -232,7 +271,7 @@ for suite in $suites; do
 done
 
 tests=$((tests + 1))
-left=$(leftovers)
+left=$(new_leftovers)
 if [ -n "$mounted" ] && ! umount "$mounted"; then
 	left="$left $mounted is busy"
 fi
