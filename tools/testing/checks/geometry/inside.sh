@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: inside.sh [--short] BACKENDS
+# Usage: inside.sh [--short] BACKENDS SUITE…
 #
 # Runs in a test host, in the directory of the built selftests.  Creates each backend of
 # the file BACKENDS, whose lines are "ID TABLE FACTOR=VALUE...", runs the suites on it, and
@@ -33,7 +33,7 @@ tests=$PWD tmp=$(mktemp -d)
 # Time limits in seconds: of a suite, and of a backend
 limit=${VHOST_GEOMETRY_TIMEOUT:-240}
 most=1200
-suites='data layout request_status discard cache_mode stop'
+suites=${*:2}
 
 # The tests of the short form: those of each suite whose requests differ most
 declare -A chosen=(
