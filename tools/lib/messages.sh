@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Every bash script of the project sources this file: directories of the project,
-# messages, --help, and a message if a command ends a script.
+# For the bash scripts of the project: directories of the project, messages, --help, and
+# a message if a command ends a script.  Scripts that are installed or run inside a host
+# or guest do not source it.
 
 VB_LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034
