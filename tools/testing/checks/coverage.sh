@@ -41,26 +41,22 @@ fi
 host=$("$VB_HOSTS/uml-build.sh" uml-7.3)
 counts=${keep:-$(scratch_dir)}
 [[ -n $keep ]] || trap 'rm -rf "$counts"' EXIT
-cd "$("$VB_CHECKS/build-selftests.sh")"
+tests=$("$VB_CHECKS/build-selftests.sh")
+cd "$tests"
 
-# boot NAME KERNEL-ARGUMENTS SUITE…: run the suites in a host and collect the counts.
-boot() {
-	local name=$1 append=$2 status=0
-	shift 2
-	rm -rf "${counts:?}/$name"
-	mkdir "$counts/$name"
-	cp "$host"/gcov/*.gcno "$counts/$name"
-	note "the tests, with $append"
-	"$VB_HOSTS/uml-run.sh" uml-7.3 --timeout 2700 --out "$counts/$name" --append "$append" -- \
-		"$VB_CHECKS/coverage.sh" --inside "$counts/$name" "$@" |
-		tee "$counts/$name/tap" | while IFS= read -r line; do
-			[[ $line != "# suite "*" took "* ]] || note "${line#\# }"
-		done || status=$?
-	grep '^not ok' "$counts/$name/tap" >&2 || note "$(tail -n 1 "$counts/$name/tap")"
-	((status == 0)) || die "the tests failed with status $status, so there is no coverage"
-}
-
-boot own "vhost.max_mem_regions=509 kunit.enable=1 kunit.filter_glob=vhost_blk*" --short "$@"
+# Run the suites in a host and collect the counts.
+own=$counts/own status=0
+rm -rf "$own"
+mkdir "$own"
+cp "$host"/gcov/*.gcno "$own"
+"$VB_HOSTS/uml-run.sh" uml-7.3 --timeout 2700 --out "$own" \
+	--append "vhost.max_mem_regions=509 kunit.enable=1 kunit.filter_glob=vhost_blk*" -- \
+	"$VB_CHECKS/coverage.sh" --inside "$own" --short "$@" |
+	tee "$own/tap" | while IFS= read -r line; do
+		[[ $line != "# suite "*" took "* ]] || note "${line#\# }"
+	done || status=$?
+grep '^not ok' "$own/tap" >&2 || note "$(tail -n 1 "$own/tap")"
+((status == 0)) || die "the tests failed with status $status, so there is no coverage"
 
 exec /usr/bin/python3 -B "$VB_CHECKS/coverage.py" --sources "$VB_TOP/drivers/vhost/blk" \
 	--reasons "$VB_TOP/tools/testing/coverage/uncovered" --want 95 "$counts"/*/

@@ -263,6 +263,97 @@ tap '2 1 0' "KUnit's parameters, one lost" 1..1 '    ok 1 a' '    ok 2 b' \
 	'# t: pass:3 fail:0 skip:0 total:3' 'ok 1 t'
 tap '2 0 0' "two streams in one" 1..1 'ok 1 a' 1..1 'ok 1 b'
 
+# ---- lint: without a list of files it would check none.
+expect 1 "lint: git fails" env GIT_DIR=/nonexistent "$VB_CHECKS/lint.sh"
+prints "lint: it says so" ".*error: git could not list the files .*"
+
+# ---- rules for scripts.  Each of these, separated by blank lines, breaks one.
+while IFS= read -rd '' script; do
+	printf '%s\n' "$script" >"$tmp/script"
+	expect 1 "rules: refused is ${script//$'\n'/ }" "$VB_CHECKS/script_rules.py" "$tmp/script"
+done < <(awk 'BEGIN { RS = ""; ORS = "\0" } 1' <<'SCRIPTS'
+a | head -n 1
+
+a | awk '/a/ { exit 1 }'
+
+a | awk '/a/ { print; exit }'
+
+a | awk '
+	/a/ {
+		exit
+	}'
+
+a | grep -q y
+
+a | grep --quiet y
+
+a | grep -e y -q
+
+a | egrep -q y
+
+a | LC_ALL=C grep -q y
+
+a | grep -m 1 y
+
+a | read -r line
+
+a | while read -r line; do
+	[[ $line ]] && break
+done
+
+a | cmp -s - file
+
+a | sed '/a/q'
+
+a | sed -n '/a/{p;q}'
+
+a | dd count=1
+
+a | { head -n 1; }
+
+a |
+	head -n 1
+
+a | \
+	grep -q y
+
+if a | grep -q y; then :; fi
+
+[[ -n $(a | head -n 1) ]]
+
+cd "$(a)"
+
+make -C b KSRC="$(a)"
+
+KSRC=$(a) make
+SCRIPTS
+)
+cat >"$tmp/script" <<'SCRIPT'
+a | grep y | sort
+a || head -n 1 file
+a | awk '/a/ { bad = 1 } END { if (bad) { exit 1 } }'
+a | awk '{ print }'; exit
+a | sed 's/q/p/'
+a | sed -n '$p'
+a | while read -r line; do echo "$line"; done
+a | while read -r line; do
+	echo "$line"
+done; exit
+# a | head
+grep -q y file
+cat <<END
+a | head
+END
+cd "$(dirname "$0")"
+x=$(a)
+x=$(a) y=$(b)
+x=$(a "$(b)")/c
+tool --o "$x" y="$x"
+[[ a == b ]] && x=$(a); shift
+a | dd of=file
+SCRIPT
+expect 0 "rules: accepted are others" "$VB_CHECKS/script_rules.py" "$tmp/script"
+
 # ---- run.sh of the selftests, with suites that are shell scripts here
 mkdir "$tmp/vhost" "$tmp/bin" "$tmp/files"
 cp "$VB_TOP/tools/testing/selftests/vhost/run.sh" "$tmp/vhost"

@@ -30,7 +30,8 @@ done
 export VHOST_SOAK_SECONDS=$seconds VHOST_TEST_TIMEOUT=$((seconds * 5 / 4 + 600))
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-cd "$("$VB_CHECKS/build-selftests.sh")"
+tests=$("$VB_CHECKS/build-selftests.sh")
+cd "$tests"
 # shellcheck disable=SC2016 # for the shell in the host
 "$VB_HOSTS/tcg-run.sh" --host "$host" --append vhost.max_mem_regions=509 \
 	--timeout $((VHOST_TEST_TIMEOUT + 1800)) -- sh -c '

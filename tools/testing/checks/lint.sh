@@ -18,6 +18,27 @@ set -euo pipefail
 
 PATH=$VB_BUILD_PATH
 cd "$VB_TOP"
+
+# list NAME [PATTERN…]: make NAME an array of the files of the checkout that match, without
+# files that a build made.
+list() {
+	local -n array=$1
+	local found
+	shift
+	found=$(git ls-files -co --exclude-standard -- "$@" | sort -u) ||
+		die "git could not list the files of $VB_TOP"
+	[[ -n $found ]] || die "there are no files $*"
+	# shellcheck disable=SC2034 # it is the other array
+	mapfile -t array <<<"$found"
+}
+kernel_files=() documented=() programs=() all_files=()
+# Not the sources in qemu/, which have the style of QEMU
+list kernel_files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
+	'*Kconfig' '*Makefile'
+list documented 'drivers/*.[ch]' 'include/*.h' 'qemu/*.[ch]'
+list programs '*.py'
+list all_files
+
 tree=$("$VB_LIB/fetch-source.sh" 7.3)
 
 clean=$VB_CACHE/lint
@@ -39,11 +60,6 @@ lint() {
 	fi
 }
 
-# Print the files of the checkout that match, without files that a build made.
-files() {
-	git ls-files -co --exclude-standard -- "$@" | sort -u
-}
-
 # Print the rules of checkpatch that a file may break.  compat/ compares kernel versions,
 # and drops arguments that an older kernel lacks; trace.h has the layout and the macros of
 # the kernel's tracing headers; Kconfig includes files of the same name.
@@ -56,18 +72,15 @@ ignored() {
 	esac
 }
 
-# Not the sources in qemu/, which have the style of QEMU
 kernel=$(<"$tree/.debian-version")
-while IFS= read -r file; do
+for file in "${kernel_files[@]}"; do
 	ignore=$(ignored "$file")
 	# Without GIT_DIR, checkpatch would look up licences in a kernel repository.
 	GIT_DIR=/nonexistent lint "$(cache_key checkpatch "$kernel" "$ignore" "as $file" "$file")" \
 		"checkpatch $file" "$tree/scripts/checkpatch.pl" --root="$tree" --strict \
 		--terse --no-summary --quiet --ignore "$ignore" -f "$file"
-done < <(files 'drivers/*.[ch]' 'include/*.h' 'compat/*.[ch]' 'tools/*.[ch]' \
-	'*Kconfig' '*Makefile')
+done
 
-mapfile -t documented < <(files 'drivers/*.[ch]' 'include/*.h' 'qemu/*.[ch]')
 lint "$(cache_key kernel-doc "$kernel" "${documented[@]}")" "kernel-doc" \
 	"$tree/scripts/kernel-doc" -none -Wall -Werror "${documented[@]}"
 
@@ -81,12 +94,13 @@ kernel_doc_is_included() {
 tap_run "one page includes the kernel-doc of each file" kernel_doc_is_included
 
 scripts=()
-while IFS= read -r file; do
+for file in "${all_files[@]}"; do
 	IFS= LC_ALL=C read -rd '' -n 32 first <"$file" || :
 	if [[ $file == *.sh || $first =~ ^#!.*[/\ ](ba|da)?sh($|[[:space:]]) ]]; then
 		scripts+=("$file")
 	fi
-done < <(files)
+done
+((${#scripts[@]})) || die "there are no scripts"
 # The key has all scripts, because shellcheck also reads those that a script sources.
 key=$(cache_key "$(shellcheck --version)" "${scripts[@]}")
 for file in "${scripts[@]}"; do
@@ -95,25 +109,12 @@ done
 
 # Disabled are limits for the numbers of arguments and attributes, rules for names, and
 # the rule that each function has a docstring.
-mapfile -t programs < <(files '*.py')
 lint "$(cache_key "$(pylint --version)" "${programs[@]}")" "pylint" pylint --score=n \
 	--disable=R,invalid-name,missing-function-docstring --max-line-length=101 "${programs[@]}"
 
-# If the reader of a pipe ends early, SIGPIPE may kill the writer, and "set -o pipefail"
-# ends the script.  Print such pipes.
-# shellcheck disable=SC2317 # called by tap_run
-no_early_readers() {
-	awk 'FNR == 1 { continued = 0 }
-		/^[ \t]*#/ { next }
-		/(^|[^|])\|&? *(head|grep +(-[a-zA-Z]+ +)*-[a-zA-Z]*[qlm]|sed [^|]*[0-9;{ ]q([;}\x27 ]|$)|awk [^|]*; *exit)/ ||
-		continued && /^[ \t]*(head|grep +(-[a-zA-Z]+ +)*-[a-zA-Z]*[qlm]|sed [^|]*[0-9;{ ]q([;}\x27 ]|$))/ {
-			print FILENAME ":" FNR ": " $0
-			bad = 1
-		}
-		{ continued = /[^|]\|[ \t]*\\?$/ }
-		END { exit bad }' "$@"
-}
-lint "$key-pipes" "no pipe has a reader that ends early" no_early_readers "${scripts[@]}"
+lint "$(cache_key "$key" "$VB_CHECKS/script_rules.py")" \
+	"no pipe has a reader that ends early, and no status is lost" \
+	"$VB_CHECKS/script_rules.py" "${scripts[@]}"
 
 # shellcheck disable=SC2317 # called by tap_run
 errors_are_named() {

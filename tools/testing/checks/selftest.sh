@@ -27,7 +27,8 @@ host=${1:-}
 shift
 [[ ${1:-} == --short && -n ${VHOST_BLK_LONG:-} ]] && set --
 
-cd "$("$VB_CHECKS/build-selftests.sh")"
+tests=$("$VB_CHECKS/build-selftests.sh")
+cd "$tests"
 # Tests use hundreds of memory regions; the default limit of the vhost core is 64.
 append=vhost.max_mem_regions=509
 # Only the stock kernels have huge pages.
