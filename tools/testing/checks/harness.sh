@@ -227,6 +227,22 @@ HOST
 expect 125 "host: one that dies at once is a failure" timeout 60 bash "$tmp/dies"
 prints "host: the reason is said" ".*error: harness: .*"
 
+# ---- the CPU of a host
+cat >"$tmp/cpus" <<-HOST
+	. "$VB_CHECKS/../lib.sh"
+	. "$VB_HOSTS/host-lib.sh"
+	VB_CACHE=$tmp/cache
+	choose_cpu 0,3-4,8; echo "\$cpu"
+	choose_cpu 0,3-4,8; echo "\$cpu"
+	choose_cpu 0,3-4; echo "\$cpu"
+	choose_cpu 0; echo "\$cpu"
+	choose_cpu 0; echo "\$cpu"
+	choose_cpu 3-4; [[ \$cpu == [34] ]]
+HOST
+expect 0 "host: all CPUs are taken" bash "$tmp/cpus"
+tap_result "$([[ $(paste -sd ' ' "$tmp/output") == '8 4 3 0 0' ]]; echo $?)" \
+	"host: before that, each CPU is given to one"
+
 # ---- TAP.  tap "PASSED FAILED SKIPPED" NAME LINE…: the counts of these lines
 tap() {
 	local want=$1 name=$2 got

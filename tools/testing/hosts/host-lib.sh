@@ -78,6 +78,24 @@ host_prepare() {
 	mkfifo "$run"/{klog,out,err}.fifo
 }
 
+# choose_cpu LIST: set `cpu` to one of LIST, as "0,2-4", that no other host has, the last
+# one first, and lock it until this script ends.  If others have all, any is chosen.
+choose_cpu() {
+	local range lock all=()
+	for range in ${1//,/ }; do
+		for ((cpu = ${range%-*}; cpu <= ${range#*-}; cpu++)); do
+			all=("$cpu" "${all[@]}")
+		done
+	done
+	mkdir -p "$VB_CACHE/lock"
+	for cpu in "${all[@]}"; do
+		exec {lock}>"$VB_CACHE/lock/cpu-$cpu"
+		flock -n "$lock" && return
+		exec {lock}>&-
+	done
+	cpu=${all[$$ % ${#all[@]}]}
+}
+
 # close_all FD…: close descriptors.
 close_all() {
 	local fd

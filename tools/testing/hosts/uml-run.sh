@@ -52,13 +52,9 @@ pin=()
 if [[ -n $ncpus ]]; then
 	args+=(ncpus="${cpus:-$ncpus}")
 else
-	# A host that is not pinned to a CPU runs at a quarter of the speed.  Hosts
-	# that run at the same time get different CPUs.
-	mkdir -p "$VB_CACHE/lock"
-	for ((cpu = $(nproc) - 1; cpu > 0; cpu--)); do
-		exec {lock}>"$VB_CACHE/lock/cpu-$cpu"
-		flock -n "$lock" && break
-	done
+	# A host that is not pinned to a CPU runs at a quarter of the speed.
+	affinity=$(taskset -cp "$$")
+	choose_cpu "${affinity##*: }"
 	pin=(taskset -c "$cpu")
 fi
 read -ra append <<<"$append"
