@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "$0")/../tools/lib/messages.sh"
 
 here=$(cd "$(dirname "$0")" && pwd)
-[[ ${1:-} == --help ]] && { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit; }
+[[ ${1:-} == --help ]] && { usage; exit; }
 tree=${1:?usage: add-to-tree.sh QEMUTREE}
 
 # Do not touch an unchanged file, so that it is not compiled again.
@@ -29,10 +29,8 @@ add_after() {
 	if [[ $1 != *meson.build ]] && grep -q 'VHOST_BLK\b' "$file"; then
 		return
 	fi
-	grep -q "$pattern" "$file" || {
-		echo "add-to-tree.sh: error: no line of $file matches '$pattern'; is this QEMU 7.2 or newer?" >&2
-		exit 1
-	}
+	grep -q "$pattern" "$file" ||
+		die "no line of $file matches '$pattern'; is this QEMU 7.2 or newer?"
 	awk -v pattern="$pattern" -v lines="$lines" '
 		/'"'CONFIG_VHOST_BLK'"'/ { old = 1 }
 		!old { text[++n] = $0 }
@@ -49,10 +47,8 @@ add_after() {
 	rm "$file.new"
 }
 
-[[ -f $tree/hw/virtio/vhost.c ]] || {
-	echo "add-to-tree.sh: error: $tree is not a QEMU source tree (it has no hw/virtio/vhost.c)" >&2
-	exit 1
-}
+[[ -f $tree/hw/virtio/vhost.c ]] ||
+	die "$tree is not a QEMU source tree (it has no hw/virtio/vhost.c)"
 
 while IFS= read -r file; do
 	copy "$here/$file" "$tree/$file"

@@ -18,7 +18,7 @@ set -euo pipefail
 # shellcheck source=tools/lib/messages.sh
 . "$(dirname "$0")/../tools/lib/messages.sh"
 
-[[ ${1:-} == --help ]] && { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit; }
+[[ ${1:-} == --help ]] && { usage; exit; }
 tree=${1:?usage: qtest-to-tree.sh QEMUTREE}
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$tree/tests/qtest"
@@ -30,10 +30,8 @@ edit() {
 	sed -i.before "$3" "$file"
 	changed=$(diff "$file.before" "$file" | grep -c '^[<>]') || :
 	rm "$file.before"
-	[[ $changed == "$lines" ]] || {
-		echo "qtest-to-tree.sh: error: $changed instead of $lines lines of $file were changed by: $3" >&2
-		exit 1
-	}
+	[[ $changed == "$lines" ]] ||
+		die "$changed instead of $lines lines of $file were changed by: $3"
 }
 
 # adapt FILE FUNCTION: apply FUNCTION to the original FILE.  Do not touch the

@@ -14,21 +14,17 @@ set -euo pipefail
 . "$(dirname "$0")/lib/messages.sh"
 
 case ${1:-} in
---help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
+--help | -h) usage; exit ;;
 esac
-(($# >= 3)) || { sed -n '3p' "$0" >&2; exit 2; }
+(($# >= 3)) || { usage >&2; exit 2; }
 kernel=$1 vhost=$(cd "$2" && pwd) out=$3
 shift 3
 top=$(cd "$(dirname "$0")/.." && pwd)
 
-[[ -f $kernel/Makefile ]] || {
-	echo "build-module.sh: error: $kernel is not a kernel build directory; install the kernel headers (on Debian, linux-headers-VERSION)" >&2
-	exit 1
-}
-[[ -f $vhost/vhost.h ]] || {
-	echo "build-module.sh: error: $vhost has no vhost.h; it must be drivers/vhost of the source of this kernel" >&2
-	exit 1
-}
+[[ -f $kernel/Makefile ]] ||
+	die "$kernel is not a kernel build directory; install the kernel headers (on Debian, linux-headers-VERSION)"
+[[ -f $vhost/vhost.h ]] ||
+	die "$vhost has no vhost.h; it must be drivers/vhost of the source of this kernel"
 
 mkdir -p "$out/tree"
 out=$(cd "$out" && pwd)

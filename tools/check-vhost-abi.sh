@@ -18,9 +18,9 @@ set -euo pipefail
 . "$(dirname "$0")/lib/messages.sh"
 
 case ${1:-} in
---help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
+--help | -h) usage; exit ;;
 esac
-(($# >= 2)) || { sed -n '3p' "$0" >&2; exit 2; }
+(($# >= 2)) || { usage >&2; exit 2; }
 theirs=$1 ours=$2 base=${3:-/sys/kernel/btf/vmlinux}
 
 command -v pahole >/dev/null || die "pahole is missing; install the package pahole (or dwarves)"

@@ -31,14 +31,10 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 tests=
 case ${1:-} in
 --tests) tests=1; shift ;;
---help | -h) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;;
+--help | -h) usage; exit ;;
 esac
 tree=${1:?"usage: overlay.sh [--tests] KERNELTREE"}
 
-die() {
-	echo "overlay.sh: error: $*" >&2
-	exit 1
-}
 config=${KCONFIG_CONFIG:-.config}
 [[ $config == /* ]] || config=$top/$config
 [[ -e $config ]] || config=
