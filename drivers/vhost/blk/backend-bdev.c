@@ -434,7 +434,9 @@ static void vblk_bdev_bio_init(struct bio *bio, struct vhost_blk_req *req,
 }
 
 /*
- * Number of bytes, in whole logical blocks, that one bio can take from @iter on
+ * Number of bytes that one bio can take from @iter on.  All but the last bio
+ * have whole units, so that each write starts where vblk_window_bytes() requires
+ * it.
  */
 static u32 vblk_bdev_bio_bytes(const struct vhost_blk_req *req,
 			       struct bvec_iter iter)
@@ -448,7 +450,7 @@ static u32 vblk_bdev_bio_bytes(const struct vhost_blk_req *req,
 		return iter.bi_size;
 	for (i = iter.bi_idx + 1; i < end; i++)
 		len += io->bvec[i].bv_len;
-	return round_down(len, req->be->block_size);
+	return round_down(len, req->be->len_mask + 1);
 }
 
 /*

@@ -5,10 +5,15 @@
  *
  * A queue has a fixed number of bounce pages, which bounds the memory that a
  * guest can make the host use.  Several requests can have pages at a time.  A
- * request moves its data window by window.  A large request gets at most half
- * of the pages, so that the data of one request can be copied while the disk
- * works for another.  A request that does not find enough free pages stays on
- * the ring with all chains behind it, so no request is overtaken forever.
+ * request moves its data window by window.  A large read or write gets at most
+ * half of the pages, so that the data of one request can be copied while the
+ * disk works for another.  A zone append is one I/O, so it gets as many pages as
+ * it needs, even all of them.  A request that does not find enough free pages
+ * stays on the ring with all chains behind it, so no request is overtaken
+ * forever.
+ *
+ * Windows also divide writes at positions where the block layer can divide them
+ * further, see vblk_window_bytes().
  *
  * The pages are allocated when the queue is started.  They are also the reserve
  * that reads and writes use when memory is short.
@@ -50,21 +55,30 @@ static bool vblk_needs_stable(const struct vhost_blk_be *be,
 /**
  * vhost_blk_needs_bounce - check whether data must be bounced
  * @be: the backend
- * @op: an operation that moves data
+ * @cmd: the command; its operation moves data
  * @iov: the data
  * @nr: number of segments in @iov
  *
- * Return: true if the backend cannot access the data in place.
+ * A write that does not start at a multiple of the write granularity of zones
+ * is bounced, because only windows divide it correctly, see
+ * vblk_window_bytes().
+ *
+ * Return: true if the data must be bounced.
  */
 bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
-			    enum vhost_blk_op op, const struct iovec *iov,
-			    unsigned int nr)
+			    const struct vhost_blk_cmd *cmd,
+			    const struct iovec *iov, unsigned int nr)
 {
+	enum vhost_blk_op op = cmd->op;
 	u32 more = vblk_append_mask(op);
 	unsigned long addr = 0, len = 0;
 
-	if (nr && vblk_needs_stable(be, op))
+	if (!nr)
+		return false;
+	if (vblk_needs_stable(be, op))
 		return true;
+	if (op != VHOST_BLK_OP_READ)
+		len = cmd->pos;
 	while (nr--) {
 		addr |= (unsigned long)iov[nr].iov_base;
 		len |= iov[nr].iov_len;
@@ -255,20 +269,43 @@ static int vblk_copy_window(struct vhost_blk_req *req, u32 len, bool to_guest)
 }
 
 /*
+ * Number of bytes of the next window, 0 if it has no room for a unit of the
+ * backend.
+ *
+ * The block layer divides a write to a zoned device into multiples of the write
+ * granularity, counted from the start of the write.  It does so at the end of a
+ * zone and at the maximum size of a request.  If the write does not start at a
+ * multiple of the granularity, there may be no multiple that is small enough.
+ * Then Linux 6.1 has a BUG(), 6.12 does not divide the write, and 7.3 fails it.
+ * So the first window of such a write ends at a multiple of the granularity, and
+ * is smaller than that.  All other windows start at one.
+ */
+static u32 vblk_window_bytes(const struct vhost_blk_req *req)
+{
+	const struct vhost_blk_window *w = req->window;
+	u64 total = iov_iter_count(&w->iter);
+	u32 bytes = min_t(u64, total, w->nr * PAGE_SIZE);
+	u32 unit = req->be->len_mask + 1;
+	u32 offset = req->io.pos & req->be->len_mask;
+
+	if (offset && req->io.op != VHOST_BLK_OP_READ)
+		return min(bytes, unit - offset);
+	return bytes < total ? round_down(bytes, unit) : bytes;
+}
+
+/*
  * Set req->io to the next window of the data, and copy the data of a write.
  *
- * Return: 0; -EFAULT; or -EIO if the window has no room for a logical block.
+ * Return: 0; -EFAULT; or -EIO if the window has no room for a unit of the
+ * backend.
  */
 static int vblk_fill_window(struct vhost_blk_req *req)
 {
 	struct vhost_blk_bounce *b = req->q->bounce;
 	struct vhost_blk_window *w = req->window;
 	struct vhost_blk_io *io = &req->io;
-	u64 total = iov_iter_count(&w->iter);
-	u32 left = min_t(u64, total, w->nr * PAGE_SIZE);
+	u32 left = vblk_window_bytes(req);
 
-	if (left < total)
-		left = round_down(left, req->be->block_size);
 	if (!left)
 		return -EIO;
 	io->len = left;

@@ -139,7 +139,10 @@ union vhost_blk_config;
 /* Bounce pages of a queue */
 #define VHOST_BLK_BOUNCE_PAGES	64
 
-/* Bounce pages of one request: maximum, and minimum to start it */
+/*
+ * Bounce pages of one read or write: maximum, and minimum to start it.  A zone
+ * append has one page for each page of its data.
+ */
 #define VHOST_BLK_WINDOW_MAX	(VHOST_BLK_BOUNCE_PAGES / 2)
 #define VHOST_BLK_WINDOW_MIN	(VHOST_BLK_BOUNCE_PAGES / 4)
 
@@ -227,7 +230,9 @@ struct vhost_blk_saved_identity {
  * @block_size: size of a logical block in bytes, a power of two, at least 512
  * @addr_mask: bits that must be 0 in the address of every segment of data; if
  *	one is set, the data is bounced
- * @len_mask: bits that must be 0 in the length of every segment, likewise
+ * @len_mask: bits that must be 0 in the length of every segment, likewise; also
+ *	in the position of a write.  One less than the size of a unit: a logical
+ *	block or, if that is larger, the write granularity
  * @nowait_len: maximum bytes of a bio that is submitted with REQ_NOWAIT; 0 if
  *	the device does not support that
  * @nowait_vecs: maximum number of vectors of such a bio
@@ -834,8 +839,8 @@ int vhost_blk_do_ranges(struct vhost_blk_req *req,
 struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);
 void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce);
 bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
-			    enum vhost_blk_op op, const struct iovec *iov,
-			    unsigned int nr);
+			    const struct vhost_blk_cmd *cmd,
+			    const struct iovec *iov, unsigned int nr);
 bool vhost_blk_bounce_reserve(struct vhost_blk_req *req,
 			      const struct vhost_blk_cmd *cmd,
 			      const struct iovec *iov, unsigned int nr);

@@ -91,7 +91,7 @@ static bool vblk_needs_bounce(struct vhost_blk_req *req,
 	if (!vhost_blk_op_moves_data(cmd->op))
 		return false;
 	data = vblk_data_of(chain, cmd, &nr);
-	return vhost_blk_needs_bounce(be, cmd->op, data, nr) ||
+	return vhost_blk_needs_bounce(be, cmd, data, nr) ||
 	       !vhost_blk_map_alloc(req, data, nr);
 }
 

@@ -121,11 +121,8 @@ static bool vblk_crosses_zone(const struct vhost_blk_req *req,
  * @limits: current limits of the backend
  *
  * A request of a driver with VIRTIO_BLK_F_ZONED must not cross the end of a
- * sequential zone (5.2.6.2); the block layer would split it.  The block layer
- * can split a write only at a multiple of the write granularity from its start.
- * A write that does not start at such a multiple and crosses the end of any
- * zone, even of a conventional one, is a BUG() in Linux 6.1, and is not split
- * in 6.12.
+ * sequential zone (5.2.6.2); the block layer would split it.  Other requests may
+ * cross the end of a zone.
  *
  * A write of such a driver to a sequential zone must end at a multiple of the
  * granularity (5.2.6).  Some devices do not check that.
@@ -136,23 +133,20 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits)
 {
 	const struct vhost_blk_cmd *cmd = &req->cmd;
-	bool zoned = vhost_blk_knows_zones(limits->op_mask);
 	bool crossed, uneven;
 
-	if (likely(!limits->zone_sectors) || !vhost_blk_op_moves_data(cmd->op))
+	if (likely(!limits->zone_sectors) ||
+	    !vhost_blk_op_moves_data(cmd->op) ||
+	    !vhost_blk_knows_zones(limits->op_mask))
 		return VIRTIO_BLK_S_OK;
 	crossed = vblk_crosses_zone(req, limits);
 	uneven = cmd->op != VHOST_BLK_OP_READ &&
 		 (cmd->pos + cmd->len) & (req->be->write_granularity - 1);
-	if (!crossed && !uneven)
+	if ((!crossed && !uneven) ||
+	    !bdev_zone_is_seq(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
 		return VIRTIO_BLK_S_OK;
-	if (zoned && bdev_zone_is_seq(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
-		return crossed ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
-				 VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
-	if (crossed && cmd->op != VHOST_BLK_OP_READ &&
-	    cmd->pos & (req->be->write_granularity - 1))
-		return VIRTIO_BLK_S_IOERR;
-	return VIRTIO_BLK_S_OK;
+	return crossed ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
+			 VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
 }
 
 /* Return: VIRTIO_BLK_ZS_*, the state of a zone (5.2.6.2) */
