@@ -7,6 +7,7 @@
 #include "ranges.h"
 #include "scsi.h"
 #include "suite.h"
+#include "trace.h"
 #include "zones.h"
 
 #define T_IN		VIRTIO_BLK_T_IN
@@ -20,6 +21,8 @@
 
 #define ENDS(type, sector, len, status)					\
 	ASSERT_WELL(request_ends(self->r, type, sector, len, status))
+#define SIMPLE(type, sector, len)					\
+	ASSERT_WELL(request_simple(self->r, type, sector, len, S_OK))
 
 FIXTURE(scsi) {
 	struct scsi s;
@@ -306,8 +309,8 @@ TEST_F_TIMEOUT(scsi, zones, 120)
 
 /*
  * Zones that must be written in blocks of 4096 bytes, with logical blocks of
- * 512: a write that is not aligned to 4096 cannot be split at the end of a
- * zone.  In Linux 6.1 that is a BUG().
+ * 512: the block layer cannot split a write that is not aligned to 4096 at the
+ * end of a zone.  In Linux 6.1 that is a BUG().
  */
 TEST_F_TIMEOUT(scsi, zone_border, 120)
 {
@@ -318,20 +321,134 @@ TEST_F_TIMEOUT(scsi, zone_border, 120)
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_WELL(start(self, true));
-	ENDS(T_OUT, border - 1, 1024, VIRTIO_BLK_S_IOERR);
-	ENDS(T_OUT, border - 9, 8192, VIRTIO_BLK_S_IOERR);
-	/* on either side; across the border if aligned; all reads */
-	ENDS(T_OUT, border - 1, 512, S_OK);
-	ENDS(T_OUT, border, 512, S_OK);
-	ENDS(T_OUT, border - 8, 8192, S_OK);
-	ENDS(T_IN, border - 1, 1024, S_OK);
-	/* the rule holds for a driver without ZONED as well */
+	SIMPLE(T_OUT, border - 1, 1024);
+	SIMPLE(T_OUT, border - 9, 8192);
+	SIMPLE(T_OUT, border - 1, 512);
+	SIMPLE(T_OUT, border, 512);
+	SIMPLE(T_OUT, border - 8, 8192);
+	SIMPLE(T_OUT, border - 9, 512 << 10);
+	SIMPLE(T_IN, border - 1, 1024);
+	/* a driver without ZONED may do the same */
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 	ASSERT_EQ(0, guest_set_features(&self->g, self->g.features &
 					~BIT64(VIRTIO_BLK_F_ZONED)));
 	ASSERT_EQ(0, guest_set_running(&self->g, 1));
-	ENDS(T_OUT, border - 1, 1024, VIRTIO_BLK_S_IOERR);
-	ENDS(T_OUT, border - 8, 8192, S_OK);
+	SIMPLE(T_OUT, border - 1, 1024);
+	SIMPLE(T_OUT, border - 8, 8192);
+}
+
+/* A request whose data is at an odd address, so that it is bounced */
+static struct request *at_odd(struct guest *g, uint32_t type, uint64_t sector, uint32_t len,
+			      struct rng *rng)
+{
+	struct request *q = request_new(g, type, sector, len);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_SCATTER, rng);
+	q->seg[1].gpa |= 1;
+	request_arm(q, rng_next(rng));
+	return q;
+}
+
+/* All windows of this data start and end at multiples of @unit. */
+static const char *windows_aligned(struct guest *g, FILE *f, uint64_t start, uint32_t bytes,
+				   uint32_t unit)
+{
+	unsigned int n = 0;
+	struct trace_event e;
+	uint64_t pos, len;
+
+	while (trace_next(f, &e)) {
+		pos = trace_field(&e, "pos");
+		len = trace_field(&e, "len");
+		if (pos < start || pos >= start + bytes)
+			continue;
+		n++;
+		if (pos % unit || len % unit)
+			return guest_say(g, "a window of %llu bytes at %llu",
+					 (unsigned long long)len, (unsigned long long)pos);
+	}
+	return n > 1 ? NULL : "the request had one window";
+}
+
+/*
+ * Writes are in blocks of 16 KiB, larger than a page.  Other requests have some
+ * of the bounce pages, so that a write gets a number of pages that is not a
+ * multiple of this.  Nevertheless all of its windows can be split at the end of
+ * a zone.
+ */
+TEST_F_TIMEOUT(scsi, zone_windows, 120)
+{
+	const uint64_t border = 2048;
+	const uint32_t unit = 16384;
+	struct request *q[3];
+	const char *why, *untraced;
+	unsigned int i;
+	FILE *f;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=3 physblk_exp=5");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ASSERT_EQ(unit, backend_sysfs(&self->b, "queue/zone_write_granularity"));
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	untraced = trace_begin("submit");
+	q[0] = at_odd(&self->g, T_IN, 1024, 4096, &self->rng);
+	q[1] = at_odd(&self->g, T_OUT, 0, 256 << 10, &self->rng);
+	q[2] = at_odd(&self->g, T_OUT, border - 256, 144 << 10, &self->rng);
+	guest_snapshot(&self->g);
+	for (i = 0; i < ARRAY_SIZE(q); i++)
+		ASSERT_LE(0, ring_add(self->r, q[i]));
+	ring_kick(self->r);
+	ASSERT_WELL(ring_wait(self->r, ARRAY_SIZE(q), 30000));
+	for (i = 0; i < ARRAY_SIZE(q); i++)
+		ASSERT_WELL(request_outcome(q[i], S_OK));
+	ASSERT_WELL(guest_compare(&self->g));
+	ASSERT_WELL(backend_compare_all(&self->b));
+	if (untraced) {
+		TH_LOG("%s", untraced);
+	} else {
+		f = trace_end();
+		ASSERT_NE(NULL, f);
+		why = windows_aligned(&self->g, f, (border - 256) * SECTOR, 144 << 10, unit);
+		fclose(f);
+		ASSERT_EQ(NULL, why)
+			TH_LOG("%s", why);
+	}
+	for (i = 0; i < ARRAY_SIZE(q); i++)
+		request_free(q[i]);
+}
+
+static int max_sectors_kb(struct scsi *s, const char *kb)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(s->path, '/') + 1);
+	return put_attr(dir, "max_sectors_kb", kb);
+}
+
+/*
+ * The administrator has limited the size of requests to one block of 4096
+ * bytes.  A write of 4096 bytes that is not aligned is two requests.  If the
+ * block layer had to split it, it would be a BUG() in Linux 6.1.
+ */
+TEST_F_TIMEOUT(scsi, zone_small_requests, 120)
+{
+	const uint64_t border = 2048;
+	const char *why;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=3 physblk_exp=3");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ASSERT_EQ(0, max_sectors_kb(&self->s, "4"));
+	SIMPLE(T_OUT, 1, 4096);
+	SIMPLE(T_OUT, 7, 4096 + 512);
+	SIMPLE(T_OUT, 3, 512 << 10);
+	SIMPLE(T_OUT, border - 3, 64 << 10);
+	SIMPLE(T_OUT, 8, 64 << 10);
+	SIMPLE(T_IN, 1, 64 << 10);
+	SIMPLE(T_OUT, ZONE(1), 64 << 10);
 }
 
 /* Writes must end at a multiple of the granularity (5.2.6); scsi_debug accepts all. */

@@ -52,8 +52,6 @@ struct backend {
 	uint64_t size;
 	uint32_t block;		/* bytes of a logical block; once attached, from GET_CONFIG */
 	uint64_t writable;	/* bytes from the start that can be written in any order */
-	uint64_t zone;		/* bytes of a zone, 0: not zoned */
-	uint64_t zone_unit;	/* a write past the end of a zone starts at a multiple of it */
 	uint8_t *model;
 	uint8_t *scratch;
 	char path[192];

@@ -155,7 +155,6 @@ int zones_reset(struct backend *b)
 		struct blk_zone_report r;
 		struct blk_zone zone[64];
 	} report = { .r.nr_zones = 64 };
-	long long unit;
 	unsigned int i;
 
 	/* a device without zones is not an error */
@@ -167,11 +166,6 @@ int zones_reset(struct backend *b)
 	if (i == report.r.nr_zones)
 		return 0;
 	b->writable = report.zone[i].start << 9;
-	unit = backend_sysfs(b, "queue/zone_write_granularity");
-	if (unit > 0) {
-		b->zone = report.zone[0].len << 9;
-		b->zone_unit = unit;
-	}
 	range.sector = report.zone[i].start;
 	range.nr_sectors = (b->size >> 9) - range.sector;
 	return ioctl(b->check_fd, BLKRESETZONE, &range);

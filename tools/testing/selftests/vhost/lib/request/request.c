@@ -423,15 +423,6 @@ static uint32_t used_len(const struct request *q, uint8_t status)
 }
 
 /*
- * Does a write cross the end of a conventional zone, without a start at a multiple
- * of the write granularity?  The device could not write its second part.
- */
-static bool splits_unaligned(const struct backend *b, uint64_t pos, uint32_t len)
-{
-	return b->zone && len && pos % b->zone_unit && pos / b->zone != (pos + len - 1) / b->zone;
-}
-
-/*
  * Does the request write to zones that must be written in order?  A write past
  * the end of the disk does not.
  */
@@ -452,8 +443,7 @@ static uint8_t expected_status(const struct request *q, uint8_t status)
 	if (status != VIRTIO_BLK_S_OK || q->type != VIRTIO_BLK_T_OUT)
 		return status;
 	if (!writes_in_order(q))
-		return splits_unaligned(q->guest->opts.backend, q->sector * SECTOR, q->len) ?
-		       VIRTIO_BLK_S_IOERR : status;
+		return status;
 	return guest_has(q->guest, VIRTIO_BLK_F_ZONED) ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
 							VIRTIO_BLK_S_IOERR;
 }
