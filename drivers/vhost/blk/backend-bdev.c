@@ -513,11 +513,12 @@ static void vblk_bdev_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
 
 /*
  * Submit in the thread of the queue, which may wait.  The request may have been
- * checked long ago, so check the block size again.
+ * checked long ago, so check the limits again.
  */
 static void vblk_bdev_submit_blocking(struct vhost_blk_req *req)
 {
-	if (req->io.nr_bvec && vhost_blk_backend_outgrown(req->be))
+	if (req->io.nr_bvec && (vhost_blk_backend_outgrown(req->be) ||
+				vhost_blk_zone_outgrown(req)))
 		vhost_blk_req_done(req, -EIO);
 	else if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
 		vblk_bdev_submit_bios(req);

@@ -878,6 +878,7 @@ void vhost_blk_zone_config(const struct vhost_blk_be *be,
 			   union vhost_blk_config *config);
 bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
 				const struct vhost_blk_be *old);
+bool vhost_blk_zone_outgrown(const struct vhost_blk_req *req);
 u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits);
 int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset);
@@ -898,6 +899,11 @@ static inline bool vhost_blk_zone_may_replace(const struct vhost_blk_be *be,
 					      const struct vhost_blk_be *old)
 {
 	return true;
+}
+
+static inline bool vhost_blk_zone_outgrown(const struct vhost_blk_req *req)
+{
+	return false;
 }
 
 static inline u8 vhost_blk_zone_check(const struct vhost_blk_req *req,

@@ -12,6 +12,19 @@
 
 #include "internal.h"
 
+/* Bytes that fit into a request to the device, if each page is one segment */
+static u64 vblk_zone_segment_bytes(struct block_device *bdev)
+{
+	return (u64)bdev_max_segments(bdev) * PAGE_SIZE;
+}
+
+/* Bytes that a write can have without being divided, wherever its pages are */
+static u64 vblk_zone_write_bytes(struct block_device *bdev)
+{
+	return min_t(u64, queue_max_bytes(bdev_get_queue(bdev)),
+		     vblk_zone_segment_bytes(bdev));
+}
+
 /**
  * vhost_blk_zone_open - set the zone fields of a backend
  * @be: a block device that is being attached
@@ -20,7 +33,7 @@
  *
  * Return: 0, or -EOPNOTSUPP if the size of the zones or the write granularity
  * is not a power of two, or if the granularity exceeds the maximum size of an
- * I/O.
+ * I/O or the bounce pages that a request has at least.
  */
 int vhost_blk_zone_open(struct vhost_blk_be *be)
 {
@@ -39,7 +52,8 @@ int vhost_blk_zone_open(struct vhost_blk_be *be)
 	be->write_granularity = bdev_zone_write_granularity(bdev);
 	if (!is_power_of_2(be->zone_sectors) ||
 	    !is_power_of_2(be->write_granularity) ||
-	    queue_max_bytes(bdev_get_queue(bdev)) < be->write_granularity)
+	    be->write_granularity > VHOST_BLK_WINDOW_MIN * PAGE_SIZE ||
+	    be->write_granularity > vblk_zone_write_bytes(bdev))
 		return -EOPNOTSUPP;
 	/* The block layer splits writes at multiples of the granularity. */
 	vhost_blk_backend_set_align(be, bdev_dma_alignment(bdev),
@@ -76,6 +90,38 @@ void vhost_blk_zone_config(const struct vhost_blk_be *be,
 	z->write_granularity =
 		__cpu_to_virtio32(true, bdev_zone_write_granularity(bdev));
 	z->model = VIRTIO_BLK_Z_HM;
+}
+
+/**
+ * vhost_blk_zone_outgrown - check whether limits are too low for a write now
+ * @req: a request with data, about to be submitted
+ *
+ * The limits of the device may change while it is attached: by max_sectors_kb
+ * in sysfs, or by another table of device mapper, which may even add zones.  The
+ * block layer cannot divide an append, and no write into parts that are smaller
+ * than the write granularity, see vblk_window_bytes().
+ *
+ * If a limit changes between this check and that of the block layer, there may
+ * still be a BUG().  A write with a granularity of at most a page is safe,
+ * because max_sectors_kb cannot be less than a page.
+ *
+ * Context: Any.
+ *
+ * Return: true if the request must fail.
+ */
+bool vhost_blk_zone_outgrown(const struct vhost_blk_req *req)
+{
+	struct block_device *bdev = req->be->bdev;
+	u32 granularity = bdev_zone_write_granularity(bdev);
+
+	if (req->io.op == VHOST_BLK_OP_READ || !granularity)
+		return false;
+	if (req->io.op == VHOST_BLK_OP_ZONE_APPEND)
+		return req->io.len > vblk_zone_segment_bytes(bdev) ||
+		       req->io.len >> SECTOR_SHIFT >
+		       bdev_max_zone_append_sectors(bdev);
+	return granularity > vblk_zone_write_bytes(bdev) ||
+	       granularity > req->be->len_mask + 1;
 }
 
 /* Check that a limit is not lower than the old one; 0 means no limit. */

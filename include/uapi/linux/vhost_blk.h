@@ -87,9 +87,9 @@ struct vhost_blk_backend {
  *			its direct I/O is not a power of two; a zoned device
  *			cannot report its zones, its zone size or write
  *			granularity is not a power of two, or the granularity
- *			exceeds the maximum size of an I/O; or features are
- *			negotiated and the new backend lacks one of them, is
- *			read-only although the old one is not and
+ *			is more than 16 pages or more than an I/O can have; or
+ *			features are negotiated and the new backend lacks one of
+ *			them, is read-only although the old one is not and
  *			VIRTIO_BLK_F_RO was not acknowledged, has larger logical
  *			blocks, is zoned although VIRTIO_BLK_F_ZONED was not
  *			acknowledged, or has other zones or lower limits on them
