@@ -3,6 +3,8 @@
  * SCSI disks of scsi_debug with special parameters: integrity data that the
  * block layer generates (DIX) and the disk checks (DIF), and zones (ZBC).
  */
+#include <errno.h>
+
 #include "flip.h"
 #include "ranges.h"
 #include "scsi.h"
@@ -449,6 +451,78 @@ TEST_F_TIMEOUT(scsi, zone_small_requests, 120)
 	SIMPLE(T_OUT, 8, 64 << 10);
 	SIMPLE(T_IN, 1, 64 << 10);
 	SIMPLE(T_OUT, ZONE(1), 64 << 10);
+}
+
+/*
+ * The administrator has limited the size of requests to less than the write
+ * granularity: writes fail until the limit is raised.
+ */
+TEST_F_TIMEOUT(scsi, zone_too_small_requests, 120)
+{
+	const char *why;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=3 physblk_exp=5");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ASSERT_EQ(0, max_sectors_kb(&self->s, "4"));
+	ENDS(T_OUT, 0, 16384, VIRTIO_BLK_S_IOERR);
+	ENDS(T_OUT, 1, 16384, VIRTIO_BLK_S_IOERR);
+	ENDS(T_OUT, ZONE(1), 32768, VIRTIO_BLK_S_IOERR);
+	SIMPLE(T_IN, 1, 32768);
+	ASSERT_EQ(0, max_sectors_kb(&self->s, "16"));
+	SIMPLE(T_OUT, 0, 16384);
+	SIMPLE(T_OUT, 1, 32768);
+	SIMPLE(T_OUT, ZONE(1), 32768);
+}
+
+/*
+ * An append cannot be split.  In Linux 6.1 a lower limit on the size of requests
+ * also limits appends.
+ */
+TEST_F_TIMEOUT(scsi, zone_small_append, 120)
+{
+	struct request *q;
+	const char *why;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=2 physblk_exp=3");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ASSERT_EQ(0, max_sectors_kb(&self->s, "4"));
+	q = request_new(&self->g, VIRTIO_BLK_T_ZONE_APPEND, ZONE(0), 16384);
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	ASSERT_WELL(request_run(self->r, q, 10000));
+	TH_LOG("status %u", request_status(q));
+	if (request_status(q) != S_OK)
+		EXPECT_EQ(VIRTIO_BLK_S_IOERR, request_status(q));
+	IS(ZONE(0), request_status(q) == S_OK ? ZS_IOPEN : ZS_EMPTY,
+	   request_status(q) == S_OK ? 32 : 0);
+	request_free(q);
+}
+
+/* A write granularity that is larger than the bounce pages of a request is refused. */
+TEST_F_TIMEOUT(scsi, zone_large_granularity, 120)
+{
+	struct guest_opts guest = { .backend = &self->b };
+	struct backend_opts disk = { .kind = BACKEND_NAMED, .direct = true, .blank = true };
+	const char *why;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=2 physblk_exp=8");
+	if (why)
+		SKIP(return, "%s", why);
+	why = scsi_open(&self->s);
+	if (why)
+		SKIP(return, "%s", why);
+	self->loaded = true;
+	disk.path = self->s.path;
+	ASSERT_WELL(backend_open_as(&self->b, &disk));
+	ASSERT_EQ(131072, backend_sysfs(&self->b, "queue/zone_write_granularity"));
+	guest_init(&self->g, &guest);
+	ASSERT_WELL(guest_boot_to(&self->g, STAGE_OWNED));
+	EXPECT_EQ(-EOPNOTSUPP, guest_set_backend(&self->g, self->b.fd, 0));
 }
 
 /* Writes must end at a multiple of the granularity (5.2.6); scsi_debug accepts all. */
