@@ -87,8 +87,7 @@ void vhost_blk_zone_config(const struct vhost_blk_be *be,
 	z->max_active_zones =
 		__cpu_to_virtio32(true, bdev_max_active_zones(bdev));
 	z->max_append_sectors = __cpu_to_virtio32(true, be->append_sectors);
-	z->write_granularity =
-		__cpu_to_virtio32(true, bdev_zone_write_granularity(bdev));
+	z->write_granularity = __cpu_to_virtio32(true, be->write_granularity);
 	z->model = VIRTIO_BLK_Z_HM;
 }
 
