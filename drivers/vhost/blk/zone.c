@@ -251,6 +251,24 @@ static int vblk_report_zone(struct blk_zone *zone, unsigned int idx, void *data)
 }
 
 /*
+ * Check whether a zone report must be repeated.  Device mapper reports no zones
+ * (-EAGAIN) while it is suspended, and makes reads and writes wait; so wait for
+ * a moment.  @nr: result of the report; set to -ECANCELED if the request must
+ * give up.  Sleeps.
+ */
+static bool vblk_report_again(struct vhost_blk_req *req, int *nr)
+{
+	if (*nr != -EAGAIN)
+		return false;
+	if (vhost_blk_should_abort(req->q)) {
+		*nr = -ECANCELED;
+		return false;
+	}
+	schedule_timeout_idle(max(HZ / 50, 1));
+	return true;
+}
+
+/*
  * Make the response of a zone report.  Sleeps.  Return: 0 or a negative errno.
  */
 static int vblk_report_zones(struct vhost_blk_req *req)
@@ -260,8 +278,11 @@ static int vblk_report_zones(struct vhost_blk_req *req)
 	int nr;
 
 	room = (req->cmd.response - sizeof(*report)) / sizeof(report->zones[0]);
-	nr = blkdev_report_zones(req->be->bdev, req->io.pos >> SECTOR_SHIFT,
-				 room, vblk_report_zone, req);
+	do {
+		nr = blkdev_report_zones(req->be->bdev,
+					 req->io.pos >> SECTOR_SHIFT, room,
+					 vblk_report_zone, req);
+	} while (vblk_report_again(req, &nr));
 	if (nr < 0)
 		return nr;
 	report->nr_zones = __cpu_to_virtio64(true, nr);
@@ -335,20 +356,23 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
  * vhost_blk_zone_map_error - set the status of a request from its zone (5.2.6)
  * @req: a request that the device has refused
  *
- * Ends the request by vhost_blk_req_done().
+ * Ends the request by vhost_blk_req_done(), with -ECANCELED if it gave up.
  *
  * Context: Workqueue; sleeps, because it gets a report of the zone.
  */
 void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 {
 	struct blk_zone zone = {};
+	int nr;
 
-	if (blkdev_report_zones(req->be->bdev, req->io.pos >> SECTOR_SHIFT, 1,
-				vblk_copy_zone, &zone) == 1)
-		req->status = vblk_zone_error_status(&req->io, &zone);
-	else
-		req->status = VIRTIO_BLK_S_IOERR;
-	vhost_blk_req_done(req, 0);
+	do {
+		nr = blkdev_report_zones(req->be->bdev,
+					 req->io.pos >> SECTOR_SHIFT, 1,
+					 vblk_copy_zone, &zone);
+	} while (vblk_report_again(req, &nr));
+	req->status = nr == 1 ? vblk_zone_error_status(&req->io, &zone) :
+				VIRTIO_BLK_S_IOERR;
+	vhost_blk_req_done(req, nr == -ECANCELED ? nr : 0);
 }
 
 /*
@@ -391,8 +415,7 @@ static int vblk_zone_needs_reset(struct blk_zone *zone, unsigned int idx,
 
 /*
  * Find the zones that have to be reset in one report from @sector on, and set
- * their bits in @todo.  Device mapper reports no zones (-EAGAIN) while it is
- * suspended, and makes writes wait; so wait here too.
+ * their bits in @todo.  Sleeps.
  *
  * Return: the number of zones that were reported, or a negative errno.
  */
@@ -401,17 +424,13 @@ static int vblk_zones_to_reset(struct vhost_blk_req *req, sector_t sector,
 {
 	int nr;
 
-	for (;;) {
+	do {
 		bitmap_zero(todo, VBLK_ZONE_STEP);
 		nr = blkdev_report_zones(req->be->bdev, sector,
 					 VBLK_ZONE_STEP, vblk_zone_needs_reset,
 					 todo);
-		if (nr != -EAGAIN)
-			return nr ?: -EIO;
-		if (vhost_blk_should_abort(req->q))
-			return -ECANCELED;
-		schedule_timeout_idle(max(HZ / 50, 1));
-	}
+	} while (vblk_report_again(req, &nr));
+	return nr ?: -EIO;
 }
 
 /*
