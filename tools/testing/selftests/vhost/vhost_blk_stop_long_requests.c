@@ -429,6 +429,17 @@ TEST_F_TIMEOUT(zones, stop_single, 120)
 	EXPECT_LT(500, given_up);
 }
 
+static struct request *report_request(struct guest *g)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_ZONE_REPORT, 0, 4096);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_set_indirect(q, guest_has(g, VIRTIO_RING_F_INDIRECT_DESC));
+	request_arm(q, 1);
+	return q;
+}
+
 /* While device mapper is suspended, the guest waits. */
 TEST_F_TIMEOUT(zones, suspended, 120)
 {
@@ -447,6 +458,36 @@ TEST_F_TIMEOUT(zones, suspended, 120)
 	EXPECT_EQ(S_OK, request_status(q));
 	request_free(q);
 	ASSERT_WELL(zone_is(&self->g.ring[0], 3 * ZONE_SECTORS, ZS_EMPTY, 0));
+}
+
+/* The device completes a zone report that it was sent during the suspension. */
+TEST_F_TIMEOUT(zones, report_suspended, 120)
+{
+	unsigned int i, given_up;
+	struct request *q;
+	struct ring *r;
+
+	BOOT();
+	r = &self->g.ring[0];
+	for (i = 0; i < 2; i++) {
+		ASSERT_WELL(dm_suspend(&self->dm));
+		q = report_request(&self->g);
+		ASSERT_LE(0, ring_add(r, q));
+		ring_kick(r);
+		usleep(500000);
+		ASSERT_FALSE(ring_take(r));
+		if (i)
+			break;
+		ASSERT_WELL(dm_resume(&self->dm));
+		ASSERT_WELL(ring_wait(r, 1, 10000));
+		EXPECT_EQ(S_OK, request_status(q));
+		request_free(q);
+	}
+	/* it gives up if the device is stopped */
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_WELL(all_ended(&self->g, &given_up));
+	EXPECT_EQ(1, given_up);
+	ASSERT_WELL(dm_resume(&self->dm));
 }
 
 /* The disk becomes read-only while its zones are reset: those that are left keep their data. */
