@@ -297,8 +297,9 @@ static int vblk_report_zones(struct vhost_blk_req *req)
  *
  * The errno does not determine the status: null_blk returns EIO, a SCSI disk
  * EREMOTEIO.  Three errors have a status of their own.  Requests that do not
- * concern one zone and requests that gave up end in VIRTIO_BLK_S_IOERR, and so
- * do all requests of a driver without VIRTIO_BLK_F_ZONED (5.2.6).
+ * concern one zone, requests that gave up and those to a device that is
+ * read-only (EPERM, see vhost_blk_submit_unmerged()) end in VIRTIO_BLK_S_IOERR,
+ * and so do all requests of a driver without VIRTIO_BLK_F_ZONED (5.2.6).
  *
  * Context: Any.
  *
@@ -308,7 +309,7 @@ bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
 {
 	if (!vhost_blk_knows_zones(req->q->op_mask) ||
 	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
-	    error == -EOPNOTSUPP || error == -ECANCELED)
+	    error == -EOPNOTSUPP || error == -ECANCELED || error == -EPERM)
 		return false;
 	return vhost_blk_op_defs[req->io.op].flags & VHOST_BLK_OP_F_ZONE;
 }
@@ -329,6 +330,9 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
 				 const struct blk_zone *zone)
 {
 	bool write = io->op == VHOST_BLK_OP_WRITE;
+	/* valid in every state that is left: a failure has another reason */
+	bool always_valid = io->op == VHOST_BLK_OP_ZONE_RESET ||
+			    io->op == VHOST_BLK_OP_ZONE_FINISH;
 	u64 sector = io->pos >> SECTOR_SHIFT;
 
 	if (zone->cond == BLK_ZONE_COND_OFFLINE)
@@ -340,6 +344,8 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
 	if (zone->type == BLK_ZONE_TYPE_CONVENTIONAL)
 		return write ? VIRTIO_BLK_S_IOERR :
 			       VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	if (always_valid)
+		return VIRTIO_BLK_S_IOERR;
 	/* Some devices refuse to close a zone that is not open. */
 	if (zone->cond == BLK_ZONE_COND_FULL ||
 	    (zone->cond == BLK_ZONE_COND_EMPTY &&
