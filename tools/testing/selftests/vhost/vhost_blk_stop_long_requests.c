@@ -490,6 +490,45 @@ TEST_F_TIMEOUT(zones, report_suspended, 120)
 	ASSERT_WELL(dm_resume(&self->dm));
 }
 
+#define PUNTED	64	/* VHOST_BLK_MAX_PUNTED of the driver */
+
+/*
+ * The disk becomes read-only after the device has checked a reset of a full zone.
+ * That is no error of the zone.  Reports that wait delay the reset.
+ */
+TEST_F_TIMEOUT(zones, reset_read_only, 120)
+{
+	int ro = 1, fd = backend_reopen(&self->b, O_RDONLY);
+	struct request *q[PUNTED + 1];
+	struct ring *r;
+	unsigned int i;
+
+	ASSERT_LE(0, fd);
+	BOOT(.num = 256);
+	r = &self->g.ring[0];
+	ASSERT_WELL(request_ends(r, VIRTIO_BLK_T_ZONE_FINISH, ZONE_SECTORS, 0, S_OK));
+	ASSERT_WELL(dm_suspend(&self->dm));
+	for (i = 0; i <= PUNTED; i++) {
+		q[i] = i < PUNTED ? report_request(&self->g) :
+				    zone_request(&self->g, VIRTIO_BLK_T_ZONE_RESET, ZONE_SECTORS);
+		ASSERT_LE(0, ring_add(r, q[i]));
+	}
+	ring_kick(r);
+	usleep(500000);
+	ASSERT_EQ(0, ioctl(fd, BLKROSET, &ro));
+	ASSERT_WELL(dm_resume(&self->dm));
+	ASSERT_WELL(ring_wait(r, ARRAY_SIZE(q), 20000));
+	for (i = 0; i < PUNTED; i++)
+		ASSERT_EQ(S_OK, request_status(q[i]));
+	EXPECT_EQ(S_IOERR, request_status(q[PUNTED]));
+	for (i = 0; i <= PUNTED; i++)
+		request_free(q[i]);
+	ro = 0;
+	ASSERT_EQ(0, ioctl(fd, BLKROSET, &ro));
+	close(fd);
+	ASSERT_WELL(zone_is(r, ZONE_SECTORS, ZS_FULL, -1));
+}
+
 /* The disk becomes read-only while its zones are reset: those that are left keep their data. */
 TEST_F_TIMEOUT(zones, became_read_only, 120)
 {

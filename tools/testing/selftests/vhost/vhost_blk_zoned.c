@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "inject.h"
 #include "suite-zoned.h"
 
 static const struct nullb_attr whole[] = {
@@ -307,6 +308,33 @@ TEST_F(zoned, no_reason)
 	bad[0] = '-';
 	ASSERT_EQ(0, nullb_put(&self->b, "badblocks", bad));
 	WRITE(ZONE(0) + 8, 8, S_OK);
+}
+
+/*
+ * The disk fails a reset and a finish of a full zone, which are valid: IOERR.  To
+ * open it is not.
+ */
+TEST_F(zoned, no_reason_full)
+{
+	const char *why = faults_open();
+
+	if (why)
+		SKIP(return, "%s", why);
+	OP(T_FINISH, ZONE(0), S_OK);
+	ADOPT(ZONE(0));
+	ASSERT_EQ(0, fault_disk(self->b.path, true));
+	fault_often(FAULT_REQUEST, 100, false);
+	why = request_ends(self->r, T_RESET, ZONE(0), 0, S_IOERR);
+	if (!why)
+		why = request_ends(self->r, T_FINISH, ZONE(0), 0, S_IOERR);
+	if (!why)
+		why = request_ends(self->r, T_OPEN, ZONE(0), 0, S_INVALID);
+	faults_close();
+	EXPECT_EQ(0, fault_disk(self->b.path, false));
+	ASSERT_EQ(NULL, why)
+		TH_LOG("%s", why);
+	OP(T_RESET, ZONE(0), S_OK);
+	ADOPT(ZONE(0));
 }
 
 /* Write 512 KiB from an odd address, which needs several windows of the bounce pages. */
