@@ -161,9 +161,13 @@ static bool vblk_crosses_zone(const struct vhost_blk_req *req,
 }
 
 /**
- * vhost_blk_zone_check - check a request with data against its zone
+ * vhost_blk_zone_check - check a request against its zone
  * @req: the request; its cmd is set
  * @limits: current limits of the backend
+ *
+ * Open, close, finish, reset and append are for sequential zones only (5.2.6.2).
+ * The device would refuse others too, but then the block layer writes to the
+ * kernel log.
  *
  * A request of a driver with VIRTIO_BLK_F_ZONED must not cross the end of a
  * sequential zone (5.2.6.2); the block layer would split it.  Other requests may
@@ -181,8 +185,13 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 	bool crossed, uneven;
 
 	if (likely(!limits->zone_sectors) ||
-	    !vhost_blk_op_moves_data(cmd->op) ||
+	    !(vhost_blk_op_defs[cmd->op].flags & VHOST_BLK_OP_F_ZONE) ||
 	    !vhost_blk_knows_zones(limits->op_mask))
+		return VIRTIO_BLK_S_OK;
+	if (cmd->op != VHOST_BLK_OP_READ && cmd->op != VHOST_BLK_OP_WRITE &&
+	    !bdev_zone_is_seq(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	if (!vhost_blk_op_moves_data(cmd->op))
 		return VIRTIO_BLK_S_OK;
 	crossed = vblk_crosses_zone(req, limits);
 	uneven = cmd->op != VHOST_BLK_OP_READ &&
