@@ -3,7 +3,10 @@
  * SCSI disks of scsi_debug with special parameters: integrity data that the
  * block layer generates (DIX) and the disk checks (DIF), and zones (ZBC).
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "flip.h"
 #include "ranges.h"
@@ -66,7 +69,7 @@ static const char *start(struct _test_data_scsi *self, bool blank)
 	struct backend_opts disk = {
 		.kind = BACKEND_NAMED, .direct = true, .path = self->s.path, .blank = blank,
 	};
-	struct guest_opts guest = { .backend = &self->b, .queues = 2 };
+	struct guest_opts guest = { .backend = &self->b, .queues = 2, .num = 512 };
 	const char *why = scsi_open(&self->s);
 
 	if (why)
@@ -419,6 +422,61 @@ TEST_F_TIMEOUT(scsi, zone_windows, 120)
 	}
 	for (i = 0; i < ARRAY_SIZE(q); i++)
 		request_free(q[i]);
+}
+
+#define HUGE_PAGE	(2U << 20)
+#define HUGE_GPA	BIT64(40)
+
+/* Back new guest memory by three huge pages. Return: NULL, or why this is not possible */
+static const char *add_huge_pages(struct guest *g)
+{
+	int fd = memfd_create("vhost-test", MFD_CLOEXEC | MFD_HUGETLB);
+	const char *why = "no huge pages here";
+	struct region *r;
+
+	if (fd < 0)
+		return why;
+	r = guest_add_region(g, HUGE_GPA, 3 * HUGE_PAGE);
+	if (r && !ftruncate(fd, r->len) && region_back(r, fd))
+		why = guest_set_mem_table(g) ? "the memory table is refused" : NULL;
+	close(fd);
+	return why;
+}
+
+/*
+ * Writes are in blocks of 16 KiB, and a request has two bios, because it has more
+ * than 256 vectors.  A segment in one huge page is one vector.  The 256th vector
+ * is the first page of a segment whose other pages are in the next huge page, so
+ * the first bio could end there.  Nevertheless the second one can be split at
+ * the end of a zone.
+ */
+TEST_F_TIMEOUT(scsi, zone_bios, 120)
+{
+	const uint32_t unit = 16384, segs = 257;
+	struct request *q;
+	const char *why;
+	unsigned int i;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=6 physblk_exp=5");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	why = add_huge_pages(&self->g);
+	if (why)
+		SKIP(return, "%s", why);
+	q = request_new(&self->g, T_OUT, 0, segs * unit);
+	request_cut_every(q, unit);
+	request_place(q, PLACE_ALIGNED, NULL);
+	/* each segment before the one that precedes it, so that they are not merged */
+	for (i = 0; i < 255; i++)
+		q->seg[1 + i].gpa = HUGE_GPA + HUGE_PAGE + (255 - i) * unit;
+	q->seg[1 + 255].gpa = HUGE_GPA + HUGE_PAGE - 4096;
+	q->seg[1 + 256].gpa = HUGE_GPA;
+	request_set_indirect(q, true);
+	request_arm(q, 1);
+	ASSERT_WELL(request_verify(self->r, q, S_OK));
+	request_free(q);
+	ASSERT_WELL(backend_compare(&self->b, 0, segs * unit));
 }
 
 static int max_sectors_kb(struct scsi *s, const char *kb)
