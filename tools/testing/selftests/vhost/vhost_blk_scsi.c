@@ -151,7 +151,9 @@ TEST_F_TIMEOUT(scsi, stable, 300)
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_WELL(start(self, false));
-	EXPECT_EQ(1, backend_sysfs(&self->b, "queue/stable_writes"));
+	/* Since Linux 6.11 integrity data implies it, and the attribute does not say so. */
+	EXPECT_TRUE(backend_sysfs(&self->b, "queue/stable_writes") == 1 ||
+		    backend_sysfs(&self->b, "integrity/protection_interval_bytes") == 512);
 	for (i = 0; i < ARRAY_SIZE(len); i++) {
 		ASSERT_WELL(flip_writes(self->r, 64, len[i], scaled(500, 100)));
 		ASSERT_WELL(backend_adopt(&self->b, 64 * SECTOR, len[i]));
