@@ -620,9 +620,11 @@ enum vhost_blk_life {
  *	whether the owner exits
  * @owner_pid: thread group of the owner, or NULL; written with dev.mutex held
  * @owner_watch: entry in the wait queue that reports that the owner has exited
- * @owner_exit: work that abandons the requests then
- * @linger_until: time in jiffies until which an owner that exits waits for its
- *	requests; 0 before it exits
+ * @owner_gone: @owner_watch has reported that; cleared by a new owner
+ * @owner_exit: work that abandons the requests then, and before, while the
+ *	owner closes its devices
+ * @linger_until: time in jiffies until which an owner that exits waits for the
+ *	requests of all its devices; 0 before it closes the first of them
  * @queues: all queues that the device can have; a start skips those without
  *	addresses
  */
@@ -649,6 +651,7 @@ struct vhost_blk {
 	pid_t owner;
 	struct pid *owner_pid;
 	struct wait_queue_entry owner_watch;
+	bool owner_gone;
 	struct work_struct owner_exit;
 	unsigned long linger_until;
 	struct vhost_blk_queue queues[VHOST_BLK_MAX_QUEUES];

@@ -26,6 +26,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/wait_bit.h>
 
@@ -235,19 +236,26 @@ static int vblk_owner_wake(struct wait_queue_entry *entry, unsigned int mode,
 
 	if (vblk_group_exited(blk->owner_pid)) {
 		list_del_init(&entry->entry);
+		/* queue_work() orders this before the work, even if pending. */
+		WRITE_ONCE(blk->owner_gone, true);
 		queue_work(vhost_blk_release_wq, &blk->owner_exit);
 	}
 	return 0;
 }
 
 /*
- * Abandon the requests of an owner that has exited.  Must not wait for
+ * Abandon the requests of an owner that exits or has exited.  Must not wait for
  * dev.mutex, because its holder may be waiting for this work.
  */
 static void vblk_owner_exit_work(struct work_struct *work)
 {
 	struct vhost_blk *blk = container_of(work, struct vhost_blk, owner_exit);
 
+	if (!READ_ONCE(blk->owner_gone)) {
+		/* Queued again when the owner has exited */
+		vhost_blk_abandon(blk);
+		return;
+	}
 	/*
 	 * Full barrier: pairs with the start of a queue, see
 	 * vhost_blk_abandon_if_owner_exited().
@@ -285,6 +293,7 @@ void vhost_blk_watch_owner(struct vhost_blk *blk)
 	vhost_blk_unwatch_owner(blk);
 	blk->owner = task_tgid_nr(current);
 	blk->linger_until = 0;
+	blk->owner_gone = false;
 	blk->owner_pid = get_task_pid(current, PIDTYPE_TGID);
 	add_wait_queue(&blk->owner_pid->wait_pidfd, &blk->owner_watch);
 }
@@ -312,40 +321,95 @@ static bool vblk_all_stopped(const struct vhost_blk *blk)
 	return refcount_read(&blk->refs) == 1;
 }
 
-/*
- * Abandon the requests of an owner that exits, and wait for them until
- * VBLK_LINGER is over.  Return: true if none is in flight.
- */
-static bool vblk_linger(struct vhost_blk *blk)
+/* The caller is a thread of the owner. */
+static bool vblk_is_owner(const struct vhost_blk *blk)
 {
-	long left;
-
-	vhost_blk_abandon(blk);
-	if (!blk->linger_until)
-		blk->linger_until = jiffies + VBLK_LINGER;
-	left = blk->linger_until - jiffies;
-	return wait_var_event_timeout(&blk->refs, vblk_all_stopped(blk),
-				      max(left, 0L));
+	return task_tgid_nr(current) == blk->owner;
 }
 
 /* The caller is a thread of the owner, and is exiting. */
 static bool vblk_owner_is_exiting(const struct vhost_blk *blk)
 {
-	return (current->flags & PF_EXITING) &&
-	       task_tgid_nr(current) == blk->owner;
+	return (current->flags & PF_EXITING) && vblk_is_owner(blk);
+}
+
+/* All threads of the caller's process exit, not only the caller. */
+static bool vblk_group_is_exiting(void)
+{
+	return (READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT) ||
+	       !atomic_read(&current->signal->live);
+}
+
+/*
+ * Set when a process that exits stops waiting, for all its devices together,
+ * and let all their requests be abandoned.
+ *
+ * A device may be released much later than the first one: files in the queue of
+ * a socket are closed one after the other.  All devices of an owner are in the
+ * wait queue that reports its exit.
+ */
+static void vblk_set_linger(struct wait_queue_head *head, unsigned long until)
+{
+	struct wait_queue_entry *entry;
+	struct vhost_blk *blk;
+	unsigned long flags;
+
+	spin_lock_irqsave(&head->lock, flags);
+	list_for_each_entry(entry, &head->head, entry) {
+		if (entry->func != vblk_owner_wake)
+			continue;
+		blk = container_of(entry, struct vhost_blk, owner_watch);
+		if (READ_ONCE(blk->linger_until))
+			continue;
+		WRITE_ONCE(blk->linger_until, until);
+		queue_work(vhost_blk_release_wq, &blk->owner_exit);
+	}
+	spin_unlock_irqrestore(&head->lock, flags);
+}
+
+/*
+ * Abandon the requests of a device, of which the caller has the last reference.
+ * The caller is a thread of the owner, and is exiting or being killed.
+ */
+static void vblk_abandon_at_exit(struct vhost_blk *blk)
+{
+	unsigned long until = jiffies + VBLK_LINGER;
+
+	vhost_blk_abandon(blk);
+	if (READ_ONCE(blk->linger_until))
+		return;
+	WRITE_ONCE(blk->linger_until, until);
+	if (vblk_group_is_exiting())
+		vblk_set_linger(&task_tgid(current)->wait_pidfd, until);
+}
+
+/*
+ * Abandon the requests of an owner that exits, and wait for them until
+ * VBLK_LINGER after the exit of the owner began to close its devices.
+ *
+ * Return: true if none is in flight.
+ */
+static bool vblk_linger(struct vhost_blk *blk)
+{
+	long left;
+
+	vblk_abandon_at_exit(blk);
+	left = READ_ONCE(blk->linger_until) - jiffies;
+	return wait_var_event_timeout(&blk->refs, vblk_all_stopped(blk),
+				      max(left, 0L));
 }
 
 /*
  * Stop or abandon the queues at the last close.  Only the owner waits for the
- * requests.  They do not concern another process that was sent the descriptor,
- * or a kernel thread.
+ * requests, also if it exits and the last reference to the file was in the
+ * queue of its socket.  They do not concern another process that was sent the
+ * descriptor, or a kernel thread.
  *
  * Return: true if no request is in flight any more.
  */
 static bool vblk_wait_for_requests(struct vhost_blk *blk)
 {
-	/* The last descriptor may have been in the queue of a socket. */
-	if (blk->linger_until || vblk_owner_is_exiting(blk))
+	if (vblk_owner_is_exiting(blk))
 		return vblk_linger(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
@@ -353,7 +417,7 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
 	}
 	/* The owner may reuse its memory as soon as close() returns. */
 	if (vhost_blk_stop(blk))
-		return vblk_linger(blk);
+		return vblk_is_owner(blk) && vblk_linger(blk);
 	wait_var_event(&blk->refs, vblk_all_stopped(blk));
 	return true;
 }
@@ -373,10 +437,8 @@ int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
 
-	if (vblk_owner_is_exiting(blk) && file_count(file) == 1) {
-		vhost_blk_abandon(blk);
-		blk->linger_until = jiffies + VBLK_LINGER;
-	}
+	if (vblk_owner_is_exiting(blk) && file_count(file) == 1)
+		vblk_abandon_at_exit(blk);
 	return 0;
 }
 
