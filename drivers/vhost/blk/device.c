@@ -258,9 +258,10 @@ static long vblk_reset_owner(struct vhost_blk *blk, void __user *argp)
 		vhost_iotlb_free(umem);
 		return ret;
 	}
+	/* The exit of the owner wakes workers, which are freed below. */
+	vhost_blk_unwatch_owner(blk);
 	vhost_blk_shut_down(blk);
 	vhost_dev_reset_owner(&blk->dev, umem);
-	vhost_blk_unwatch_owner(blk);
 	return 0;
 }
 

@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -394,6 +396,74 @@ TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 	guest_close(&g);
 	ASSERT_WELL(check_free(self->fd, &self->b));
 	guest_destroy(&g);
+}
+
+struct sibling {
+	int fd;
+	unsigned int us;
+};
+
+static int reset_late(void *data)
+{
+	struct sibling *s = data;
+
+	usleep(s->us);
+	ioctl(s->fd, VHOST_RESET_OWNER, NULL);
+	_exit(0);
+}
+
+/*
+ * Own a device, and exit while a process that shares the memory resets it.
+ * Does not return.
+ */
+static void exit_beside(struct backend *b, unsigned int us)
+{
+	static alignas(16) char stack[65536];
+	struct guest_opts opts = { .backend = b, .queues = 4 };
+	struct batch_opts fill = { .per_queue = 16 };
+	struct rng rng = { us };
+	struct sibling s;
+	struct batch batch;
+	struct guest g;
+
+	guest_init(&g, &opts);
+	b->fd = backend_reopen(b, O_RDWR);
+	if (b->fd < 0 || flock(b->fd, LOCK_SH) || guest_boot(&g))
+		_exit(1);
+	batch_build(&batch, &g, &fill, &rng);
+	if (batch_submit(&batch))
+		_exit(1);
+	s = (struct sibling) { .fd = g.fd, .us = us };
+	/* with descriptors of its own, so that the device stays open */
+	if (clone(reset_late, stack + sizeof(stack), CLONE_VM | SIGCHLD, &s) < 0)
+		_exit(1);
+	usleep(1000);
+	_exit(0);
+}
+
+/* The exit abandons requests while the reset waits for them and frees the worker. */
+TEST_F_TIMEOUT(dying, reset_beside, 120)
+{
+	unsigned int i, n = scaled(60, 10);
+	int end[2], status;
+	pid_t pid;
+	char byte;
+
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, pipe(end));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			exit_beside(&self->b, rng_below(&self->rng, 2000));
+		close(end[1]);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_EQ(0, status);
+		/* both processes have exited */
+		ASSERT_EQ(0, read(end[0], &byte, 1));
+		close(end[0]);
+		ASSERT_TRUE(let_go(self->fd));
+	}
+	ASSERT_WELL(check_free(self->fd, &self->b));
 }
 
 /* rmmod fails while a file is open, and succeeds at once after the VMM has exited. */
