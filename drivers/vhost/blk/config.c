@@ -184,21 +184,19 @@ static int vblk_commit_features(struct vhost_blk *blk, u64 features)
 /**
  * vhost_blk_set_features - VHOST_SET_FEATURES
  * @blk: the device, its mutex held
- * @argp: argument of the ioctl
+ * @arg: the features
  *
  * Waits for requests in flight: those that were taken before the log was
  * switched on have not recorded what they may write.
  *
  * Return: 0 or a negative errno, see uapi.rst.
  */
-long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp)
+long vhost_blk_set_features(struct vhost_blk *blk, u64 *arg)
 {
 	bool running = vhost_blk_running(blk);
-	u64 features;
+	u64 features = *arg;
 	long ret;
 
-	if (copy_from_user(&features, argp, sizeof(features)))
-		return -EFAULT;
 	ret = vblk_check_features(blk, features, running);
 	if (ret || (running && features == blk->features))
 		return ret;
@@ -218,15 +216,14 @@ long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp)
 /**
  * vhost_blk_get_features - VHOST_GET_FEATURES
  * @blk: the device, its mutex held
- * @argp: argument of the ioctl
+ * @arg: set to the features that the device offers
  *
- * Return: 0 or -EFAULT.
+ * Return: 0.
  */
-long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp)
+long vhost_blk_get_features(struct vhost_blk *blk, u64 *arg)
 {
-	u64 features = vblk_offered_features(blk);
-
-	return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
+	*arg = vblk_offered_features(blk);
+	return 0;
 }
 
 static const u64 vblk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
@@ -234,33 +231,31 @@ static const u64 vblk_backend_bits = 1ULL << VHOST_BACKEND_F_IOTLB_MSG_V2;
 /**
  * vhost_blk_get_backend_features - VHOST_GET_BACKEND_FEATURES
  * @blk: the device
- * @argp: argument of the ioctl
+ * @arg: set to the features of the vhost backend
  *
- * Return: 0 or -EFAULT.
+ * Return: 0.
  */
-long vhost_blk_get_backend_features(struct vhost_blk *blk, void __user *argp)
+long vhost_blk_get_backend_features(struct vhost_blk *blk, u64 *arg)
 {
-	return copy_to_user(argp, &vblk_backend_bits,
-			    sizeof(vblk_backend_bits)) ? -EFAULT : 0;
+	*arg = vblk_backend_bits;
+	return 0;
 }
 
 /**
  * vhost_blk_set_backend_features - VHOST_SET_BACKEND_FEATURES
  * @blk: the device, its mutex held
- * @argp: argument of the ioctl
+ * @arg: the features
  *
  * Like vhost_set_backend_features(), except that a caller that waits for the
  * mutex of a queue can be killed.
  *
- * Return: 0, -EFAULT, -EOPNOTSUPP or -EINTR.
+ * Return: 0, -EOPNOTSUPP or -EINTR.
  */
-long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp)
+long vhost_blk_set_backend_features(struct vhost_blk *blk, u64 *arg)
 {
+	u64 features = *arg;
 	unsigned int i;
-	u64 features;
 
-	if (copy_from_user(&features, argp, sizeof(features)))
-		return -EFAULT;
 	if (features & ~vblk_backend_bits)
 		return -EOPNOTSUPP;
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++) {

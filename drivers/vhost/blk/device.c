@@ -245,6 +245,17 @@ static long vblk_set_owner(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
+#ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
+/*
+ * VHOST_GET_FORK_FROM_OWNER: as the core does, but without dev.mutex, because
+ * any process with the file may call it
+ */
+static long vblk_get_fork_from_owner(struct vhost_blk *blk, void __user *argp)
+{
+	return put_user((u8)READ_ONCE(blk->dev.fork_owner), (u8 __user *)argp);
+}
+#endif
+
 /* VHOST_RESET_OWNER: stop the device and forget its owner and settings */
 static long vblk_reset_owner(struct vhost_blk *blk, void __user *argp)
 {
@@ -397,11 +408,20 @@ static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
  * @fn: implementation; argp is the argument of the ioctl.  Called with
  *	dev.mutex held unless @flags has VBLK_IOCTL_NOLOCK.  Return: 0 or a
  *	negative errno.
+ * @u64_fn: implementation instead of @fn, if the argument is a u64.  Called
+ *	with dev.mutex held.  The argument is copied without the mutex.
+ *
+ * A copy from or to userspace may take as long as another process likes
+ * (userfaultfd, FUSE), and the reset of a device whose owner has exited waits
+ * for the mutex.  So an ioctl that any process with the file may call has
+ * VBLK_IOCTL_NOLOCK or @u64_fn.  A process that shares the owner's memory can
+ * delay that reset nevertheless, with ioctls of the vhost core.
  */
 struct vblk_ioctl_def {
 	unsigned int cmd;
 	unsigned int flags;
 	long (*fn)(struct vhost_blk *blk, void __user *argp);
+	long (*u64_fn)(struct vhost_blk *blk, u64 *arg);
 };
 
 /*
@@ -420,10 +440,13 @@ static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_BLK_SET_VRING_RUNNING, VBLK_IOCTL_OWNER, vblk_set_vring_running },
 	{ VHOST_BLK_SET_CONFIG, VBLK_IOCTL_OWNER, vhost_blk_set_config },
 	{ VHOST_BLK_SET_CONFIG_CALL, VBLK_IOCTL_OWNER, vhost_blk_set_config_call },
-	{ VHOST_GET_FEATURES, 0, vhost_blk_get_features },
-	{ VHOST_SET_FEATURES, 0, vhost_blk_set_features },
-	{ VHOST_GET_BACKEND_FEATURES, 0, vhost_blk_get_backend_features },
-	{ VHOST_SET_BACKEND_FEATURES, 0, vhost_blk_set_backend_features },
+	{ VHOST_GET_FEATURES, .u64_fn = vhost_blk_get_features },
+	{ VHOST_SET_FEATURES, .u64_fn = vhost_blk_set_features },
+	{ VHOST_GET_BACKEND_FEATURES, .u64_fn = vhost_blk_get_backend_features },
+	{ VHOST_SET_BACKEND_FEATURES, .u64_fn = vhost_blk_set_backend_features },
+#ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
+	{ VHOST_GET_FORK_FROM_OWNER, VBLK_IOCTL_NOLOCK, vblk_get_fork_from_owner },
+#endif
 	{ VHOST_SET_OWNER, 0, vblk_set_owner },
 	{ VHOST_RESET_OWNER, VBLK_IOCTL_OWNER, vblk_reset_owner },
 	{ VHOST_SET_MEM_TABLE, VBLK_IOCTL_OWNER, vblk_set_mem_table },
@@ -441,6 +464,26 @@ static const struct vblk_ioctl_def *vblk_find_ioctl(unsigned int cmd)
 	return NULL;
 }
 
+/* An ioctl whose argument is a u64, which is copied without dev.mutex. */
+static long vblk_u64_ioctl(struct vhost_blk *blk, const struct vblk_ioctl_def *def,
+			   void __user *argp)
+{
+	u64 arg = 0;
+	long ret;
+
+	if ((_IOC_DIR(def->cmd) & _IOC_WRITE) &&
+	    copy_from_user(&arg, argp, sizeof(arg)))
+		return -EFAULT;
+	if (mutex_lock_killable(&blk->dev.mutex))
+		return -EINTR;
+	ret = def->u64_fn(blk, &arg);
+	mutex_unlock(&blk->dev.mutex);
+	if (!ret && (_IOC_DIR(def->cmd) & _IOC_READ) &&
+	    copy_to_user(argp, &arg, sizeof(arg)))
+		return -EFAULT;
+	return ret;
+}
+
 static long vblk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	const struct vblk_ioctl_def *def = vblk_find_ioctl(cmd);
@@ -450,6 +493,8 @@ static long vblk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (def && (def->flags & VBLK_IOCTL_NOLOCK))
 		return def->fn(blk, argp);
+	if (def && def->u64_fn)
+		return vblk_u64_ioctl(blk, def, argp);
 	/*
 	 * Another thread may hold it while it waits for a backend that hangs.
 	 */

@@ -961,10 +961,10 @@ extern struct workqueue_struct *vhost_blk_wq;
 
 bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 				  const struct vhost_blk_be *be);
-long vhost_blk_set_features(struct vhost_blk *blk, void __user *argp);
-long vhost_blk_get_features(struct vhost_blk *blk, void __user *argp);
-long vhost_blk_set_backend_features(struct vhost_blk *blk, void __user *argp);
-long vhost_blk_get_backend_features(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_set_features(struct vhost_blk *blk, u64 *arg);
+long vhost_blk_get_features(struct vhost_blk *blk, u64 *arg);
+long vhost_blk_set_backend_features(struct vhost_blk *blk, u64 *arg);
+long vhost_blk_get_backend_features(struct vhost_blk *blk, u64 *arg);
 long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp);
 long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp);

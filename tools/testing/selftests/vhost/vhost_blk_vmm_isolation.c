@@ -602,6 +602,76 @@ TEST_F_TIMEOUT(tenants, stranger_exits, 60)
 }
 
 /*
+ * A page that cannot be read in while the disk hangs.  @pos was not read
+ * before: a page of a block device whose buffers are in use is not dropped.
+ */
+static void *map_page(const struct hang *h, off_t pos)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, h->disk.fd, pos);
+
+	if (page == MAP_FAILED || fsync(h->disk.fd) ||
+	    posix_fadvise(h->disk.fd, 0, 0, POSIX_FADV_DONTNEED))
+		return NULL;
+	return page;
+}
+
+/*
+ * A process that is not the owner calls an ioctl whose argument cannot be
+ * accessed for as long as that process likes.  This does not delay the reset of
+ * the device after the exit of its owner.
+ */
+TEST_F_TIMEOUT(tenants, stranger_blocks, 120)
+{
+	static const struct {
+		unsigned long cmd;
+		const char *name;
+	} ioctls[] = {
+		{ VHOST_GET_FEATURES, "GET_FEATURES" },
+		{ VHOST_SET_FEATURES, "SET_FEATURES" },
+		{ VHOST_GET_BACKEND_FEATURES, "GET_BACKEND_FEATURES" },
+		{ VHOST_SET_BACKEND_FEATURES, "SET_BACKEND_FEATURES" },
+		{ VHOST_GET_FORK_FROM_OWNER, "GET_FORK_FROM_OWNER" },
+	};
+	struct guest g;
+	struct owner o = { .g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true };
+	unsigned int i;
+	uint64_t value;
+	void *page;
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(ioctls); i++) {
+		ASSERT_WELL(owner_start(&o, &self->h.disk));
+		ASSERT_WELL(owner_send(&o));
+		value = 0;
+		/* the kernel has no such ioctl, or checks the owner first */
+		if (ioctl(g.fd, ioctls[i].cmd, &value) &&
+		    (errno == ENOTTY || errno == EPERM)) {
+			ASSERT_WELL(owner_kill(&o));
+			destroy(&o);
+			continue;
+		}
+		page = map_page(&self->arg, (off_t)i << 19);
+		ASSERT_NE(NULL, page);
+		ASSERT_WELL(hang_on(&self->arg));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			_exit(!!ioctl(g.fd, ioctls[i].cmd, page));
+		usleep(100000);
+		ASSERT_WELL(owner_kill(&o));
+		EXPECT_TRUE(let_go(self->fd))
+			TH_LOG("%s", ioctls[i].name);
+		/* otherwise the test has shown nothing */
+		EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG))
+			TH_LOG("%s", ioctls[i].name);
+		ASSERT_WELL(hang_off(&self->arg));
+		waitpid(pid, NULL, 0);
+		munmap(page, 4096);
+		destroy(&o);
+	}
+}
+
+/*
  * The last descriptor of a killed owner is in a socket of its own.  When the
  * owner has been reaped, its writes are complete, as if the owner had the
  * device open.
