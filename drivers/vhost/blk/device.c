@@ -292,12 +292,42 @@ static long vblk_set_mem_table(struct vhost_blk *blk, void __user *argp)
 }
 
 /*
+ * Set the log of the used ring of a queue that is not stopped.
+ *
+ * Return: 0, -EOPNOTSUPP or -EINVAL, as the core does; or -EINTR if the caller
+ * is being killed.
+ */
+static long vblk_set_used_log(struct vhost_virtqueue *vq,
+			      const struct vhost_vring_addr *arg)
+{
+	u64 old_addr;
+	bool old_used;
+	long ret = 0;
+
+	if (arg->flags & ~BIT(VHOST_VRING_F_LOG))
+		return -EOPNOTSUPP;
+	if (!IS_ALIGNED(arg->log_guest_addr, VRING_USED_ALIGN_SIZE))
+		return -EINVAL;
+	if (mutex_lock_killable(&vq->mutex))
+		return -EINTR;
+	old_used = vq->log_used;
+	old_addr = vq->log_addr;
+	vq->log_used = arg->flags & BIT(VHOST_VRING_F_LOG);
+	vq->log_addr = arg->log_guest_addr;
+	if (!vhost_vq_access_ok(vq)) {
+		vq->log_used = old_used;
+		vq->log_addr = old_addr;
+		ret = -EINVAL;
+	}
+	mutex_unlock(&vq->mutex);
+	return ret;
+}
+
+/*
  * VHOST_SET_VRING_ADDR.  Unless the queue is stopped, its addresses can be set
  * to the current ones only; QEMU does that to switch the log of the used ring.
- *
- * Both this function and the core read the argument.  If the VMM changes it in
- * between, the core uses the second version.  The core has checked that
- * version, because private_data is set, so this is safe.
+ * The core would read the argument again, and userspace may have changed the
+ * addresses by then.
  */
 static long vblk_set_vring_addr(struct vhost_blk *blk, void __user *argp)
 {
@@ -307,12 +337,13 @@ static long vblk_set_vring_addr(struct vhost_blk *blk, void __user *argp)
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
 	q = vhost_blk_queue_at(blk, arg.index);
-	if (q && !vhost_blk_stopped(q) &&
-	    (arg.desc_user_addr != (unsigned long)q->vq.desc ||
-	     arg.avail_user_addr != (unsigned long)q->vq.avail ||
-	     arg.used_user_addr != (unsigned long)q->vq.used))
+	if (!q || vhost_blk_stopped(q))
+		return vblk_core_ioctl(blk, VHOST_SET_VRING_ADDR, argp);
+	if (arg.desc_user_addr != (unsigned long)q->vq.desc ||
+	    arg.avail_user_addr != (unsigned long)q->vq.avail ||
+	    arg.used_user_addr != (unsigned long)q->vq.used)
 		return -EBUSY;
-	return vblk_core_ioctl(blk, VHOST_SET_VRING_ADDR, argp);
+	return vblk_set_used_log(&q->vq, &arg);
 }
 
 /*

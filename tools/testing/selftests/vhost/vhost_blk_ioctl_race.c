@@ -7,9 +7,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "hang.h"
 #include "suite-flight.h"
 
 #define AREA_GPA	0x10000000000ULL
@@ -295,6 +297,102 @@ TEST_F_TIMEOUT(flight, ioctls, 120)
 	TH_LOG("%u and %u ioctls", s[0].times, s[1].times);
 	ASSERT_EQ(0, guest_set_writeback(g, 1));
 	ASSERT_WELL(guest_prove(g));
+}
+
+/*
+ * Map a page of a disk at the start of the area, whose first bytes are the
+ * header of a request, so that it has to be read from the disk.
+ */
+static const char *map_header(struct region *area, const struct hang *h,
+			      const struct virtio_blk_outhdr *hdr)
+{
+	alignas(4096) static uint8_t page[4096];
+
+	memcpy(page, hdr, sizeof(*hdr));
+	if (pwrite(h->disk.fd, page, sizeof(page), 0) != sizeof(page) || fsync(h->disk.fd))
+		return "the page can't be written";
+	if (mmap(area->hva, sizeof(page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 h->disk.fd, 0) == MAP_FAILED ||
+	    posix_fadvise(h->disk.fd, 0, 0, POSIX_FADV_DONTNEED))
+		return "the page can't be mapped";
+	return NULL;
+}
+
+struct addresser {
+	struct guest *guest;
+	struct vhost_vring_addr addr;
+	long ret;
+};
+
+static void *set_addresses(void *arg)
+{
+	struct addresser *a = arg;
+
+	a->ret = guest_ioctl(a->guest, VHOST_SET_VRING_ADDR, &a->addr);
+	return NULL;
+}
+
+/*
+ * A running queue accepts its own addresses.  While the ioctl waits for the
+ * worker, which reads a header, another thread changes the argument.
+ */
+TEST_F_TIMEOUT(flight, addresses_changed, 60)
+{
+	const struct virtio_blk_outhdr hdr = { .type = htole32(VIRTIO_BLK_T_IN) };
+	struct guest *g = &self->g;
+	struct region *area = guest_add_region(g, AREA_GPA, AREA);
+	int memory = memfd_create("vhost-test", MFD_CLOEXEC);
+	struct addresser a = { .guest = g };
+	struct ring *r = &g->ring[0];
+	struct request *q;
+	pthread_t thread;
+	uint8_t *other;
+	struct hang h;
+	const char *why;
+	unsigned int i;
+
+	why = hang_open(&h, false);
+	if (why)
+		SKIP(return, "%s", why);
+	other = guest_ptr(g, guest_alloc(g, 4096, 4096), 4096);
+	memset(other, 0, 4096);
+	q = request_new(g, VIRTIO_BLK_T_IN, 0, BYTES);
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	q->seg[0].gpa = AREA_GPA;
+	ASSERT_EQ(0, ftruncate(memory, AREA));
+	ASSERT_TRUE(region_back(area, memory));
+	ASSERT_EQ(0, guest_set_mem_table(g));
+	request_arm(q, 1);
+	ASSERT_WELL(map_header(area, &h, &hdr));
+	ASSERT_WELL(hang_on(&h));
+	ASSERT_EQ(0, ring_add(r, q));
+	ring_kick_now(r);
+	usleep(100000);
+	a.addr = (struct vhost_vring_addr) {
+		.desc_user_addr = (uintptr_t)r->desc,
+		.avail_user_addr = (uintptr_t)r->avail,
+		.used_user_addr = (uintptr_t)r->used,
+		.log_guest_addr = r->used_gpa,
+	};
+	ASSERT_EQ(0, pthread_create(&thread, NULL, set_addresses, &a));
+	usleep(100000);
+	__atomic_store_n(&a.addr.used_user_addr, (uintptr_t)other, __ATOMIC_SEQ_CST);
+	EXPECT_EQ(0, ring_device_idx(r));
+	ASSERT_WELL(hang_off(&h));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, a.ret);
+	for (i = 0; i < 500 && !ring_device_idx(r); i++)
+		usleep(10000);
+	EXPECT_EQ(1, ring_device_idx(r));
+	for (i = 0; i < 4096 && !other[i]; i++)
+		;
+	EXPECT_EQ(4096, i);
+	EXPECT_EQ(0, guest_set_running(g, 0));
+	request_free(q);
+	ASSERT_TRUE(region_back(area, memory));
+	close(memory);
+	hang_close(&h);
 }
 
 static long set_kick(struct ring *r, int fd)
