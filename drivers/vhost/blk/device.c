@@ -236,7 +236,7 @@ static long vblk_set_owner(struct vhost_blk *blk, void __user *argp)
 {
 	long ret;
 
-	/* The reset that is pending must not hit the new owner's settings. */
+	/* A pending reset would discard the new owner's settings. */
 	if (vhost_blk_owner_exited(blk))
 		return -EBUSY;
 	ret = vblk_core_ioctl(blk, VHOST_SET_OWNER, argp);

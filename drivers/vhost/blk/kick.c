@@ -461,7 +461,8 @@ static void vblk_handle_ring(struct vhost_blk_queue *q, struct vhost_blk_be *be)
 	q->ioprio = get_current_ioprio();
 	vhost_blk_batch_begin(q);
 	/*
-	 * Limit the iterations too: the guest may change the index at any time.
+	 * Limit the iterations: a guest that keeps adding chains could keep the
+	 * worker here.
 	 */
 	do {
 		empty = vblk_handle_plugged(q, be, &round);

@@ -173,8 +173,8 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 		return -EOWNERDEAD;
 	vhost_vq_set_backend(vq, blk);
 	/*
-	 * vhost_vq_init_access() writes it to the ring; with EVENT_IDX that is
-	 * the only time, so it must be 0 (2.7.10).
+	 * vhost_vq_init_access() writes used_flags to the ring.  With EVENT_IDX
+	 * it is not written again, so it must be 0 (2.7.10).
 	 */
 	vq->used_flags = 0;
 	/*

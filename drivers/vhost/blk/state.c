@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of a queue, and the functions that may be called from any context:
- * to break a queue, to add a request to its list of done requests, to wake its
- * worker and to end its stop.
+ * The states of a queue, and the functions that change them or wake the worker:
+ * to add a request to the list of done requests, from any context; to break a
+ * queue and to end its stop, with the mutex of the queue held.  The comment of
+ * each function gives its context.
  *
  * All transitions are in one table, and only vhost_blk_queue_event() makes
  * them.  Documentation/virt/vhost-blk/states.rst describes the states and what
