@@ -423,7 +423,7 @@ long vhost_blk_set_config_call(struct vhost_blk *blk, void __user *argp)
 }
 
 /* Polls the capacity of all devices; its works do not wait for backends. */
-struct workqueue_struct *vhost_blk_wq;
+struct workqueue_struct *vhost_blk_capacity_wq;
 
 /*
  * Queue the next poll of the capacity.  When it has changed, the VMM notifies
@@ -437,7 +437,7 @@ struct workqueue_struct *vhost_blk_wq;
  */
 static void vblk_requeue_capacity_poll(struct vhost_blk *blk)
 {
-	queue_delayed_work(vhost_blk_wq, &blk->capacity_poll,
+	queue_delayed_work(vhost_blk_capacity_wq, &blk->capacity_poll,
 			   round_jiffies_relative(HZ));
 }
 

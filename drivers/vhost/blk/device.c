@@ -570,17 +570,15 @@ static int __init vblk_init(void)
 {
 	int ret;
 
-	/* WQ_MEM_RECLAIM: memory may be written back to a guest's disk. */
-	vhost_blk_wq = alloc_workqueue("vhost_blk",
-				       WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_SYSFS,
-				       0);
-	if (!vhost_blk_wq)
+	/* Its works do not wait, and memory reclaim does not depend on them. */
+	vhost_blk_capacity_wq = alloc_workqueue("vhost_blk",
+						WQ_UNBOUND | WQ_SYSFS, 0);
+	if (!vhost_blk_capacity_wq)
 		return -ENOMEM;
 
 	/*
 	 * Not WQ_MEM_RECLAIM: it frees address spaces, which may wait for
-	 * anything.  Work that memory reclaim depends on is done before that,
-	 * in other workqueues.
+	 * anything.  A rescuer would wait too.
 	 */
 	vhost_blk_release_wq = alloc_workqueue("vhost_blk_end",
 					       WQ_UNBOUND | WQ_SYSFS, WQ_MAX_ACTIVE);
@@ -597,7 +595,7 @@ static int __init vblk_init(void)
 destroy_release_wq:
 	destroy_workqueue(vhost_blk_release_wq);
 destroy_wq:
-	destroy_workqueue(vhost_blk_wq);
+	destroy_workqueue(vhost_blk_capacity_wq);
 	return ret;
 }
 module_init(vblk_init);
@@ -606,7 +604,7 @@ static void __exit vblk_exit(void)
 {
 	misc_deregister(&vblk_misc);
 	destroy_workqueue(vhost_blk_release_wq);
-	destroy_workqueue(vhost_blk_wq);
+	destroy_workqueue(vhost_blk_capacity_wq);
 }
 module_exit(vblk_exit);
 

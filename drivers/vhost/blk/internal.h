@@ -957,7 +957,7 @@ void vhost_blk_resume(struct vhost_blk *blk);
 bool vhost_blk_running(const struct vhost_blk *blk);
 
 /* config.c APIs: */
-extern struct workqueue_struct *vhost_blk_wq;
+extern struct workqueue_struct *vhost_blk_capacity_wq;
 
 bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 				  const struct vhost_blk_be *be);
