@@ -4,7 +4,8 @@
  * opened.
  *
  * The worker submits reads and writes with IOCB_NOWAIT.  The workqueue does
- * those that cannot be done without waiting, and requests without data.
+ * those that cannot be done without waiting, stable writes, and requests
+ * without data.
  */
 #include <linux/blkdev.h>
 #include <linux/falloc.h>
@@ -386,6 +387,28 @@ static void vblk_file_control(struct vhost_blk_req *req)
 	vhost_blk_req_done(req, ret);
 }
 
+/*
+ * Check whether a write must be stable and is not made so by the device alone.
+ * Then it ends in generic_write_sync(), which ignores IOCB_NOWAIT and waits for
+ * the disk: with buffered I/O always, and with direct I/O unless the write went
+ * through the cache of the device, or had none.  A direct write that is queued
+ * syncs in a workqueue of the file system, but one whose data is on the device
+ * before the submitter has returned does so in the submitter.
+ */
+static bool vblk_file_syncs(const struct vhost_blk_req *req)
+{
+	const struct vhost_blk_be *be = req->be;
+	struct block_device *bdev;
+
+	if (req->io.op != VHOST_BLK_OP_WRITE ||
+	    !(req->io.fua || (be->iocb_flags & IOCB_DSYNC)))
+		return false;
+	if (!(be->iocb_flags & IOCB_DIRECT))
+		return true;
+	bdev = file_inode(be->file)->i_sb->s_bdev;
+	return !bdev || (bdev_write_cache(bdev) && !bdev_fua(bdev));
+}
+
 static void vblk_file_submit(struct vhost_blk_req *req)
 {
 	if (!req->io.nr_bvec) {
@@ -393,7 +416,7 @@ static void vblk_file_submit(struct vhost_blk_req *req)
 		return;
 	}
 	req->file.done = 0;
-	if (req->be->nowait)
+	if (req->be->nowait && !vblk_file_syncs(req))
 		vblk_file_rw(req, IOCB_NOWAIT);
 	else
 		vhost_blk_punt(req, vblk_file_retry);
