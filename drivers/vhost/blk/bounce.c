@@ -106,6 +106,9 @@ void vhost_blk_bounce_free(struct vhost_blk_bounce *bounce)
 /**
  * vhost_blk_bounce_alloc - allocate the bounce pages of a queue
  *
+ * The pages are zeroed, because the driver of a disk may complete a read without
+ * writing to them.  Later they contain only data of this queue.
+ *
  * Return: the pages, or NULL if allocation fails.
  */
 struct vhost_blk_bounce *vhost_blk_bounce_alloc(void)
@@ -117,7 +120,7 @@ struct vhost_blk_bounce *vhost_blk_bounce_alloc(void)
 	if (!b)
 		return NULL;
 	for (i = 0; i < ARRAY_SIZE(b->bvec); i++) {
-		b->bvec[i].bv_page = alloc_page(VHOST_BLK_GFP);
+		b->bvec[i].bv_page = alloc_page(VHOST_BLK_GFP | __GFP_ZERO);
 		if (!b->bvec[i].bv_page) {
 			vhost_blk_bounce_free(b);
 			return NULL;
