@@ -72,7 +72,7 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
  * be split, which REQ_NOWAIT refuses too.  If the driver does not support
  * REQ_NOWAIT, the limits are 0 and the thread submits all bios.  The limits
  * only avoid useless attempts: they may change later, and the block layer has
- * others.
+ * others.  They are for bios with data, see vblk_bdev_submit_flush().
  *
  * The limits are 0 for zoned devices too: a write that is refused and submitted
  * again could be overtaken by a later write to its zone.
@@ -542,7 +542,7 @@ static void vblk_bdev_resubmit(struct vhost_blk_req *req)
 		vblk_bdev_submit_bio(req, 0, counted);
 }
 
-/* Submit a request with data, or a flush. */
+/* Submit a request with data. */
 static void vblk_bdev_submit_rw(struct vhost_blk_req *req)
 {
 	const struct vhost_blk_be *be = req->be;
@@ -568,9 +568,25 @@ static void vblk_bdev_submit_cached(struct vhost_blk_req *req)
 		vhost_blk_punt_in_order(req, vblk_bdev_submit_blocking);
 }
 
+/*
+ * Submit a flush.  A device without request queues of its own (md) sends flushes
+ * to its members without REQ_NOWAIT, or refuses a flush with it (dm).
+ */
+static void vblk_bdev_submit_flush(struct vhost_blk_req *req)
+{
+	const struct vhost_blk_be *be = req->be;
+
+	if (be->nowait_len && queue_is_mq(bdev_get_queue(be->bdev)))
+		vblk_bdev_submit_bio(req, REQ_NOWAIT, 0);
+	else
+		vhost_blk_punt_in_order(req, vblk_bdev_submit_blocking);
+}
+
 static void vblk_bdev_submit(struct vhost_blk_req *req)
 {
-	if (!req->io.nr_bvec && req->io.op != VHOST_BLK_OP_FLUSH)
+	if (req->io.op == VHOST_BLK_OP_FLUSH)
+		vblk_bdev_submit_flush(req);
+	else if (!req->io.nr_bvec)
 		vhost_blk_punt(req, vblk_bdev_control);
 	else if (vblk_bdev_cached(req))
 		vhost_blk_punt(req, vblk_bdev_submit_cached);
