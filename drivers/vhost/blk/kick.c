@@ -20,10 +20,12 @@
 #include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
+#include <linux/slab.h>
 #include <linux/uio.h>
 
 #include "internal.h"
@@ -121,12 +123,40 @@ static int vblk_prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain
 		return vhost_blk_read_ranges(req, limits, data, nr);
 	if (req->bounced)
 		return vhost_blk_bounce_start(req);
-	return vhost_blk_map(req, data, nr);
+	ret = vhost_blk_map(req, data, nr);
+	/* Maybe another guest has pinned a page that both share: copy the data. */
+	if (unlikely(ret == -EBUSY) &&
+	    vhost_blk_bounce_reserve(req, &req->cmd, data, nr)) {
+		req->bounced = true;
+		ret = vhost_blk_bounce_start(req);
+	}
+	return ret;
 }
 
-/* Execute a valid request.  Ends in vhost_blk_req_done(), maybe later. */
-static void vblk_execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
-			 const struct vhost_blk_limits *limits)
+/*
+ * Undo vblk_begin_req() for a request that has to wait for bounce pages, which
+ * other requests of the queue have.
+ */
+static int vblk_put_back(struct vhost_blk_req *req)
+{
+	struct vhost_blk_queue *q = req->q;
+
+	kvfree(req->response);
+	req->response = NULL;
+	vhost_blk_untrack_writes(req);
+	WRITE_ONCE(q->inflight, q->inflight - 1);
+	q->inflight_bytes -= req->cmd.len;
+	req->busy = false;
+	return -EAGAIN;
+}
+
+/*
+ * Execute a valid request.  Ends in vhost_blk_req_done(), maybe later.
+ *
+ * Return: 0, or -EAGAIN if the request has to wait and is not in flight.
+ */
+static int vblk_execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
+			const struct vhost_blk_limits *limits)
 {
 	struct vhost_blk_cmd *cmd = &req->cmd;
 	int ret;
@@ -141,23 +171,26 @@ static void vblk_execute(struct vhost_blk_req *req, struct vhost_blk_chain *chai
 	};
 	ret = vblk_prepare(req, chain, limits);
 	if (ret || req->status != VIRTIO_BLK_S_OK) {
+		if (ret == -EBUSY)
+			return vblk_put_back(req);
 		vhost_blk_req_done(req, ret);
-		return;
+		return 0;
 	}
 	if (cmd->op == VHOST_BLK_OP_GET_ID) {
 		if (req->response)
 			vhost_blk_response_set(req, req->be->serial,
 					       VHOST_BLK_SERIAL_LEN);
 		vhost_blk_req_done(req, 0);
-		return;
+		return 0;
 	}
 	if (vhost_blk_op_moves_data(cmd->op) && !cmd->len) {
 		vhost_blk_req_done(req, 0);
-		return;
+		return 0;
 	}
 	trace_vhost_blk_submit(req->q, req->head, req->io.pos, req->io.len,
 			       req->io.nr_bvec, req->bounced);
 	req->be->ops->submit(req);
+	return 0;
 }
 
 /*
@@ -261,9 +294,8 @@ static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 	req->status_slot = slot;
 	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
 	if (status == VIRTIO_BLK_S_OK)
-		vblk_execute(req, chain, &limits);
-	else
-		vhost_blk_req_done(req, 0);
+		return vblk_execute(req, chain, &limits);
+	vhost_blk_req_done(req, 0);
 	return 0;
 }
 

@@ -60,7 +60,8 @@ static void vblk_append_pages(struct vhost_blk_io *io, struct page **pages,
 /*
  * Maximum reference count of a pinned page.  Each pin of a small page counts as
  * 1024 references, and the counter overflows at 2^31.  A guest could otherwise
- * use one page in millions of segments, on disks whose backends hang.
+ * use one page in millions of segments, on disks whose backends hang.  Data in
+ * such a page is bounced, because another guest may have the page too.
  */
 #define VBLK_MAX_REFS	((int)BIT(30))
 
@@ -155,7 +156,8 @@ bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
  *
  * Context: The worker; sleeps.
  *
- * Return: 0, or a negative errno with nothing pinned and no vector.
+ * Return: 0, or a negative errno with nothing pinned and no vector: -EBUSY if a
+ * page is pinned too often, then the data can be bounced.
  */
 int vhost_blk_map(struct vhost_blk_req *req, const struct iovec *iov,
 		  unsigned int nr)
