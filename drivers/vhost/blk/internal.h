@@ -159,8 +159,11 @@ union vhost_blk_config;
  *	kind of backend knows.  Called with backend_mutex held; does not sleep.
  * @submit: start req->io.  Called by the worker of the queue with the mutex of
  *	the virtqueue held.  Must not wait for the I/O nor, as far as the
- *	backend can avoid it, for resources.  Calls vhost_blk_req_done() exactly
- *	once, in any context.
+ *	backend can avoid it, for resources.  It cannot avoid throttling by
+ *	io.cost and io.latency, which happens before the block layer looks at
+ *	REQ_NOWAIT, nor that XFS writes back all files to find space for a
+ *	buffered write to a full file system.  Calls vhost_blk_req_done()
+ *	exactly once, in any context.
  */
 struct vhost_blk_backend_ops {
 	int (*open)(struct vhost_blk_be *be);
