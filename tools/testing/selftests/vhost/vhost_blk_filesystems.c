@@ -45,19 +45,6 @@ FIXTURE_VARIANT_ADD(btrfs, nocow) {
 	.nocow = true,
 };
 
-/* chattr +C: files in this directory have no checksums, and are overwritten in place. */
-static const char *set_nocow(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags = 0;
-	bool set;
-
-	set = !ioctl(fd, FS_IOC_GETFLAGS, &flags);
-	flags |= FS_NOCOW_FL;
-	set = set && !ioctl(fd, FS_IOC_SETFLAGS, &flags);
-	close(fd);
-	return set ? NULL : "no chattr +C";
-}
-
 FIXTURE_SETUP(btrfs)
 {
 	struct backend_opts file = { .kind = BACKEND_FILE, .direct = true, .dir = self->fs.dir };
@@ -68,7 +55,7 @@ FIXTURE_SETUP(btrfs)
 	if (!why)
 		why = fs_of_type(&self->fs, "btrfs", 64 << 20, "", "");
 	if (!why && variant->nocow)
-		why = set_nocow(self->fs.dir);
+		why = fs_set_nocow(&self->fs);
 	if (!why)
 		why = backend_open_as(&self->b, &file);
 	if (why)

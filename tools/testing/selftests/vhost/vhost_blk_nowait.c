@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A disk with fewer tags than the guest has requests: the worker must not hold
- * the mutex of the queue while it waits for a tag, whether or not the disk's
- * driver can report that it would have to wait (REQ_NOWAIT).
+ * The worker must not hold the mutex of the queue while it waits: for a tag of a
+ * disk that has fewer tags than the guest has requests, whether or not the
+ * disk's driver can report that it would have to wait (REQ_NOWAIT); nor for a
+ * write to a file to become stable.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dm.h"
+#include "filesystem.h"
 #include "suite.h"
 
 #define T_IN	VIRTIO_BLK_T_IN
@@ -184,6 +192,275 @@ TEST_F_TIMEOUT(nowait, stop, 60)
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 	ASSERT_WELL(finish(self->q, r));
 	EXPECT_EQ(0, ring_inflight(r));
+}
+
+/*
+ * A file whose disk hangs.  XFS and btrfs can write to the page cache without
+ * waiting, but then write the data to the disk if it must be stable.
+ */
+FIXTURE(stable) {
+	struct backend disk;
+	struct dm dm;
+	struct filesystem fs;
+	struct backend b;
+	struct guest g;
+	bool hangs;
+};
+
+FIXTURE_VARIANT(stable) {
+	const char *type;
+	bool nocow;
+	bool dsync;	/* the file is opened with O_DSYNC; else the guest has no write cache */
+};
+
+FIXTURE_VARIANT_ADD(stable, ext4) {
+	.type = "ext4",
+};
+
+FIXTURE_VARIANT_ADD(stable, xfs) {
+	.type = "xfs",
+};
+
+FIXTURE_VARIANT_ADD(stable, xfs_dsync) {
+	.type = "xfs", .dsync = true,
+};
+
+FIXTURE_VARIANT_ADD(stable, btrfs) {
+	.type = "btrfs", .nocow = true,
+};
+
+FIXTURE_VARIANT_ADD(stable, btrfs_dsync) {
+	.type = "btrfs", .nocow = true, .dsync = true,
+};
+
+#define FS_BYTES	(64U << 20)
+#define WRITES		60	/* of a train, which takes longer than some ticks of the clock */
+#define READ_SECTOR	4096	/* of a block that no write touches */
+#define LINGER		5500	/* see vhost_blk_backend_hang.c */
+
+/* Open the file again with O_DSYNC. */
+static const char *open_dsync(struct backend *b)
+{
+	int fd = backend_reopen(b, O_RDWR | O_DSYNC);
+
+	if (fd < 0 || dup2(fd, b->fd) < 0)
+		return "the file can't be opened with O_DSYNC";
+	close(fd);
+	return NULL;
+}
+
+FIXTURE_SETUP(stable)
+{
+	struct backend_opts disk = {
+		.kind = BACKEND_LOOP, .direct = true, .size = FS_BYTES, .blank = true,
+	};
+	struct backend_opts file = { .kind = BACKEND_FILE, .dir = self->fs.dir };
+	const char *why = no_kernel("the model device never has requests in flight");
+	char params[256];
+
+	self->dm.control = -1;
+	self->disk.fd = -1;
+	self->disk.check_fd = -1;
+	self->disk.loop = -1;
+	self->disk.loop_file = -1;
+	self->b = self->disk;
+	self->fs.image = -1;
+	self->fs.loop = -1;
+	if (!why)
+		why = backend_open_as(&self->disk, &disk);
+	snprintf(params, sizeof(params), "%s 0", self->disk.path);
+	if (!why)
+		why = dm_create(&self->dm, self->disk.size / SECTOR, "linear", params);
+	if (!why)
+		why = fs_type_on_device(&self->fs, variant->type, self->dm.path, "", "");
+	if (!why && variant->nocow)
+		why = fs_set_nocow(&self->fs);
+	if (!why)
+		why = backend_open_as(&self->b, &file);
+	if (!why && variant->dsync)
+		why = open_dsync(&self->b);
+	if (why)
+		SKIP(return, "%s", why);
+	/* no data of the setup is left to be written */
+	ASSERT_EQ(0, fsync(self->b.fd));
+}
+
+FIXTURE_TEARDOWN(stable)
+{
+	if (self->hangs)
+		dm_resume(&self->dm);
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	fs_close(&self->fs);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
+	backend_close(&self->disk);
+}
+
+/* Start the guest, and read a block, so that the page cache has it. */
+static const char *start_stable(struct guest *g, struct backend *b, bool dsync)
+{
+	struct guest_opts opts = { .backend = b, .queues = 2 };
+	const char *why;
+
+	guest_init(g, &opts);
+	why = guest_boot(g);
+	if (!why && guest_set_writeback(g, dsync))
+		why = "the cache mode can't be set";
+	return why ? why : request_simple(&g->ring[1], T_IN, READ_SECTOR, 4096, S_OK);
+}
+
+/*
+ * Send stable writes for longer than a tick of the clock.  The file system
+ * cannot change the file's times without waiting, so it refuses a write that is
+ * the first in a tick.
+ */
+static const char *write_train(struct guest *g, struct request **q)
+{
+	struct ring *r = &g->ring[0];
+	unsigned int i;
+
+	for (i = 0; i < WRITES; i++) {
+		q[i] = request_new(g, T_OUT, 8 * i, 4096);
+		request_cut_usual(q[i]);
+		request_place(q[i], PLACE_ALIGNED, NULL);
+		request_set_indirect(q[i], true);
+		request_arm(q[i], i);
+		if (ring_add(r, q[i]))
+			return "the ring is full";
+		ring_kick_now(r);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* A thread that calls an ioctl that takes the mutex of the queue */
+struct caller {
+	pthread_t thread;
+	struct guest *guest;
+	long ret;
+	bool returned;
+};
+
+static void *set_call(void *arg)
+{
+	struct caller *c = arg;
+	struct vhost_vring_file f = { .index = 0, .fd = c->guest->ring[0].call };
+
+	c->ret = guest_ioctl(c->guest, VHOST_SET_VRING_CALL, &f);
+	__atomic_store_n(&c->returned, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static bool returns(struct caller *c, unsigned int ms)
+{
+	while (ms-- && !__atomic_load_n(&c->returned, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	return __atomic_load_n(&c->returned, __ATOMIC_ACQUIRE);
+}
+
+/* While a write waits for the disk, ioctls return and another queue is served. */
+TEST_F_TIMEOUT(stable, hung, 120)
+{
+	struct caller c = { .guest = &self->g };
+	struct request *q[WRITES], *read;
+	struct ring *r;
+	unsigned int i;
+
+	ASSERT_WELL(start_stable(&self->g, &self->b, variant->dsync));
+	r = &self->g.ring[0];
+	read = request_new(&self->g, T_IN, READ_SECTOR, 4096);
+	request_cut_usual(read);
+	request_place(read, PLACE_ALIGNED, NULL);
+	request_arm(read, 1);
+	ASSERT_WELL(dm_suspend(&self->dm));
+	self->hangs = true;
+	ASSERT_WELL(write_train(&self->g, q));
+	EXPECT_EQ(0, ring_device_idx(r))
+		TH_LOG("the disk does not hang");
+	EXPECT_EQ(NULL, request_run(&self->g.ring[1], read, 1000))
+		TH_LOG("the worker does not serve the other queue");
+	ASSERT_EQ(0, pthread_create(&c.thread, NULL, set_call, &c));
+	EXPECT_TRUE(returns(&c, 1000))
+		TH_LOG("the worker holds the mutex of the queue");
+	self->hangs = false;
+	ASSERT_WELL(dm_resume(&self->dm));
+	pthread_join(c.thread, NULL);
+	EXPECT_EQ(0, c.ret);
+	ASSERT_WELL(ring_wait(r, WRITES, 20000));
+	for (i = 0; i < WRITES; i++) {
+		EXPECT_EQ(S_OK, request_status(q[i]));
+		backend_model_write(&self->b, 4096 * i, q[i]->data, q[i]->len);
+		request_free(q[i]);
+	}
+	ASSERT_EQ(1, read->done);
+	request_free(read);
+	ASSERT_WELL(guest_prove(&self->g));
+	ASSERT_WELL(backend_compare_all(&self->b));
+}
+
+static void vmm_of_stable(struct guest *g, struct backend *b, struct dm *dm, bool dsync,
+			  int said)
+{
+	struct request *q[WRITES];
+
+	/* a file of its own, which the kernel locks as long as the device has it */
+	b->fd = backend_reopen(b, O_RDWR | (dsync ? O_DSYNC : 0));
+	if (b->fd < 0 || flock(b->fd, LOCK_SH))
+		_exit(1);
+	if (start_stable(g, b, dsync) || dm_suspend(dm) || write_train(g, q) ||
+	    write(said, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* The device of the VMM that was killed has no request in flight any more. */
+static bool let_go(int fd, unsigned int ms)
+{
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (!ms--)
+			return false;
+		usleep(1000);
+	}
+	return !flock(fd, LOCK_UN);
+}
+
+static bool exits(pid_t pid, unsigned int ms)
+{
+	int ret;
+
+	while ((ret = waitpid(pid, NULL, WNOHANG)) == 0 && ms--)
+		usleep(1000);
+	return ret == pid;
+}
+
+/* The VMM can be killed while such writes wait for the disk. */
+TEST_F_TIMEOUT(stable, killed, 120)
+{
+	int said[2];
+	pid_t pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(said));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		vmm_of_stable(&self->g, &self->b, &self->dm, variant->dsync, said[1]);
+	close(said[1]);
+	ASSERT_EQ(1, read(said[0], &byte, 1));
+	close(said[0]);
+	self->hangs = true;
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_TRUE(exits(pid, LINGER))
+		TH_LOG("the VMM does not exit");
+	self->hangs = false;
+	ASSERT_WELL(dm_resume(&self->dm));
+	exits(pid, 20000);
+	ASSERT_TRUE(let_go(self->b.check_fd, 20000));
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	ASSERT_WELL(start_stable(&self->g, &self->b, variant->dsync));
+	ASSERT_WELL(guest_prove(&self->g));
 }
 
 TEST_HARNESS_MAIN

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
+#include <linux/fs.h>
 
 #include "backend.h"
 #include "filesystem.h"
@@ -67,12 +69,18 @@ static const char *make(struct filesystem *f, const char *type, const char *mkfs
 	return why;
 }
 
-const char *fs_on_device(struct filesystem *f, const char *device, const char *mkfs,
-			 const char *options)
+const char *fs_type_on_device(struct filesystem *f, const char *type, const char *device,
+			      const char *mkfs, const char *options)
 {
 	reset(f);
 	snprintf(f->device, sizeof(f->device), "%s", device);
-	return make(f, "ext4", mkfs, options);
+	return make(f, type, mkfs, options);
+}
+
+const char *fs_on_device(struct filesystem *f, const char *device, const char *mkfs,
+			 const char *options)
+{
+	return fs_type_on_device(f, "ext4", device, mkfs, options);
 }
 
 const char *fs_of_type(struct filesystem *f, const char *type, uint64_t size,
@@ -95,6 +103,18 @@ const char *fs_on_loop(struct filesystem *f, uint64_t size, const char *mkfs,
 		       const char *options)
 {
 	return fs_of_type(f, "ext4", size, mkfs, options);
+}
+
+const char *fs_set_nocow(const struct filesystem *f)
+{
+	int fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags = 0;
+	bool set;
+
+	set = !ioctl(fd, FS_IOC_GETFLAGS, &flags);
+	flags |= FS_NOCOW_FL;
+	set = set && !ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	close(fd);
+	return set ? NULL : "no chattr +C";
 }
 
 void fs_close(struct filesystem *f)
