@@ -194,4 +194,88 @@ TEST_F_TIMEOUT(disk, mix, 300)
 	}
 }
 
+/* A disk that completes reads without data */
+FIXTURE(unfilled) {
+	struct backend b;
+	struct guest g;
+};
+
+#define UNFILLED_BYTES	(128U << 10)	/* fits into the bounce pages of one request */
+#define BUFFER_BYTE	0x5a
+
+FIXTURE_SETUP(unfilled)
+{
+	static const struct nullb_attr no_data[] = { { "memory_backed", "0" }, { NULL, NULL } };
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .blank = true, .nullb = no_data,
+	};
+	const char *why = no_kernel("the model device has no kernel memory");
+
+	self->b.fd = -1;
+	self->b.check_fd = -1;
+	self->b.loop = -1;
+	self->b.loop_file = -1;
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(unfilled)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+}
+
+/* A request whose data is at an odd address */
+static struct request *bounced_request(struct guest *g, uint32_t type)
+{
+	struct request *q = request_new(g, type, 0, UNFILLED_BYTES);
+
+	request_cut_usual(q);
+	guest_alloc(g, 1, 1);
+	request_place(q, PLACE_SCATTER, NULL);
+	request_arm(q, 1);
+	return q;
+}
+
+/* Leave data in free pages of the kernel: in the bounce pages of a device that ends. */
+static const char *soil_free_pages(struct backend *b)
+{
+	struct guest_opts opts = { .backend = b };
+	struct request *q;
+	struct guest g;
+	const char *why;
+
+	guest_init(&g, &opts);
+	why = guest_boot(&g);
+	if (!why) {
+		q = bounced_request(&g, VIRTIO_BLK_T_OUT);
+		why = request_run(&g.ring[0], q, 20000);
+		request_free(q);
+	}
+	guest_destroy(&g);
+	return why;
+}
+
+/* A bounced read of such a disk must not return what was in kernel memory. */
+TEST_F(unfilled, no_old_memory)
+{
+	unsigned int i, foreign = 0;
+	struct request *q;
+	uint8_t *data;
+
+	ASSERT_WELL(soil_free_pages(&self->b));
+	BOOT();
+	q = bounced_request(&self->g, VIRTIO_BLK_T_IN);
+	data = guest_ptr(&self->g, q->seg[q->nout].gpa, UNFILLED_BYTES);
+	memset(data, BUFFER_BYTE, UNFILLED_BYTES);
+	ASSERT_WELL(request_run(&self->g.ring[0], q, 20000));
+	EXPECT_EQ(VIRTIO_BLK_S_OK, request_status(q));
+	for (i = 0; i < UNFILLED_BYTES; i++)
+		foreign += data[i] && data[i] != BUFFER_BYTE;
+	EXPECT_EQ(0, foreign);
+	request_free(q);
+}
+
 TEST_HARNESS_MAIN
