@@ -26,19 +26,25 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 [[ -f $vhost/vhost.h ]] ||
 	die "$vhost has no vhost.h; it must be drivers/vhost of the source of this kernel"
 
+# update FILE TO: copy FILE to TO, unless they are the same already.
+update() {
+	cmp -s "$1" "$2" || install -D -m 644 "$1" "$2"
+}
+
 mkdir -p "$out/tree"
 out=$(cd "$out" && pwd)
-# Keep the layout of the project: the driver's Makefile uses relative paths.
+# Keep the layout of the project: compat/module.mk uses relative paths.
 for part in drivers/vhost/blk include/uapi compat; do
 	[[ -d $top/$part ]] || continue
 	mkdir -p "$out/tree/$part"
-	(cd "$top/$part" && find . -type f \( -name '*.[ch]' -o -name Makefile -o -name Kconfig \) \
+	(cd "$top/$part" && find . -type f \( -name '*.[ch]' -o -name Kconfig \) \
 		! -name '*.mod.c' -print0) |
 	while IFS= read -r -d '' file; do
-		cmp -s "$top/$part/$file" "$out/tree/$part/$file" && continue
-		install -D -m 644 "$top/$part/$file" "$out/tree/$part/$file"
+		update "$top/$part/$file" "$out/tree/$part/$file"
 	done
 done
+cat "$top/drivers/vhost/blk/Makefile" "$top/compat/module.mk" >"$out/Makefile"
+update "$out/Makefile" "$out/tree/drivers/vhost/blk/Makefile"
 
 make -C "$kernel" M="$out/tree/drivers/vhost/blk" VHOST_SRC="$vhost" \
 	CONFIG_VHOST_BLK=m "$@" modules

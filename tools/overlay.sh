@@ -5,8 +5,9 @@
 # Add vhost-blk to a kernel source tree (Linux 6.1 or newer):
 #
 #   - copy the driver, its uapi header, its selftests and its documentation
-#   - copy compat/ to drivers/vhost/blk/compat.  The driver's Makefile uses it
-#     if the kernel is older than the one that the driver is written for.
+#   - copy compat/ to drivers/vhost/blk/compat, and include it in the driver's
+#     Makefile, for kernels that are older than the one that the driver is
+#     written for
 #   - add the lines of drivers/vhost/{Kconfig,Makefile} and of MAINTAINERS
 #   - add vhost-blk to Documentation/virt/index.rst, to ioctl-number.rst and to
 #     the TARGETS of the selftests
@@ -124,11 +125,11 @@ options() {
 
 # Files of the project
 
-driver=$top/drivers/vhost/blk
+driver=$(mktemp -d)
+trap 'rm -rf "$driver"' EXIT
+cp -r "$top/drivers/vhost/blk/." "$driver"
+cat "$top/compat/overlay.mk" >>"$driver/Makefile"
 if [[ -n $tests ]]; then
-	driver=$(mktemp -d)
-	trap 'rm -rf "$driver"' EXIT
-	cp -r "$top/drivers/vhost/blk/." "$driver"
 	cp -r "$top/tools/testing/kernel" "$driver/testing"
 	echo 'source "drivers/vhost/blk/testing/Kconfig"' >>"$driver/Kconfig"
 	# shellcheck disable=SC2016 # make's variable

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# tools/overlay.sh appends this to the driver's Makefile, for kernels that are older
+# than the one that the sources are written for.
+ccflags-y += -include $(srctree)/drivers/vhost/blk/compat/compat.h
