@@ -32,7 +32,7 @@
  * Next state, by current state and event.  Columns are in the order of enum
  * vhost_blk_event.
  */
-static const u8 vblk_next[VHOST_BLK_NR_QUEUE_STATES][VHOST_BLK_NR_EVENTS] = {
+static const u8 vblk_next[VHOST_BLK_QUEUE_DEAD + 1][VHOST_BLK_NR_EVENTS] = {
 	/*              START    PAUSE    RESUME   STOP      BREAK     ABANDON  DRAINED */
 	[STOPPED]  = {  RUNNING, STOPPED, STOPPED, STOPPED,  STOPPED,  STOPPED, STOPPED },
 	[RUNNING]  = {  RUNNING, PAUSED,  RUNNING, DRAINING, BROKEN,   DEAD,    RUNNING },

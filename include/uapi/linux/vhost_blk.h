@@ -232,7 +232,6 @@ struct vhost_blk_info {
  *	been stopped and started
  * @VHOST_BLK_QUEUE_DEAD: requests in flight end without a completion, then the
  *	queue stops
- * @VHOST_BLK_NR_QUEUE_STATES: number of states
  */
 enum vhost_blk_queue_state {
 	VHOST_BLK_QUEUE_STOPPED,
@@ -241,7 +240,6 @@ enum vhost_blk_queue_state {
 	VHOST_BLK_QUEUE_DRAINING,
 	VHOST_BLK_QUEUE_BROKEN,
 	VHOST_BLK_QUEUE_DEAD,
-	VHOST_BLK_NR_QUEUE_STATES,
 };
 
 /**
