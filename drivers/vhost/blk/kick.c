@@ -82,10 +82,10 @@ static const struct iovec *vblk_data_of(const struct vhost_blk_chain *chain,
  * Check whether the data of a request must be bounced: the backend cannot
  * access it in place, or no memory is available for a vector of its pages.
  */
-static bool vblk_needs_bounce(struct vhost_blk_req *req,
-			      const struct vhost_blk_be *be,
-			      const struct vhost_blk_cmd *cmd,
-			      const struct vhost_blk_chain *chain)
+static bool vblk_choose_bounce(struct vhost_blk_req *req,
+			       const struct vhost_blk_be *be,
+			       const struct vhost_blk_cmd *cmd,
+			       const struct vhost_blk_chain *chain)
 {
 	const struct iovec *data;
 	unsigned int nr;
@@ -279,7 +279,7 @@ static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 				 &cmd);
 	if (status == VIRTIO_BLK_S_OK) {
 		vhost_blk_trim_chain(chain, &cmd);
-		bounced = vblk_needs_bounce(req, be, &cmd, chain);
+		bounced = vblk_choose_bounce(req, be, &cmd, chain);
 		if (!vblk_admit(req, &cmd, chain, bounced)) {
 			vhost_blk_unmap(req);
 			vhost_blk_untrack_writes(req);

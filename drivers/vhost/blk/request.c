@@ -103,8 +103,8 @@ static bool vblk_sectors_ok(u64 sector, u64 nr,
 }
 
 /* Check position and length, in bytes, of the data of a request. */
-static bool vblk_range_ok(u64 sector, u64 len,
-			  const struct vhost_blk_limits *limits)
+static bool vblk_data_ok(u64 sector, u64 len,
+			 const struct vhost_blk_limits *limits)
 {
 	if (len % SECTOR_BYTES || len > VHOST_BLK_MAX_BYTES)
 		return false;
@@ -115,7 +115,7 @@ static u8 vblk_parse_data(const struct vhost_blk_header *hdr, u64 len,
 			  const struct vhost_blk_limits *limits,
 			  struct vhost_blk_cmd *cmd)
 {
-	if (!vblk_range_ok(hdr->sector, len, limits))
+	if (!vblk_data_ok(hdr->sector, len, limits))
 		return VIRTIO_BLK_S_IOERR;
 	cmd->pos = hdr->sector * SECTOR_BYTES;
 	cmd->len = len;

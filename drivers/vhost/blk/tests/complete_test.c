@@ -132,7 +132,7 @@ static void make_busy(struct vhost_blk_queue *q, struct vhost_blk_req *req,
 }
 
 /* Without a worker each request is released once. */
-static void orphan_test(struct kunit *test)
+static void dead_worker_test(struct kunit *test)
 {
 	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
 	struct vhost_blk *blk = kunit_kzalloc(test, sizeof(*blk), GFP_KERNEL);
@@ -168,7 +168,7 @@ static struct kunit_case complete_cases[] = {
 	KUNIT_CASE(status_test),
 	KUNIT_CASE(blk_status_test),
 	KUNIT_CASE(used_len_test),
-	KUNIT_CASE(orphan_test),
+	KUNIT_CASE(dead_worker_test),
 	{}
 };
 
