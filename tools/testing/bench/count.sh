@@ -54,7 +54,7 @@ if [[ ${1:-} != --inside ]]; then
 		VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" "$qemu" | tail -n 1)
 		export VHOST_BENCH_QEMU
 	fi
-	exec "$VB_HOSTS/tcg-run.sh" --icount --mem 3G --timeout 3600 \
+	exec "$VB_HOSTS/qemu-run.sh" --icount --mem 3G --timeout 3600 \
 		--load "target_core_mod target_core_iblock vhost_scsi" -- "$0" --inside "$@"
 fi
 shift

@@ -45,7 +45,7 @@ done
 if [[ -z $inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
 	export VHOST_BENCH_BIN
-	exec "$VB_HOSTS/tcg-run.sh" ${host:+--host "$host"} --cpus "$cpus" --timeout 14400 --env VB_START -- "$0" --inside \
+	exec "$VB_HOSTS/qemu-run.sh" ${host:+--host "$host"} --cpus "$cpus" --timeout 14400 --env VB_START -- "$0" --inside \
 		--host "$host" --cpus "$cpus" --rounds "$rounds" --seconds "$seconds"
 fi
 # shellcheck source=tools/testing/bench/host.sh

@@ -57,7 +57,7 @@ gcc -Wall -Wextra -O2 -shared -fPIC -I"$(dirname "$header")" -o "$out/profile.so
 mark=$(nm "$VHOST_BENCH_BIN" | awk '$3 == "profile_mark" { print $1 }')
 nm "$VHOST_BENCH_BIN" | grep -i ' [tw] ' >"$out/symbols"
 export VHOST_BENCH_BIN VHOST_BENCH_OUT=$out VHOST_BENCH_WRITE=$write
-"$VB_HOSTS/tcg-run.sh" --icount --out "$out" --append nokaslr \
+"$VB_HOSTS/qemu-run.sh" --icount --out "$out" --append nokaslr \
 	--plugin "$out/profile.so,out=$out/blocks,mark=0x$mark" \
 	--load "" -- "$0" --inside "$frontend" "$depth" "$requests" "$devices" "$warm" >"$out/run.json"
 several=''

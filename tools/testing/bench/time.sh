@@ -82,7 +82,7 @@ if [[ -z $inside ]]; then
 	fi
 	if [[ -z $dev ]]; then
 		if [[ -n $kernel ]]; then
-			cp "$("$VB_HOSTS/uml-build.sh" "$host")/config" "$kernel"
+			cp "$("$VB_HOSTS/host-build.sh" "$host")/config" "$kernel"
 		fi
 		exec "$VB_HOSTS/uml-run.sh" "$host" --timeout 14400 --env VB_START -- "$0" --inside \
 			--rounds "$rounds" --seconds "$seconds" ${size:+"$size"} "$@"

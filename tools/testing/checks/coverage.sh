@@ -38,7 +38,7 @@ if [[ -n $inside ]]; then
 fi
 
 "$VB_LIB/packages.sh" kernel selftest python
-host=$("$VB_HOSTS/uml-build.sh" uml-7.3)
+host=$("$VB_HOSTS/host-build.sh" uml-7.3)
 counts=${keep:-$(scratch_dir)}
 [[ -n $keep ]] || trap 'rm -rf "$counts"' EXIT
 tests=$("$VB_CHECKS/build-selftests.sh")

@@ -113,7 +113,7 @@ fuzz_device() {
 		return
 	fi
 	# The directory of a compressed kernel has vmlinux too, which has the symbols.
-	linux=$("$VB_HOSTS/uml-build.sh" "$host")
+	linux=$("$VB_HOSTS/host-build.sh" "$host")
 	linux=$linux/$([[ -e $linux/vmlinux ]] && echo vmlinux || echo linux)
 	"$fuzz/coverage.sh" "$linux" "$out/device/places" | sed 's/^/# /' | tee "$out/coverage"
 	# shellcheck disable=SC2016 # awk's variables

@@ -148,7 +148,7 @@ run_host() {
 		fi
 	done < <(cd "$tests" && {
 		s=0
-		"$VB_HOSTS/tcg-run.sh" --mem 2G --timeout $((120 + $# * 300)) --qemu "$args" \
+		"$VB_HOSTS/qemu-run.sh" --mem 2G --timeout $((120 + $# * 300)) --qemu "$args" \
 			--append "slub_debug=FZ" -- \
 			"$dir/inside.sh" ${short:+--short} "$tmp/list" "${suites[@]}" \
 			2>"$tmp/messages" || s=$?

@@ -33,7 +33,7 @@ trap 'rm -rf "$tmp"' EXIT
 tests=$("$VB_CHECKS/build-selftests.sh")
 cd "$tests"
 # shellcheck disable=SC2016 # for the shell in the host
-"$VB_HOSTS/tcg-run.sh" --host "$host" --append vhost.max_mem_regions=509 \
+"$VB_HOSTS/qemu-run.sh" --host "$host" --append vhost.max_mem_regions=509 \
 	--timeout $((VHOST_TEST_TIMEOUT + 1800)) -- sh -c '
 	./run.sh --short "$@"
 	status=$?

@@ -37,7 +37,7 @@ refuse_wrong_header() {
 load_and_unload() {
 	local series=$1 log=$tmp/$1/load status=0
 	# shellcheck disable=SC2016 # for the shell in the host
-	"$VB_HOSTS/tcg-run.sh" --series "$series" --timeout 300 -- bash -c '
+	"$VB_HOSTS/qemu-run.sh" --series "$series" --timeout 300 -- bash -c '
 		set -eux
 		[ -d "$VHOST_MODULES" ]
 		for ((i = 0; i < 8; i++)); do

@@ -32,5 +32,5 @@ cd "$tests"
 # Tests use hundreds of memory regions; the default limit of the vhost core is 64.
 append=vhost.max_mem_regions=509
 # Only the stock kernels have huge pages.
-[[ $host == tcg* ]] && append=hugepages=4
+[[ $host == stock-* ]] && append=hugepages=4
 exec "$VB_HOSTS/host-run.sh" "$host" --append "$append" --timeout "$timeout" -- ./run.sh "$@"

@@ -5,7 +5,7 @@ uses this machine) and in it a guest whose disk /dev/vda is served by /dev/vhost
 and runs fio in the guest.  Then it measures QEMU's own virtio-blk on the same file.
 Exits with 0 only if fio verified the data.
 
-  DEMO_HOST=uml-7.3-fast  the test host: one that uml-build.sh knows, or "local" for
+  DEMO_HOST=uml-7.3-fast  the test host: one that host-build.sh knows, or "local" for
                           this machine, which must have /dev/vhost-blk
   DEMO_QEMU=BINARY        a QEMU that has vhost-blk-pci (default: Debian's, with the
                           device preloaded, or built if it is of another version)
@@ -53,7 +53,7 @@ def prepare():
 def run_in_host():
     hosts = f"{TOP}/tools/testing/hosts"
     note(f"step 4 of 5: the host {HOST}")
-    subprocess.run([f"{hosts}/uml-build.sh", HOST], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([f"{hosts}/host-build.sh", HOST], stdout=subprocess.DEVNULL, check=True)
     os.execv(f"{hosts}/uml-run.sh", ["uml-run.sh", HOST, "--mem", "1536M", "--timeout", "600",
                                      "--", f"{HERE}/demo.py", "--inside"])
 

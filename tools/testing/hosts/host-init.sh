@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# PID 1 of a test host, which uml-run.sh or tcg-run.sh boots.  vhost_run= on the kernel
+# PID 1 of a test host, which uml-run.sh or qemu-run.sh boots.  vhost_run= on the kernel
 # command line names the directory of the run.  Any error here causes a kernel panic, so
 # that the kernel log lacks the exit marker and the run has failed.
 set -euo pipefail

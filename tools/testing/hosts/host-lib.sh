@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Common functions of uml-run.sh and tcg-run.sh: options, the directory of a run, the
+# Common functions of uml-run.sh and qemu-run.sh: options, the directory of a run, the
 # process of the host with its time limit, and the result.
 #
 # host-init.sh is PID 1 of a host.  Its input are the files in the directory of the run.
@@ -11,7 +11,7 @@
 # Needs lib.sh.
 
 # Drivers that are built in must not create devices at boot.
-# shellcheck disable=SC2034 # uml-run.sh and tcg-run.sh use it
+# shellcheck disable=SC2034 # uml-run.sh and qemu-run.sh use it
 host_parameters=(null_blk.nr_devices=0 brd.rd_nr=0 scsi_debug.add_host=0 nbd.nbds_max=2)
 
 # host_options "$@": parse the options and COMMAND.

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: host-run.sh HOST [OPTION…] [--] COMMAND…
 #
-# Runs COMMAND in the test host HOST, with the options that uml-run.sh and tcg-run.sh
+# Runs COMMAND in the test host HOST, with the options that uml-run.sh and qemu-run.sh
 # have in common.  HOST is
 #
-#   tcg, tcg-6.12     Debian's stock kernels, 6.1 and 6.12, in QEMU
+#   stock-6.1         Debian's stock kernel in QEMU; stock-6.12 as well
 #   x86-7.3-debug     and any other kernel for QEMU in configs/
 #   uml-7.3           and any other User-Mode Linux in configs/
 set -euo pipefail
@@ -15,8 +15,7 @@ set -euo pipefail
 [[ ${1:-} == --help ]] && { usage; exit; }
 host=${1:-}
 case $host in
-tcg) set -- "$VB_HOSTS/tcg-run.sh" "${@:2}" ;;
-tcg-*) set -- "$VB_HOSTS/tcg-run.sh" --series "${host#tcg-}" "${@:2}" ;;
+stock-*) set -- "$VB_HOSTS/qemu-run.sh" --series "${host#stock-}" "${@:2}" ;;
 *)
 	[[ -n $host && -f $VB_HOSTS/configs/$host.host ]] || { usage >&2; exit 2; }
 	arch=um
@@ -25,7 +24,7 @@ tcg-*) set -- "$VB_HOSTS/tcg-run.sh" --series "${host#tcg-}" "${@:2}" ;;
 	if [[ $arch == um ]]; then
 		set -- "$VB_HOSTS/uml-run.sh" "$@"
 	else
-		set -- "$VB_HOSTS/tcg-run.sh" --host "$@"
+		set -- "$VB_HOSTS/qemu-run.sh" --host "$@"
 	fi
 	;;
 esac

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Usage: uml-run.sh HOST [OPTION…] [--] COMMAND…
 #
-# Boots the User-Mode Linux test host HOST, which uml-build.sh builds if it is not in the
+# Boots the User-Mode Linux test host HOST, which host-build.sh builds if it is not in the
 # cache.  Runs COMMAND in it as root in the current directory, and exits with the status
 # of COMMAND.
 #
@@ -36,7 +36,7 @@ ncpus='' series=''
 # shellcheck source=tools/testing/hosts/configs/uml-7.3.host
 . "$VB_HOSTS/configs/$host.host"
 
-dir=$("$VB_HOSTS/uml-build.sh" "$host")
+dir=$("$VB_HOSTS/host-build.sh" "$host")
 modules='' load=''
 [[ -d $dir/modules ]] && modules=$dir/modules load=vhost_blk
 host_prepare modules="$modules" load="$load" outtype=hostfs outdev=/dev/tty1 errdev=/dev/tty2

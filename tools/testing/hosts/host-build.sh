@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: uml-build.sh HOST
+# Usage: host-build.sh HOST
 #
 # Builds the kernel of a test host, with vhost_blk, and prints its directory, which has
 #
@@ -12,7 +12,7 @@
 #
 # HOST is the name of a file configs/HOST.host: uml-7.3, uml-6.1, uml-7.3-smp and
 # uml-7.3-fast are User-Mode Linux, for uml-run.sh; x86-7.3, x86-7.3-debug and
-# x86-7.3-kcsan are for tcg-run.sh.
+# x86-7.3-kcsan are for qemu-run.sh.
 #
 # The result is cached under a hash of all inputs.  The object files are kept too, so
 # that a build after a change of the driver takes seconds.
@@ -36,7 +36,7 @@ tree=$("$VB_LIB/fetch-source.sh" "$series")
 version=$(<"$tree/.debian-version")
 
 toolchain=$(cache_key "$version" "$(gcc --version)" "$(ld --version)")
-key=$(cache_key "$host" "$toolchain" "${make_args[@]}" "${fragments[@]}" "$VB_HOSTS/uml-build.sh" \
+key=$(cache_key "$host" "$toolchain" "${make_args[@]}" "${fragments[@]}" "$VB_HOSTS/host-build.sh" \
 	"$VB_TOP/tools/overlay.sh" "$VB_TOP/drivers/vhost" "$VB_TOP/compat" \
 	"$VB_TOP/tools/testing/kernel" \
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: tcg-initramfs.sh SERIES
+# Usage: stock-initramfs.sh SERIES
 #
 # Makes a small initramfs, in which Debian's stock kernel mounts the root of this machine
 # over 9p, and prints its path.
@@ -39,7 +39,7 @@ done <"$tmp/list"
 
 cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
-# A command that fails ends PID 1, which is a panic that tcg-run.sh reports.
+# A command that fails ends PID 1, which is a panic that qemu-run.sh reports.
 set -e
 busybox=/bin/busybox
 while read -r module; do

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Usage: tcg-run.sh [OPTION…] [--] COMMAND…
+# Usage: qemu-run.sh [OPTION…] [--] COMMAND…
 #
 # Boots a stock kernel of Debian in QEMU, loads vhost_blk.ko and the vhost.ko of that
 # kernel, runs COMMAND in it as root in the current directory, and exits with the status
@@ -19,7 +19,7 @@
 #   --plugin ARG       load a TCG plugin into QEMU
 #   --qemu ARGS        more arguments for QEMU, separated by blanks
 #   --series SERIES    version of the stock kernel, 6.1 (default) or 6.12
-#   --host NAME        boot a kernel of uml-build.sh instead of a stock kernel: x86-7.3,
+#   --host NAME        boot a kernel of host-build.sh instead of a stock kernel: x86-7.3,
 #                      x86-7.3-debug or x86-7.3-kcsan
 #
 # The root file system of the host is that of this machine, read-only, with empty file
@@ -41,9 +41,9 @@ set -euo pipefail
 host_options "$@"
 need_tool qemu-system-x86_64
 accel=${ACCEL:-tcg}
-name=tcg-$series check=()
+name=stock-$series check=()
 if [[ -n $x86 ]]; then
-	dir=$("$VB_HOSTS/uml-build.sh" "$x86")
+	dir=$("$VB_HOSTS/host-build.sh" "$x86")
 	name=$x86 modules='' load=''
 	[[ -e $dir/functions ]] && check=(--kcsan "$dir/functions")
 	boot=(-kernel "$dir/linux")
@@ -53,7 +53,7 @@ if [[ -n $x86 ]]; then
 else
 	stock=$("$VB_LIB/stock-fetch.sh" "$series")
 	modules=$("$VB_HOSTS/stock-module.sh" "$series")/modules
-	initramfs=$("$VB_HOSTS/tcg-initramfs.sh" "$series")
+	initramfs=$("$VB_HOSTS/stock-initramfs.sh" "$series")
 	boot=(-kernel "$stock/vmlinuz" -initrd "$initramfs")
 	# Drivers that are built in in the other hosts
 	load="configfs vhost_blk null_blk:nr_devices=0 brd:rd_nr=0 loop dm_mod dm_flakey dm_delay
