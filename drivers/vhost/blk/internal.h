@@ -760,7 +760,7 @@ static inline bool vhost_blk_dead(const struct vhost_blk_queue *q)
 	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_DEAD;
 }
 
-/* cgroup.c APIs: */
+/* identity.c APIs: */
 void vhost_blk_identity_get(struct vhost_blk_identity *identity);
 void vhost_blk_identity_put(struct vhost_blk_identity *identity);
 void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
