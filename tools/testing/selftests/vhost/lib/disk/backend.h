@@ -94,11 +94,13 @@ uint32_t backend_up_bytes(const struct backend *b, uint32_t len);
 /* A number from the queue/ (or other) directory of the block device; -1: there is none */
 long long backend_sysfs(struct backend *b, const char *attr);
 
-/* blockdev.c: block devices that the tests create */
+/* loop.c */
+int loop_attach(int backing, unsigned int block_size, char *path, size_t len);
+void loop_detach(int loop);
+
+/* null_blk.c */
 #define SLOW_NSEC	20000000	/* time of a request of a BACKEND_SLOW */
 
-int loop_attach(int backing, unsigned int block_size, char *path, size_t len);
-void loop_detach(int nr);
 /* @size is in bytes, whole MiB; @extra may be NULL */
 const char *nullb_create(struct backend *b, uint64_t size, unsigned int delay_ns,
 			 const struct nullb_attr *extra);
