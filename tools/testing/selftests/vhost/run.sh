@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Usage: run.sh [--short] [--model] [--list] [--but SUITE]… [SUITE…]
+# Usage: run.sh [--short] [--model] [--list] [--but SUITE]… [--but-variant NAME]…
+#        [SUITE…]
 #
 # Runs the vhost-blk selftests on this kernel, as root, and prints one TAP stream.
 # Without SUITE it runs all suites, except for those below that run only by name.
@@ -11,6 +12,8 @@
 #                module and mount nothing
 #   --list       print the tests, one per line, and run none
 #   --but SUITE  skip this suite; may be repeated
+#   --but-variant NAME
+#                skip tests with the variant NAME, such as bdev_direct; may be repeated
 #
 # Suites that run only by name:
 #
@@ -49,7 +52,7 @@ all='example ioctl uapi queue_states config data layout request_status discard
 	vmm_exit hostile_requests hostile_addresses ioctl_race fault_injection
 	resource_limits credentials shared_file filesystems stop_long_requests
 	vmm_isolation'
-suites='' list='' but=' '
+suites='' list='' but=' ' variants=''
 scratch='' mounted=''
 nullb=/sys/kernel/config/nullb
 
@@ -70,6 +73,11 @@ while [ $# -gt 0 ]; do
 		[ $# -gt 1 ] || { usage >&2; exit 2; }
 		shift
 		but="$but${1#vhost_blk_} "
+		;;
+	--but-variant)
+		[ $# -gt 1 ] || { usage >&2; exit 2; }
+		shift
+		variants="$variants -V $1"
 		;;
 	-h | --help) usage; exit 0 ;;
 	-*) usage >&2; exit 2 ;;
@@ -240,7 +248,8 @@ run_suite() {
 	messages=1
 	[ "$1" != soak ] || messages=3
 	{
-		timeout "${VHOST_TEST_TIMEOUT:-900}" "$here/vhost_blk_$1" 2>&"$messages"
+		# shellcheck disable=SC2086 # options
+		timeout "${VHOST_TEST_TIMEOUT:-900}" "$here/vhost_blk_$1" $variants 2>&"$messages"
 		echo $? >"$scratch/status"
 	} 3>&2 | renumber "$1"
 	read -r tests failed <"$scratch/count"
