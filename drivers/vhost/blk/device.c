@@ -291,59 +291,85 @@ static long vblk_set_mem_table(struct vhost_blk *blk, void __user *argp)
 	return ret;
 }
 
-/*
- * Set the log of the used ring of a queue that is not stopped.
- *
- * Return: 0, -EOPNOTSUPP or -EINVAL, as the core does; or -EINTR if the caller
- * is being killed.
- */
-static long vblk_set_used_log(struct vhost_virtqueue *vq,
-			      const struct vhost_vring_addr *arg)
+/* Check the argument of VHOST_SET_VRING_ADDR, as the core does. */
+static long vblk_check_vring_addr(const struct vhost_vring_addr *arg)
 {
-	u64 old_addr;
-	bool old_used;
-	long ret = 0;
-
 	if (arg->flags & ~BIT(VHOST_VRING_F_LOG))
 		return -EOPNOTSUPP;
-	if (!IS_ALIGNED(arg->log_guest_addr, VRING_USED_ALIGN_SIZE))
+	/* An address may have more bits than a pointer. */
+	if ((unsigned long)arg->desc_user_addr != arg->desc_user_addr ||
+	    (unsigned long)arg->avail_user_addr != arg->avail_user_addr ||
+	    (unsigned long)arg->used_user_addr != arg->used_user_addr)
+		return -EFAULT;
+	if (!IS_ALIGNED(arg->avail_user_addr, VRING_AVAIL_ALIGN_SIZE) ||
+	    !IS_ALIGNED(arg->used_user_addr, VRING_USED_ALIGN_SIZE) ||
+	    !IS_ALIGNED(arg->log_guest_addr, VRING_USED_ALIGN_SIZE))
 		return -EINVAL;
-	if (mutex_lock_killable(&vq->mutex))
-		return -EINTR;
-	old_used = vq->log_used;
-	old_addr = vq->log_addr;
+	return 0;
+}
+
+static bool vblk_same_rings(const struct vhost_virtqueue *vq,
+			    const struct vhost_vring_addr *arg)
+{
+	return arg->desc_user_addr == (unsigned long)vq->desc &&
+	       arg->avail_user_addr == (unsigned long)vq->avail &&
+	       arg->used_user_addr == (unsigned long)vq->used;
+}
+
+/*
+ * Set the addresses of a queue.  They are those that it has, unless it is
+ * stopped.  A start checks the addresses, and drops mappings of the old ones.
+ * The mutex of the queue is held.
+ *
+ * Return: 0, or -EINVAL if the queue is not stopped and cannot write its log.
+ */
+static long vblk_apply_vring_addr(struct vhost_virtqueue *vq,
+				  const struct vhost_vring_addr *arg)
+{
+	bool old_used = vq->log_used;
+	u64 old_addr = vq->log_addr;
+
 	vq->log_used = arg->flags & BIT(VHOST_VRING_F_LOG);
 	vq->log_addr = arg->log_guest_addr;
-	if (!vhost_vq_access_ok(vq)) {
+	if (vhost_vq_get_backend(vq) && !vhost_vq_access_ok(vq)) {
 		vq->log_used = old_used;
 		vq->log_addr = old_addr;
-		ret = -EINVAL;
+		return -EINVAL;
 	}
-	mutex_unlock(&vq->mutex);
-	return ret;
+	vq->desc = u64_to_user_ptr(arg->desc_user_addr);
+	vq->avail = u64_to_user_ptr(arg->avail_user_addr);
+	vq->used = u64_to_user_ptr(arg->used_user_addr);
+	return 0;
 }
 
 /*
  * VHOST_SET_VRING_ADDR.  Unless the queue is stopped, its addresses can be set
  * to the current ones only; QEMU does that to switch the log of the used ring.
- * The core would read the argument again, and userspace may have changed the
- * addresses by then.
+ * The core is not called for any queue: it would read the argument again, and
+ * another thread may have put the index of a running queue there by then.
  */
 static long vblk_set_vring_addr(struct vhost_blk *blk, void __user *argp)
 {
 	struct vhost_vring_addr arg;
 	struct vhost_blk_queue *q;
+	long ret;
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
 	q = vhost_blk_queue_at(blk, arg.index);
-	if (!q || vhost_blk_stopped(q))
-		return vblk_core_ioctl(blk, VHOST_SET_VRING_ADDR, argp);
-	if (arg.desc_user_addr != (unsigned long)q->vq.desc ||
-	    arg.avail_user_addr != (unsigned long)q->vq.avail ||
-	    arg.used_user_addr != (unsigned long)q->vq.used)
+	if (!q)
+		return -ENOBUFS;
+	/* Only ioctls start a queue, and they need dev.mutex. */
+	if (!vhost_blk_stopped(q) && !vblk_same_rings(&q->vq, &arg))
 		return -EBUSY;
-	return vblk_set_used_log(&q->vq, &arg);
+	ret = vblk_check_vring_addr(&arg);
+	if (ret)
+		return ret;
+	if (mutex_lock_killable(&q->vq.mutex))
+		return -EINTR;
+	ret = vblk_apply_vring_addr(&q->vq, &arg);
+	mutex_unlock(&q->vq.mutex);
+	return ret;
 }
 
 /*
