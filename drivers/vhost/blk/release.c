@@ -373,7 +373,7 @@ static void vblk_set_linger(struct wait_queue_head *head, unsigned long until)
  */
 static void vblk_abandon_at_exit(struct vhost_blk *blk)
 {
-	unsigned long until = jiffies + VBLK_LINGER;
+	unsigned long until = (jiffies + VBLK_LINGER) ?: 1;
 
 	vhost_blk_abandon(blk);
 	if (READ_ONCE(blk->linger_until))
