@@ -388,7 +388,10 @@ static long vblk_attach_vring_worker(struct vhost_blk *blk, void __user *argp)
 	q = vhost_blk_queue_at(blk, arg.index);
 	if (q && !vhost_blk_stopped(q))
 		return -EBUSY;
-	/* vhost_blk_req_done() may still be waking the worker. */
+	/*
+	 * vhost_blk_req_done() or vhost_blk_abandon() may still be waking the
+	 * worker.
+	 */
 	synchronize_rcu();
 	vhost_dev_flush(&blk->dev);
 	return vblk_core_ioctl(blk, VHOST_ATTACH_VRING_WORKER, argp);

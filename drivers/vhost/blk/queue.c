@@ -12,6 +12,7 @@
 #include <linux/bitmap.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -284,9 +285,16 @@ void vhost_blk_abandon(struct vhost_blk *blk)
 	unsigned int i;
 
 	WRITE_ONCE(blk->capacity_polled, false);
+	/*
+	 * Without dev.mutex: as soon as a queue has stopped, an ioctl may free
+	 * its worker.  Pairs with synchronize_rcu() in
+	 * vblk_attach_vring_worker().
+	 */
+	rcu_read_lock();
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		if (vhost_blk_queue_event(&blk->queues[i], VHOST_BLK_EVENT_ABANDON))
 			vhost_blk_wake_worker(&blk->queues[i]);
+	rcu_read_unlock();
 }
 
 /**
