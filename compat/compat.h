@@ -81,6 +81,15 @@ struct virtio_blk_zone_report {
 #define vhost_init_device_iotlb(dev) vhost_init_device_iotlb(dev, true)
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#include <linux/sched.h>
+
+/* Workers of the vhost core are kernel threads. */
+#ifndef PF_USER_WORKER
+#define PF_USER_WORKER	0
+#endif
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #include <linux/errno.h>
 

@@ -333,11 +333,23 @@ static bool vblk_owner_is_exiting(const struct vhost_blk *blk)
 	return (current->flags & PF_EXITING) && vblk_is_owner(blk);
 }
 
-/* All threads of the caller's process exit, not only the caller. */
+/*
+ * All threads of the caller's process exit, not only the caller.  Workers do
+ * not count: those of a device exit only when the device is released.
+ */
 static bool vblk_group_is_exiting(void)
 {
-	return (READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT) ||
-	       !atomic_read(&current->signal->live);
+	const unsigned int ignored = PF_EXITING | PF_IO_WORKER | PF_USER_WORKER;
+	struct task_struct *thread;
+	bool exiting = true;
+
+	if (READ_ONCE(current->signal->flags) & SIGNAL_GROUP_EXIT)
+		return true;
+	rcu_read_lock();
+	for_each_thread(current, thread)
+		exiting = exiting && (READ_ONCE(thread->flags) & ignored);
+	rcu_read_unlock();
+	return exiting;
 }
 
 /*
