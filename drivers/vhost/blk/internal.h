@@ -951,6 +951,7 @@ struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index);
 void vhost_blk_queue_free(struct vhost_blk_queue *q);
 int vhost_blk_start(struct vhost_blk *blk);
 int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q);
+void vhost_blk_begin_stop(struct vhost_blk *blk);
 int vhost_blk_stop(struct vhost_blk *blk);
 int vhost_blk_stop_queue(struct vhost_blk_queue *q);
 void vhost_blk_abandon(struct vhost_blk *blk);

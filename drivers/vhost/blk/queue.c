@@ -255,6 +255,19 @@ int vhost_blk_stop_queue(struct vhost_blk_queue *q)
 }
 
 /**
+ * vhost_blk_begin_stop - stop all queues, and do not wait for their requests
+ * @blk: the device, its mutex held, or its file closed
+ */
+void vhost_blk_begin_stop(struct vhost_blk *blk)
+{
+	unsigned int i;
+
+	WRITE_ONCE(blk->capacity_polled, false);
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		vblk_begin_stop(&blk->queues[i]);
+}
+
+/**
  * vhost_blk_stop - stop all queues and wait for their requests
  * @blk: the device, its mutex held, or its file closed
  *
@@ -266,9 +279,7 @@ int vhost_blk_stop(struct vhost_blk *blk)
 	unsigned int i;
 	int ret = 0;
 
-	WRITE_ONCE(blk->capacity_polled, false);
-	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
-		vblk_begin_stop(&blk->queues[i]);
+	vhost_blk_begin_stop(blk);
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		ret = vblk_wait_stopped(&blk->queues[i]) ?: ret;
 	return ret;

@@ -39,6 +39,12 @@
  */
 #define VBLK_LINGER	(4 * HZ)
 
+/*
+ * Interval in jiffies at which a thread that exits checks whether its process
+ * exits
+ */
+#define VBLK_EXIT_CHECK	(HZ / 10)
+
 /* Report that the worker has done all work that was queued before. */
 static void vblk_worker_flush(struct vhost_work *work)
 {
@@ -328,7 +334,7 @@ static bool vblk_is_owner(const struct vhost_blk *blk)
 }
 
 /* The caller is a thread of the owner, and is exiting. */
-static bool vblk_owner_is_exiting(const struct vhost_blk *blk)
+static bool vblk_owner_thread_is_exiting(const struct vhost_blk *blk)
 {
 	return (current->flags & PF_EXITING) && vblk_is_owner(blk);
 }
@@ -412,6 +418,27 @@ static bool vblk_linger(struct vhost_blk *blk)
 }
 
 /*
+ * Wait for the requests of a thread of the owner that exits.  If the process
+ * lives on, it uses the memory of the requests, so stop the queues as close()
+ * does.  The thread can no longer get signals, so check whether the process
+ * exits, too.
+ *
+ * Return: true if no request is in flight any more.
+ */
+static bool vblk_wait_in_exit(struct vhost_blk *blk)
+{
+	if (vblk_group_is_exiting())
+		return vblk_linger(blk);
+	vhost_blk_begin_stop(blk);
+	while (!wait_var_event_timeout(&blk->refs, vblk_all_stopped(blk),
+				       VBLK_EXIT_CHECK)) {
+		if (vblk_group_is_exiting())
+			return vblk_linger(blk);
+	}
+	return true;
+}
+
+/*
  * Stop or abandon the queues at the last close.  Only the owner waits for the
  * requests, also if it exits and the last reference to the file was in the
  * queue of its socket.  They do not concern another process that was sent the
@@ -421,8 +448,9 @@ static bool vblk_linger(struct vhost_blk *blk)
  */
 static bool vblk_wait_for_requests(struct vhost_blk *blk)
 {
-	if (vblk_owner_is_exiting(blk))
-		return vblk_linger(blk);
+	/* A thread that exits has no memory any more. */
+	if (vblk_owner_thread_is_exiting(blk))
+		return vblk_wait_in_exit(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
 		return false;
@@ -449,7 +477,8 @@ int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
 
-	if (vblk_owner_is_exiting(blk) && file_count(file) == 1)
+	if (vblk_owner_thread_is_exiting(blk) && vblk_group_is_exiting() &&
+	    file_count(file) == 1)
 		vblk_abandon_at_exit(blk);
 	return 0;
 }
