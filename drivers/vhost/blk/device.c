@@ -474,8 +474,11 @@ static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
  * A copy from or to userspace may take as long as another process likes
  * (userfaultfd, FUSE), and the reset of a device whose owner has exited waits
  * for the mutex.  So an ioctl that any process with the file may call has
- * VBLK_IOCTL_NOLOCK or @u64_fn.  A process that shares the owner's memory can
- * delay that reset nevertheless, with ioctls of the vhost core.
+ * VBLK_IOCTL_NOLOCK or @u64_fn.  There are two exceptions.
+ * VHOST_SET_FORK_FROM_OWNER, of the vhost core, copies its argument with the
+ * mutex held, but only while the device has no owner; then there is no reset
+ * either.  A process that shares the owner's memory may call all ioctls of the
+ * owner, of which most copy with the mutex held, and so can delay the reset.
  */
 struct vblk_ioctl_def {
 	unsigned int cmd;
