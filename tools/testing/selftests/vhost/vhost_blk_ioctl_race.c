@@ -13,11 +13,13 @@
 
 #include "hang.h"
 #include "suite-flight.h"
+#include "task.h"
 
 #define AREA_GPA	0x10000000000ULL
 #define AREA		0x100000U
 #define DEPTH		40
 #define BYTES		4096U
+#define SOON		20000
 
 enum theft {
 	DROPPED,	/* MADV_DONTNEED */
@@ -300,27 +302,31 @@ TEST_F_TIMEOUT(flight, ioctls, 120)
 }
 
 /*
- * Map a page of a disk at the start of the area, whose first bytes are the
- * header of a request, so that it has to be read from the disk.
+ * Map a page of a disk, with these bytes at its start, so that it has to be
+ * read from the disk.
  */
-static const char *map_header(struct region *area, const struct hang *h,
-			      const struct virtio_blk_outhdr *hdr)
+static const char *map_from_disk(void *page, const struct hang *h, const void *bytes, size_t len)
 {
-	alignas(4096) static uint8_t page[4096];
+	alignas(4096) static uint8_t content[4096];
 
-	memcpy(page, hdr, sizeof(*hdr));
-	if (pwrite(h->disk.fd, page, sizeof(page), 0) != sizeof(page) || fsync(h->disk.fd))
+	memcpy(content, bytes, len);
+	if (pwrite(h->disk.fd, content, sizeof(content), 0) != sizeof(content) ||
+	    fsync(h->disk.fd))
 		return "the page can't be written";
-	if (mmap(area->hva, sizeof(page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+	if (mmap(page, sizeof(content), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		 h->disk.fd, 0) == MAP_FAILED ||
 	    posix_fadvise(h->disk.fd, 0, 0, POSIX_FADV_DONTNEED))
 		return "the page can't be mapped";
 	return NULL;
 }
 
+/* A thread that sets addresses, whose argument changes in the middle of the ioctl */
 struct addresser {
 	struct guest *guest;
-	struct vhost_vring_addr addr;
+	struct vhost_vring_addr *addr;
+	pthread_t thread;
+	pid_t tid;
+	bool returned;
 	long ret;
 };
 
@@ -328,8 +334,40 @@ static void *set_addresses(void *arg)
 {
 	struct addresser *a = arg;
 
-	a->ret = guest_ioctl(a->guest, VHOST_SET_VRING_ADDR, &a->addr);
+	__atomic_store_n(&a->tid, gettid(), __ATOMIC_SEQ_CST);
+	a->ret = guest_ioctl(a->guest, VHOST_SET_VRING_ADDR, a->addr);
+	__atomic_store_n(&a->returned, true, __ATOMIC_SEQ_CST);
 	return NULL;
+}
+
+static const char *addresser_start(struct addresser *a)
+{
+	unsigned int ms;
+	pid_t tid = 0;
+
+	if (pthread_create(&a->thread, NULL, set_addresses, a))
+		return "no thread";
+	for (ms = 0; ms < SOON && !tid; ms++) {
+		usleep(1000);
+		tid = __atomic_load_n(&a->tid, __ATOMIC_SEQ_CST);
+	}
+	return task_sleeps(tid, SOON) ? NULL : "the ioctl does not wait";
+}
+
+/* Call it after a change of the argument. */
+static const char *addresser_waits(const struct addresser *a)
+{
+	return __atomic_load_n(&a->returned, __ATOMIC_SEQ_CST) ?
+	       "the ioctl returned before its argument was changed" : NULL;
+}
+
+static const char *all_zero(const uint8_t *p, size_t len)
+{
+	while (len && !*p) {
+		p++;
+		len--;
+	}
+	return len ? "the device wrote to other rings" : NULL;
 }
 
 /*
@@ -342,10 +380,10 @@ TEST_F_TIMEOUT(flight, addresses_changed, 60)
 	struct guest *g = &self->g;
 	struct region *area = guest_add_region(g, AREA_GPA, AREA);
 	int memory = memfd_create("vhost-test", MFD_CLOEXEC);
-	struct addresser a = { .guest = g };
+	struct vhost_vring_addr addr;
+	struct addresser a = { .guest = g, .addr = &addr };
 	struct ring *r = &g->ring[0];
 	struct request *q;
-	pthread_t thread;
 	uint8_t *other;
 	struct hang h;
 	const char *why;
@@ -364,30 +402,28 @@ TEST_F_TIMEOUT(flight, addresses_changed, 60)
 	ASSERT_TRUE(region_back(area, memory));
 	ASSERT_EQ(0, guest_set_mem_table(g));
 	request_arm(q, 1);
-	ASSERT_WELL(map_header(area, &h, &hdr));
+	ASSERT_WELL(map_from_disk(area->hva, &h, &hdr, sizeof(hdr)));
 	ASSERT_WELL(hang_on(&h));
 	ASSERT_EQ(0, ring_add(r, q));
 	ring_kick_now(r);
-	usleep(100000);
-	a.addr = (struct vhost_vring_addr) {
+	ASSERT_TRUE(worker_sleeps(getpid(), SOON));
+	addr = (struct vhost_vring_addr) {
 		.desc_user_addr = (uintptr_t)r->desc,
 		.avail_user_addr = (uintptr_t)r->avail,
 		.used_user_addr = (uintptr_t)r->used,
 		.log_guest_addr = r->used_gpa,
 	};
-	ASSERT_EQ(0, pthread_create(&thread, NULL, set_addresses, &a));
-	usleep(100000);
-	__atomic_store_n(&a.addr.used_user_addr, (uintptr_t)other, __ATOMIC_SEQ_CST);
+	ASSERT_WELL(addresser_start(&a));
+	__atomic_store_n(&addr.used_user_addr, (uintptr_t)other, __ATOMIC_SEQ_CST);
+	EXPECT_EQ(NULL, addresser_waits(&a));
 	EXPECT_EQ(0, ring_device_idx(r));
 	ASSERT_WELL(hang_off(&h));
-	pthread_join(thread, NULL);
+	pthread_join(a.thread, NULL);
 	EXPECT_EQ(0, a.ret);
 	for (i = 0; i < 500 && !ring_device_idx(r); i++)
 		usleep(10000);
 	EXPECT_EQ(1, ring_device_idx(r));
-	for (i = 0; i < 4096 && !other[i]; i++)
-		;
-	EXPECT_EQ(4096, i);
+	ASSERT_WELL(all_zero(other, 4096));
 	EXPECT_EQ(0, guest_set_running(g, 0));
 	request_free(q);
 	ASSERT_TRUE(region_back(area, memory));

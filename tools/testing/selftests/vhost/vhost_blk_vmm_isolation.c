@@ -24,6 +24,7 @@
 
 #include "hang.h"
 #include "suite.h"
+#include "task.h"
 
 #define STOPPED		4	/* devices of the VMM that is stopped */
 #define AT_ONCE		1000	/* ms: shorter than an exiting owner waits */
@@ -643,9 +644,11 @@ TEST_F_TIMEOUT(tenants, stranger_blocks, 120)
 		ASSERT_WELL(owner_start(&o, &self->h.disk));
 		ASSERT_WELL(owner_send(&o));
 		value = 0;
-		/* the kernel has no such ioctl, or checks the owner first */
 		if (ioctl(g.fd, ioctls[i].cmd, &value) &&
 		    (errno == ENOTTY || errno == EPERM)) {
+			/* the kernel has no such ioctl, or checks the owner first */
+			ASSERT_EQ(VHOST_GET_FORK_FROM_OWNER, ioctls[i].cmd)
+				TH_LOG("%s", ioctls[i].name);
 			ASSERT_WELL(owner_kill(&o));
 			destroy(&o);
 			continue;
@@ -657,7 +660,8 @@ TEST_F_TIMEOUT(tenants, stranger_blocks, 120)
 		ASSERT_LE(0, pid);
 		if (!pid)
 			_exit(!!ioctl(g.fd, ioctls[i].cmd, page));
-		usleep(100000);
+		/* it waits for the page */
+		ASSERT_TRUE(task_sleeps(pid, SOON));
 		ASSERT_WELL(owner_kill(&o));
 		EXPECT_TRUE(let_go(self->fd))
 			TH_LOG("%s", ioctls[i].name);
