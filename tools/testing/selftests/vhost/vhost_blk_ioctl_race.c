@@ -431,6 +431,51 @@ TEST_F_TIMEOUT(flight, addresses_changed, 60)
 	hang_close(&h);
 }
 
+/*
+ * A stopped queue accepts other addresses.  While the ioctl reads them, another
+ * thread replaces the index by that of a running queue, which keeps its rings.
+ */
+TEST_F_TIMEOUT(flight, index_changed, 60)
+{
+	struct guest *g = &self->g;
+	struct addresser a = { .guest = g };
+	struct vhost_vring_addr addr;
+	uint8_t *pages, *other;
+	struct hang h;
+	const char *why;
+
+	why = hang_open(&h, false);
+	if (why)
+		SKIP(return, "%s", why);
+	other = guest_ptr(g, guest_alloc(g, 3 * 4096, 4096), 3 * 4096);
+	memset(other, 0, 3 * 4096);
+	addr = (struct vhost_vring_addr) {
+		.desc_user_addr = (uintptr_t)other,
+		.avail_user_addr = (uintptr_t)other + 4096,
+		.used_user_addr = (uintptr_t)other + 8192,
+	};
+	/* index and flags are the end of a page that is present */
+	pages = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pages);
+	a.addr = (void *)(pages + 4096 - offsetof(struct vhost_vring_addr, desc_user_addr));
+	a.addr->index = 1;
+	a.addr->flags = 0;
+	ASSERT_WELL(map_from_disk(pages + 4096, &h, &addr.desc_user_addr,
+				  sizeof(addr) - offsetof(typeof(addr), desc_user_addr)));
+	ASSERT_EQ(0, ring_set_running(&g->ring[1], 0));
+	ASSERT_WELL(hang_on(&h));
+	ASSERT_WELL(addresser_start(&a));
+	__atomic_store_n(&a.addr->index, 0, __ATOMIC_SEQ_CST);
+	EXPECT_EQ(NULL, addresser_waits(&a));
+	ASSERT_WELL(hang_off(&h));
+	pthread_join(a.thread, NULL);
+	munmap(pages, 2 * 4096);
+	hang_close(&h);
+	EXPECT_EQ(0, a.ret);
+	ASSERT_WELL(request_simple(&g->ring[0], VIRTIO_BLK_T_IN, 8, BYTES, VIRTIO_BLK_S_OK));
+	ASSERT_WELL(all_zero(other, 3 * 4096));
+}
+
 static long set_kick(struct ring *r, int fd)
 {
 	struct vhost_vring_file file = { .index = r->index, .fd = fd };
