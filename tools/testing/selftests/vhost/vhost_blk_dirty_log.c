@@ -479,6 +479,43 @@ TEST_F(ioctl, eventfd)
 	dirty_free(g);
 }
 
+/*
+ * A running queue refuses a log of its used ring at an address that no process
+ * can have, and keeps the log that it has.
+ */
+TEST_F(ioctl, used_log_nowhere)
+{
+	struct vhost_vring_addr addr = {
+		.flags = 1 << VHOST_VRING_F_LOG, .log_guest_addr = NOWHERE,
+	};
+	struct guest *g = &self->g;
+	struct ring *r = &g->ring[0];
+	struct request *q;
+	struct dirty d;
+
+	UP_TO(STAGE_RUNNING);
+	dirty_attach(g, &d);
+	ASSERT_EQ(0, dirty_set_base(g));
+	ASSERT_EQ(0, dirty_switch(g, true));
+	addr.desc_user_addr = (uintptr_t)r->desc;
+	addr.avail_user_addr = (uintptr_t)r->avail;
+	addr.used_user_addr = (uintptr_t)r->used;
+	EXPECT_EQ(-EINVAL, guest_ioctl(g, VHOST_SET_VRING_ADDR, &addr));
+	q = request_new(g, VIRTIO_BLK_T_IN, 8, 4096);
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	dirty_begin(g);
+	dirty_may_request(g, q, true);
+	ASSERT_WELL(request_run(r, q, 20000));
+	/* the used entry is logged, too */
+	ASSERT_WELL(dirty_check(g));
+	ASSERT_LT(1, d.changed);
+	request_free(q);
+	ASSERT_EQ(0, dirty_switch(g, false));
+	dirty_free(g);
+}
+
 /* A log address outside of user space is refused by the call that would use it. */
 TEST_F(ioctl, nowhere)
 {
