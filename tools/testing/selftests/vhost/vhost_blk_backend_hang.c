@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "module.h"
 #include "scsi.h"
 #include "suite.h"
+#include "task.h"
 #include "vmm.h"
 
 /* The driver waits 4 s for the requests of a process that has exited. */
@@ -622,7 +624,13 @@ static void post_all(const struct guest *g, unsigned int n)
 		close(fds[i]);
 }
 
-static void own_many(struct backend *b, struct hang *h, bool posts, int said)
+/* A VMM with many disks that hang, and how it ends */
+struct ending {
+	bool posts;	/* the last references are in the queue of a socket */
+	bool exits;	/* its only thread exits; otherwise it is killed */
+};
+
+static void own_many(struct backend *b, struct hang *h, const struct ending *how, int said)
 {
 	struct guest_opts opts = { .backend = b };
 	static struct guest g[DISKS];
@@ -640,42 +648,55 @@ static void own_many(struct backend *b, struct hang *h, bool posts, int said)
 	for (i = 0; i < DISKS; i++)
 		if (send_one(&g[i], 8 * i))
 			_exit(3);
-	if (posts)
+	if (how->posts)
 		post_all(g, DISKS);
 	if (write(said, "", 1) != 1)
 		_exit(4);
+	if (how->exits)
+		syscall(SYS_exit, 0);
 	for (;;)
 		pause();
 }
 
-/* Kill a VMM with many disks, all of which hang. Return: how long it takes, in ms. */
-static unsigned int ms_to_kill(struct hang *h, bool posts)
+/*
+ * Start a VMM and wait for its end.  It can be reaped only when its workers
+ * have exited, and if it was not killed they do that after the requests have
+ * ended.
+ *
+ * Return: how long it takes to end, in ms
+ */
+static unsigned int ms_to_end(struct hang *h, const struct ending *how, pid_t *pid)
 {
 	struct timespec begin;
-	int told[2], status;
-	pid_t pid;
+	int told[2];
 	char byte;
 
 	if (pipe(told))
 		return UINT_MAX;
-	pid = fork();
-	if (!pid)
-		own_many(&h->disk, h, posts, told[1]);
+	*pid = fork();
+	if (!*pid)
+		own_many(&h->disk, h, how, told[1]);
 	close(told[1]);
-	if (pid < 0 || read(told[0], &byte, 1) != 1)
+	if (*pid < 0 || read(told[0], &byte, 1) != 1)
 		return UINT_MAX;
 	close(told[0]);
 	h->on = true;
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	if (kill(pid, SIGKILL) || waitpid(pid, &status, 0) != pid)
+	if (!how->exits && kill(*pid, SIGKILL))
 		return UINT_MAX;
+	while (task_state(*pid) != 'Z' && ms_since(&begin) < DISKS * LINGER)
+		usleep(10000);
 	return ms_since(&begin);
 }
 
 /* A VMM waits for all its disks at the same time. */
 TEST_F_TIMEOUT(hung, many_disks, 120)
 {
-	EXPECT_GT(2 * LINGER, ms_to_kill(&self->h, false));
+	const struct ending killed = {};
+	pid_t pid;
+
+	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, &killed, &pid));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	EXPECT_TRUE(in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
 	EXPECT_TRUE(let_go(self->fd));
@@ -687,10 +708,27 @@ TEST_F_TIMEOUT(hung, many_disks, 120)
  */
 TEST_F_TIMEOUT(hung, many_posted, 120)
 {
-	EXPECT_GT(2 * LINGER, ms_to_kill(&self->h, true));
+	const struct ending killed = { .posts = true };
+	pid_t pid;
+
+	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, &killed, &pid));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	EXPECT_TRUE(in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
 	EXPECT_TRUE(let_go(self->fd));
+}
+
+/* The same, if the VMM ends because its only thread does, and leaves workers. */
+TEST_F_TIMEOUT(hung, many_posted_thread, 120)
+{
+	const struct ending exits = { .posts = true, .exits = true };
+	pid_t pid;
+
+	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, &exits, &pid));
+	EXPECT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 }
 
 /*
