@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
 #include <sys/file.h>
@@ -729,6 +731,68 @@ TEST_F_TIMEOUT(hung, many_posted_thread, 120)
 	ASSERT_WELL(hang_off(&self->h));
 	EXPECT_TRUE(let_go(self->fd));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+}
+
+/* Run a device in a thread that has descriptors of its own, and exits. */
+static void *hang_in_thread(void *arg)
+{
+	struct hang *h = arg;
+	struct guest_opts opts = { .backend = &h->disk };
+	static struct guest g;
+
+	if (unshare(CLONE_FILES))
+		return "unshare fails";
+	guest_init(&g, &opts);
+	if (guest_boot(&g))
+		return "the guest does not boot";
+	return (void *)(hang_on(h) ?: send_one(&g, 8));
+}
+
+static void live_on(struct hang *h, int said)
+{
+	pthread_t thread;
+	void *why;
+
+	if (!lock_own(&h->disk) || pthread_create(&thread, NULL, hang_in_thread, h) ||
+	    pthread_join(thread, &why) || why)
+		_exit(1);
+	close(h->disk.fd);
+	if (write(said, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/*
+ * The last descriptor was in a thread that has exited.  The process lives on,
+ * so the thread waits for the requests.  It stops when the process is killed.
+ */
+TEST_F_TIMEOUT(hung, thread_exits, 60)
+{
+	struct timespec begin;
+	int told[2];
+	pid_t pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(told));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		live_on(&self->h, told[1]);
+	close(told[1]);
+	ASSERT_EQ(1, read(told[0], &byte, 1));
+	close(told[0]);
+	self->h.on = true;
+	usleep(LINGER * 1000);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	/* the exit of the process begins now, not when its thread exited */
+	EXPECT_LT(1000, ms_since(&begin));
+	EXPECT_GT(LINGER + 1000, ms_since(&begin));
+	EXPECT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
 }
 
 /*

@@ -577,4 +577,44 @@ TEST_F_TIMEOUT(delayed, host_reads, 60)
 	vmm_forget(&v);
 }
 
+/* Run a device in a thread that has descriptors of its own, and exits. */
+static void *write_and_exit(void *arg)
+{
+	struct guest *g = arg;
+
+	if (unshare(CLONE_FILES))
+		return "unshare fails";
+	if (guest_boot(g))
+		return "the guest does not boot";
+	write_late(g);
+	return NULL;
+}
+
+/*
+ * The thread that has the last descriptor exits, and its process lives on: the
+ * device completes its requests, as at a close().
+ */
+TEST_F_TIMEOUT(delayed, thread_exits, 60)
+{
+	struct guest_opts opts = { .backend = &self->b };
+	pthread_t thread;
+	struct guest g;
+	unsigned int i;
+	void *why;
+
+	guest_init(&g, &opts);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, write_and_exit, &g));
+	ASSERT_EQ(0, pthread_join(thread, &why));
+	ASSERT_WELL(why);
+	/* the descriptor was the thread's */
+	g.fd = -1;
+	EXPECT_EQ(0, ring_device_idx(&g.ring[0]));
+	for (i = 0; i < 500 && !ring_device_idx(&g.ring[0]); i++)
+		usleep(10000);
+	EXPECT_EQ(1, ring_device_idx(&g.ring[0]));
+	ASSERT_EQ(4096, pread(self->b.check_fd, on_disk, 4096, LATE_SECTOR * SECTOR));
+	EXPECT_EQ(0xa5, on_disk[0]);
+	guest_destroy(&g);
+}
+
 TEST_HARNESS_MAIN
