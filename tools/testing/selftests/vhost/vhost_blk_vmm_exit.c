@@ -4,6 +4,7 @@
  * file open.  The backend is free afterwards, and the driver works as before.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <pthread.h>
@@ -400,23 +401,32 @@ TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 
 struct sibling {
 	int fd;
+	int told;
+	pid_t owner;
 	unsigned int us;
 };
+
+/* What a sibling reports about its reset */
+#define WAS_LATE	0x80	/* the owner had exited before */
+#define ERRNO		0x7f
 
 static int reset_late(void *data)
 {
 	struct sibling *s = data;
+	unsigned char byte;
 
 	usleep(s->us);
-	ioctl(s->fd, VHOST_RESET_OWNER, NULL);
-	_exit(0);
+	byte = getppid() == s->owner ? 0 : WAS_LATE;
+	if (ioctl(s->fd, VHOST_RESET_OWNER, NULL))
+		byte |= errno & ERRNO;
+	_exit(write(s->told, &byte, 1) != 1);
 }
 
 /*
  * Own a device, and exit while a process that shares the memory resets it.
  * Does not return.
  */
-static void exit_beside(struct backend *b, unsigned int us)
+static void exit_beside(struct backend *b, unsigned int us, int told)
 {
 	static alignas(16) char stack[65536];
 	struct guest_opts opts = { .backend = b, .queues = 4 };
@@ -433,7 +443,7 @@ static void exit_beside(struct backend *b, unsigned int us)
 	batch_build(&batch, &g, &fill, &rng);
 	if (batch_submit(&batch))
 		_exit(1);
-	s = (struct sibling) { .fd = g.fd, .us = us };
+	s = (struct sibling) { .fd = g.fd, .told = told, .owner = getpid(), .us = us };
 	/* with descriptors of its own, so that the device stays open */
 	if (clone(reset_late, stack + sizeof(stack), CLONE_VM | SIGCHLD, &s) < 0)
 		_exit(1);
@@ -444,25 +454,36 @@ static void exit_beside(struct backend *b, unsigned int us)
 /* The exit abandons requests while the reset waits for them and frees the worker. */
 TEST_F_TIMEOUT(dying, reset_beside, 120)
 {
-	unsigned int i, n = scaled(60, 10);
+	const unsigned int at_once = 0, surely_late = 20000;
+	unsigned int i, n = scaled(60, 10), done = 0, late = 0, us;
+	unsigned char byte;
 	int end[2], status;
 	pid_t pid;
-	char byte;
 
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, pipe(end));
+		us = i == 0 ? at_once : i == 1 ? surely_late : rng_below(&self->rng, 2000);
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid)
-			exit_beside(&self->b, rng_below(&self->rng, 2000));
+			exit_beside(&self->b, us, end[1]);
 		close(end[1]);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_EQ(0, status);
+		ASSERT_EQ(1, read(end[0], &byte, 1));
+		/* EPERM: the exit of the owner has reset the device already */
+		ASSERT_TRUE(!(byte & ERRNO) || byte == (WAS_LATE | EPERM))
+			TH_LOG("%s", strerror(byte & ERRNO));
+		done += !(byte & ERRNO);
+		late += !!(byte & WAS_LATE);
 		/* both processes have exited */
 		ASSERT_EQ(0, read(end[0], &byte, 1));
 		close(end[0]);
 		ASSERT_TRUE(let_go(self->fd));
 	}
+	TH_LOG("%u of %u resets succeeded, %u came after the exit", done, n, late);
+	EXPECT_LT(0, done);
+	EXPECT_LT(0, late);
 	ASSERT_WELL(check_free(self->fd, &self->b));
 }
 
