@@ -112,6 +112,12 @@ static inline bool vhost_blk_vq_work_queue(struct vhost_virtqueue *vq,
 #define vhost_vq_has_work(vq) vhost_has_work((vq)->dev)
 
 #ifndef VHOST_ATTACH_VRING_WORKER
+struct vhost_worker_state {
+	unsigned int worker_id;
+};
+
+#define VHOST_FREE_WORKER _IOW(VHOST_VIRTIO, 0x9, struct vhost_worker_state)
+
 struct vhost_vring_worker {
 	unsigned int index;
 	unsigned int worker_id;

@@ -14,6 +14,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
@@ -397,6 +398,18 @@ static long vblk_attach_vring_worker(struct vhost_blk *blk, void __user *argp)
 	return vblk_core_ioctl(blk, VHOST_ATTACH_VRING_WORKER, argp);
 }
 
+/*
+ * VHOST_FREE_WORKER.  The core reads the index for VHOST_ATTACH_VRING_WORKER
+ * again.  If another thread has changed it, the worker of a queue that was not
+ * stopped has been replaced, and a thread may still be waking the old one.
+ */
+static long vblk_free_worker(struct vhost_blk *blk, void __user *argp)
+{
+	/* Pairs with rcu_read_lock() in vhost_vq_work_queue(). */
+	synchronize_rcu();
+	return vblk_core_ioctl(blk, VHOST_FREE_WORKER, argp);
+}
+
 /* Fill in the fields that describe the backend.  backend_mutex is held. */
 static void vblk_backend_info(const struct vhost_blk_be *be,
 			      struct vhost_blk_info *info)
@@ -515,6 +528,7 @@ static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_SET_MEM_TABLE, VBLK_IOCTL_OWNER, vblk_set_mem_table },
 	{ VHOST_SET_VRING_ADDR, VBLK_IOCTL_OWNER, vblk_set_vring_addr },
 	{ VHOST_ATTACH_VRING_WORKER, VBLK_IOCTL_OWNER, vblk_attach_vring_worker },
+	{ VHOST_FREE_WORKER, VBLK_IOCTL_OWNER, vblk_free_worker },
 };
 
 static const struct vblk_ioctl_def *vblk_find_ioctl(unsigned int cmd)
