@@ -388,25 +388,24 @@ static void vblk_file_control(struct vhost_blk_req *req)
 }
 
 /*
- * Check whether a write must be stable and is not made so by the device alone.
- * Then it ends in generic_write_sync(), which ignores IOCB_NOWAIT and waits for
- * the disk: with buffered I/O always, and with direct I/O unless the write went
- * through the cache of the device, or had none.  A direct write that is queued
- * syncs in a workqueue of the file system, but one whose data is on the device
- * before the submitter has returned does so in the submitter.
+ * Check whether a write must be stable when it completes: for the guest, or
+ * because of O_DSYNC, "chattr +S" or "mount -o sync".  Such a write may end in
+ * generic_write_sync(), which ignores IOCB_NOWAIT and waits for the disk:
+ *
+ * - A buffered write always does.
+ * - A direct write does so in the submitter if its data is on the device before
+ *   the submitter has returned, unless the device made it stable by FUA or has
+ *   no volatile cache.  Neither that nor FUA is enough: the file system also
+ *   syncs for an extent that was not written before or is shared, for times of
+ *   the file that have changed, and for O_SYNC.  Only it knows.
  */
 static bool vblk_file_syncs(const struct vhost_blk_req *req)
 {
 	const struct vhost_blk_be *be = req->be;
-	struct block_device *bdev;
 
-	if (req->io.op != VHOST_BLK_OP_WRITE ||
-	    !(req->io.fua || (be->iocb_flags & IOCB_DSYNC)))
-		return false;
-	if (!(be->iocb_flags & IOCB_DIRECT))
-		return true;
-	bdev = file_inode(be->file)->i_sb->s_bdev;
-	return !bdev || (bdev_write_cache(bdev) && !bdev_fua(bdev));
+	return req->io.op == VHOST_BLK_OP_WRITE &&
+	       (req->io.fua || (be->iocb_flags & IOCB_DSYNC) ||
+		IS_SYNC(be->mapping->host));
 }
 
 static void vblk_file_submit(struct vhost_blk_req *req)
