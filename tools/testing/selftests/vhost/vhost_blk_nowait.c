@@ -7,9 +7,11 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -210,7 +212,9 @@ FIXTURE(stable) {
 FIXTURE_VARIANT(stable) {
 	const char *type;
 	bool nocow;
-	bool dsync;	/* the file is opened with O_DSYNC; else the guest has no write cache */
+	/* why a write must be stable, unless the guest has no write cache */
+	bool dsync;	/* the file is opened with O_DSYNC */
+	bool chattr;	/* its inode has FS_SYNC_FL */
 };
 
 FIXTURE_VARIANT_ADD(stable, ext4) {
@@ -225,12 +229,20 @@ FIXTURE_VARIANT_ADD(stable, xfs_dsync) {
 	.type = "xfs", .dsync = true,
 };
 
+FIXTURE_VARIANT_ADD(stable, xfs_chattr) {
+	.type = "xfs", .chattr = true,
+};
+
 FIXTURE_VARIANT_ADD(stable, btrfs) {
 	.type = "btrfs", .nocow = true,
 };
 
 FIXTURE_VARIANT_ADD(stable, btrfs_dsync) {
 	.type = "btrfs", .nocow = true, .dsync = true,
+};
+
+FIXTURE_VARIANT_ADD(stable, btrfs_chattr) {
+	.type = "btrfs", .nocow = true, .chattr = true,
 };
 
 #define FS_BYTES	(64U << 20)
@@ -247,6 +259,17 @@ static const char *open_dsync(struct backend *b)
 		return "the file can't be opened with O_DSYNC";
 	close(fd);
 	return NULL;
+}
+
+/* chattr +S */
+static const char *set_sync(struct backend *b)
+{
+	int flags = 0;
+
+	if (ioctl(b->fd, FS_IOC_GETFLAGS, &flags))
+		return "no FS_IOC_GETFLAGS";
+	flags |= FS_SYNC_FL;
+	return ioctl(b->fd, FS_IOC_SETFLAGS, &flags) ? "no chattr +S" : NULL;
 }
 
 FIXTURE_SETUP(stable)
@@ -279,6 +302,8 @@ FIXTURE_SETUP(stable)
 		why = backend_open_as(&self->b, &file);
 	if (!why && variant->dsync)
 		why = open_dsync(&self->b);
+	if (!why && variant->chattr)
+		why = set_sync(&self->b);
 	if (why)
 		SKIP(return, "%s", why);
 	/* no data of the setup is left to be written */
@@ -297,15 +322,20 @@ FIXTURE_TEARDOWN(stable)
 	backend_close(&self->disk);
 }
 
+static bool has_cache(const struct _fixture_variant_stable *v)
+{
+	return v->dsync || v->chattr;
+}
+
 /* Start the guest, and read a block, so that the page cache has it. */
-static const char *start_stable(struct guest *g, struct backend *b, bool dsync)
+static const char *start_stable(struct guest *g, struct backend *b, bool writeback)
 {
 	struct guest_opts opts = { .backend = b, .queues = 2 };
 	const char *why;
 
 	guest_init(g, &opts);
 	why = guest_boot(g);
-	if (!why && guest_set_writeback(g, dsync))
+	if (!why && guest_set_writeback(g, writeback))
 		why = "the cache mode can't be set";
 	return why ? why : request_simple(&g->ring[1], T_IN, READ_SECTOR, 4096, S_OK);
 }
@@ -367,7 +397,7 @@ TEST_F_TIMEOUT(stable, hung, 120)
 	struct ring *r;
 	unsigned int i;
 
-	ASSERT_WELL(start_stable(&self->g, &self->b, variant->dsync));
+	ASSERT_WELL(start_stable(&self->g, &self->b, has_cache(variant)));
 	r = &self->g.ring[0];
 	read = request_new(&self->g, T_IN, READ_SECTOR, 4096);
 	request_cut_usual(read);
@@ -399,16 +429,16 @@ TEST_F_TIMEOUT(stable, hung, 120)
 	ASSERT_WELL(backend_compare_all(&self->b));
 }
 
-static void vmm_of_stable(struct guest *g, struct backend *b, struct dm *dm, bool dsync,
-			  int said)
+static void vmm_of_stable(struct guest *g, struct backend *b, struct dm *dm,
+			  const struct _fixture_variant_stable *v, int said)
 {
 	struct request *q[WRITES];
 
 	/* a file of its own, which the kernel locks as long as the device has it */
-	b->fd = backend_reopen(b, O_RDWR | (dsync ? O_DSYNC : 0));
+	b->fd = backend_reopen(b, O_RDWR | (v->dsync ? O_DSYNC : 0));
 	if (b->fd < 0 || flock(b->fd, LOCK_SH))
 		_exit(1);
-	if (start_stable(g, b, dsync) || dm_suspend(dm) || write_train(g, q) ||
+	if (start_stable(g, b, has_cache(v)) || dm_suspend(dm) || write_train(g, q) ||
 	    write(said, "", 1) != 1)
 		_exit(1);
 	for (;;)
@@ -446,7 +476,7 @@ TEST_F_TIMEOUT(stable, killed, 120)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
-		vmm_of_stable(&self->g, &self->b, &self->dm, variant->dsync, said[1]);
+		vmm_of_stable(&self->g, &self->b, &self->dm, variant, said[1]);
 	close(said[1]);
 	ASSERT_EQ(1, read(said[0], &byte, 1));
 	close(said[0]);
@@ -459,7 +489,7 @@ TEST_F_TIMEOUT(stable, killed, 120)
 	exits(pid, 20000);
 	ASSERT_TRUE(let_go(self->b.check_fd, 20000));
 	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
-	ASSERT_WELL(start_stable(&self->g, &self->b, variant->dsync));
+	ASSERT_WELL(start_stable(&self->g, &self->b, has_cache(variant)));
 	ASSERT_WELL(guest_prove(&self->g));
 }
 
