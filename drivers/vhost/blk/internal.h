@@ -228,7 +228,7 @@ struct vhost_blk_saved_identity {
  *	VIRTIO_BLK_F_RO
  * @zone_sectors: sectors of a zone, a power of two; 0 if there are no zones
  * @write_granularity: write granularity of a zoned device, in bytes, a power of
- *	two
+ *	two, at least @block_size
  * @append_sectors: maximum sectors of a zone append
  * @block_size: size of a logical block in bytes, a power of two, at least 512
  * @addr_mask: bits that must be 0 in the address of every segment of data; if

@@ -49,7 +49,12 @@ int vhost_blk_zone_open(struct vhost_blk_be *be)
 	if (!bdev->bd_disk->fops->report_zones)
 		return -EOPNOTSUPP;
 	be->zone_sectors = bdev_zone_sectors(bdev);
-	be->write_granularity = bdev_zone_write_granularity(bdev);
+	/*
+	 * On Linux 6.1 dm-crypt with large sectors has the granularity of the
+	 * disk below it.
+	 */
+	be->write_granularity = max(bdev_zone_write_granularity(bdev),
+				    be->block_size);
 	if (!is_power_of_2(be->zone_sectors) ||
 	    !is_power_of_2(be->write_granularity) ||
 	    be->write_granularity > VHOST_BLK_WINDOW_MIN * PAGE_SIZE ||
