@@ -159,37 +159,94 @@ static inline void vhost_blk_eventfd_signal(struct eventfd_ctx *ctx)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#include <linux/bitops.h>
 #include <linux/blkdev.h>
+#include <linux/percpu-refcount.h>
 
-#define bdev_zone_is_seq(bdev, sector) \
-	disk_zone_is_seq((bdev)->bd_disk, sector)
+/*
+ * Check whether a zone is known to be conventional, or else to be sequential.
+ *
+ * Disks have a bitmap of conventional zones; it is NULL if there are none.  It
+ * is replaced while the queue is frozen.  A bio-based disk may lack it
+ * although there are such zones, and device mapper frees it at any time.
+ */
+static inline bool vhost_blk_zone_known(struct block_device *bdev,
+					sector_t sector, bool conventional)
+{
+#ifdef CONFIG_BLK_DEV_ZONED
+	struct request_queue *queue = bdev_get_queue(bdev);
+	struct gendisk *disk = bdev->bd_disk;
+	unsigned int zone;
+	bool found;
+
+	if (!queue_is_mq(queue) ||
+	    !percpu_ref_tryget_live(&queue->q_usage_counter))
+		return false;
+	zone = bdev_is_zoned(bdev) ? disk_zone_no(disk, sector) : UINT_MAX;
+	found = zone < disk->nr_zones &&
+		conventional == (disk->conv_zones_bitmap &&
+				 test_bit(zone, disk->conv_zones_bitmap));
+	percpu_ref_put(&queue->q_usage_counter);
+	return found;
+#else
+	return false;
+#endif
+}
+
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #include <linux/bitops.h>
 #include <linux/blkdev.h>
 #include <linux/rcupdate.h>
 
-/* Disks have a bitmap of conventional zones; it is NULL if there are none. */
-static inline bool vhost_blk_zone_is_seq(struct block_device *bdev,
-					 sector_t sector)
+/*
+ * Check whether a zone is known to be conventional, or else to be sequential.
+ *
+ * Disks have a bitmap of conventional zones; it is NULL if there are none.  A
+ * bio-based disk may lack it although there are such zones.
+ */
+static inline bool vhost_blk_zone_known(struct block_device *bdev,
+					sector_t sector, bool conventional)
 {
 #ifdef CONFIG_BLK_DEV_ZONED
 	struct gendisk *disk = bdev->bd_disk;
-	const unsigned long *conventional;
+	const unsigned long *bitmap;
 	unsigned int zone;
 
 	if (!bdev_is_zoned(bdev))
 		return false;
 	zone = disk_zone_no(disk, sector);
 	guard(rcu)();
-	conventional = rcu_dereference(disk->conv_zones_bitmap);
-	return !conventional ||
-	       (zone < disk->nr_zones && !test_bit(zone, conventional));
+	bitmap = rcu_dereference(disk->conv_zones_bitmap);
+	if (zone >= disk->nr_zones ||
+	    (!bitmap && !queue_is_mq(bdev_get_queue(bdev))))
+		return false;
+	return conventional == (bitmap && test_bit(zone, bitmap));
 #else
 	return false;
 #endif
 }
 
-#define bdev_zone_is_seq vhost_blk_zone_is_seq
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#include <linux/blkdev.h>
+
+/*
+ * Check whether a zone is known to be conventional, or else to be sequential.
+ * The zones of a bio-based disk may all count as sequential.
+ */
+static inline bool vhost_blk_zone_known(struct block_device *bdev,
+					sector_t sector, bool conventional)
+{
+	bool seq = bdev_zone_is_seq(bdev, sector);
+
+	return conventional ? !seq : seq && queue_is_mq(bdev_get_queue(bdev));
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define vhost_blk_zone_is_conv(bdev, sector) \
+	vhost_blk_zone_known(bdev, sector, true)
+#define vhost_blk_zone_is_seq(bdev, sector) \
+	vhost_blk_zone_known(bdev, sector, false)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)

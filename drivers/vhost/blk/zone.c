@@ -165,6 +165,26 @@ static bool vblk_crosses_zone(const struct vhost_blk_req *req,
 	       ((cmd->pos ^ (cmd->pos + cmd->len - 1)) & ~(zone - 1));
 }
 
+/*
+ * Return: true if a zone is conventional.  Older kernels do not know the types
+ * of the zones of each bio-based device.  Then this and the next function return
+ * false.
+ */
+#ifndef vhost_blk_zone_is_conv
+static bool vhost_blk_zone_is_conv(struct block_device *bdev, sector_t sector)
+{
+	return !bdev_zone_is_seq(bdev, sector);
+}
+#endif
+
+/* Return: true if a zone is sequential */
+#ifndef vhost_blk_zone_is_seq
+static bool vhost_blk_zone_is_seq(struct block_device *bdev, sector_t sector)
+{
+	return bdev_zone_is_seq(bdev, sector);
+}
+#endif
+
 /**
  * vhost_blk_zone_check - check a request against its zone
  * @req: the request; its cmd is set
@@ -181,6 +201,9 @@ static bool vblk_crosses_zone(const struct vhost_blk_req *req,
  * A write of such a driver to a sequential zone must end at a multiple of the
  * granularity (5.2.6).  Some devices do not check that.
  *
+ * If the kernel does not know the type of the zone, only the device checks
+ * these rules.
+ *
  * Return: VIRTIO_BLK_S_OK, or the status of the request.
  */
 u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
@@ -194,7 +217,7 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 	    !vhost_blk_knows_zones(limits->op_mask))
 		return VIRTIO_BLK_S_OK;
 	if (cmd->op != VHOST_BLK_OP_READ && cmd->op != VHOST_BLK_OP_WRITE &&
-	    !bdev_zone_is_seq(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
+	    vhost_blk_zone_is_conv(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
 	if (!vhost_blk_op_moves_data(cmd->op))
 		return VIRTIO_BLK_S_OK;
@@ -202,7 +225,7 @@ u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 	uneven = cmd->op != VHOST_BLK_OP_READ &&
 		 (cmd->pos + cmd->len) & (req->be->write_granularity - 1);
 	if ((!crossed && !uneven) ||
-	    !bdev_zone_is_seq(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
+	    !vhost_blk_zone_is_seq(req->be->bdev, cmd->pos >> SECTOR_SHIFT))
 		return VIRTIO_BLK_S_OK;
 	return crossed ? VIRTIO_BLK_S_ZONE_INVALID_CMD :
 			 VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
