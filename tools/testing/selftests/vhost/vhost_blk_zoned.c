@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "dm.h"
 #include "inject.h"
 #include "suite-zoned.h"
 
@@ -255,6 +257,128 @@ TEST_F(zoned, conventional_quiet)
 	for (k = 0; k < scaled(1000, 50); k++)
 		ASSERT_WELL(zone_append(self->r, 0, SECTOR, PLACE_ALIGNED, NULL, S_INVALID, &at));
 	line = logged(kmsg, &self->b);
+	EXPECT_EQ(NULL, line)
+		TH_LOG("logged: %s", line);
+	close(kmsg);
+}
+
+/* A zoned disk with device mapper on it */
+FIXTURE(stacked) {
+	struct backend disk;
+	struct dm dm;
+	struct backend b;
+	struct guest g;
+	struct ring *r;
+	uint64_t size;		/* sectors of a zone */
+};
+
+static void close_disks(struct _test_data_stacked *self)
+{
+	backend_close(&self->b);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
+	backend_close(&self->disk);
+}
+
+FIXTURE_SETUP(stacked)
+{
+	struct backend_opts disk = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = whole, .size = 6 << 20,
+		.blank = true,
+	};
+	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true, .blank = true };
+	struct guest_opts guest = { .backend = &self->b, .queues = 4 };
+	const char *why = no_kernel(NO_ZONES);
+	char params[256];
+
+	self->dm.control = -1;
+	self->disk.fd = -1;
+	self->disk.check_fd = -1;
+	self->disk.loop = -1;
+	self->disk.loop_file = -1;
+	self->b = self->disk;
+	if (!why)
+		why = backend_open_as(&self->disk, &disk);
+	snprintf(params, sizeof(params), "%s 0", self->disk.path);
+	if (!why)
+		why = dm_create(&self->dm, self->disk.size / SECTOR, "linear", params);
+	opts.path = self->dm.path;
+	if (!why)
+		why = backend_open_as(&self->b, &opts);
+	if (why) {
+		/* the harness does not call the teardown */
+		close_disks(self);
+		SKIP(return, "%s", why);
+	}
+	self->size = 2048;
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	guest_init(&self->g, &guest);
+	ASSERT_WELL(guest_boot(&self->g));
+	self->r = &self->g.ring[0];
+}
+
+FIXTURE_TEARDOWN(stacked)
+{
+	const char *why = self->b.model ? backend_compare_all(&self->b) : NULL;
+
+	guest_destroy(&self->g);
+	close_disks(self);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("at the end: %s", why);
+}
+
+TEST_F(stacked, conventional)
+{
+	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
+	uint64_t at;
+	unsigned int i;
+
+	WRITE(77, 5, S_OK);
+	/* from one conventional zone into the next */
+	WRITE(self->size - 8, 16, S_OK);
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, self->size - 8, 16 * SECTOR, S_OK));
+	for (i = 0; i < ARRAY_SIZE(type); i++)
+		OP(type[i], self->size, S_INVALID);
+	ASSERT_WELL(zone_append(self->r, 0, SECTOR, PLACE_ALIGNED, NULL, S_INVALID, &at));
+	IS(0, ZS_NOT_WP, -1);
+	/* sequential zones work as usual */
+	WRITE(ZONE(0) + 8, 8, S_UNALIGNED);
+	WRITE(ZONE(0), 8, S_OK);
+	ASSERT_WELL(zone_append(self->r, ZONE(0), 4096, PLACE_ALIGNED, NULL, S_OK, &at));
+	EXPECT_EQ(ZONE(0) + 8, at);
+	ASSERT_WELL(backend_adopt(&self->b, at * SECTOR, 4096));
+	IS(ZONE(0), ZS_IOPEN, 16);
+	OP(T_RESET, ZONE(0), S_OK);
+	IS(ZONE(0), ZS_EMPTY, 0);
+	ADOPT(ZONE(0));
+}
+
+/* The running kernel is older than this one. */
+static bool kernel_before(unsigned int major, unsigned int minor)
+{
+	unsigned int a = 0, b = 0;
+	struct utsname u;
+
+	return !uname(&u) && sscanf(u.release, "%u.%u", &a, &b) == 2 &&
+	       (a < major || (a == major && b < minor));
+}
+
+TEST_F(stacked, conventional_quiet)
+{
+	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	unsigned int i, k;
+	const char *line;
+
+	if (kernel_before(7, 3))
+		SKIP(return, "this kernel does not know the types of the zones");
+	if (kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
+	for (i = 0; i < ARRAY_SIZE(type); i++)
+		for (k = 0; k < scaled(100, 20); k++)
+			ASSERT_WELL(request_ends(self->r, type[i], self->size, 0, S_INVALID));
+	line = logged(kmsg, &self->disk);
 	EXPECT_EQ(NULL, line)
 		TH_LOG("logged: %s", line);
 	close(kmsg);
