@@ -24,6 +24,7 @@
 #include "scsi.h"
 #include "suite.h"
 #include "task.h"
+#include "trace.h"
 #include "vmm.h"
 
 /* The driver waits 4 s for the requests of a process that has exited. */
@@ -496,6 +497,20 @@ static unsigned int wait_until_full(struct guest *g)
 	return now;
 }
 
+/* Stop recording, and count the events of this name. */
+static unsigned int count_events(const char *name)
+{
+	FILE *f = trace_end();
+	struct trace_event e;
+	unsigned int nr = 0;
+
+	while (f && trace_next(f, &e))
+		nr += !strcmp(e.name, name);
+	if (f)
+		fclose(f);
+	return nr;
+}
+
 /*
  * One page is the data of a million segments, which would overflow the
  * reference count of the page.  Data beyond the limit is copied or has to wait,
@@ -513,11 +528,13 @@ TEST_F_TIMEOUT(hung, one_page, 90)
 	struct vring_desc *d;
 	struct guest g;
 	char *status;
+	bool traced;
 
 	if (variant->file)
 		SKIP(return, "requests to a frozen file system do not reach this point");
 	guest_init(&g, &opts);
 	ASSERT_WELL(guest_boot(&g));
+	traced = !trace_begin("request complete");
 	hdr = guest_alloc(&g, sizeof(h) + 1, 16);
 	guest_write(&g, hdr, &h, sizeof(h));
 	status = guest_ptr(&g, hdr + sizeof(h), 1);
@@ -560,6 +577,11 @@ TEST_F_TIMEOUT(hung, one_page, 90)
 	}
 	EXPECT_EQ(VIRTIO_BLK_S_OK, *status);
 	ASSERT_EQ(0, guest_set_running(&g, 0));
+	if (traced) {
+		/* a chain that had to wait is traced once */
+		EXPECT_EQ(queues * chains, count_events("request"));
+		EXPECT_EQ(queues * chains, count_events("complete"));
+	}
 	guest_destroy(&g);
 }
 
