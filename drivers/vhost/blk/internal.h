@@ -505,6 +505,8 @@ enum vhost_blk_event {
  * @break_error: negative errno that belongs to @break_reason, or 0
  * @throttled: a chain waits on the ring until @inflight_bytes is lower or pages
  *	of @bounce are free
+ * @bounce_next: that chain was put back because its pages are pinned too often:
+ *	bounce its data
  * @writethrough: every write must be stable when it completes (5.2.6.2)
  * @ioprio: I/O priority of the worker
  * @op_mask: BIT(VHOST_BLK_OP_*) of the operations that the driver may use
@@ -549,6 +551,7 @@ struct vhost_blk_queue {
 	u32 break_reason;
 	int break_error;
 	bool throttled;
+	bool bounce_next;
 	bool writethrough;
 	u16 ioprio;
 	u32 op_mask;

@@ -80,7 +80,8 @@ static const struct iovec *vblk_data_of(const struct vhost_blk_chain *chain,
 
 /*
  * Check whether the data of a request must be bounced: the backend cannot
- * access it in place, or no memory is available for a vector of its pages.
+ * access it in place, no memory is available for a vector of its pages, or they
+ * were pinned too often when the chain was put back.
  */
 static bool vblk_choose_bounce(struct vhost_blk_req *req,
 			       const struct vhost_blk_be *be,
@@ -92,6 +93,8 @@ static bool vblk_choose_bounce(struct vhost_blk_req *req,
 
 	if (!vhost_blk_op_moves_data(cmd->op))
 		return false;
+	if (unlikely(req->q->bounce_next) && cmd->len)
+		return true;
 	data = vblk_data_of(chain, cmd, &nr);
 	return vhost_blk_needs_bounce(be, cmd, data, nr) ||
 	       !vhost_blk_map_alloc(req, data, nr);
@@ -101,8 +104,8 @@ static bool vblk_choose_bounce(struct vhost_blk_req *req,
  * Prepare the I/O of a valid request: check it against its zone, allocate the
  * response, and read the ranges or map or bounce the data.
  *
- * Return: 0 or a negative errno.  req->status is set if the request fails
- * otherwise.
+ * Return: 0; -EBUSY if the request has to wait for bounce pages; or another
+ * negative errno.  req->status is set if the request fails otherwise.
  */
 static int vblk_prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
 			const struct vhost_blk_limits *limits)
@@ -111,6 +114,14 @@ static int vblk_prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain
 	unsigned int nr;
 	int ret = 0;
 
+	req->io = (struct vhost_blk_io){
+		.op = req->cmd.op,
+		.pos = req->cmd.pos,
+		.len = req->cmd.len,
+		.bvec = req->io.bvec,
+		.ioprio = req->q->ioprio,
+		.fua = req->q->writethrough,
+	};
 	req->status = vhost_blk_zone_check(req, limits);
 	if (req->status != VIRTIO_BLK_S_OK)
 		return 0;
@@ -135,7 +146,8 @@ static int vblk_prepare(struct vhost_blk_req *req, struct vhost_blk_chain *chain
 
 /*
  * Undo vblk_begin_req() for a request that has to wait for bounce pages, which
- * other requests of the queue have.
+ * other requests of the queue have.  The next attempt does not pin its pages
+ * again.
  */
 static int vblk_put_back(struct vhost_blk_req *req)
 {
@@ -147,50 +159,36 @@ static int vblk_put_back(struct vhost_blk_req *req)
 	WRITE_ONCE(q->inflight, q->inflight - 1);
 	q->inflight_bytes -= req->cmd.len;
 	req->busy = false;
+	q->bounce_next = true;
 	return -EAGAIN;
 }
 
 /*
- * Execute a valid request.  Ends in vhost_blk_req_done(), maybe later.
- *
- * Return: 0, or -EAGAIN if the request has to wait and is not in flight.
+ * Execute a request after vblk_prepare(), or complete it with @error or a
+ * status other than VIRTIO_BLK_S_OK.  Ends in vhost_blk_req_done(), maybe later.
  */
-static int vblk_execute(struct vhost_blk_req *req, struct vhost_blk_chain *chain,
-			const struct vhost_blk_limits *limits)
+static void vblk_execute(struct vhost_blk_req *req, int error)
 {
-	struct vhost_blk_cmd *cmd = &req->cmd;
-	int ret;
+	const struct vhost_blk_cmd *cmd = &req->cmd;
 
-	req->io = (struct vhost_blk_io){
-		.op = cmd->op,
-		.pos = cmd->pos,
-		.len = cmd->len,
-		.bvec = req->io.bvec,
-		.ioprio = req->q->ioprio,
-		.fua = req->q->writethrough,
-	};
-	ret = vblk_prepare(req, chain, limits);
-	if (ret || req->status != VIRTIO_BLK_S_OK) {
-		if (ret == -EBUSY)
-			return vblk_put_back(req);
-		vhost_blk_req_done(req, ret);
-		return 0;
+	if (error || req->status != VIRTIO_BLK_S_OK) {
+		vhost_blk_req_done(req, error);
+		return;
 	}
 	if (cmd->op == VHOST_BLK_OP_GET_ID) {
 		if (req->response)
 			vhost_blk_response_set(req, req->be->serial,
 					       VHOST_BLK_SERIAL_LEN);
 		vhost_blk_req_done(req, 0);
-		return 0;
+		return;
 	}
 	if (vhost_blk_op_moves_data(cmd->op) && !cmd->len) {
 		vhost_blk_req_done(req, 0);
-		return 0;
+		return;
 	}
 	trace_vhost_blk_submit(req->q, req->head, req->io.pos, req->io.len,
 			       req->io.nr_bvec, req->bounced);
 	req->be->ops->submit(req);
-	return 0;
 }
 
 /*
@@ -219,6 +217,7 @@ static void vblk_begin_req(struct vhost_blk_req *req, struct vhost_blk_be *be,
 {
 	struct vhost_blk_queue *q = req->q;
 
+	q->bounce_next = false;
 	req->busy = true;
 	req->be = be;
 	req->cmd = *cmd;
@@ -259,7 +258,7 @@ static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 	struct vhost_blk_req *req;
 	bool bounced = false;
 	u8 status;
-	int ret;
+	int ret = 0;
 
 	req = &q->reqs[array_index_nospec(head, q->nr_reqs)];
 	if (req->busy || !slot) {
@@ -288,14 +287,16 @@ static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 	}
 
 	vblk_begin_req(req, be, &cmd, status);
-	round->requests++;
-	round->bytes += cmd.len;
 	req->bounced = bounced;
 	req->status_slot = slot;
-	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
 	if (status == VIRTIO_BLK_S_OK)
-		return vblk_execute(req, chain, &limits);
-	vhost_blk_req_done(req, 0);
+		ret = vblk_prepare(req, chain, &limits);
+	if (unlikely(ret == -EBUSY))
+		return vblk_put_back(req);
+	round->requests++;
+	round->bytes += cmd.len;
+	trace_vhost_blk_request(q, head, hdr.type, hdr.sector, status);
+	vblk_execute(req, ret);
 	return 0;
 }
 
