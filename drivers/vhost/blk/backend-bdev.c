@@ -512,13 +512,19 @@ static void vblk_bdev_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
 }
 
 /*
- * Submit in the thread of the queue, which may wait.  The request may have been
- * checked long ago, so check the limits again.
+ * Check again whether the device can take the data of a request, which may have
+ * been checked long ago.
  */
+static bool vblk_bdev_outgrown(const struct vhost_blk_req *req)
+{
+	return req->io.nr_bvec && (vhost_blk_backend_outgrown(req->be) ||
+				   vhost_blk_zone_outgrown(req));
+}
+
+/* Submit in the thread of the queue, which may wait. */
 static void vblk_bdev_submit_blocking(struct vhost_blk_req *req)
 {
-	if (req->io.nr_bvec && (vhost_blk_backend_outgrown(req->be) ||
-				vhost_blk_zone_outgrown(req)))
+	if (vblk_bdev_outgrown(req))
 		vhost_blk_req_done(req, -EIO);
 	else if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
 		vblk_bdev_submit_bios(req);
@@ -536,20 +542,24 @@ static void vblk_bdev_resubmit(struct vhost_blk_req *req)
 	unsigned short counted = req->bio.bi_flags &
 				 (1U << BIO_BPS_THROTTLED | 1U << BIO_CGROUP_ACCT);
 
-	if (req->io.nr_bvec && vhost_blk_backend_outgrown(req->be))
+	if (vblk_bdev_outgrown(req))
 		vhost_blk_req_done(req, -EIO);
 	else
 		vblk_bdev_submit_bio(req, 0, counted);
 }
 
-/* Submit a request with data. */
+/*
+ * Submit a request with data.  Another table of device mapper may have added
+ * zones; then writes stay in order, and their size is checked.
+ */
 static void vblk_bdev_submit_rw(struct vhost_blk_req *req)
 {
 	const struct vhost_blk_be *be = req->be;
 	struct vhost_blk_io *io = &req->io;
 
 	if (be->nowait_len && io->len <= be->nowait_len &&
-	    io->nr_bvec <= be->nowait_vecs)
+	    io->nr_bvec <= be->nowait_vecs &&
+	    (io->op == VHOST_BLK_OP_READ || !bdev_is_zoned(be->bdev)))
 		vblk_bdev_submit_bio(req, REQ_NOWAIT, 0);
 	else
 		vhost_blk_punt_in_order(req, vblk_bdev_submit_blocking);
