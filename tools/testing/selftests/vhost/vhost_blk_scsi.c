@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dm.h"
 #include "flip.h"
 #include "ranges.h"
 #include "scsi.h"
@@ -37,6 +38,8 @@ FIXTURE(scsi) {
 	struct rng rng;
 	bool loaded;
 	char part[72];		/* a partition to be used instead of the disk, or "" */
+	bool stacked;		/* use the disk through device mapper */
+	struct dm dm;
 };
 
 FIXTURE_SETUP(scsi)
@@ -45,6 +48,7 @@ FIXTURE_SETUP(scsi)
 
 	if (why)
 		SKIP(return, "%s", why);
+	self->dm.control = -1;
 	self->b.fd = -1;
 	self->b.check_fd = -1;
 	self->b.loop = -1;
@@ -57,10 +61,31 @@ FIXTURE_TEARDOWN(scsi)
 {
 	guest_destroy(&self->g);
 	backend_close(&self->b);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
 	if (!self->loaded)
 		return;
 	scsi_close(&self->s);
 	EXPECT_EQ(NULL, scsi_load(""));
+}
+
+/* Put a device of device mapper on the disk. */
+static const char *put_dm_on(struct dm *dm, const struct scsi *s)
+{
+	struct backend disk;
+	struct backend_opts opts = {
+		.kind = BACKEND_NAMED, .direct = true, .path = s->path, .blank = true,
+	};
+	const char *why = backend_open_as(&disk, &opts);
+	char params[256];
+	uint64_t sectors;
+
+	if (why)
+		return why;
+	sectors = disk.size / SECTOR;
+	backend_close(&disk);
+	snprintf(params, sizeof(params), "%s 0", s->path);
+	return dm_create(dm, sectors, "linear", params);
 }
 
 /* Attach the disk of the loaded module to a guest. */
@@ -78,6 +103,12 @@ static const char *start(struct _test_data_scsi *self, bool blank)
 	if (self->part[0]) {
 		snprintf(self->part, sizeof(self->part), "%s1", self->s.path);
 		disk.path = self->part;
+	}
+	if (self->stacked) {
+		why = put_dm_on(&self->dm, &self->s);
+		if (why)
+			return why;
+		disk.path = self->dm.path;
 	}
 	why = backend_open_as(&self->b, &disk);
 	if (!why && blank)
@@ -561,6 +592,34 @@ TEST_F_TIMEOUT(scsi, zone_small_append, 120)
 	IS(ZONE(0), request_status(q) == S_OK ? ZS_IOPEN : ZS_EMPTY,
 	   request_status(q) == S_OK ? 32 : 0);
 	request_free(q);
+}
+
+/*
+ * Device mapper does not notice that the disk's limit is lower.  Before Linux
+ * 6.12 an append that exceeds it would be a BUG().
+ */
+TEST_F_TIMEOUT(scsi, zone_small_append_below, 120)
+{
+	struct request *q;
+	const char *why;
+	uint64_t at;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=2 physblk_exp=3");
+	if (why)
+		SKIP(return, "%s", why);
+	self->stacked = true;
+	ASSERT_WELL(start(self, true));
+	ASSERT_EQ(0, max_sectors_kb(&self->s, "4"));
+	q = request_new(&self->g, VIRTIO_BLK_T_ZONE_APPEND, ZONE(0), 16384);
+	request_cut_usual(q);
+	request_place(q, PLACE_SCATTER, &self->rng);
+	request_arm(q, 1);
+	ASSERT_WELL(request_run(self->r, q, 10000));
+	TH_LOG("status %u", request_status(q));
+	EXPECT_NE(S_UNALIGNED, request_status(q));
+	request_free(q);
+	ASSERT_WELL(zone_append(self->r, ZONE(1), 4096, PLACE_ALIGNED, NULL, S_OK, &at));
+	EXPECT_EQ(ZONE(1), at);
 }
 
 /* A write granularity that is larger than the bounce pages of a request is refused. */
