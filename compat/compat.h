@@ -250,6 +250,28 @@ static inline bool vhost_blk_zone_known(struct block_device *bdev,
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <linux/blkdev.h>
+#include <linux/minmax.h>
+
+/*
+ * Device mapper passes appends on to a disk whose limits may have been lowered
+ * since the table was loaded.  An append that exceeds them is a BUG().  A page
+ * never does.
+ */
+static inline unsigned int vhost_blk_max_append(struct block_device *bdev)
+{
+	unsigned int max = bdev_max_zone_append_sectors(bdev);
+	unsigned int safe = max_t(unsigned int, PAGE_SIZE,
+				  bdev_zone_write_granularity(bdev));
+
+	return queue_is_mq(bdev_get_queue(bdev)) ?
+	       max : min(max, safe >> SECTOR_SHIFT);
+}
+
+#define bdev_max_zone_append_sectors(bdev) vhost_blk_max_append(bdev)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 #include <linux/dcache.h>
 #include <linux/fileattr.h>
 #include <linux/magic.h>

@@ -105,9 +105,10 @@ void vhost_blk_zone_config(const struct vhost_blk_be *be,
  * block layer cannot divide an append, and no write into parts that are smaller
  * than the write granularity, see vblk_window_bytes().
  *
- * If a limit changes between this check and that of the block layer, there may
- * still be a BUG().  A write with a granularity of at most a page is safe,
- * because max_sectors_kb cannot be less than a page.
+ * There may still be a BUG() if a limit changes between this check and that of
+ * the block layer, or for a disk below device mapper, which reads the limits of
+ * its disks only when a table is loaded.  A write with a granularity of at most
+ * a page is safe, because max_sectors_kb cannot be less than a page.
  *
  * Context: Any.
  *
