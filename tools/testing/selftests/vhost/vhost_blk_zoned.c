@@ -319,7 +319,11 @@ FIXTURE_SETUP(stacked)
 
 FIXTURE_TEARDOWN(stacked)
 {
-	const char *why = self->b.model ? backend_compare_all(&self->b) : NULL;
+	const char *why;
+
+	if (self->dm.control >= 0)
+		dm_resume(&self->dm);
+	why = self->b.model ? backend_compare_all(&self->b) : NULL;
 
 	guest_destroy(&self->g);
 	close_disks(self);
@@ -351,6 +355,53 @@ TEST_F(stacked, conventional)
 	OP(T_RESET, ZONE(0), S_OK);
 	IS(ZONE(0), ZS_EMPTY, 0);
 	ADOPT(ZONE(0));
+}
+
+/* Start a write to a suspended device that fails before it waits. */
+static const char *write_suspended(struct dm *dm, struct backend *b, struct ring *r,
+				   struct request *q)
+{
+	const char *why = faults_open();
+
+	if (why)
+		return why;
+	why = dm_suspend(dm);
+	if (!why && fault_disk(b->path, true))
+		why = "no make-it-fail";
+	fault_often(FAULT_REQUEST, 100, false);
+	if (!why && ring_add(r, q) < 0)
+		why = "the ring is full";
+	if (!why)
+		ring_kick(r);
+	usleep(500000);
+	faults_close();
+	fault_disk(b->path, false);
+	return why;
+}
+
+/* The driver looks for the reason of a failure while no zones can be reported. */
+TEST_F_TIMEOUT(stacked, reason_suspended, 60)
+{
+	struct ring *r = self->r;
+	struct request *q;
+	const char *why;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		q = request_new(&self->g, VIRTIO_BLK_T_OUT, ZONE(0) + 8, 8 * SECTOR);
+		request_cut_usual(q);
+		request_place(q, PLACE_ALIGNED, NULL);
+		request_arm(q, 1);
+		why = write_suspended(&self->dm, &self->b, r, q);
+		if (why)
+			SKIP(return, "%s", why);
+		ASSERT_EQ(NULL, ring_take(r));
+		/* it gives up if the device is stopped */
+		ASSERT_EQ(0, i ? guest_set_running(&self->g, 0) : !!dm_resume(&self->dm));
+		ASSERT_WELL(ring_wait(r, 1, 10000));
+		EXPECT_EQ(i ? S_IOERR : S_UNALIGNED, request_status(q));
+		request_free(q);
+	}
 }
 
 /* The running kernel is older than this one. */
