@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dirty.h"
 #include "hang.h"
 #include "module.h"
 #include "scsi.h"
@@ -511,6 +512,104 @@ static unsigned int count_events(const char *name)
 	return nr;
 }
 
+/* Requests whose data is one page, more than a million times */
+#define PIN_QUEUES	18
+#define PIN_CHAINS	64	/* per queue */
+#define PIN_SEGS	1021	/* per chain */
+
+struct pins {
+	struct guest g;
+	uint64_t page;
+	uint64_t hdr;
+	uint64_t table;		/* the indirect table of all chains */
+	char *status;
+	bool traced;
+};
+
+static void pins_init(struct pins *p, struct hang *h, uint64_t features)
+{
+	struct guest_opts opts = {
+		.backend = &h->disk, .num = PIN_CHAINS, .queues = PIN_QUEUES, .mem = 4 << 20,
+		.features_on = features,
+	};
+
+	guest_init(&p->g, &opts);
+}
+
+static void pins_build(struct pins *p, uint32_t type)
+{
+	struct virtio_blk_outhdr h = { .type = htole32(type) };
+	uint16_t write = type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0;
+	struct vring_desc *d;
+	unsigned int i;
+
+	p->hdr = guest_alloc(&p->g, sizeof(h) + 1, 16);
+	guest_write(&p->g, p->hdr, &h, sizeof(h));
+	p->status = guest_ptr(&p->g, p->hdr + sizeof(h), 1);
+	p->page = guest_alloc(&p->g, 4096, 4096);
+	memset(guest_ptr(&p->g, p->page, 4096), 1, 4096);
+	p->table = guest_alloc(&p->g, (PIN_SEGS + 2) * sizeof(*d), 16);
+	d = guest_ptr(&p->g, p->table, (PIN_SEGS + 2) * sizeof(*d));
+	for (i = 0; i < PIN_SEGS + 2; i++)
+		d[i] = (struct vring_desc){
+			.addr = htole64(p->page), .len = htole32(4096),
+			.flags = htole16(VRING_DESC_F_NEXT | write), .next = htole16(i + 1),
+		};
+	d[0].addr = htole64(p->hdr);
+	d[0].len = htole32(sizeof(h));
+	d[0].flags = htole16(VRING_DESC_F_NEXT);
+	d[PIN_SEGS + 1] = (struct vring_desc){
+		.addr = htole64(p->hdr + sizeof(h)), .len = htole32(1),
+		.flags = htole16(VRING_DESC_F_WRITE),
+	};
+}
+
+static void pins_send(struct pins *p)
+{
+	unsigned int i, k;
+
+	p->traced = !trace_begin("request complete");
+	for (i = 0; i < PIN_QUEUES; i++) {
+		for (k = 0; k < PIN_CHAINS; k++) {
+			ring_put_desc(&p->g.ring[i], k, p->table,
+				      (PIN_SEGS + 2) * sizeof(struct vring_desc),
+				      VRING_DESC_F_INDIRECT, 0);
+			ring_add_raw(&p->g.ring[i], k);
+		}
+		ring_kick_now(&p->g.ring[i]);
+	}
+}
+
+/* Wait until none can be started.  Return: NULL, or what is wrong */
+static const char *pins_full(struct pins *p)
+{
+	unsigned int i, inflight = wait_until_full(&p->g);
+
+	for (i = 0; i < PIN_QUEUES; i++)
+		if (ring_device_idx(&p->g.ring[i]))
+			return guest_say(&p->g, "requests have failed: status %u", *p->status);
+	if (inflight >= PIN_QUEUES * PIN_CHAINS)
+		return "the limit is not reached";
+	return BIT64(20) / PIN_SEGS - PIN_QUEUES < inflight ? NULL : "too few are in flight";
+}
+
+/* All requests complete.  Return: NULL, or what is wrong */
+static const char *pins_end(struct pins *p)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < PIN_QUEUES; i++) {
+		for (k = 0; k < SOON / 10 && ring_device_idx(&p->g.ring[i]) < PIN_CHAINS; k++)
+			usleep(10000);
+		if (ring_device_idx(&p->g.ring[i]) != PIN_CHAINS)
+			return guest_say(&p->g, "queue %u: %u requests are done", i,
+					 ring_device_idx(&p->g.ring[i]));
+	}
+	if (*p->status != VIRTIO_BLK_S_OK)
+		return guest_say(&p->g, "status %u", *p->status);
+	return guest_set_running(&p->g, 0) ? "the device cannot be stopped" : NULL;
+}
+
 /*
  * One page is the data of a million segments, which would overflow the
  * reference count of the page.  Data beyond the limit is copied or has to wait,
@@ -518,71 +617,90 @@ static unsigned int count_events(const char *name)
  */
 TEST_F_TIMEOUT(hung, one_page, 90)
 {
-	const unsigned int queues = 18, chains = 64, segs = 1021;
-	struct guest_opts opts = {
-		.backend = &self->h.disk, .num = chains, .queues = queues, .mem = 4 << 20,
-	};
-	struct virtio_blk_outhdr h = { .type = htole32(VIRTIO_BLK_T_OUT) };
-	unsigned int i, k, inflight;
-	uint64_t table, hdr, page;
-	struct vring_desc *d;
-	struct guest g;
-	char *status;
-	bool traced;
+	struct pins p;
 
 	if (variant->file)
 		SKIP(return, "requests to a frozen file system do not reach this point");
-	guest_init(&g, &opts);
-	ASSERT_WELL(guest_boot(&g));
-	traced = !trace_begin("request complete");
-	hdr = guest_alloc(&g, sizeof(h) + 1, 16);
-	guest_write(&g, hdr, &h, sizeof(h));
-	status = guest_ptr(&g, hdr + sizeof(h), 1);
-	page = guest_alloc(&g, 4096, 4096);
-	memset(guest_ptr(&g, page, 4096), 1, 4096);
-	table = guest_alloc(&g, (segs + 2) * sizeof(*d), 16);
-	d = guest_ptr(&g, table, (segs + 2) * sizeof(*d));
-	for (i = 0; i < segs + 2; i++)
-		d[i] = (struct vring_desc){
-			.addr = htole64(page), .len = htole32(4096),
-			.flags = htole16(VRING_DESC_F_NEXT), .next = htole16(i + 1),
-		};
-	d[0].addr = htole64(hdr);
-	d[0].len = htole32(sizeof(h));
-	d[segs + 1] = (struct vring_desc){
-		.addr = htole64(hdr + sizeof(h)), .len = htole32(1),
-		.flags = htole16(VRING_DESC_F_WRITE),
-	};
+	pins_init(&p, &self->h, 0);
+	ASSERT_WELL(guest_boot(&p.g));
+	pins_build(&p, VIRTIO_BLK_T_OUT);
 	ASSERT_WELL(hang_on(&self->h));
-	for (i = 0; i < queues; i++) {
-		for (k = 0; k < chains; k++) {
-			ring_put_desc(&g.ring[i], k, table, (segs + 2) * sizeof(*d),
-				      VRING_DESC_F_INDIRECT, 0);
-			ring_add_raw(&g.ring[i], k);
-		}
-		ring_kick_now(&g.ring[i]);
-	}
-	inflight = wait_until_full(&g);
-	EXPECT_GT(queues * chains, inflight)
-		TH_LOG("the limit is not reached");
-	EXPECT_LT(BIT64(20) / segs - queues, inflight);
-	for (i = 0; i < queues; i++)
-		EXPECT_EQ(0, ring_device_idx(&g.ring[i]))
-			TH_LOG("requests have failed: status %u", *status);
+	pins_send(&p);
+	ASSERT_WELL(pins_full(&p));
 	ASSERT_WELL(hang_off(&self->h));
-	for (i = 0; i < queues; i++) {
-		for (k = 0; k < SOON / 10 && ring_device_idx(&g.ring[i]) < chains; k++)
-			usleep(10000);
-		EXPECT_EQ(chains, ring_device_idx(&g.ring[i]));
-	}
-	EXPECT_EQ(VIRTIO_BLK_S_OK, *status);
-	ASSERT_EQ(0, guest_set_running(&g, 0));
-	if (traced) {
+	ASSERT_WELL(pins_end(&p));
+	if (p.traced) {
 		/* a chain that had to wait is traced once */
-		EXPECT_EQ(queues * chains, count_events("request"));
-		EXPECT_EQ(queues * chains, count_events("complete"));
+		EXPECT_EQ(PIN_QUEUES * PIN_CHAINS, count_events("request"));
+		EXPECT_EQ(PIN_QUEUES * PIN_CHAINS, count_events("complete"));
 	}
-	guest_destroy(&g);
+	guest_destroy(&p.g);
+}
+
+/* Such reads, while the writes to guest memory are recorded */
+TEST_F_TIMEOUT(hung, one_page_logged, 90)
+{
+	struct dirty d;
+	struct pins p;
+
+	if (variant->file)
+		SKIP(return, "requests to a frozen file system do not reach this point");
+	pins_init(&p, &self->h, BIT64(VHOST_F_LOG_ALL));
+	dirty_attach(&p.g, &d);
+	ASSERT_WELL(guest_boot_to(&p.g, STAGE_MEMORY));
+	ASSERT_EQ(0, dirty_set_base(&p.g));
+	ASSERT_WELL(guest_boot(&p.g));
+	pins_build(&p, VIRTIO_BLK_T_IN);
+	dirty_begin(&p.g);
+	dirty_may(&p.g, p.page, 4096);
+	dirty_may(&p.g, p.hdr, sizeof(struct virtio_blk_outhdr) + 1);
+	ASSERT_WELL(hang_on(&self->h));
+	pins_send(&p);
+	ASSERT_WELL(pins_full(&p));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_WELL(pins_end(&p));
+	d.stopped = true;
+	ASSERT_WELL(dirty_check(&p.g));
+	EXPECT_LT(0, d.changed);
+	dirty_free(&p.g);
+	guest_destroy(&p.g);
+}
+
+static void *stop_device(void *arg)
+{
+	return (void *)(intptr_t)guest_set_running(arg, 0);
+}
+
+/* A stop waits for those in flight; the others stay on the ring until the next start. */
+TEST_F_TIMEOUT(hung, one_page_stopped, 90)
+{
+	unsigned int i, done = 0, inflight;
+	pthread_t thread;
+	struct pins p;
+	void *ret;
+
+	if (variant->file)
+		SKIP(return, "requests to a frozen file system do not reach this point");
+	pins_init(&p, &self->h, 0);
+	ASSERT_WELL(guest_boot(&p.g));
+	pins_build(&p, VIRTIO_BLK_T_OUT);
+	ASSERT_WELL(hang_on(&self->h));
+	pins_send(&p);
+	ASSERT_WELL(pins_full(&p));
+	inflight = all_inflight(&p.g);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, stop_device, &p.g));
+	usleep(200000);
+	ASSERT_WELL(hang_off(&self->h));
+	pthread_join(thread, &ret);
+	EXPECT_EQ(NULL, ret);
+	for (i = 0; i < PIN_QUEUES; i++)
+		done += ring_device_idx(&p.g.ring[i]);
+	EXPECT_EQ(inflight, done);
+	ASSERT_EQ(0, guest_set_running(&p.g, 1));
+	ASSERT_WELL(pins_end(&p));
+	if (p.traced)
+		EXPECT_EQ(PIN_QUEUES * PIN_CHAINS, count_events("request"));
+	guest_destroy(&p.g);
 }
 
 /*
