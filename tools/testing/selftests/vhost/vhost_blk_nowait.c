@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "dm.h"
 #include "filesystem.h"
 #include "suite.h"
+#include "trace.h"
 
 #define T_IN	VIRTIO_BLK_T_IN
 #define T_OUT	VIRTIO_BLK_T_OUT
@@ -194,6 +196,44 @@ TEST_F_TIMEOUT(nowait, stop, 60)
 	ASSERT_EQ(0, guest_set_running(&self->g, 0));
 	ASSERT_WELL(finish(self->q, r));
 	EXPECT_EQ(0, ring_inflight(r));
+}
+
+/* Another table adds zones.  Then writes must stay in order, as with variant zoned. */
+TEST_F_TIMEOUT(nowait, became_zoned, 60)
+{
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .size = 4 << 20, .blank = true,
+		.nullb = one_tag_zoned,
+	};
+	struct backend zoned;
+	char params[256];
+	const char *why;
+	struct stat st;
+
+	if (!variant->dm)
+		SKIP(return, "only for device mapper");
+	why = backend_open_as(&zoned, &opts);
+	if (why)
+		SKIP(return, "%s", why);
+	snprintf(params, sizeof(params), "%s 0", zoned.path);
+	why = dm_replace(&self->dm, zoned.size / SECTOR, "linear", params);
+	if (!why && fstat(self->b.fd, &st))
+		why = "no fstat()";
+	if (!why)
+		why = trace_bios_begin(st.st_rdev);
+	if (!why) {
+		EXPECT_EQ(NULL, request_ends(&self->g.ring[0], T_OUT, 0, 4096, S_OK));
+		EXPECT_TRUE(trace_worker_bio(1000))
+			TH_LOG("the worker has submitted the write");
+		fclose(trace_bios_end());
+	}
+	/* before the disk can be removed */
+	guest_close(&self->g);
+	backend_close(&self->b);
+	dm_remove(&self->dm);
+	backend_close(&zoned);
+	if (why)
+		SKIP(return, "%s", why);
 }
 
 /*
