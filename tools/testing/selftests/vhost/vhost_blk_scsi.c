@@ -39,6 +39,7 @@ FIXTURE(scsi) {
 	bool loaded;
 	char part[72];		/* a partition to be used instead of the disk, or "" */
 	bool stacked;		/* use the disk through device mapper */
+	bool crypt;		/* with encryption in sectors of 4096 bytes */
 	struct dm dm;
 };
 
@@ -70,8 +71,10 @@ FIXTURE_TEARDOWN(scsi)
 }
 
 /* Put a device of device mapper on the disk. */
-static const char *put_dm_on(struct dm *dm, const struct scsi *s)
+static const char *put_dm_on(struct dm *dm, const struct scsi *s, bool crypt)
 {
+	static const char cipher[] =
+		"aes-xts-plain64 0123456789abcdef0123456789abcdef00112233445566778899aabbccddeeff";
 	struct backend disk;
 	struct backend_opts opts = {
 		.kind = BACKEND_NAMED, .direct = true, .path = s->path, .blank = true,
@@ -84,8 +87,11 @@ static const char *put_dm_on(struct dm *dm, const struct scsi *s)
 		return why;
 	sectors = disk.size / SECTOR;
 	backend_close(&disk);
-	snprintf(params, sizeof(params), "%s 0", s->path);
-	return dm_create(dm, sectors, "linear", params);
+	if (crypt)
+		snprintf(params, sizeof(params), "%s 0 %s 0 1 sector_size:4096", cipher, s->path);
+	else
+		snprintf(params, sizeof(params), "%s 0", s->path);
+	return dm_create(dm, sectors, crypt ? "crypt" : "linear", params);
 }
 
 /* Attach the disk of the loaded module to a guest. */
@@ -105,7 +111,7 @@ static const char *start(struct _test_data_scsi *self, bool blank)
 		disk.path = self->part;
 	}
 	if (self->stacked) {
-		why = put_dm_on(&self->dm, &self->s);
+		why = put_dm_on(&self->dm, &self->s, self->crypt);
 		if (why)
 			return why;
 		disk.path = self->dm.path;
@@ -642,6 +648,42 @@ TEST_F_TIMEOUT(scsi, zone_large_granularity, 120)
 	guest_init(&self->g, &guest);
 	ASSERT_WELL(guest_boot_to(&self->g, STAGE_OWNED));
 	EXPECT_EQ(-EOPNOTSUPP, guest_set_backend(&self->g, self->b.fd, 0));
+}
+
+/*
+ * Encryption in sectors of 4096 bytes, on a disk with blocks of 512 bytes.  On
+ * Linux 6.1 the device has blocks of 4096 bytes, but the granularity of the disk.
+ */
+TEST_F_TIMEOUT(scsi, zone_crypt, 120)
+{
+	struct blk_config c;
+	struct request *q;
+	const char *why;
+	unsigned int i;
+	uint64_t at;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=2");
+	if (why)
+		SKIP(return, "%s", why);
+	self->stacked = true;
+	self->crypt = true;
+	why = start(self, true);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	EXPECT_EQ(4096, le32toh(c.blk_size));
+	EXPECT_EQ(4096, le32toh(c.zoned.write_granularity));
+	/* segments of a sector, each at the start of a page */
+	q = request_new(&self->g, T_OUT, 64, 4096);
+	request_cut_every(q, SECTOR);
+	request_place(q, PLACE_ALIGNED, NULL);
+	at = guest_alloc(&self->g, 8 * 4096, 4096);
+	for (i = 0; i < 8; i++)
+		q->seg[1 + i].gpa = at + i * 4096;
+	request_arm(q, 1);
+	ASSERT_WELL(request_verify(self->r, q, S_OK));
+	request_free(q);
+	ENDS(T_OUT, ZONE(0), 4096, S_OK);
 }
 
 /* Writes must end at a multiple of the granularity (5.2.6); scsi_debug accepts all. */
