@@ -312,6 +312,15 @@ static const char *set_sync(struct backend *b)
 	return ioctl(b->fd, FS_IOC_SETFLAGS, &flags) ? "no chattr +S" : NULL;
 }
 
+static void close_disks(struct _test_data_stable *self)
+{
+	backend_close(&self->b);
+	fs_close(&self->fs);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
+	backend_close(&self->disk);
+}
+
 FIXTURE_SETUP(stable)
 {
 	struct backend_opts disk = {
@@ -344,8 +353,11 @@ FIXTURE_SETUP(stable)
 		why = open_dsync(&self->b);
 	if (!why && variant->chattr)
 		why = set_sync(&self->b);
-	if (why)
+	if (why) {
+		/* the harness does not call the teardown */
+		close_disks(self);
 		SKIP(return, "%s", why);
+	}
 	/* no data of the setup is left to be written */
 	ASSERT_EQ(0, fsync(self->b.fd));
 }
@@ -355,11 +367,7 @@ FIXTURE_TEARDOWN(stable)
 	if (self->hangs)
 		dm_resume(&self->dm);
 	guest_destroy(&self->g);
-	backend_close(&self->b);
-	fs_close(&self->fs);
-	if (self->dm.control >= 0)
-		dm_remove(&self->dm);
-	backend_close(&self->disk);
+	close_disks(self);
 }
 
 static bool has_cache(const struct _fixture_variant_stable *v)
