@@ -547,6 +547,9 @@ static void pins_build(struct pins *p, uint32_t type)
 	guest_write(&p->g, p->hdr, &h, sizeof(h));
 	p->status = guest_ptr(&p->g, p->hdr + sizeof(h), 1);
 	p->page = guest_alloc(&p->g, 4096, 4096);
+	/* not a part of a huge page, whose pins are counted in another way */
+	madvise(guest_ptr(&p->g, p->page, 4096), 4096, MADV_NOHUGEPAGE);
+	madvise(guest_ptr(&p->g, p->page, 4096), 4096, MADV_DONTNEED);
 	memset(guest_ptr(&p->g, p->page, 4096), 1, 4096);
 	p->table = guest_alloc(&p->g, (PIN_SEGS + 2) * sizeof(*d), 16);
 	d = guest_ptr(&p->g, p->table, (PIN_SEGS + 2) * sizeof(*d));
