@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -406,6 +407,10 @@ struct sibling {
 	unsigned int us;
 };
 
+/* When a sibling resets the device, if not after a time */
+#define BEFORE_EXIT	0
+#define AFTER_EXIT	UINT_MAX
+
 /* What a sibling reports about its reset */
 #define WAS_LATE	0x80	/* the owner had exited before */
 #define ERRNO		0x7f
@@ -415,7 +420,11 @@ static int reset_late(void *data)
 	struct sibling *s = data;
 	unsigned char byte;
 
-	usleep(s->us);
+	if (s->us == AFTER_EXIT)
+		while (getppid() == s->owner)
+			usleep(100);
+	else
+		usleep(s->us);
 	byte = getppid() == s->owner ? 0 : WAS_LATE;
 	if (ioctl(s->fd, VHOST_RESET_OWNER, NULL))
 		byte |= errno & ERRNO;
@@ -447,14 +456,16 @@ static void exit_beside(struct backend *b, unsigned int us, int told)
 	/* with descriptors of its own, so that the device stays open */
 	if (clone(reset_late, stack + sizeof(stack), CLONE_VM | SIGCHLD, &s) < 0)
 		_exit(1);
-	usleep(1000);
+	if (us == BEFORE_EXIT)
+		wait(NULL);
+	else
+		usleep(1000);
 	_exit(0);
 }
 
 /* The exit abandons requests while the reset waits for them and frees the worker. */
 TEST_F_TIMEOUT(dying, reset_beside, 120)
 {
-	const unsigned int at_once = 0, surely_late = 20000;
 	unsigned int i, n = scaled(60, 10), done = 0, late = 0, us;
 	unsigned char byte;
 	int end[2], status;
@@ -462,7 +473,7 @@ TEST_F_TIMEOUT(dying, reset_beside, 120)
 
 	for (i = 0; i < n; i++) {
 		ASSERT_EQ(0, pipe(end));
-		us = i == 0 ? at_once : i == 1 ? surely_late : rng_below(&self->rng, 2000);
+		us = i == 0 ? BEFORE_EXIT : i == 1 ? AFTER_EXIT : 1 + rng_below(&self->rng, 2000);
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid)
