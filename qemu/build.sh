@@ -13,7 +13,9 @@
 #   --compile-only  compile only the device, treat its warnings as errors, and
 #                   print the directory of the object files
 #   --qtest         build the qos-test of QEMU 7.2, modified to test vhost-blk
-#                   instead of virtio-blk (see qtest-to-tree.sh)
+#                   instead of virtio-blk (see qtest-to-tree.sh), and beside it
+#                   a qemu-system-x86_64 for it, not optimized; Debian's cannot
+#                   run qtests
 #
 # Start the binary with -L /usr/share/qemu -L /usr/share/seabios, so that it
 # finds its firmware.
@@ -101,7 +103,8 @@ take_lock "qemu-$series-$mode"
 
 inputs=("$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" "$VB_TOP/qemu/add-to-tree.sh"
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
-[[ $mode == qtest ]] && inputs=("$VB_TOP/qemu/qtest-to-tree.sh" "$VB_TOP/qemu/tests")
+[[ $mode == preload ]] && inputs+=("$VB_TOP/qemu/preload.c")
+[[ $mode == qtest ]] && inputs+=("$VB_TOP/qemu/qtest-to-tree.sh" "$VB_TOP/qemu/tests")
 key=$(cache_key "$(<"$source_link/version")" "$mode" "${inputs[@]}" "$VB_TOP/qemu/build.sh")
 entry=$VB_CACHE/qemu/$series-$mode-$key
 case $mode in
@@ -182,7 +185,7 @@ full)
 	;;
 preload)
 	compile_device
-	cc -shared -o "$work/out/vhost-blk.so" "${objects[@]}"
+	cc -shared -fPIC -o "$work/out/vhost-blk.so" "${objects[@]}" "$VB_TOP/qemu/preload.c"
 	cat >"$work/out/vhost-blk.so.run" <<-'SCRIPT'
 		#!/bin/sh
 		exec env "LD_PRELOAD=${0%.run}" qemu-system-x86_64 "$@"
@@ -196,9 +199,10 @@ compile-only)
 	;;
 qtest)
 	"$VB_TOP/qemu/qtest-to-tree.sh" "$tree"
-	run_logged "building $product (a minute)" "$log-build.log" \
-		ninja "tests/qtest/$product"
+	run_logged "building $product and its QEMU (3 minutes on 2 CPUs)" "$log-build.log" \
+		ninja qemu-system-x86_64 "tests/qtest/$product"
 	strip -o "$work/out/$product" "tests/qtest/$product"
+	strip -o "$work/out/qemu-system-x86_64" qemu-system-x86_64
 	;;
 esac
 publish "$work/out" "$entry"

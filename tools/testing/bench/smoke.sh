@@ -17,7 +17,8 @@ set -euo pipefail
 here=$VB_TOP/tools/testing/bench
 if [[ ${1:-} != --inside ]]; then
 	VHOST_BENCH_BIN=$("$here/build.sh")
-	VHOST_BENCH_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 --quick | tail -n 1)
+	qtest=$("$VB_TOP/qemu/build.sh" 7.2 --qtest | tail -n 1)
+	VHOST_BENCH_QEMU=$(dirname "$qtest")/qemu-system-x86_64
 	VHOST_BENCH_GUEST=$("$VB_GUESTS/guest-build.sh" | tail -n 1)
 	export VHOST_BENCH_BIN VHOST_BENCH_QEMU VHOST_BENCH_GUEST VHOST_BENCH_SHORT=--tiny
 	exec "$VB_HOSTS/uml-run.sh" "${1:-uml-7.3}" --mem 1536M --timeout 600 -- "$0" --inside

@@ -17,8 +17,8 @@ cases=(basic config hotplug idx indirect msix nxvirtq resize
 
 if [[ ${1:-} != --inside ]]; then
 	[[ ${1:-} == --help ]] && { usage; exit; }
-	VHOST_QTEST_QEMU=$("$VB_TOP/qemu/build.sh" 7.2 --quick | tail -n 1)
 	VHOST_QTEST_BINARY=$("$VB_TOP/qemu/build.sh" 7.2 --qtest | tail -n 1)
+	VHOST_QTEST_QEMU=$(dirname "$VHOST_QTEST_BINARY")/qemu-system-x86_64
 	export VHOST_QTEST_QEMU VHOST_QTEST_BINARY
 	exec "$VB_HOSTS/uml-run.sh" "${1:-uml-7.3}" --timeout 300 -- "$0" --inside
 fi
