@@ -212,10 +212,7 @@ FIXTURE_SETUP(unfilled)
 	};
 	const char *why = no_kernel("the model device has no kernel memory");
 
-	self->b.fd = -1;
-	self->b.check_fd = -1;
-	self->b.loop = -1;
-	self->b.loop_file = -1;
+	backend_none(&self->b);
 	if (!why)
 		why = backend_open_as(&self->b, &opts);
 	if (why)

@@ -91,10 +91,7 @@ FIXTURE_SETUP(nowait)
 	const char *why = no_kernel("the model device never has requests in flight");
 
 	self->dm.control = -1;
-	self->disk.fd = -1;
-	self->disk.check_fd = -1;
-	self->disk.loop = -1;
-	self->disk.loop_file = -1;
+	backend_none(&self->disk);
 	if (!why)
 		why = backend_open_as(variant->dm ? &self->disk : &self->b, &opts);
 	if (!why && variant->dm)
@@ -331,10 +328,7 @@ FIXTURE_SETUP(stable)
 	char params[256];
 
 	self->dm.control = -1;
-	self->disk.fd = -1;
-	self->disk.check_fd = -1;
-	self->disk.loop = -1;
-	self->disk.loop_file = -1;
+	backend_none(&self->disk);
 	self->b = self->disk;
 	self->fs.image = -1;
 	self->fs.loop = -1;

@@ -50,10 +50,7 @@ FIXTURE_SETUP(scsi)
 	if (why)
 		SKIP(return, "%s", why);
 	self->dm.control = -1;
-	self->b.fd = -1;
-	self->b.check_fd = -1;
-	self->b.loop = -1;
-	self->b.loop_file = -1;
+	backend_none(&self->b);
 	self->rng.state = rng_seed_from_env();
 	TH_LOG("VHOST_TEST_SEED=%llu", (unsigned long long)self->rng.state);
 }

@@ -292,10 +292,7 @@ FIXTURE_SETUP(stacked)
 	char params[256];
 
 	self->dm.control = -1;
-	self->disk.fd = -1;
-	self->disk.check_fd = -1;
-	self->disk.loop = -1;
-	self->disk.loop_file = -1;
+	backend_none(&self->disk);
 	self->b = self->disk;
 	if (!why)
 		why = backend_open_as(&self->disk, &disk);

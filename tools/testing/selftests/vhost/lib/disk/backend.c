@@ -183,6 +183,14 @@ int backend_reopen(struct backend *b, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+void backend_none(struct backend *b)
+{
+	b->fd = -1;
+	b->check_fd = -1;
+	b->loop = -1;
+	b->loop_file = -1;
+}
+
 const char *backend_open_as(struct backend *b, const struct backend_opts *want)
 {
 	struct backend_opts opts = *want;
@@ -194,10 +202,7 @@ const char *backend_open_as(struct backend *b, const struct backend_opts *want)
 	memset(b, 0, sizeof(*b));
 	b->kind = opts.kind;
 	b->direct = opts.direct;
-	b->fd = -1;
-	b->loop = -1;
-	b->loop_file = -1;
-	b->check_fd = -1;
+	backend_none(b);
 	why = find(b, &opts);
 	if (why)
 		goto fail;
@@ -246,10 +251,7 @@ void backend_close(struct backend *b)
 		nullb_remove(b);
 	free(b->model);
 	free(b->scratch);
-	b->fd = -1;
-	b->check_fd = -1;
-	b->loop = -1;
-	b->loop_file = -1;
+	backend_none(b);
 	b->unlink = false;
 	b->model = NULL;
 	b->scratch = NULL;

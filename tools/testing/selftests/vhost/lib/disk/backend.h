@@ -73,6 +73,8 @@ const char *backend_open(struct backend *b, enum backend_kind kind, bool direct)
 const char *backend_open_sized(struct backend *b, enum backend_kind kind,
 			       bool direct, uint64_t size);
 const char *backend_open_as(struct backend *b, const struct backend_opts *opts);
+/* Nothing is open: backend_close() may be called although backend_open() was not */
+void backend_none(struct backend *b);
 void backend_close(struct backend *b);
 int backend_reopen(struct backend *b, int flags);
 

@@ -88,10 +88,7 @@ const char *hang_open(struct hang *h, bool file)
 	memset(h, 0, sizeof(*h));
 	h->frozen = -1;
 	h->dm.control = -1;
-	h->disk.fd = -1;
-	h->disk.check_fd = -1;
-	h->disk.loop = -1;
-	h->disk.loop_file = -1;
+	backend_none(&h->disk);
 	h->below = h->disk;
 	if (file)
 		why = backend_open(&h->disk, BACKEND_FILE, false);

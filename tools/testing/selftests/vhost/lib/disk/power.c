@@ -109,10 +109,7 @@ const char *power_open(struct power *p, const struct power_opts *opts)
 	p->dm.control = -1;
 	p->disk.fd = -1;
 	p->disk.size = POWER_BYTES;
-	p->after.fd = -1;
-	p->after.check_fd = -1;
-	p->after.loop = -1;
-	p->after.loop_file = -1;
+	backend_none(&p->after);
 	p->log = p->after;
 	why = open_blank(&p->below, disk_size(p), timer);
 	if (!why)
