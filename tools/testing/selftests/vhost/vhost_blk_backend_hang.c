@@ -834,17 +834,24 @@ static unsigned int ms_to_end(struct hang *h, const struct ending *how, pid_t *p
 	return ms_since(&begin);
 }
 
-/* A VMM waits for all its disks at the same time. */
-TEST_F_TIMEOUT(hung, many_disks, 120)
+/* It waits for all its disks at the same time, and leaves them in use. */
+static void kill_with_many(struct __test_metadata *_metadata, struct _test_data_hung *self,
+			   const struct ending *killed)
 {
-	const struct ending killed = {};
 	pid_t pid;
 
-	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, &killed, &pid));
+	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, killed, &pid));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	EXPECT_TRUE(in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
 	EXPECT_TRUE(let_go(self->fd));
+}
+
+TEST_F_TIMEOUT(hung, many_disks, 120)
+{
+	const struct ending killed = {};
+
+	kill_with_many(_metadata, self, &killed);
 }
 
 /*
@@ -854,16 +861,11 @@ TEST_F_TIMEOUT(hung, many_disks, 120)
 TEST_F_TIMEOUT(hung, many_posted, 120)
 {
 	const struct ending killed = { .posts = true };
-	pid_t pid;
 
-	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, &killed, &pid));
-	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	EXPECT_TRUE(in_use(self->fd));
-	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	kill_with_many(_metadata, self, &killed);
 }
 
-/* The same, if the VMM ends because its only thread does, and leaves workers. */
+/* Nor does it if it ends because its only thread does, and leaves workers. */
 TEST_F_TIMEOUT(hung, many_posted_thread, 120)
 {
 	const struct ending exits = { .posts = true, .exits = true };

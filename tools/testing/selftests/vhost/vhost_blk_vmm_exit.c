@@ -411,7 +411,7 @@ struct sibling {
 #define BEFORE_EXIT	0
 #define AFTER_EXIT	UINT_MAX
 
-/* What a sibling reports about its reset */
+/* The byte that a sibling writes to s->told: a flag, and the errno of its reset */
 #define WAS_LATE	0x80	/* the owner had exited before */
 #define ERRNO		0x7f
 

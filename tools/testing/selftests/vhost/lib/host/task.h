@@ -10,10 +10,10 @@
 char task_state(pid_t tid);
 /*
  * Wait until a thread sleeps uninterruptibly for 50 ms at a stretch: it waits
- * for a page of a disk that hangs, or for a mutex that is held meanwhile.
+ * for a page of a disk that hangs, or for a mutex that another thread holds.
  */
 bool task_sleeps(pid_t tid, int ms);
-/* The same, for the worker of a device that @owner owns */
+/* Wait until the worker of a device that @owner owns sleeps so */
 bool worker_sleeps(pid_t owner, int ms);
 
 #endif /* VHOST_TEST_TASK_H */
