@@ -13,10 +13,16 @@ mount -t sysfs sysfs /sys
 say() { echo "vhost-run: $*" >/dev/kmsg; }
 trap 'say "init failed at line $LINENO: $BASH_COMMAND"' ERR
 
-nonce='' cwd=/ out='' timeout=0 keep=()
+nonce='' cwd=/ out='' timeout=0 cpus='' keep=()
 modules='' load='' outtype='' outdev='' errdev=''
 # shellcheck source=/dev/null
 . "$run/settings"
+
+online=$(getconf _NPROCESSORS_ONLN)
+if ((online != cpus)); then
+	say "the host has $online CPUs instead of $cpus"
+	exit 1
+fi
 
 mount -t debugfs debugfs /sys/kernel/debug
 # Disable the kernel's own scan every ten minutes: it may run while a pointer is being

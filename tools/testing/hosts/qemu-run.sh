@@ -62,7 +62,9 @@ else
 fi
 # A clock that counts instructions jumps ahead when the host waits for its files.  Then
 # only this script keeps the time limit.
-host_prepare modules="$modules" load="$load" outtype=9p \
+cpus=${cpus:-2}
+[[ -n $icount ]] && cpus=1
+host_prepare modules="$modules" load="$load" cpus="$cpus" outtype=9p \
 	outdev=/dev/ttyS1 errdev=/dev/ttyS2 ${icount:+timeout="$((timeout * 1000))"}
 
 # tsc_khz: print the frequency of the time stamp counter, for an emulated kernel.  If the
@@ -87,11 +89,12 @@ cpu=max,-cx16,-erms,-fsrm,-la57
 [[ $accel == kvm ]] && cpu=host
 virtfs="local,security_model=none,multidevs=remap"
 machine="q35,accel=$accel,hpet=off"
+# Each CPU is a socket, because the firmware's old table of CPUs has one CPU per socket, and
+# a kernel without ACPI reads that table.
 extra=(${plugin:+-plugin "$plugin"})
 if [[ -n $icount ]]; then
 	machine=q35,hpet=off
 	extra+=(-accel "tcg,thread=single" -icount "shift=0,sleep=off")
-	cpus=1
 	# Counts of instructions are compared with those of other days.
 	cpu=max,-cx16
 elif [[ $accel == tcg ]]; then
@@ -101,7 +104,7 @@ elif [[ $accel == tcg ]]; then
 	# on from the start; the suite tracepoints is not run here by default.
 	append="tsc_early_khz=$(tsc_khz) trace_event=block:block_bio_queue $append"
 fi
-args=(-machine "$machine" "${extra[@]}" -cpu "$cpu" -smp "${cpus:-2}" -m "$mem"
+args=(-machine "$machine" "${extra[@]}" -cpu "$cpu" -smp "$cpus,sockets=$cpus" -m "$mem"
 	-nodefaults -display none -nic none -no-reboot
 	"${boot[@]}"
 	-virtfs "$virtfs,path=/,mount_tag=root,readonly=on"

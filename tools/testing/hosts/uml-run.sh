@@ -39,7 +39,8 @@ ncpus='' series=''
 dir=$("$VB_HOSTS/host-build.sh" "$host")
 modules='' load=''
 [[ -d $dir/modules ]] && modules=$dir/modules load=vhost_blk
-host_prepare modules="$modules" load="$load" outtype=hostfs outdev=/dev/tty1 errdev=/dev/tty2
+[[ -n $ncpus ]] && ncpus=${cpus:-$ncpus}
+host_prepare modules="$modules" load="$load" cpus="${ncpus:-1}" outtype=hostfs outdev=/dev/tty1 errdev=/dev/tty2
 
 args=(mem="$mem" root=/dev/root rootfstype=hostfs rootflags=/ ro
 	init="$VB_HOSTS/host-init.sh" vhost_run="$run"
@@ -50,7 +51,7 @@ args=(mem="$mem" root=/dev/root rootfstype=hostfs rootflags=/ ro
 [[ $series == 6.1 ]] || args+=(seccomp=on)
 pin=()
 if [[ -n $ncpus ]]; then
-	args+=(ncpus="${cpus:-$ncpus}")
+	args+=(ncpus="$ncpus")
 else
 	# A host that is not pinned to a CPU runs at a quarter of the speed.
 	affinity=$(taskset -cp "$$")
