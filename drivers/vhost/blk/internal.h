@@ -607,6 +607,7 @@ enum vhost_blk_life {
  * @backend_mutex: protects @be for ioctls that do not take dev.mutex; held only
  *	while fields of the backend are read
  * @iotlb_sem: protects the mappings of the IOTLB
+ * @iotlb_entries: parameter max_iotlb_entries of vhost when the IOTLB was created
  * @features: features acknowledged by the guest; protected by dev.mutex
  * @writeback: field of the configuration space; protected by dev.mutex
  * @capacity: last capacity reported to the guest, in sectors; protected by
@@ -645,6 +646,7 @@ struct vhost_blk {
 	struct vhost_blk_be *be;
 	struct mutex backend_mutex;	/* protects be without dev.mutex */
 	struct rw_semaphore iotlb_sem;
+	unsigned int iotlb_entries;
 	u64 features;
 	bool writeback;
 	u64 capacity;

@@ -30,6 +30,9 @@
 
 #include "internal.h"
 
+/* Maximum factor for the parameter max_iotlb_entries of vhost */
+#define VBLK_IOTLB_MAX_FACTOR	8U
+
 /*
  * Remove the IOTLB.  This function, vblk_change_iotlb() and vblk_wake_misses()
  * replace functions of the vhost core that hold the mutexes of all queues at a
@@ -77,9 +80,15 @@ static void vblk_clear_misses(struct vhost_dev *dev)
  */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features)
 {
+	int ret;
+
 	vblk_clear_misses(&blk->dev);
-	if (features & (1ULL << VIRTIO_F_ACCESS_PLATFORM))
-		return vhost_init_device_iotlb(&blk->dev);
+	if (features & (1ULL << VIRTIO_F_ACCESS_PLATFORM)) {
+		ret = vhost_init_device_iotlb(&blk->dev);
+		if (!ret)
+			blk->iotlb_entries = blk->dev.iotlb->limit;
+		return ret;
+	}
 	if (blk->dev.iotlb)
 		vblk_clear_iotlb(&blk->dev);
 	return 0;
@@ -210,6 +219,24 @@ static bool vblk_uaddr_ok(u64 addr, u64 size)
 }
 
 /*
+ * Make room for the chains of all queues.  When the IOTLB is full, an update
+ * drops the oldest mapping.  A chain starts again after each miss, so if others
+ * need its first mapping dropped before it has the last, none ever succeeds.
+ */
+static void vblk_grow_iotlb(struct vhost_blk *blk)
+{
+	struct vhost_iotlb *iotlb = blk->dev.iotlb;
+	unsigned int i, factor = 1;
+
+	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
+		if (vhost_blk_queue_state(&blk->queues[i]) !=
+		    VHOST_BLK_QUEUE_STOPPED)
+			factor++;
+	factor = min(factor, VBLK_IOTLB_MAX_FACTOR);
+	iotlb->limit = max(iotlb->limit, factor * blk->iotlb_entries);
+}
+
+/*
  * Update or invalidate mappings.  iotlb_sem is held for writing, so no other
  * thread translates addresses.
  */
@@ -229,6 +256,7 @@ static int vblk_change_iotlb(struct vhost_dev *dev,
 	case VHOST_IOTLB_UPDATE:
 		if (!vblk_uaddr_ok(msg->uaddr, msg->size))
 			return -EFAULT;
+		vblk_grow_iotlb(container_of(dev, struct vhost_blk, dev));
 		return vhost_iotlb_add_range(dev->iotlb, msg->iova, last,
 					     msg->uaddr, msg->perm);
 	case VHOST_IOTLB_INVALIDATE:
