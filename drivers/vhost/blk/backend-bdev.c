@@ -52,7 +52,7 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
 	be->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 	be->max_zeroes_sectors =
 		vhost_blk_clamp_range(be, zeroes ?: VHOST_BLK_WRITTEN_SECTORS);
-	be->zeroes_unmap = discard || zeroes;
+	be->zeroes_unmap = zeroes;
 	if (discard && granularity) {
 		be->features |= 1ULL << VIRTIO_BLK_F_DISCARD;
 		be->max_discard_sectors = vhost_blk_clamp_range(be, discard);
