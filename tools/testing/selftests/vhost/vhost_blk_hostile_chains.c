@@ -59,6 +59,19 @@ TEST_F(hostile, out_after_in)
 	ASSERT_WELL(expect_broken(self, 0));
 }
 
+/*
+ * The vhost core takes the entries of a table in their order, and ignores "next",
+ * which a driver sets to the following entry.
+ */
+TEST_F(hostile, indirect_next_ignored)
+{
+	put_table(self, 0, self->hdr, HDR_LEN, F_NEXT, 2);
+	put_table(self, 1, self->data, SECTOR, F_NEXT | F_WRITE, 0xffff);
+	put_table(self, 2, self->status, 1, F_WRITE, 1);
+	ring_put_desc(self->r, 0, self->table, 3 * sizeof(struct vring_desc), F_INDIRECT, 0);
+	ASSERT_WELL(completes_once(self, SECTOR + 1));
+}
+
 TEST_F(hostile, indirect_in_indirect)
 {
 	put_good_table(self);
@@ -304,6 +317,15 @@ TEST_F(hostile, avail_idx_jumps)
 {
 	put_good(self);
 	self->r->avail_idx += self->r->num;
+	ASSERT_WELL(expect_broken(self, 0));
+}
+
+/* The available index goes back (2.7.13.3.1 forbids it). */
+TEST_F(hostile, avail_idx_goes_back)
+{
+	put_good(self);
+	ASSERT_WELL(completes_once(self, SECTOR + 1));
+	self->r->avail_idx -= 2;
 	ASSERT_WELL(expect_broken(self, 0));
 }
 

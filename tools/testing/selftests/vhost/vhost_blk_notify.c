@@ -151,6 +151,24 @@ TEST_F(notify, flags_mean_nothing)
 	ring_no_interrupt(r, false);
 }
 
+/* Reserved flags of the driver must be ignored. */
+TEST_F(notify, reserved_flags)
+{
+	struct ring *r = &self->g.ring[0];
+	unsigned int i;
+
+	if (variant->event_idx)
+		SKIP(return, "with EVENT_IDX no flag is in effect");
+	ASSERT_WELL(check_call_each(r, 1));
+	store16(&r->avail->flags, (uint16_t)~VRING_AVAIL_F_NO_INTERRUPT);
+	for (i = 0; i < 10; i++) {
+		ASSERT_WELL(request_simple(r, VIRTIO_BLK_T_IN, 1, SECTOR, VIRTIO_BLK_S_OK));
+		ASSERT_TRUE(eventfd_wait(r->call, 5000));
+		ring_calls(r);
+	}
+	ring_no_interrupt(r, false);
+}
+
 /* Only one flag is defined, and none with EVENT_IDX (2.7.10.1). */
 static const char *used_flags(struct ring *r)
 {
