@@ -92,7 +92,7 @@ int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
 	if (nr > ARRAY_SIZE(req->inline_writes))
 		req->writes = kvmalloc_array(nr, sizeof(*req->writes),
 					     GFP_NOIO | __GFP_ACCOUNT |
-					     __GFP_NOWARN);
+					     __GFP_NORETRY | __GFP_NOWARN);
 	if (!req->writes && !req->q->inflight)
 		req->writes = track->spare;
 	if (!req->writes)

@@ -131,6 +131,14 @@ union vhost_blk_config;
  */
 #define VHOST_BLK_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/*
+ * The same for allocations that a request causes.  With __GFP_RETRY_MAYFAIL or
+ * __GFP_NORETRY the limit of the control group does not start its OOM killer,
+ * whatever a guest sends.
+ */
+#define VHOST_BLK_GFP_REQ	(GFP_NOIO | __GFP_ACCOUNT | __GFP_RETRY_MAYFAIL | \
+				 __GFP_NOWARN)
+
 /* Vectors and write ranges that are part of struct vhost_blk_req */
 #define VHOST_BLK_INLINE_BVECS	4
 #define VHOST_BLK_INLINE_WRITES	2

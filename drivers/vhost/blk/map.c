@@ -257,8 +257,8 @@ int vhost_blk_read_ranges(struct vhost_blk_req *req,
 	req->zeroes = 0;
 	io->nr_ranges = len / sizeof(*raw);
 	io->ranges = kmalloc_array(io->nr_ranges, sizeof(*io->ranges),
-				   GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
-	raw = kmalloc(len, GFP_NOIO | __GFP_ACCOUNT | __GFP_NOWARN);
+				   VHOST_BLK_GFP_REQ);
+	raw = kmalloc(len, VHOST_BLK_GFP_REQ);
 	if (!io->ranges || !raw)
 		goto free_raw;
 
