@@ -167,13 +167,18 @@ static void vblk_destroy(struct vhost_blk *blk)
  */
 static bool vblk_reset_device(struct vhost_blk *blk)
 {
+	struct vhost_iotlb *umem = vhost_dev_reset_owner_prepare();
 	struct vhost_blk_be *be;
 	bool open;
 
 	while (mutex_lock_interruptible(&blk->dev.mutex))
 		;
 	vblk_quiesce(blk);
-	vhost_dev_cleanup(&blk->dev);
+	/* Without a memory table both are the same but for the kind of worker. */
+	if (umem)
+		vhost_dev_reset_owner(&blk->dev, umem);
+	else
+		vhost_dev_cleanup(&blk->dev);
 	be = vblk_free_resources(blk);
 	refcount_set(&blk->refs, 1);
 	mutex_unlock(&blk->dev.mutex);
@@ -359,6 +364,15 @@ static bool vblk_group_is_exiting(void)
 }
 
 /*
+ * Another thread of the caller's process waits in execve() for the end of the
+ * caller.
+ */
+static bool vblk_group_is_replaced(void)
+{
+	return READ_ONCE(current->signal->group_exec_task);
+}
+
+/*
  * Set when a process that exits stops waiting, for all its devices together,
  * and let all their requests be abandoned.
  *
@@ -432,7 +446,7 @@ static bool vblk_wait_in_exit(struct vhost_blk *blk)
 	vhost_blk_begin_stop(blk);
 	while (!wait_var_event_timeout(&blk->refs, vblk_all_stopped(blk),
 				       VBLK_EXIT_CHECK)) {
-		if (vblk_group_is_exiting())
+		if (vblk_group_is_exiting() || vblk_group_is_replaced())
 			return vblk_linger(blk);
 	}
 	return true;
@@ -453,7 +467,8 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
 		return vblk_wait_in_exit(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
-		return false;
+		/* By O_CLOEXEC: the next program may use the same disk. */
+		return vblk_is_owner(blk) && vblk_linger(blk);
 	}
 	/* The owner may reuse its memory as soon as close() returns. */
 	if (vhost_blk_stop(blk))
