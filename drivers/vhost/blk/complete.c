@@ -395,7 +395,11 @@ void vhost_blk_dead_worker_work(struct work_struct *work)
 		vhost_blk_queue_dead_worker(q, HZ / 50);
 		return;
 	}
-	if (vhost_vq_work_queue(&q->vq, &q->done_work)) {
+	/*
+	 * A worker that only stopped queues use can be freed, and then the core
+	 * drops its work.
+	 */
+	if (vhost_blk_stopped(q) || vhost_vq_work_queue(&q->vq, &q->done_work)) {
 		mutex_unlock(&q->vq.mutex);
 		return;
 	}

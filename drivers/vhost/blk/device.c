@@ -391,9 +391,11 @@ static long vblk_attach_vring_worker(struct vhost_blk *blk, void __user *argp)
 		return -EBUSY;
 	/*
 	 * vhost_blk_req_done() or vhost_blk_abandon() may still be waking the
-	 * worker.
+	 * worker, or have found that the old one was killed.
 	 */
 	synchronize_rcu();
+	if (q)
+		cancel_delayed_work_sync(&q->dead_worker_work);
 	vhost_dev_flush(&blk->dev);
 	return vblk_core_ioctl(blk, VHOST_ATTACH_VRING_WORKER, argp);
 }
