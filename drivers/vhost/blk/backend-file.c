@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/fsnotify.h>
 #include <linux/log2.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
@@ -185,11 +186,12 @@ static void vblk_file_result(struct vhost_blk_req *req, long ret)
 	}
 	/*
 	 * File systems use different errors for an attempt that would have to
-	 * wait, for memory too.  Try again in the workqueue; a real error comes
-	 * again.
+	 * wait: for the disk, for memory, or for space that could be freed.  Try
+	 * again in the workqueue; a real error comes again.
 	 */
-	if (nowait && (ret == -EAGAIN || ret == -EOPNOTSUPP ||
-		       ret == -EINVAL || ret == -ENOMEM))
+	if (nowait && (ret == 0 || ret == -EAGAIN || ret == -EOPNOTSUPP ||
+		       ret == -EINVAL || ret == -ENOMEM || ret == -ENOSPC ||
+		       ret == -EDQUOT))
 		vhost_blk_punt(req, vblk_file_retry);
 	else
 		vhost_blk_req_done(req, ret ? ret : -EIO);
@@ -403,20 +405,52 @@ static bool vblk_file_syncs(const struct vhost_blk_req *req)
 {
 	const struct vhost_blk_be *be = req->be;
 
-	return req->io.op == VHOST_BLK_OP_WRITE &&
-	       (req->io.fua || (be->iocb_flags & IOCB_DSYNC) ||
-		IS_SYNC(be->mapping->host));
+	return req->io.fua || (be->iocb_flags & IOCB_DSYNC) ||
+	       IS_SYNC(be->mapping->host);
+}
+
+/*
+ * Check whether the file system could wait for the disk in a write to the page
+ * cache, although it knows IOCB_NOWAIT: for the end of writeback if pages must
+ * not change meanwhile, and btrfs for that in any case and to read the rest of a
+ * block.
+ */
+static bool vblk_file_write_waits(const struct vhost_blk_be *be)
+{
+	return !(be->iocb_flags & IOCB_DIRECT) &&
+	       (be->mapping->host->i_sb->s_magic == BTRFS_SUPER_MAGIC ||
+		mapping_stable_writes(be->mapping));
+}
+
+/*
+ * Flags of an attempt in the worker, or 0 if it must not be made.  Without
+ * IOCB_NOIO a read from the page cache would start readahead, which waits for
+ * tags of the disk and reads metadata.
+ */
+static int vblk_file_nowait_flags(const struct vhost_blk_req *req)
+{
+	const struct vhost_blk_be *be = req->be;
+
+	if (!be->nowait)
+		return 0;
+	if (req->io.op == VHOST_BLK_OP_READ)
+		return IOCB_NOWAIT |
+		       (be->iocb_flags & IOCB_DIRECT ? 0 : IOCB_NOIO);
+	return vblk_file_syncs(req) || vblk_file_write_waits(be) ? 0 : IOCB_NOWAIT;
 }
 
 static void vblk_file_submit(struct vhost_blk_req *req)
 {
+	int flags;
+
 	if (!req->io.nr_bvec) {
 		vhost_blk_punt(req, vblk_file_control);
 		return;
 	}
 	req->file.done = 0;
-	if (req->be->nowait && !vblk_file_syncs(req))
-		vblk_file_rw(req, IOCB_NOWAIT);
+	flags = vblk_file_nowait_flags(req);
+	if (flags)
+		vblk_file_rw(req, flags);
 	else
 		vhost_blk_punt(req, vblk_file_retry);
 }

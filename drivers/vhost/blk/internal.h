@@ -169,7 +169,8 @@ union vhost_blk_config;
  *	the virtqueue held.  Must not wait for the I/O nor, as far as the
  *	backend can avoid it, for resources.  It cannot avoid throttling by
  *	io.cost and io.latency, which happens before the block layer looks at
- *	REQ_NOWAIT, nor that XFS writes back all files to find space for a
+ *	REQ_NOWAIT, nor that a file system waits for a tag of its disk in
+ *	direct I/O, nor that XFS writes back all files to find space for a
  *	buffered write to a full file system.  Calls vhost_blk_req_done()
  *	exactly once, in any context.
  */
