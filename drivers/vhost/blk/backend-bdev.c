@@ -11,6 +11,7 @@
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/bio.h>
+#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/log2.h>
@@ -74,16 +75,22 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
  * only avoid useless attempts: they may change later, and the block layer has
  * others.  They are for bios with data, see vblk_bdev_submit_flush().
  *
- * The limits are 0 for zoned devices too: a write that is refused and submitted
+ * They are also 0 if the driver may sleep when it gets a request, which no flag
+ * of a bio prevents: nbd waits for its server to read from the connection.
+ *
+ * And they are 0 for zoned devices: a write that is refused and submitted
  * again could be overtaken by a later write to its zone.
  */
 static void vblk_bdev_nowait(struct vhost_blk_be *be)
 {
 	struct block_device *bdev = be->bdev;
+	struct request_queue *queue = bdev_get_queue(bdev);
 
 	if (!bdev_nowait(bdev) || bdev_is_zoned(bdev))
 		return;
-	be->nowait_len = queue_max_bytes(bdev_get_queue(bdev));
+	if (queue_is_mq(queue) && (queue->tag_set->flags & BLK_MQ_F_BLOCKING))
+		return;
+	be->nowait_len = queue_max_bytes(queue);
 	be->nowait_vecs = min_t(u32, bdev_max_segments(bdev), BIO_MAX_VECS);
 }
 
