@@ -313,6 +313,7 @@ static void vblk_bdev_control(struct vhost_blk_req *req)
 	if (reset)
 		vblk_cache_invalidate(req->be, req->io.pos,
 				      reset << SECTOR_SHIFT);
+	req->error = ret;
 	if (ret && vhost_blk_zone_has_status(req, ret))
 		vhost_blk_zone_map_error(req);
 	else
@@ -324,10 +325,12 @@ static void vblk_bdev_control(struct vhost_blk_req *req)
  */
 static void vblk_bdev_finish(struct vhost_blk_req *req, int error)
 {
-	if (unlikely(error) && vhost_blk_zone_has_status(req, error))
+	if (unlikely(error) && vhost_blk_zone_has_status(req, error)) {
+		req->error = error;
 		vhost_blk_punt(req, vhost_blk_zone_map_error);
-	else
-		vhost_blk_req_done(req, error);
+		return;
+	}
+	vhost_blk_req_done(req, error);
 }
 
 /* Drop stale pages after a write, then finish it.  Runs in the workqueue. */

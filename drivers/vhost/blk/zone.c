@@ -334,7 +334,8 @@ static int vblk_report_zones(struct vhost_blk_req *req)
  * @error: its negative errno
  *
  * The errno does not determine the status: null_blk returns EIO, a SCSI disk
- * EREMOTEIO.  Three errors have a status of their own.  Requests that do not
+ * EREMOTEIO.  Three errors have a status of their own; for two of them the zone
+ * is looked at too, see vhost_blk_zone_map_error().  Requests that do not
  * concern one zone, requests that gave up and those to a device that is
  * read-only (EPERM, see vhost_blk_submit_unmerged()) end in VIRTIO_BLK_S_IOERR,
  * and so do all requests of a driver without VIRTIO_BLK_F_ZONED (5.2.6).
@@ -346,7 +347,6 @@ static int vblk_report_zones(struct vhost_blk_req *req)
 bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
 {
 	if (!vhost_blk_knows_zones(req->q->op_mask) ||
-	    error == -ETOOMANYREFS || error == -EOVERFLOW ||
 	    error == -EOPNOTSUPP || error == -ECANCELED || error == -EPERM)
 		return false;
 	return vhost_blk_op_defs[req->io.op].flags & VHOST_BLK_OP_F_ZONE;
@@ -398,14 +398,19 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
 
 /**
  * vhost_blk_zone_map_error - set the status of a request from its zone (5.2.6)
- * @req: a request that the device has refused
+ * @req: a request that the device has refused; req->error is set
  *
  * Ends the request by vhost_blk_req_done(), with -ECANCELED if it gave up.
+ *
+ * From Linux 6.12 on the block layer refuses writes to a zone after any error,
+ * until the zone is reported.  So there is a report if too many zones are open
+ * or active, too, although the status does not depend on it.
  *
  * Context: Workqueue; sleeps, because it gets a report of the zone.
  */
 void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 {
+	bool resources = req->error == -ETOOMANYREFS || req->error == -EOVERFLOW;
 	struct blk_zone zone = {};
 	int nr;
 
@@ -414,9 +419,13 @@ void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 					 req->io.pos >> SECTOR_SHIFT, 1,
 					 vblk_copy_zone, &zone);
 	} while (vblk_report_again(req, &nr));
+	if (nr == -ECANCELED || resources) {
+		vhost_blk_req_done(req, nr == -ECANCELED ? nr : req->error);
+		return;
+	}
 	req->status = nr == 1 ? vblk_zone_error_status(&req->io, &zone) :
 				VIRTIO_BLK_S_IOERR;
-	vhost_blk_req_done(req, nr == -ECANCELED ? nr : 0);
+	vhost_blk_req_done(req, 0);
 }
 
 /*
