@@ -256,16 +256,19 @@ static inline bool vhost_blk_zone_known(struct block_device *bdev,
 /*
  * Device mapper passes appends on to a disk whose limits may have been lowered
  * since the table was loaded.  An append that exceeds them is a BUG().  A page
- * never does.
+ * never does.  On a disk the block layer would split an append after the last
+ * whole physical block that the maximum permits, and cannot.
  */
 static inline unsigned int vhost_blk_max_append(struct block_device *bdev)
 {
 	unsigned int max = bdev_max_zone_append_sectors(bdev);
 	unsigned int safe = max_t(unsigned int, PAGE_SIZE,
 				  bdev_zone_write_granularity(bdev));
+	unsigned int physical = bdev_physical_block_size(bdev) >> SECTOR_SHIFT;
 
-	return queue_is_mq(bdev_get_queue(bdev)) ?
-	       max : min(max, safe >> SECTOR_SHIFT);
+	if (!queue_is_mq(bdev_get_queue(bdev)))
+		return min(max, safe >> SECTOR_SHIFT);
+	return round_down(max, physical) ?: max;
 }
 
 #define bdev_max_zone_append_sectors(bdev) vhost_blk_max_append(bdev)
