@@ -522,19 +522,20 @@ static void vblk_bdev_submit_bio(struct vhost_blk_req *req, blk_opf_t flags,
 }
 
 /*
- * Check again whether the device can take the data of a request, which may have
- * been checked long ago.
+ * Check again whether the device takes the data of a request, which may have been
+ * checked long ago.
  */
-static bool vblk_bdev_outgrown(const struct vhost_blk_req *req)
+static bool vblk_bdev_refuses(const struct vhost_blk_req *req)
 {
-	return req->io.nr_bvec && (vhost_blk_backend_outgrown(req->be) ||
-				   vhost_blk_zone_outgrown(req));
+	return req->io.nr_bvec &&
+	       (vhost_blk_backend_refuses(req->be, req->io.op) ||
+		vhost_blk_zone_outgrown(req));
 }
 
 /* Submit in the thread of the queue, which may wait. */
 static void vblk_bdev_submit_blocking(struct vhost_blk_req *req)
 {
-	if (vblk_bdev_outgrown(req))
+	if (vblk_bdev_refuses(req))
 		vhost_blk_req_done(req, -EIO);
 	else if (unlikely(req->io.nr_bvec > BIO_MAX_VECS))
 		vblk_bdev_submit_bios(req);
@@ -552,7 +553,7 @@ static void vblk_bdev_resubmit(struct vhost_blk_req *req)
 	unsigned short counted = req->bio.bi_flags &
 				 (1U << BIO_BPS_THROTTLED | 1U << BIO_CGROUP_ACCT);
 
-	if (vblk_bdev_outgrown(req))
+	if (vblk_bdev_refuses(req))
 		vhost_blk_req_done(req, -EIO);
 	else
 		vblk_bdev_submit_bio(req, 0, counted);

@@ -314,24 +314,45 @@ void vhost_blk_backend_set_align(struct vhost_blk_be *be, u32 dma_mask, u32 unit
 	be->addr_mask = dma_mask | (be->len_mask & ~PAGE_MASK);
 }
 
-/**
- * vhost_blk_backend_outgrown - check whether the blocks have become larger
- * @be: the backend
+/*
+ * Check whether the blocks of the device are larger than when it was attached.
  *
  * The limits of a block device may change while it is attached: by another
  * table of device mapper, by a format of an NVMe namespace, or by
  * LOOP_SET_BLOCK_SIZE.  The guest uses the block size of the attach, and the
  * alignment of segments is checked against that.  Parts of larger blocks must
  * not reach the device, see vhost_blk_backend_set_align().
- *
- * Context: Any.
- *
- * Return: true if the device has larger blocks than when it was attached.
  */
-bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be)
+static bool vblk_backend_outgrown(const struct vhost_blk_be *be)
 {
 	return unlikely(be->bdev &&
 			bdev_logical_block_size(be->bdev) > be->block_size);
+}
+
+/*
+ * Check whether the backend must not be written.  Write protection may change
+ * at any time.  A block device that is in use as swap is read-only.
+ */
+static bool vblk_backend_read_only(const struct vhost_blk_be *be)
+{
+	return be->ro || (be->bdev && (bdev_read_only(be->bdev) ||
+				       IS_SWAPFILE(be->mapping->host)));
+}
+
+/**
+ * vhost_blk_backend_refuses - check again whether a backend takes a request
+ * @be: the backend
+ * @op: operation of a request with data, which was checked some time ago
+ *
+ * Context: Any.
+ *
+ * Return: true if the request must fail.
+ */
+bool vhost_blk_backend_refuses(const struct vhost_blk_be *be,
+			       enum vhost_blk_op op)
+{
+	return vblk_backend_outgrown(be) ||
+	       (op != VHOST_BLK_OP_READ && vblk_backend_read_only(be));
 }
 
 /**
@@ -339,9 +360,8 @@ bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be)
  * @be: the backend
  * @limits: filled in, except op_mask and range_sectors
  *
- * Size and write protection may change at any time.  A block device that is in
- * use as swap is read-only.  The capacity is 0 while the blocks of the device
- * are larger than when it was attached.
+ * Size and write protection may change at any time.  The capacity is 0 while the
+ * blocks of the device are larger than when it was attached.
  *
  * Context: Any.
  */
@@ -351,13 +371,11 @@ void vhost_blk_backend_limits(const struct vhost_blk_be *be,
 	limits->block_sectors = be->block_size / SECTOR_SIZE;
 	limits->capacity = round_down(be->ops->capacity(be),
 				      limits->block_sectors);
-	if (vhost_blk_backend_outgrown(be))
+	if (vblk_backend_outgrown(be))
 		limits->capacity = 0;
 	limits->zone_sectors = be->zone_sectors;
 	limits->append_sectors = be->append_sectors;
-	limits->ro = be->ro ||
-		     (be->bdev && (bdev_read_only(be->bdev) ||
-				   IS_SWAPFILE(be->mapping->host)));
+	limits->ro = vblk_backend_read_only(be);
 }
 
 /**

@@ -374,7 +374,7 @@ bool vhost_blk_bounce_next(struct vhost_blk_req *req)
 	if (req->error || !iov_iter_count(&req->window->iter))
 		return false;
 	io->pos += io->len;
-	req->error = vhost_blk_backend_outgrown(req->be) ?
+	req->error = vhost_blk_backend_refuses(req->be, io->op) ?
 		     -EIO : vblk_next_window(req);
 	if (req->error)
 		return false;

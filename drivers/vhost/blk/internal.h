@@ -825,7 +825,8 @@ void vhost_blk_backend_range_config(const struct vhost_blk_be *be,
 				    struct virtio_blk_config *config);
 void vhost_blk_backend_set_align(struct vhost_blk_be *be, u32 dma_mask,
 				 u32 unit);
-bool vhost_blk_backend_outgrown(const struct vhost_blk_be *be);
+bool vhost_blk_backend_refuses(const struct vhost_blk_be *be,
+			       enum vhost_blk_op op);
 void vhost_blk_backend_limits(const struct vhost_blk_be *be,
 			      struct vhost_blk_limits *limits);
 int vhost_blk_create_workqueues(struct vhost_blk *blk);
