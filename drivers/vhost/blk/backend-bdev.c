@@ -263,6 +263,12 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 	sector_t nr = range->len >> SECTOR_SHIFT;
 	int ret;
 
+	/*
+	 * Another table of device mapper has added zones.  Steps and alignment
+	 * are not checked for them.
+	 */
+	if (bdev_is_zoned(bdev))
+		return -EIO;
 	switch (req->io.op) {
 	case VHOST_BLK_OP_DISCARD:
 		ret = blkdev_issue_discard(bdev, sector, nr, GFP_NOIO);
