@@ -407,8 +407,6 @@ int main(void)
 		return 1;
 	}
 	good = run(seconds, &first, &last, &why);
-	if (!why)
-		why = flat_outlast_workers(&first, &last);
 	disks = check_disks();
 	say_counts(stdout, "at the end");
 	say_why();
@@ -416,7 +414,7 @@ int main(void)
 	result(2, "every disk holds what it must", disks);
 	if (why)
 		printf("# memory: %s\n", why);
-	flat = !why && flat_compare(&first, &last);
+	flat = !why && flat_check(&first, &last);
 	result(3, "memory is as after the warm-up", flat);
 	for (i = 0; i < nvms; i++) {
 		backend_close(&backend[i][0]);

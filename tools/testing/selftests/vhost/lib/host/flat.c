@@ -143,23 +143,6 @@ const char *flat_measure(struct flat *f)
 	return why ? why : read_slabinfo(f);
 }
 
-const char *flat_outlast_workers(const struct flat *first, struct flat *last)
-{
-	const char *why = NULL;
-	unsigned int s;
-
-	if (last->idle <= first->idle + MAX_IDLE)
-		return NULL;
-	printf("# memory: %u idle kworkers, then %u: wait for the end of these\n", first->idle,
-	       last->idle);
-	fflush(stdout);
-	for (s = 0; !why && last->idle > first->idle + MAX_IDLE && s < IDLE_TIMEOUT; s += 10) {
-		sleep(10);
-		why = read_kthreads(last);
-	}
-	return why ? why : flat_measure(last);
-}
-
 static const struct flat_cache *find(const struct flat *f, const char *name)
 {
 	static const struct flat_cache none;
@@ -189,7 +172,7 @@ static bool compare_cache(const struct flat_cache *was, const struct flat_cache 
 	return !bad;
 }
 
-bool flat_compare(const struct flat *first, const struct flat *last)
+static bool compare(const struct flat *first, const struct flat *last)
 {
 	bool flat = last->used - first->used <= MAX_USED;
 	unsigned int i;
@@ -206,4 +189,33 @@ bool flat_compare(const struct flat *first, const struct flat *last)
 	printf("# memory: kernel threads %u, then %u; idle kworkers %u, then %u\n",
 	       first->kthreads, last->kthreads, first->idle, last->idle);
 	return flat;
+}
+
+/* Return: NULL, or the reason why memory cannot be measured again */
+static const char *outlast_workers(const struct flat *first, struct flat *last)
+{
+	const char *why = NULL;
+	unsigned int s;
+
+	printf("# memory: wait for the end of idle kworkers\n");
+	fflush(stdout);
+	for (s = 0; !why && last->idle > first->idle + MAX_IDLE && s < IDLE_TIMEOUT; s += 10) {
+		sleep(10);
+		why = read_kthreads(last);
+	}
+	return why ? why : flat_measure(last);
+}
+
+bool flat_check(const struct flat *first, struct flat *last)
+{
+	const char *why;
+
+	if (compare(first, last))
+		return true;
+	if (last->idle <= first->idle + MAX_IDLE)
+		return false;
+	why = outlast_workers(first, last);
+	if (why)
+		printf("# memory: %s\n", why);
+	return !why && compare(first, last);
 }

@@ -32,11 +32,12 @@ struct flat {
 /* Return: NULL, or the reason why memory cannot be measured here */
 const char *flat_measure(struct flat *f);
 /*
- * A kworker without work ends after five minutes.  If there are more of them than
- * at @first, wait for that, and measure again.
+ * Print what has grown.  A kworker without work ends after five minutes: if
+ * memory has grown, and there are more of these than at @first, wait for that,
+ * and measure again.
+ *
+ * Return: false if it has grown by more than the limit
  */
-const char *flat_outlast_workers(const struct flat *first, struct flat *last);
-/* Print what has grown. Return: false if it has grown by more than the limit */
-bool flat_compare(const struct flat *first, const struct flat *last);
+bool flat_check(const struct flat *first, struct flat *last);
 
 #endif /* VHOST_TEST_FLAT_H */
