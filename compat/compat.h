@@ -88,6 +88,16 @@ struct virtio_blk_zone_report {
 #ifndef PF_USER_WORKER
 #define PF_USER_WORKER	0
 #endif
+
+#define vhost_blk_worker_is_thread(dev) false
+#endif
+
+/* Since Linux 6.17, and in updates of older series, the VMM can choose. */
+#include <linux/vhost.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0) && \
+	!defined(VHOST_SET_FORK_FROM_OWNER)
+#define vhost_blk_worker_is_thread(dev) true
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)

@@ -630,7 +630,10 @@ enum vhost_blk_life {
  *	when the file is closed or the owner exits.  Dropping the last one
  *	resets or frees the device.
  * @release_work: resets or frees the device after the last reference was
- *	dropped, unless the process that closed the file does
+ *	dropped, unless the process that closed the file does; or, if @abandoned,
+ *	drops the memory of the owner and the reference of the file
+ * @abandoned: requests were abandoned, and @release_work has the reference of
+ *	the file
  * @life: enum vhost_blk_life
  * @owner: process that called VHOST_SET_OWNER last, for tracepoints and to tell
  *	whether the owner exits
@@ -664,6 +667,7 @@ struct vhost_blk {
 	struct eventfd_ctx *config_call;
 	refcount_t refs;
 	struct work_struct release_work;
+	bool abandoned;
 	atomic_t life;
 	pid_t owner;
 	struct pid *owner_pid;
@@ -698,6 +702,14 @@ static inline struct vhost_blk_queue *to_vhost_blk_queue(struct vhost_virtqueue 
 static inline bool vhost_blk_vq_has_worker(const struct vhost_virtqueue *vq)
 {
 	return rcu_access_pointer(vq->worker);
+}
+#endif
+
+#ifndef vhost_blk_worker_is_thread
+/* The workers are threads of the owner, not kernel threads. */
+static inline bool vhost_blk_worker_is_thread(const struct vhost_dev *dev)
+{
+	return dev->fork_owner;
 }
 #endif
 

@@ -7,8 +7,8 @@
  * last request has ended.  No thread waits for requests on behalf of a device
  * whose owner has exited: the worker drops the last reference, and then a work
  * frees the rest.  Until then these stay: the memory that requests have pinned,
- * the owner's address space, the backend's file with its locks, and this
- * module.
+ * the backend's file with its locks, this module, and the owner's address space
+ * if a worker that is a kernel thread uses it.
  *
  * The file may stay open after the owner has exited.  Another process may have
  * it, or no process can close it because it is registered in an io_uring that
@@ -24,6 +24,7 @@
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -44,6 +45,11 @@
  * exits
  */
 #define VBLK_EXIT_CHECK	(HZ / 10)
+
+static bool vblk_all_stopped(const struct vhost_blk *blk)
+{
+	return refcount_read(&blk->refs) == 1;
+}
 
 /* Report that the worker has done all work that was queued before. */
 static void vblk_worker_flush(struct vhost_work *work)
@@ -188,11 +194,40 @@ static bool vblk_reset_device(struct vhost_blk *blk)
 	return open;
 }
 
-/* Reset or free a device after its last reference was dropped. */
+/*
+ * Drop the owner's address space before the last request has ended.  A worker
+ * that is a thread of the owner has a reference of its own while it runs, and
+ * nothing else uses the memory of a dead queue.  The address space may have what
+ * the request waits for, as the last reference to the connection of a FUSE
+ * server.
+ */
+static void vblk_drop_memory(struct vhost_blk *blk)
+{
+	struct mm_struct *mm = NULL;
+
+	/* As in vblk_reset_device() */
+	while (mutex_lock_interruptible(&blk->dev.mutex))
+		;
+	if (vhost_blk_worker_is_thread(&blk->dev))
+		swap(blk->dev.mm, mm);
+	mutex_unlock(&blk->dev.mutex);
+	if (mm)
+		mmput(mm);
+}
+
+/*
+ * Drop the memory of a device whose requests were abandoned, and the reference
+ * of its file; or reset or free a device after its last reference was dropped.
+ */
 static void vblk_release_device(struct vhost_blk *blk)
 {
-	if (!vhost_blk_owner_exited(blk) || !vblk_reset_device(blk))
+	if (blk->abandoned) {
+		blk->abandoned = false;
+		vblk_drop_memory(blk);
+		vhost_blk_put(blk);
+	} else if (!vhost_blk_owner_exited(blk) || !vblk_reset_device(blk)) {
 		vblk_destroy(blk);
+	}
 }
 
 static int vblk_release_thread(void *blk)
@@ -222,6 +257,24 @@ static void vblk_release_work(struct work_struct *work)
 	 * work.
 	 */
 	module_put(THIS_MODULE);
+}
+
+/*
+ * Drop the reference of the file, after all requests were abandoned.  If some
+ * are in flight, a thread drops the owner's memory first.
+ */
+static void vblk_put_abandoned(struct vhost_blk *blk)
+{
+	/* For the release */
+	__module_get(THIS_MODULE);
+	if (vblk_all_stopped(blk)) {
+		vhost_blk_put(blk);
+		return;
+	}
+	/* For the thread */
+	__module_get(THIS_MODULE);
+	blk->abandoned = true;
+	queue_work(vhost_blk_release_wq, &blk->release_work);
 }
 
 /* Check whether all threads of a process have exited. */
@@ -273,12 +326,11 @@ static void vblk_owner_exit_work(struct work_struct *work)
 	 */
 	atomic_xchg(&blk->life, VHOST_BLK_OWNER_EXITED);
 	/*
-	 * For the release.  The file still has a reference to the module: its
-	 * last close waits for this work.
+	 * The file still has a reference to the module: its last close waits
+	 * for this work.
 	 */
-	__module_get(THIS_MODULE);
 	vhost_blk_abandon(blk);
-	vhost_blk_put(blk);
+	vblk_put_abandoned(blk);
 }
 
 /**
@@ -325,11 +377,6 @@ void vhost_blk_unwatch_owner(struct vhost_blk *blk)
 	cancel_work_sync(&blk->owner_exit);
 	put_pid(blk->owner_pid);
 	blk->owner_pid = NULL;
-}
-
-static bool vblk_all_stopped(const struct vhost_blk *blk)
-{
-	return refcount_read(&blk->refs) == 1;
 }
 
 /* The caller is a thread of the owner. */
@@ -524,11 +571,7 @@ int vhost_blk_fop_release(struct inode *inode, struct file *file)
 		return 0;
 	}
 	atomic_set(&blk->life, VHOST_BLK_CLOSED);
-	/*
-	 * For the work: the file's reference to the module is dropped on
-	 * return.
-	 */
-	__module_get(THIS_MODULE);
-	vhost_blk_put(blk);
+	/* The file's reference to the module is dropped on return. */
+	vblk_put_abandoned(blk);
 	return 0;
 }

@@ -90,13 +90,24 @@ static bool let_go(int fd)
 	return i < SOON / 10;
 }
 
-/* The process has exited; its resources stay until the backend completes the requests. */
+/*
+ * The process has exited; its resources stay until the backend completes the
+ * requests, except memory that no request uses.
+ */
 static const char *check_kept(int fd, struct vmm *v)
 {
+	bool keeps = !worker_is_thread();
+	int i;
+
 	if (!in_use(fd))
 		return "the backend is free while requests are in flight";
-	if (vmm_memory(v) < VMM_MEM)
-		return "the memory is free while requests are in flight";
+	if (keeps && vmm_memory(v) < VMM_MEM)
+		return "the memory is free while the worker may use it";
+	for (i = 0; !keeps && vmm_memory(v) >= VMM_MEM; i++) {
+		if (i == SOON / 10)
+			return "all memory is in use, not only that of requests";
+		usleep(10000);
+	}
 	if (!module_refs())
 		return "the module has no references while requests are in flight";
 	if (module_refs() > 0 && module_remove() != -EWOULDBLOCK)

@@ -171,6 +171,7 @@ struct owner {
 	struct twin *twin;	/* a process that survives the owner, or NULL */
 	bool posts;		/* sends the descriptors to itself, and does not receive them */
 	bool rings;		/* registers them with an io_uring that is mapped */
+	const char *maps;	/* a file that it locks and maps, or NULL */
 	pid_t pid;
 	int said;
 	int go;
@@ -234,6 +235,17 @@ static const char *no_rings(void)
 	return NULL;
 }
 
+/* Lock the file until the mapping is gone. */
+static bool map_and_lock(const char *path)
+{
+	int fd = open(path, O_RDWR);
+	bool done = fd >= 0 && !flock(fd, LOCK_EX) &&
+		    mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED;
+
+	close(fd);
+	return done;
+}
+
 static void own(struct owner *o, struct backend *b, int said, int go)
 {
 	unsigned int i;
@@ -250,6 +262,8 @@ static void own(struct owner *o, struct backend *b, int said, int go)
 	for (i = 0; o->rings && i < o->n; i++)
 		if (!make_cycle(o->g[i].fd))
 			_exit(1);
+	if (o->maps && !map_and_lock(o->maps))
+		_exit(1);
 	if (o->stage < STAGE_RUNNING)
 		close_all(o);
 	if (o->twin)
@@ -447,6 +461,8 @@ TEST_F_TIMEOUT(tenants, orphans, 60)
 	struct owner first = { .g = &blocked, .n = 1, .stage = STAGE_RUNNING, .twin = &t };
 	struct owner other = { .g = &free, .n = 1, .stage = STAGE_RUNNING, .locks = true };
 
+	if (worker_is_thread())
+		SKIP(return, "the owner's ioctls are refused when it has exited");
 	ASSERT_EQ(0, pipe2(t.ask, O_CLOEXEC) || pipe2(t.answered, O_CLOEXEC));
 	ASSERT_TRUE(map_argument(&t, &self->arg));
 	ASSERT_WELL(owner_start(&first, &self->h.disk));
@@ -744,6 +760,49 @@ TEST_F_TIMEOUT(tenants, cycle_hangs, 60)
 	ASSERT_WELL(hang_off(&self->h));
 	EXPECT_TRUE(let_go(self->fd));
 	destroy(&o);
+}
+
+/*
+ * An owner exits while a request hangs: its memory is gone at once, also what is
+ * not guest memory.  The disk stays in use.
+ */
+static void check_memory(struct __test_metadata *_metadata, struct _test_data_tenants *self,
+			 bool left_open)
+{
+	char path[40];
+	struct guest g;
+	struct owner o = {
+		.g = &g, .n = 1, .stage = STAGE_RUNNING, .locks = true, .maps = path,
+	};
+	int fd = memfd_create("mapped", MFD_CLOEXEC);
+
+	if (!worker_is_thread())
+		SKIP(return, "the worker is a kernel thread that uses the memory");
+	ASSERT_EQ(0, ftruncate(fd, 4096));
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	ASSERT_WELL(owner_start(&o, &self->h.disk));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(owner_send(&o));
+	if (!left_open)
+		guest_close(&g);
+	EXPECT_EQ(-1, flock(fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(owner_kill(&o));
+	EXPECT_TRUE(let_go(fd));
+	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
+	destroy(&o);
+	close(fd);
+}
+
+TEST_F_TIMEOUT(tenants, memory_dropped, 60)
+{
+	check_memory(_metadata, self, false);
+}
+
+TEST_F_TIMEOUT(tenants, memory_dropped_left_open, 60)
+{
+	check_memory(_metadata, self, true);
 }
 
 /* A device that is left open in another process has no owner, and can get a new one. */

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "dm.h"
@@ -399,16 +398,6 @@ TEST_F_TIMEOUT(stacked, reason_suspended, 60)
 		EXPECT_EQ(i ? S_IOERR : S_UNALIGNED, request_status(q));
 		request_free(q);
 	}
-}
-
-/* The running kernel is older than this one. */
-static bool kernel_before(unsigned int major, unsigned int minor)
-{
-	unsigned int a = 0, b = 0;
-	struct utsname u;
-
-	return !uname(&u) && sscanf(u.release, "%u.%u", &a, &b) == 2 &&
-	       (a < major || (a == major && b < minor));
 }
 
 TEST_F(stacked, conventional_quiet)

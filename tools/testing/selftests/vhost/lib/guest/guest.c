@@ -24,7 +24,7 @@ const char *guest_say(struct guest *g, const char *fmt, ...)
 	return g->why;
 }
 
-static const char *device_path(void)
+const char *guest_device_path(void)
 {
 	const char *path = getenv("VHOST_TEST_DEV");
 
@@ -35,7 +35,7 @@ bool guest_has_device(void)
 {
 	struct stat st;
 
-	return model_wanted() || !stat(device_path(), &st);
+	return model_wanted() || !stat(guest_device_path(), &st);
 }
 
 /* Features that the tests can drive; others are not acknowledged */
@@ -122,7 +122,7 @@ static long stage_open(struct guest *g)
 		g->model = model_new();
 		return 0;
 	}
-	g->fd = open(device_path(), O_RDWR | O_CLOEXEC);
+	g->fd = open(guest_device_path(), O_RDWR | O_CLOEXEC);
 	return g->fd < 0 ? -errno : 0;
 }
 

@@ -130,6 +130,7 @@ long guest_set_mem_table(struct guest *g);
 long guest_set_features(struct guest *g, uint64_t features);
 const char *guest_prove(struct guest *g);
 const char *guest_say(struct guest *g, const char *fmt, ...);
+const char *guest_device_path(void);
 bool guest_has_device(void);
 uint64_t guest_known_features(void);
 

@@ -3,7 +3,12 @@
 #ifndef VHOST_TEST_SUITE_H
 #define VHOST_TEST_SUITE_H
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "batch.h"
@@ -26,6 +31,31 @@ static inline const char *no_kernel(const char *model)
 	if (!guest_has_device())
 		return NO_DEVICE;
 	return model_wanted() ? model : NULL;
+}
+
+/* The running kernel is older than this one. */
+static inline bool kernel_before(unsigned int major, unsigned int minor)
+{
+	unsigned int a = 0, b = 0;
+	struct utsname u;
+
+	return !uname(&u) && sscanf(u.release, "%u.%u", &a, &b) == 2 &&
+	       (a < major || (a == major && b < minor));
+}
+
+/*
+ * The worker is a thread of the owner, not a kernel thread, which uses the
+ * owner's memory after the owner has exited.
+ */
+static inline bool worker_is_thread(void)
+{
+	int fd = open(guest_device_path(), O_RDWR | O_CLOEXEC);
+	uint8_t thread = 0;
+
+	if (ioctl(fd, VHOST_GET_FORK_FROM_OWNER, &thread))
+		thread = !kernel_before(6, 4);
+	close(fd);
+	return thread;
 }
 
 /* VHOST_TEST_SHORT: the form for slow hosts */
