@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 
 #include "cgroup.h"
+#include "dirty.h"
+#include "hang.h"
 #include "nobody.h"
 #include "ranges.h"
 #include "suite.h"
@@ -203,6 +205,287 @@ TEST_F(limits, limit_holds)
 	pid = hold_open(self->node, &self->c, 1, &opened);
 	let_go(pid);
 	EXPECT_EQ(1, opened);
+}
+
+/* Requests for which the driver allocates 480 KiB or more in total */
+#define CROWD		120
+#define ROOM		(64L << 10)	/* for them, in the control group */
+#define SEGMENTS	1000
+
+/* Steps of a VMM whose control group gets full, and of the process that tests it */
+enum step { STEP_BOOT, STEP_READY, STEP_FULL, STEP_SENT, STEP_ROOM, STEP_DONE };
+
+/*
+ * Memory that both processes map.  A message through a pipe would be charged to
+ * the group.
+ */
+struct crowded {
+	int step;
+	unsigned int done, failed;
+	char skip[96], why[256];
+};
+
+struct crowd {
+	struct backend *b;
+	bool log;		/* with the dirty log */
+	/* Make a request, which is placed but not armed. */
+	struct request *(*make)(struct guest *g);
+	void (*arm)(struct request *q);		/* NULL: request_arm() */
+	int feature;		/* needed, or -1 */
+};
+
+static void enter(struct crowded *s, enum step step)
+{
+	__atomic_store_n(&s->step, step, __ATOMIC_RELEASE);
+}
+
+/* Wait for the other process; @pid, if not 0: a child that may exit instead. */
+static bool await(struct crowded *s, enum step step, pid_t pid)
+{
+	unsigned int ms;
+	siginfo_t info = {};
+
+	for (ms = 0; ms < 60000; ms++) {
+		if (__atomic_load_n(&s->step, __ATOMIC_ACQUIRE) >= step)
+			return true;
+		if (pid && (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+			    info.si_pid))
+			return false;
+		usleep(1000);
+	}
+	return false;
+}
+
+static void give_up(struct crowded *s, const char *why)
+{
+	snprintf(s->why, sizeof(s->why), "%s", why);
+	_exit(1);
+}
+
+/* Make everything that this process needs, so that its memory grows no more. */
+static void boot_crowd(const struct crowd *crowd, struct guest *g, struct dirty *d,
+		       struct request **q, struct crowded *s)
+{
+	struct guest_opts opts = { .backend = crowd->b, .mem = 16 << 20 };
+	const char *why = NULL;
+	unsigned int i;
+
+	if (crowd->log)
+		opts.features_on = BIT64(VHOST_F_LOG_ALL);
+	guest_init(g, &opts);
+	if (crowd->log) {
+		dirty_attach(g, d);
+		why = guest_boot_to(g, STAGE_MEMORY);
+		if (!why && dirty_set_base(g))
+			why = "SET_LOG_BASE fails";
+	}
+	if (!why)
+		why = guest_boot(g);
+	if (why)
+		give_up(s, why);
+	if (crowd->feature >= 0 && !guest_has(g, crowd->feature)) {
+		snprintf(s->skip, sizeof(s->skip), "the disk lacks feature %d", crowd->feature);
+		_exit(0);
+	}
+	for (i = 0; i < CROWD; i++) {
+		q[i] = crowd->make(g);
+		request_set_indirect(q[i], true);
+		request_arm(q[i], i);
+		if (crowd->arm)
+			crowd->arm(q[i]);
+	}
+	/* first uses of memory and of code */
+	why = request_ends(&g->ring[0], VIRTIO_BLK_T_GET_ID, 0, VIRTIO_BLK_ID_BYTES,
+			   VIRTIO_BLK_S_OK);
+	if (!why && mlockall(MCL_CURRENT))
+		why = "mlockall fails";
+	if (why)
+		give_up(s, why);
+}
+
+static void be_crowd(const struct crowd *crowd, const struct cgroup *c, struct crowded *s)
+{
+	static struct request *q[CROWD];
+	static struct guest g;
+	static struct dirty d;
+	const char *why;
+	unsigned int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (cgroup_join(c))
+		give_up(s, "the control group can't be entered");
+	boot_crowd(crowd, &g, &d, q, s);
+	enter(s, STEP_READY);
+	await(s, STEP_FULL, 0);
+	for (i = 0; i < CROWD; i++)
+		if (ring_add(&g.ring[0], q[i]))
+			give_up(s, "no room on the ring");
+	ring_kick_now(&g.ring[0]);
+	usleep(500000);
+	enter(s, STEP_SENT);
+	await(s, STEP_ROOM, 0);
+	why = ring_wait(&g.ring[0], CROWD, 20000);
+	for (i = 0; !why && i < CROWD; i++) {
+		s->done += request_status(q[i]) == VIRTIO_BLK_S_OK;
+		s->failed += request_status(q[i]) == VIRTIO_BLK_S_IOERR;
+	}
+	if (!why)
+		why = request_ends(&g.ring[0], VIRTIO_BLK_T_IN, 8, 4096, VIRTIO_BLK_S_OK);
+	if (why)
+		give_up(s, why);
+	enter(s, STEP_DONE);
+	_exit(0);
+}
+
+/*
+ * A guest fills the control group of its VMM: requests fail or wait, and no
+ * process is killed.  @h: the disk that hangs meanwhile, or NULL
+ */
+static void check_crowd(struct __test_metadata *_metadata, const struct crowd *crowd,
+			struct cgroup *c, struct hang *h)
+{
+	struct crowded *s;
+	int status;
+	char max[32];
+	long events;
+	const char *why;
+	pid_t pid;
+
+	why = cgroup_make(c);
+	if (why)
+		SKIP(return, "%s", why);
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, s);
+	/* the page is charged to this process */
+	memset(s, 0, sizeof(*s));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		be_crowd(crowd, c, s);
+	if (!await(s, STEP_READY, pid)) {
+		waitpid(pid, &status, 0);
+		ASSERT_STREQ("", s->why);
+		SKIP(return, "%s", s->skip);
+	}
+	if (h)
+		ASSERT_WELL(hang_on(h));
+	events = group_value(c, "memory.events", "max");
+	snprintf(max, sizeof(max), "%ld", group_value(c, "memory.current", NULL) + ROOM);
+	ASSERT_EQ(0, put_attr(c->dir, "memory.max", max));
+	enter(s, STEP_FULL);
+	EXPECT_TRUE(await(s, STEP_SENT, pid));
+	/* otherwise the test has shown nothing */
+	EXPECT_LT(events, group_value(c, "memory.events", "max"));
+	EXPECT_EQ(0, group_value(c, "memory.events", "oom_kill"));
+	ASSERT_EQ(0, put_attr(c->dir, "memory.max", "max"));
+	if (h)
+		ASSERT_WELL(hang_off(h));
+	enter(s, STEP_ROOM);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_STREQ("", s->why);
+	EXPECT_EQ(0, status);
+	TH_LOG("%u requests succeeded, %u failed", s->done, s->failed);
+	EXPECT_EQ(CROWD, s->done + s->failed);
+	munmap(s, sizeof(*s));
+}
+
+static struct request *make_discard(struct guest *g)
+{
+	struct request *q = ranges_new(g, VIRTIO_BLK_T_DISCARD, 256 * sizeof(struct range));
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	return q;
+}
+
+static void arm_discard(struct request *q)
+{
+	struct range range[256];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(range); i++)
+		range[i] = (struct range){ 1024 + 8 * i, 8, 0 };
+	request_put_data(q, range);
+}
+
+TEST_F_TIMEOUT(limits, ranges, 60)
+{
+	struct crowd crowd = {
+		.make = make_discard, .arm = arm_discard, .feature = VIRTIO_BLK_F_DISCARD,
+	};
+	struct hang h;
+	const char *why = hang_open(&h, true);
+
+	if (why)
+		SKIP(return, "%s", why);
+	crowd.b = &h.disk;
+	check_crowd(_metadata, &crowd, &self->c, &h);
+	hang_close(&h);
+}
+
+/* All requests read into the same sector. */
+static struct request *make_segments(struct guest *g)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_IN, 0, SEGMENTS * SECTOR);
+	static uint64_t data;
+	unsigned int i;
+
+	if (!data)
+		data = guest_alloc(g, SECTOR, SECTOR);
+	request_cut_every(q, SECTOR);
+	for (i = 0; i < q->nout + q->nin; i++)
+		q->seg[i].gpa = i && i <= SEGMENTS ? data : guest_alloc(g, q->seg[i].len, 16);
+	return q;
+}
+
+TEST_F_TIMEOUT(limits, logged_segments, 60)
+{
+	struct crowd crowd = { .log = true, .make = make_segments, .feature = -1 };
+	struct hang h;
+	const char *why = hang_open(&h, false);
+
+	if (why)
+		SKIP(return, "%s", why);
+	crowd.b = &h.disk;
+	check_crowd(_metadata, &crowd, &self->c, &h);
+	hang_close(&h);
+}
+
+#define REPORT_LEN	65600	/* the largest response */
+
+/* All reports are written to the same memory. */
+static struct request *make_report(struct guest *g)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_ZONE_REPORT, 0, REPORT_LEN);
+	static uint64_t data;
+
+	if (!data)
+		data = guest_alloc(g, REPORT_LEN, SECTOR);
+	request_cut_usual(q);
+	q->seg[0].gpa = guest_alloc(g, q->seg[0].len, 16);
+	q->seg[1].gpa = data;
+	q->seg[2].gpa = guest_alloc(g, 1, 16);
+	return q;
+}
+
+/* The worker makes the responses, of 64 KiB, before the workqueue uses the first. */
+TEST_F_TIMEOUT(limits, zone_reports, 60)
+{
+	static const struct nullb_attr zoned[] = {
+		{ "zoned", "1" }, { "zone_size", "1" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = zoned, .blank = true,
+	};
+	struct crowd crowd = { .make = make_report, .feature = VIRTIO_BLK_F_ZONED };
+	struct backend b;
+	const char *why = backend_open_as(&b, &opts);
+
+	if (why)
+		SKIP(return, "%s", why);
+	crowd.b = &b;
+	check_crowd(_metadata, &crowd, &self->c, NULL);
+	backend_close(&b);
 }
 
 /* Count the driver's kernel threads: rescuers are named after their workqueue. */
