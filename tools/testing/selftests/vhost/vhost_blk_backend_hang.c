@@ -13,6 +13,7 @@
 #include <stdalign.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,6 +32,7 @@
 /* The driver waits 4 s for the requests of a process that has exited. */
 #define SOON	20000
 #define LINGER	5500
+#define LINGER_LEAST	3000
 
 FIXTURE(hung) {
 	struct hang h;
@@ -233,6 +235,169 @@ TEST_F_TIMEOUT(hung, close, 90)
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	ASSERT_FALSE(in_use(self->fd));
 	vmm_forget(&v);
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
+/* Pipe to which the program writes that a VMM becomes */
+static int new_program[2];
+
+static void become_echo(struct guest *g)
+{
+	(void)g;
+	dup2(new_program[1], STDOUT_FILENO);
+	execlp("echo", "echo", NULL);
+	_exit(1);
+}
+
+/* Wait for the new program.  Return: milliseconds; -1: it has not started */
+static int await_program(int ms)
+{
+	struct pollfd p = { .fd = new_program[0], .events = POLLIN };
+	struct timespec t[2];
+	char byte;
+
+	clock_gettime(CLOCK_MONOTONIC, &t[0]);
+	if (poll(&p, 1, ms) != 1 || read(new_program[0], &byte, 1) != 1)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &t[1]);
+	return (t[1].tv_sec - t[0].tv_sec) * 1000 + (t[1].tv_nsec - t[0].tv_nsec) / 1000000;
+}
+
+/* exec() closes the device: it waits for the requests, but not for long. */
+TEST_F_TIMEOUT(hung, exec, 90)
+{
+	struct vmm v;
+	int ms;
+
+	ASSERT_EQ(0, pipe2(new_program, O_CLOEXEC));
+	self->opts.then = become_echo;
+	ASSERT_WELL(vmm_start(&v, &self->opts));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_WELL(load_hanging(&self->h, &v));
+	ms = await_program(SOON);
+	EXPECT_LT(LINGER_LEAST, ms);
+	EXPECT_GT(LINGER, ms);
+	ASSERT_TRUE(in_use(self->fd));
+	ASSERT_WELL(vmm_gone(&v, SOON));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_TRUE(let_go(self->fd));
+	close(new_program[0]);
+	close(new_program[1]);
+	vmm_forget(&v);
+	ASSERT_WELL(prove(&self->h.disk));
+}
+
+/* A process with two devices.  A thread of it has one, on a disk that hangs, and exits. */
+struct two_devices {
+	struct guest *kept;	/* not O_CLOEXEC; this structure is shared with the test */
+	struct guest hung;
+	int said[2];
+	int go[2];
+};
+
+static void must(bool good)
+{
+	if (!good)
+		_exit(1);
+}
+
+static void *exit_hanging(void *arg)
+{
+	struct two_devices *t = arg;
+	struct batch_opts fill = { .per_queue = 16, .writes_only = true };
+	struct rng rng = { 1 };
+	struct batch batch;
+	char byte;
+
+	must(!unshare(CLONE_FILES) && !guest_boot(&t->hung));
+	batch_build(&batch, &t->hung, &fill, &rng);
+	must(write(t->said[1], "", 1) == 1 && read(t->go[0], &byte, 1) == 1);
+	must(!batch_submit(&batch));
+	usleep(100000);
+	return NULL;
+}
+
+static void exec_beside(struct two_devices *t)
+{
+	struct vhost_worker_state worker;
+	uint8_t fork_from_owner = 0;
+	pthread_t thread;
+	char keeps;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	must(!guest_boot_to(t->kept, STAGE_OPEN));
+	guest_ioctl(t->kept, VHOST_SET_FORK_FROM_OWNER, &fork_from_owner);
+	must(!guest_boot(t->kept) && !fcntl(t->kept->fd, F_SETFD, 0));
+	/* a worker that is a thread of this process does not survive execve() */
+	keeps = guest_ioctl(t->kept, VHOST_NEW_WORKER, &worker) != 0;
+	must(!pthread_create(&thread, NULL, exit_hanging, t));
+	/* returns before the thread closes its descriptors */
+	must(!pthread_join(thread, NULL));
+	usleep(300000);
+	must(write(t->said[1], &keeps, 1) == 1);
+	dup2(new_program[1], STDOUT_FILENO);
+	execlp("sh", "sh", "-c", "echo; exec sleep 60", NULL);
+	_exit(1);
+}
+
+static const char *use_kept(struct guest *g)
+{
+	return request_simple(&g->ring[0], VIRTIO_BLK_T_OUT, 64, 4096, VIRTIO_BLK_S_OK);
+}
+
+/*
+ * execve() waits for a thread that exits, which waits for its device.  Other
+ * devices go on working.
+ */
+TEST_F_TIMEOUT(hung, exec_beside, 90)
+{
+	struct two_devices t;
+	struct backend kept;
+	struct guest_opts opts = { .backend = &kept };
+	int memory, ms, status;
+	const char *why;
+	char keeps = 0;
+	pid_t pid;
+
+	why = backend_open(&kept, BACKEND_NULLB, true);
+	if (why)
+		SKIP(return, "%s", why);
+	t.kept = mmap(NULL, sizeof(*t.kept), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	memory = memfd_create("guest", MFD_CLOEXEC);
+	ASSERT_NE(MAP_FAILED, t.kept);
+	guest_init(t.kept, &opts);
+	ASSERT_EQ(0, ftruncate(memory, t.kept->region[0].len));
+	ASSERT_TRUE(region_back(&t.kept->region[0], memory));
+	opts = (struct guest_opts){ .backend = &self->h.disk };
+	guest_init(&t.hung, &opts);
+	ASSERT_EQ(0, pipe2(new_program, O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(t.said, O_CLOEXEC) || pipe2(t.go, O_CLOEXEC));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		exec_beside(&t);
+	close(t.said[1]);
+	ASSERT_EQ(1, read(t.said[0], &keeps, 1));
+	ASSERT_WELL(hang_on(&self->h));
+	ASSERT_EQ(1, write(t.go[1], "", 1));
+	ASSERT_EQ(1, read(t.said[0], &keeps, 1));
+	if (keeps)
+		ASSERT_WELL(use_kept(t.kept));
+	ms = await_program(SOON);
+	EXPECT_LT(LINGER_LEAST, ms);
+	EXPECT_GT(LINGER, ms);
+	if (keeps)
+		ASSERT_WELL(use_kept(t.kept));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	/* the child's descriptor */
+	t.kept->fd = -1;
+	guest_destroy(t.kept);
+	guest_destroy(&t.hung);
+	backend_close(&kept);
+	munmap(t.kept, sizeof(*t.kept));
 	ASSERT_WELL(prove(&self->h.disk));
 }
 

@@ -400,6 +400,37 @@ TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 	guest_destroy(&g);
 }
 
+/* After the exit of its owner, the device gets the kind of worker that is the default. */
+TEST_F_TIMEOUT(dying, kind_of_worker, 60)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = 4 };
+	struct vmm v = { .go = -1 };
+	uint8_t usual, kind;
+	struct guest g;
+	int told[2];
+
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
+	if (guest_ioctl(&g, VHOST_GET_FORK_FROM_OWNER, &usual))
+		SKIP(return, "the kernel has one kind of worker only");
+	kind = !usual;
+	ASSERT_EQ(0, guest_ioctl(&g, VHOST_SET_FORK_FROM_OWNER, &kind));
+	ASSERT_EQ(0, pipe(told));
+	v.pid = fork();
+	ASSERT_LE(0, v.pid);
+	if (!v.pid)
+		own(&g, &self->b, told[1]);
+	close(told[1]);
+	v.said = told[0];
+	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_WELL(vmm_kill(&v, SOON));
+	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_EQ(0, guest_ioctl(&g, VHOST_GET_FORK_FROM_OWNER, &kind));
+	EXPECT_EQ(usual, kind);
+	ASSERT_WELL(guest_boot(&g));
+	guest_destroy(&g);
+}
+
 struct sibling {
 	int fd;
 	int told;
@@ -606,6 +637,42 @@ TEST_F_TIMEOUT(delayed, host_reads, 60)
 	ASSERT_EQ(4096, pread(self->host, cached, 4096, at));
 	EXPECT_EQ(0, memcmp(cached, on_disk, 4096));
 	close(lock);
+	vmm_forget(&v);
+}
+
+/* What the next program writes, and where: below the device that delays writes */
+static char to_below[256];
+
+static void write_and_become_dd(struct guest *g)
+{
+	write_late(g);
+	execlp("dd", "dd", "if=/dev/zero", to_below, "bs=4096", "count=1",
+	       "seek=512", "oflag=direct", "conv=notrunc", "status=none", NULL);
+	_exit(1);
+}
+
+/* exec() closes the device.  The next program writes, and is not overtaken. */
+TEST_F_TIMEOUT(delayed, exec, 60)
+{
+	struct vmm_opts opts = {
+		.backend = &self->b, .per_queue = 1, .then = write_and_become_dd,
+	};
+	const off_t at = LATE_SECTOR * SECTOR;
+	struct vmm v;
+	int status;
+
+	ASSERT_EQ(512 * 4096, at);
+	snprintf(to_below, sizeof(to_below), "of=%s", self->below.path);
+	ASSERT_WELL(vmm_start(&v, &opts));
+	ASSERT_WELL(vmm_load(&v));
+	ASSERT_EQ(v.pid, waitpid(v.pid, &status, 0));
+	ASSERT_EQ(0, status);
+	/* a late write would come within a second */
+	usleep(1200000);
+	ASSERT_EQ(4096, pread(self->b.check_fd, on_disk, 4096, at));
+	EXPECT_EQ(0, on_disk[0]);
+	close(v.said);
+	close(v.go);
 	vmm_forget(&v);
 }
 
