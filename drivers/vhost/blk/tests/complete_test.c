@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of completion: the status and used length of a request, and the
- * release of requests without a worker.
+ * KUnit tests of completion: the status and used length of a request, the
+ * release of requests without a worker, and the change to another worker.
  */
 #include <kunit/test.h>
 #include <linux/blkdev.h>
@@ -131,8 +131,8 @@ static void make_busy(struct vhost_blk_queue *q, struct vhost_blk_req *req,
 	q->inflight_bytes += len;
 }
 
-/* Without a worker each request is released once. */
-static void dead_worker_test(struct kunit *test)
+/* Make a running queue of a device that has nothing but a workqueue. */
+static struct fixture *make_queue(struct kunit *test)
 {
 	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
 	struct vhost_blk *blk = kunit_kzalloc(test, sizeof(*blk), GFP_KERNEL);
@@ -141,9 +141,26 @@ static void dead_worker_test(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, blk);
 	blk->submit_wq = alloc_workqueue("vhost-blk-kunit", WQ_UNBOUND, 0);
 	KUNIT_ASSERT_NOT_NULL(test, blk->submit_wq);
+	/* one for the file, one for the queue */
+	refcount_set(&blk->refs, 2);
 	vhost_blk_queue_init(&f->q);
 	mutex_init(&f->q.vq.mutex);
 	f->q.vq.dev = &blk->dev;
+	vhost_blk_queue_event(&f->q, VHOST_BLK_EVENT_START);
+	return f;
+}
+
+static void destroy_queue(struct fixture *f)
+{
+	mutex_destroy(&f->q.vq.mutex);
+	destroy_workqueue(to_vhost_blk(&f->q)->submit_wq);
+}
+
+/* Without a worker each request is released once, and then the queue is stopped. */
+static void dead_worker_test(struct kunit *test)
+{
+	struct fixture *f = make_queue(test);
+
 	make_busy(&f->q, &f->reqs[0], 4096);
 	make_busy(&f->q, &f->reqs[1], 512);
 
@@ -153,6 +170,7 @@ static void dead_worker_test(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, f->reqs[1].busy);
 	KUNIT_EXPECT_EQ(test, f->q.inflight, 1U);
 	KUNIT_EXPECT_EQ(test, f->q.inflight_bytes, 512ULL);
+	KUNIT_EXPECT_TRUE(test, vhost_blk_dead(&f->q));
 
 	vhost_blk_req_done(&f->reqs[1], -EIO);
 	flush_delayed_work(&f->q.dead_worker_work);
@@ -160,8 +178,43 @@ static void dead_worker_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->q.inflight, 0U);
 	KUNIT_EXPECT_EQ(test, f->q.inflight_bytes, 0ULL);
 	KUNIT_EXPECT_TRUE(test, llist_empty(&f->q.done));
-	mutex_destroy(&f->q.vq.mutex);
-	destroy_workqueue(blk->submit_wq);
+	KUNIT_EXPECT_TRUE(test, vhost_blk_stopped(&f->q));
+	KUNIT_EXPECT_EQ(test, refcount_read(&to_vhost_blk(&f->q)->refs), 1U);
+	destroy_queue(f);
+}
+
+static void never_wake(struct vhost_worker *worker)
+{
+}
+
+/*
+ * A queue gets another worker before the work for its dead one has run.  That
+ * work is passed on if the queue is in use.  If it is stopped, its worker may be
+ * freed.
+ */
+static void new_worker_test(struct kunit *test)
+{
+	static const struct vhost_worker_ops ops = { .wakeup = never_wake };
+	struct vhost_worker worker = { .ops = &ops };
+	struct fixture *f = make_queue(test);
+
+	init_llist_head(&worker.work_list);
+	vhost_blk_queue_event(&f->q, VHOST_BLK_EVENT_STOP);
+	mutex_lock(&f->q.vq.mutex);
+	vhost_blk_queue_drained(&f->q);
+	mutex_unlock(&f->q.vq.mutex);
+	rcu_assign_pointer(f->q.vq.worker, &worker);
+	vhost_blk_queue_dead_worker(&f->q, 0);
+	flush_delayed_work(&f->q.dead_worker_work);
+	KUNIT_EXPECT_TRUE(test, llist_empty(&worker.work_list));
+
+	vhost_blk_queue_event(&f->q, VHOST_BLK_EVENT_START);
+	vhost_blk_queue_dead_worker(&f->q, 0);
+	flush_delayed_work(&f->q.dead_worker_work);
+	KUNIT_EXPECT_PTR_EQ(test, llist_del_all(&worker.work_list),
+			    &f->q.done_work.node);
+	KUNIT_EXPECT_FALSE(test, vhost_blk_dead(&f->q));
+	destroy_queue(f);
 }
 
 static struct kunit_case complete_cases[] = {
@@ -169,6 +222,7 @@ static struct kunit_case complete_cases[] = {
 	KUNIT_CASE(blk_status_test),
 	KUNIT_CASE(used_len_test),
 	KUNIT_CASE(dead_worker_test),
+	KUNIT_CASE(new_worker_test),
 	{}
 };
 
