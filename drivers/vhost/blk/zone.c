@@ -352,11 +352,21 @@ bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
 	return vhost_blk_op_defs[req->io.op].flags & VHOST_BLK_OP_F_ZONE;
 }
 
-/* Callback: copy a zone to @data. */
+/* Callback: copy the first zone to @data. */
 static int vblk_copy_zone(struct blk_zone *zone, unsigned int idx, void *data)
 {
-	*(struct blk_zone *)data = *zone;
+	if (!idx)
+		*(struct blk_zone *)data = *zone;
 	return 0;
+}
+
+/* Return: the number of zones that have data of a request, at least 1 */
+static unsigned int vblk_nr_zones(const struct vhost_blk_req *req)
+{
+	u64 zone = (u64)req->be->zone_sectors * SECTOR_SIZE;
+	u64 last = (req->io.pos & (zone - 1)) + req->io.len - !!req->io.len;
+
+	return (last >> ilog2(zone)) + 1;
 }
 
 /*
@@ -404,7 +414,8 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
  *
  * From Linux 6.12 on the block layer refuses writes to a zone after any error,
  * until the zone is reported.  So there is a report if too many zones are open
- * or active, too, although the status does not depend on it.
+ * or active, too, although the status does not depend on it, and of each zone
+ * that a write from a conventional zone extends to.
  *
  * Context: Workqueue; sleeps, because it gets a report of the zone.
  */
@@ -416,14 +427,15 @@ void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 
 	do {
 		nr = blkdev_report_zones(req->be->bdev,
-					 req->io.pos >> SECTOR_SHIFT, 1,
-					 vblk_copy_zone, &zone);
+					 req->io.pos >> SECTOR_SHIFT,
+					 vblk_nr_zones(req), vblk_copy_zone,
+					 &zone);
 	} while (vblk_report_again(req, &nr));
 	if (nr == -ECANCELED || resources) {
 		vhost_blk_req_done(req, nr == -ECANCELED ? nr : req->error);
 		return;
 	}
-	req->status = nr == 1 ? vblk_zone_error_status(&req->io, &zone) :
+	req->status = nr > 0 ? vblk_zone_error_status(&req->io, &zone) :
 				VIRTIO_BLK_S_IOERR;
 	vhost_blk_req_done(req, 0);
 }

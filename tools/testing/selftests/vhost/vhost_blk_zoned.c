@@ -219,6 +219,78 @@ TEST_F(zoned, conventional)
 	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, 0, 200 * SECTOR, S_OK));
 }
 
+/* From a conventional zone into a sequential one: a write must start that one. */
+TEST_F(zoned, from_conventional)
+{
+	uint64_t z = ZONE(0);
+
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, z - 8, 16 * SECTOR, S_OK));
+	WRITE(z - 8, 16, S_OK);
+	IS(z, ZS_IOPEN, 8);
+	ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, z - 8, 16 * SECTOR, S_OK));
+	ASSERT_WELL(request_ends(self->r, VIRTIO_BLK_T_OUT, z - 8, 16 * SECTOR, S_IOERR));
+	/* the part in the conventional zone may have been written */
+	ASSERT_WELL(backend_adopt(&self->b, (z - 8) * SECTOR, 8 * SECTOR));
+	/* without a report by the guest before */
+	WRITE(z + 8, 8, S_OK);
+	IS(z, ZS_IOPEN, 16);
+}
+
+/* The last zone has half the size of the others. */
+TEST_F(zoned, smaller_last_zone)
+{
+	static const struct nullb_attr attr[] = {
+		{ "zoned", "1" }, { "zone_size", "2" }, { "zone_nr_conv", "1" }, { NULL, NULL },
+	};
+	struct backend_opts opts = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = attr, .size = 5 << 20,
+		.blank = true,
+	};
+	const uint64_t size = 4096, last = 2 * size, end = last + size / 2;
+	struct guest_opts guest = { .backend = &self->b };
+	uint32_t type[] = { T_RESET, T_RESET_ALL };
+	struct blk_config c;
+	struct zones z;
+	unsigned int i;
+
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	ASSERT_WELL(backend_open_as(&self->b, &opts));
+	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
+	guest_init(&self->g, &guest);
+	ASSERT_WELL(guest_boot(&self->g));
+	self->r = &self->g.ring[0];
+	self->size = size;
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	EXPECT_EQ(end, le64toh(c.capacity));
+	EXPECT_EQ(size, le32toh(c.zoned.zone_sectors));
+	for (i = 0; i < ARRAY_SIZE(type); i++) {
+		ASSERT_WELL(zones_report(self->r, 0, 64 * 8, NULL, &z, S_OK));
+		ASSERT_EQ(3, z.n);
+		EXPECT_EQ(last, le64toh(z.zone[2].z_start));
+		EXPECT_EQ(size / 2, le64toh(z.zone[2].z_cap));
+		EXPECT_EQ(ZS_EMPTY, z.zone[2].z_state);
+		WRITE(size, 8, S_OK);
+		WRITE(last, 8, S_OK);
+		WRITE(last + 8, size / 2, S_IOERR);
+		WRITE(last + 8, size / 2 - 8, S_OK);
+		IS(last, ZS_FULL, -1);
+		ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, end - 8, 8 * SECTOR, S_OK));
+		ASSERT_WELL(request_simple(self->r, VIRTIO_BLK_T_IN, end - 8, 16 * SECTOR,
+					   S_IOERR));
+		OP(type[i], type[i] == T_RESET ? last : 0, S_OK);
+		ASSERT_WELL(backend_adopt(&self->b, size * SECTOR, (end - size) * SECTOR));
+		IS(last, ZS_EMPTY, 0);
+		IS(size, type[i] == T_RESET ? ZS_IOPEN : ZS_EMPTY, type[i] == T_RESET ? 8 : 0);
+		if (type[i] == T_RESET)
+			OP(T_RESET, size, S_OK);
+		ASSERT_WELL(backend_adopt(&self->b, size * SECTOR, size * SECTOR));
+	}
+	OP(T_FINISH, last, S_OK);
+	ASSERT_WELL(backend_adopt(&self->b, last * SECTOR, (end - last) * SECTOR));
+	IS(last, ZS_FULL, -1);
+}
+
 /* Return: a line about the disk that the kernel has logged since the last call, or NULL */
 static const char *logged(int kmsg, const struct backend *b)
 {
