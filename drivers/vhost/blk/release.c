@@ -514,7 +514,7 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
 		return vblk_wait_in_exit(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
 		vhost_blk_abandon(blk);
-		/* By O_CLOEXEC: the next program may use the same disk. */
+		/* In or after execve(): the new program may use the disk. */
 		return vblk_is_owner(blk) && vblk_linger(blk);
 	}
 	/* The owner may reuse its memory as soon as close() returns. */
