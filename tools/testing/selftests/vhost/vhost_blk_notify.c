@@ -169,6 +169,63 @@ TEST_F(notify, reserved_flags)
 	ring_no_interrupt(r, false);
 }
 
+/* A kick before the queue runs: it takes the request when it is started, without another. */
+static const char *check_early_kick(struct ring *r, long (*start)(struct guest *g))
+{
+	struct guest *g = r->guest;
+	uint16_t used = ring_device_idx(r), base = 0;
+	struct request *q = request_new(g, VIRTIO_BLK_T_IN, 8, 4096);
+	const char *why;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	guest_snapshot(g);
+	if (ring_add(r, q))
+		return "no room on the ring";
+	ring_kick_now(r);
+	usleep(50000);
+	why = guest_compare(g);
+	if (why)
+		return why;
+	if (ring_device_idx(r) != used || ring_get_base(r, &base) || base != used)
+		return guest_say(g, "used %u, then %u, and base %u before the start", used,
+				 ring_device_idx(r), base);
+	if (start(g))
+		return "the queue can't be started";
+	why = ring_wait(r, 1, 5000);
+	if (!why)
+		why = request_outcome(q, VIRTIO_BLK_S_OK);
+	request_free(q);
+	return why;
+}
+
+static long start_device(struct guest *g)
+{
+	return guest_set_running(g, 1);
+}
+
+static long start_queue(struct guest *g)
+{
+	return ring_set_running(&g->ring[0], 1);
+}
+
+TEST_F(notify, kick_before_start)
+{
+	struct guest *g = &self->g;
+	unsigned int i;
+
+	guest_close(g);
+	for (i = 0; i < THREADS; i++)
+		ring_reset(&g->ring[i], 0);
+	ASSERT_WELL(guest_boot_to(g, STAGE_RINGS));
+	ASSERT_WELL(check_early_kick(&g->ring[0], start_device));
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	ASSERT_WELL(check_early_kick(&g->ring[0], start_queue));
+	ASSERT_EQ(0, ring_set_running(&g->ring[0], 0));
+	ASSERT_WELL(check_early_kick(&g->ring[0], start_device));
+}
+
 /* Only one flag is defined, and none with EVENT_IDX (2.7.10.1). */
 static const char *used_flags(struct ring *r)
 {
