@@ -12,6 +12,7 @@
 
 #include "dm.h"
 #include "inject.h"
+#include "klog.h"
 #include "suite-zoned.h"
 
 static const struct nullb_attr whole[] = {
@@ -291,46 +292,26 @@ TEST_F(zoned, smaller_last_zone)
 	IS(last, ZS_FULL, -1);
 }
 
-/* Return: a line about the disk that the kernel has logged since the last call, or NULL */
-static const char *logged(int kmsg, const struct backend *b)
-{
-	static char record[8192];
-	const char *name = strrchr(b->path, '/') + 1;
-	ssize_t len;
-
-	for (;;) {
-		len = read(kmsg, record, sizeof(record) - 1);
-		if (len < 0 && errno == EPIPE)
-			continue;
-		if (len <= 0)
-			return NULL;
-		record[len] = '\0';
-		if (strstr(record, name))
-			return record;
-	}
-}
-
 /* A guest cannot fill the log of its host with requests that are never valid. */
 TEST_F(zoned, conventional_quiet)
 {
 	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int klog = klog_open();
 	unsigned int i, k;
 	const char *line;
 	uint64_t at;
 
-	if (kmsg < 0)
+	if (klog < 0)
 		SKIP(return, "no /dev/kmsg");
-	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
 	for (i = 0; i < ARRAY_SIZE(type); i++)
 		for (k = 0; k < scaled(1000, 50); k++)
 			ASSERT_WELL(request_ends(self->r, type[i], self->size, 0, S_INVALID));
 	for (k = 0; k < scaled(1000, 50); k++)
 		ASSERT_WELL(zone_append(self->r, 0, SECTOR, PLACE_ALIGNED, NULL, S_INVALID, &at));
-	line = logged(kmsg, &self->b);
+	line = klog_about(klog, &self->b);
 	EXPECT_EQ(NULL, line)
 		TH_LOG("logged: %s", line);
-	close(kmsg);
+	close(klog);
 }
 
 /* A zoned disk with device mapper on it */
@@ -475,22 +456,21 @@ TEST_F_TIMEOUT(stacked, reason_suspended, 60)
 TEST_F(stacked, conventional_quiet)
 {
 	static const uint32_t type[] = { T_OPEN, T_CLOSE, T_FINISH, T_RESET };
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int klog = klog_open();
 	unsigned int i, k;
 	const char *line;
 
 	if (kernel_before(7, 3))
 		SKIP(return, "this kernel does not know the types of the zones");
-	if (kmsg < 0)
+	if (klog < 0)
 		SKIP(return, "no /dev/kmsg");
-	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
 	for (i = 0; i < ARRAY_SIZE(type); i++)
 		for (k = 0; k < scaled(100, 20); k++)
 			ASSERT_WELL(request_ends(self->r, type[i], self->size, 0, S_INVALID));
-	line = logged(kmsg, &self->disk);
+	line = klog_about(klog, &self->disk);
 	EXPECT_EQ(NULL, line)
 		TH_LOG("logged: %s", line);
-	close(kmsg);
+	close(klog);
 }
 
 /* A sector that is not the start of a zone, or outside the disk */
