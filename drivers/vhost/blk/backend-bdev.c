@@ -320,18 +320,16 @@ static void vblk_bdev_control(struct vhost_blk_req *req)
 		vblk_cache_invalidate(req->be, req->io.pos,
 				      reset << SECTOR_SHIFT);
 	req->error = ret;
-	if (ret && vhost_blk_zone_has_status(req, ret))
+	if (ret && vhost_blk_zone_must_report(req, ret))
 		vhost_blk_zone_map_error(req);
 	else
 		vhost_blk_req_done(req, ret);
 }
 
-/*
- * Finish a request.  If its status depends on the zone, look at the zone first.
- */
+/* Finish a request.  After an error that concerns a zone, look at it first. */
 static void vblk_bdev_finish(struct vhost_blk_req *req, int error)
 {
-	if (unlikely(error) && vhost_blk_zone_has_status(req, error)) {
+	if (unlikely(error) && vhost_blk_zone_must_report(req, error)) {
 		req->error = error;
 		vhost_blk_punt(req, vhost_blk_zone_map_error);
 		return;

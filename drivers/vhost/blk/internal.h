@@ -915,7 +915,7 @@ bool vhost_blk_zone_outgrown(const struct vhost_blk_req *req);
 u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 			const struct vhost_blk_limits *limits);
 int vhost_blk_zone_control(struct vhost_blk_req *req, sector_t *reset);
-bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error);
+bool vhost_blk_zone_must_report(const struct vhost_blk_req *req, int error);
 void vhost_blk_zone_map_error(struct vhost_blk_req *req);
 #else
 static inline int vhost_blk_zone_open(struct vhost_blk_be *be)
@@ -945,8 +945,8 @@ static inline u8 vhost_blk_zone_check(const struct vhost_blk_req *req,
 	return VIRTIO_BLK_S_OK;
 }
 
-static inline bool vhost_blk_zone_has_status(const struct vhost_blk_req *req,
-					     int error)
+static inline bool vhost_blk_zone_must_report(const struct vhost_blk_req *req,
+					      int error)
 {
 	return false;
 }

@@ -329,24 +329,23 @@ static int vblk_report_zones(struct vhost_blk_req *req)
 }
 
 /**
- * vhost_blk_zone_has_status - check whether a status depends on the zone
+ * vhost_blk_zone_must_report - check whether an error needs a report of the zone
  * @req: a request that the device has refused
  * @error: its negative errno
  *
  * The errno does not determine the status: null_blk returns EIO, a SCSI disk
- * EREMOTEIO.  Three errors have a status of their own; for two of them the zone
- * is looked at too, see vhost_blk_zone_map_error().  Requests that do not
- * concern one zone, requests that gave up and those to a device that is
- * read-only (EPERM, see vhost_blk_submit_unmerged()) end in VIRTIO_BLK_S_IOERR,
- * and so do all requests of a driver without VIRTIO_BLK_F_ZONED (5.2.6).
+ * EREMOTEIO.  Requests that do not concern one zone, requests that gave up and
+ * those to a device that is read-only (EPERM, see vhost_blk_submit_unmerged())
+ * end in VIRTIO_BLK_S_IOERR, those that the device does not support in
+ * VIRTIO_BLK_S_UNSUPP.
  *
  * Context: Any.
  *
- * Return: true if vhost_blk_zone_map_error() must determine the status.
+ * Return: true if vhost_blk_zone_map_error() must end the request.
  */
-bool vhost_blk_zone_has_status(const struct vhost_blk_req *req, int error)
+bool vhost_blk_zone_must_report(const struct vhost_blk_req *req, int error)
 {
-	if (!vhost_blk_knows_zones(req->q->op_mask) ||
+	if (!req->be->zone_sectors ||
 	    error == -EOPNOTSUPP || error == -ECANCELED || error == -EPERM)
 		return false;
 	return vhost_blk_op_defs[req->io.op].flags & VHOST_BLK_OP_F_ZONE;
@@ -412,16 +411,18 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
  *
  * Ends the request by vhost_blk_req_done(), with -ECANCELED if it gave up.
  *
- * From Linux 6.12 on the block layer refuses writes to a zone after any error,
- * until the zone is reported.  So there is a report if too many zones are open
- * or active, too, although the status does not depend on it, and of each zone
- * that a write from a conventional zone extends to.
+ * The status does not depend on the zone if too many zones are open or active,
+ * nor for a driver without VIRTIO_BLK_F_ZONED, which gets VIRTIO_BLK_S_IOERR.
+ * There is a report nevertheless, because from Linux 6.12 on the block layer
+ * refuses writes to a zone after any error until the zone is reported.  A write
+ * from a conventional zone may extend to other zones.
  *
  * Context: Workqueue; sleeps, because it gets a report of the zone.
  */
 void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 {
-	bool resources = req->error == -ETOOMANYREFS || req->error == -EOVERFLOW;
+	bool known = req->error == -ETOOMANYREFS || req->error == -EOVERFLOW ||
+		     !vhost_blk_knows_zones(req->q->op_mask);
 	struct blk_zone zone = {};
 	int nr;
 
@@ -431,7 +432,7 @@ void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 					 vblk_nr_zones(req), vblk_copy_zone,
 					 &zone);
 	} while (vblk_report_again(req, &nr));
-	if (nr == -ECANCELED || resources) {
+	if (nr == -ECANCELED || known) {
 		vhost_blk_req_done(req, nr == -ECANCELED ? nr : req->error);
 		return;
 	}

@@ -660,6 +660,9 @@ TEST_F(zoned, not_negotiated)
 	/* a guest without ZONED gets no zone status */
 	WRITE(ZONE(0) + 16, 8, S_IOERR);
 	WRITE(ZONE(1) + 8, 8, S_IOERR);
+	/* refused writes do not prevent later ones */
+	WRITE(ZONE(0) + 8, 8, S_OK);
+	WRITE(ZONE(1), 8, S_OK);
 }
 
 /* The host made the disk read-only after the guest was told that it is not (see giveup, too). */
@@ -763,6 +766,30 @@ TEST_F(limited, active)
 	OP(T_OPEN, ZONE(6), S_ACTIVE);
 	OP(T_RESET, ZONE(0), S_OK);
 	OP(T_OPEN, ZONE(6), S_OK);
+}
+
+/*
+ * A zone whose write was refused can be written as soon as another one is closed
+ * or finished, without a report.
+ */
+TEST_F(limited, try_again)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		OP(T_OPEN, ZONE(i), S_OK);
+	WRITE(ZONE(3), 8, S_OPEN);
+	OP(T_CLOSE, ZONE(1), S_OK);
+	WRITE(ZONE(3), 8, S_OK);
+	OP(T_CLOSE, ZONE(3), S_OK);
+	for (i = 4; i < 6; i++) {
+		WRITE(ZONE(i), 8, S_OK);
+		OP(T_CLOSE, ZONE(i), S_OK);
+	}
+	WRITE(ZONE(6), 8, S_ACTIVE);
+	OP(T_FINISH, ZONE(4), S_OK);
+	ADOPT(ZONE(4));
+	WRITE(ZONE(6), 8, S_OK);
 }
 
 /* If both limits are reached, the status is that of the second one (5.2.6). */
