@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "klog.h"
 #include "suite-ranges.h"
 #include "zones.h"
 
@@ -136,6 +137,63 @@ TEST_F(ranges, setro_later)
 	ro = 0;
 	ASSERT_EQ(0, ioctl(self->b.check_fd, BLKROSET, &ro));
 	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/*
+ * A write from an odd address is done in several windows, and the disk becomes
+ * read-only after some of them.  The others must not be submitted, because the
+ * kernel would only log a warning, and write them.
+ */
+TEST(setro_between_windows)
+{
+	static const struct nullb_attr slow[] = {
+		{ "irqmode", "2" }, { "completion_nsec", "100000000" }, { NULL, NULL },
+	};
+	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true, .nullb = slow };
+	struct guest_opts opts = { .backend = NULL };
+	const uint32_t bytes = 2 << 20, last = bytes - (256 << 10);
+	struct backend b;
+	struct rng rng = { .state = 1 };
+	struct guest g;
+	struct request *q;
+	const char *why = no_kernel("the model device knows only the flag");
+	int ro = 1, klog;
+
+	if (!why)
+		why = backend_open_as(&b, &disk);
+	if (why)
+		SKIP(return, "%s", why);
+	klog = klog_open();
+	if (klog < 0)
+		SKIP(return, "no /dev/kmsg");
+	opts.backend = &b;
+	guest_init(&g, &opts);
+	ASSERT_WELL(guest_boot(&g));
+	q = request_new(&g, VIRTIO_BLK_T_OUT, 0, bytes);
+	request_cut_usual(q);
+	request_place(q, PLACE_SCATTER, &rng);
+	q->seg[1].gpa |= 1;
+	request_arm(q, 1);
+	ASSERT_LE(0, ring_add(&g.ring[0], q));
+	ring_kick(&g.ring[0]);
+	usleep(250000);
+	EXPECT_EQ(0, ring_device_idx(&g.ring[0]));
+	ASSERT_EQ(0, ioctl(b.check_fd, BLKROSET, &ro));
+	ASSERT_WELL(ring_wait(&g.ring[0], 1, 10000));
+	EXPECT_EQ(S_IOERR, request_status(q));
+	why = klog_about(klog, &b);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("logged: %s", why);
+	/* the windows before */
+	ASSERT_WELL(backend_adopt(&b, 0, last));
+	EXPECT_EQ(0, memcmp(b.model, q->data, SECTOR));
+	EXPECT_EQ(NULL, backend_compare(&b, last, bytes - last));
+	request_free(q);
+	guest_destroy(&g);
+	ro = 0;
+	ASSERT_EQ(0, ioctl(b.check_fd, BLKROSET, &ro));
+	backend_close(&b);
+	close(klog);
 }
 
 /* Zones can be reported, but not changed. */
