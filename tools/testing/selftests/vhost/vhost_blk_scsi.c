@@ -597,6 +597,47 @@ TEST_F_TIMEOUT(scsi, zone_small_append, 120)
 	request_free(q);
 }
 
+/* The guest is gone; another one attaches the disk with its present limits. */
+static const char *start_again(struct _test_data_scsi *self)
+{
+	struct guest_opts guest = { .backend = &self->b, .queues = 2, .num = 512 };
+
+	guest_destroy(&self->g);
+	guest_init(&self->g, &guest);
+	self->r = &self->g.ring[0];
+	return guest_boot(&self->g);
+}
+
+/*
+ * The administrator has limited the size of requests to one and a half blocks of
+ * 4096 bytes.  In Linux 6.1 this limits appends too, and they must be whole
+ * blocks.
+ */
+TEST_F_TIMEOUT(scsi, zone_append_blocks, 120)
+{
+	struct blk_config c;
+	const char *why;
+	uint32_t max;
+	uint64_t at;
+
+	why = scsi_load("zbc=managed zone_size_mb=1 zone_nr_conv=2 physblk_exp=3");
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(start(self, true));
+	ASSERT_EQ(0, max_sectors_kb(&self->s, "6"));
+	ASSERT_WELL(start_again(self));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	max = le32toh(c.zoned.max_append_sectors);
+	TH_LOG("appends of %u sectors", max);
+	EXPECT_LE(8, max);
+	ASSERT_EQ(0, max % 8);
+	ASSERT_WELL(zone_append(self->r, ZONE(0), max * SECTOR, PLACE_SCATTER, &self->rng, S_OK,
+				&at));
+	EXPECT_EQ(ZONE(0), at);
+	IS(ZONE(0), max == ZONE_SECTORS ? ZS_FULL : ZS_IOPEN, -1);
+	SIMPLE(T_IN, ZONE(0), max * SECTOR);
+}
+
 /*
  * Device mapper does not notice that the disk's limit is lower.  Before Linux
  * 6.12 an append that exceeds it would be a BUG().
