@@ -2,7 +2,8 @@
 /*
  * Disks that go away while requests are in flight: they are unplugged, or the
  * server of an NBD exits.  Every request completes, later ones fail at once,
- * and after a stop the same device accepts another disk.
+ * and after a stop the same device accepts another disk.  If the server only
+ * stops reading, the device works, except for its requests.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <linux/nbd.h>
 
+#include "caller.h"
 #include "scsi.h"
 #include "suite-faults.h"
 
@@ -133,6 +135,7 @@ struct server {
 	int nbd;
 	uint8_t *data;
 	unsigned int left;	/* requests to serve before it exits; UINT_MAX: no limit */
+	bool idle;		/* it does not read the data of writes */
 	pthread_t serves;
 	pthread_t does_it;
 };
@@ -161,6 +164,8 @@ static void *serve(void *arg)
 		if (type == NBD_CMD_DISC || from > NBD_BYTES || len > NBD_BYTES - from)
 			break;
 		memcpy(reply.handle, req.handle, sizeof(reply.handle));
+		while (__atomic_load_n(&s->idle, __ATOMIC_SEQ_CST))
+			usleep(1000);
 		if (type == NBD_CMD_WRITE && !get_all(s->sock[0], s->data + from, len))
 			break;
 		if (!put_all(s->sock[0], &reply, sizeof(reply)))
@@ -194,6 +199,7 @@ static const char *server_start(struct server *s)
 		return "no nbd";
 	s->data = calloc(1, NBD_BYTES);
 	s->left = UINT_MAX;
+	s->idle = false;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, s->sock))
 		return "no socketpair";
 	if (ioctl(s->nbd, NBD_SET_BLKSIZE, 512UL) ||
@@ -261,6 +267,59 @@ TEST_F_TIMEOUT(faults, nbd, 90)
 		backend_close(&self->b);
 		server_end(&s);
 	}
+}
+
+/*
+ * The server stops reading from the connection, and a write does not fit into
+ * it, so the driver waits when it gets the request.  The worker does not.
+ */
+TEST_F_TIMEOUT(faults, nbd_idle, 60)
+{
+	struct backend_opts disk = { .kind = BACKEND_NAMED, .direct = true, .path = NBD_DISK };
+	struct request *q, *id;
+	struct caller c;
+	struct server s;
+	const char *why = server_start(&s);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_WELL(backend_open_as(&self->b, &disk));
+	BOOT(.queues = 2);
+	GOOD();
+	q = request_new(&self->g, T_OUT, 0, 512 << 10);
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	id = request_new(&self->g, T_GET_ID, 0, 20);
+	request_cut_usual(id);
+	request_place(id, PLACE_ALIGNED, NULL);
+	request_arm(id, 2);
+	__atomic_store_n(&s.idle, true, __ATOMIC_SEQ_CST);
+	ASSERT_LE(0, ring_add(&self->g.ring[0], q));
+	ring_kick(&self->g.ring[0]);
+	usleep(300000);
+	EXPECT_EQ(self->g.ring[0].used_idx, ring_device_idx(&self->g.ring[0]))
+		TH_LOG("the disk does not hang");
+	EXPECT_EQ(NULL, request_run(&self->g.ring[1], id, 1000))
+		TH_LOG("the worker does not serve the other queue");
+	ASSERT_EQ(0, caller_start(&c, &self->g));
+	EXPECT_TRUE(caller_returns(&c, 1000))
+		TH_LOG("the worker holds the mutex of the queue");
+	__atomic_store_n(&s.idle, false, __ATOMIC_SEQ_CST);
+	caller_join(&c);
+	EXPECT_EQ(0, c.ret);
+	ASSERT_WELL(ring_wait(&self->g.ring[0], 1, 20000));
+	EXPECT_EQ(S_OK, request_status(q));
+	backend_model_write(&self->b, 0, q->data, q->len);
+	/* late, if it has not completed */
+	ASSERT_WELL(ring_wait(&self->g.ring[1], 1 - id->done, 20000));
+	EXPECT_EQ(S_OK, request_status(id));
+	request_free(q);
+	request_free(id);
+	ASSERT_WELL(backend_compare_all(&self->b));
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	server_end(&s);
 }
 
 TEST_HARNESS_MAIN

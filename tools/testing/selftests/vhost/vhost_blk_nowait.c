@@ -3,11 +3,12 @@
  * The worker must not hold the mutex of the queue while it waits: for a tag of a
  * disk that has fewer tags than the guest has requests, whether or not the
  * disk's driver can report that it would have to wait (REQ_NOWAIT); nor for a
- * write to a file to become stable.
+ * write to a file to become stable, a read ahead, or the writeback of a page.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -17,14 +18,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "caller.h"
 #include "dm.h"
 #include "filesystem.h"
+#include "ranges.h"
 #include "suite.h"
 #include "trace.h"
 
 #define T_IN	VIRTIO_BLK_T_IN
 #define T_OUT	VIRTIO_BLK_T_OUT
 #define S_OK	VIRTIO_BLK_S_OK
+#define S_IOERR	VIRTIO_BLK_S_IOERR
 
 /* More than the disk's tag and the requests that an I/O scheduler holds */
 #define REQUESTS	6
@@ -195,7 +199,27 @@ TEST_F_TIMEOUT(nowait, stop, 60)
 	EXPECT_EQ(0, ring_inflight(r));
 }
 
-/* Another table adds zones.  Then writes must stay in order, as with variant zoned. */
+/* Only the status of zeroes is checked. */
+static const char *zeroes_end(struct ring *r, uint64_t sector, uint32_t sectors, uint8_t status)
+{
+	struct range range = { .sector = sector, .sectors = sectors };
+	struct request *q = ranges_new(r->guest, VIRTIO_BLK_T_WRITE_ZEROES, sizeof(range));
+	const char *why;
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	ranges_arm(q, &range);
+	why = request_run(r, q, 20000);
+	if (!why && request_status(q) != status)
+		why = guest_say(r->guest, "status %u, must be %u", request_status(q), status);
+	request_free(q);
+	return why;
+}
+
+/*
+ * Another table adds zones.  Then writes must stay in order, as with variant
+ * zoned, and ranges are refused.
+ */
 TEST_F_TIMEOUT(nowait, became_zoned, 60)
 {
 	struct backend_opts opts = {
@@ -223,6 +247,7 @@ TEST_F_TIMEOUT(nowait, became_zoned, 60)
 		EXPECT_TRUE(trace_worker_bio(1000))
 			TH_LOG("the worker has submitted the write");
 		fclose(trace_bios_end());
+		EXPECT_EQ(NULL, zeroes_end(&self->g.ring[0], 0, 8192, S_IOERR));
 	}
 	/* before the disk can be removed */
 	guest_close(&self->g);
@@ -406,35 +431,10 @@ static const char *write_train(struct guest *g, struct request **q)
 	return NULL;
 }
 
-/* A thread that calls an ioctl that takes the mutex of the queue */
-struct caller {
-	pthread_t thread;
-	struct guest *guest;
-	long ret;
-	bool returned;
-};
-
-static void *set_call(void *arg)
-{
-	struct caller *c = arg;
-	struct vhost_vring_file f = { .index = 0, .fd = c->guest->ring[0].call };
-
-	c->ret = guest_ioctl(c->guest, VHOST_SET_VRING_CALL, &f);
-	__atomic_store_n(&c->returned, true, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-static bool returns(struct caller *c, unsigned int ms)
-{
-	while (ms-- && !__atomic_load_n(&c->returned, __ATOMIC_ACQUIRE))
-		usleep(1000);
-	return __atomic_load_n(&c->returned, __ATOMIC_ACQUIRE);
-}
-
 /* While a write waits for the disk, ioctls return and another queue is served. */
 TEST_F_TIMEOUT(stable, hung, 120)
 {
-	struct caller c = { .guest = &self->g };
+	struct caller c;
 	struct request *q[WRITES], *read;
 	struct ring *r;
 	unsigned int i;
@@ -452,12 +452,12 @@ TEST_F_TIMEOUT(stable, hung, 120)
 		TH_LOG("the disk does not hang");
 	EXPECT_EQ(NULL, request_run(&self->g.ring[1], read, 1000))
 		TH_LOG("the worker does not serve the other queue");
-	ASSERT_EQ(0, pthread_create(&c.thread, NULL, set_call, &c));
-	EXPECT_TRUE(returns(&c, 1000))
+	ASSERT_EQ(0, caller_start(&c, &self->g));
+	EXPECT_TRUE(caller_returns(&c, 1000))
 		TH_LOG("the worker holds the mutex of the queue");
 	self->hangs = false;
 	ASSERT_WELL(dm_resume(&self->dm));
-	pthread_join(c.thread, NULL);
+	caller_join(&c);
 	EXPECT_EQ(0, c.ret);
 	ASSERT_WELL(ring_wait(r, WRITES, 20000));
 	for (i = 0; i < WRITES; i++) {
@@ -533,6 +533,292 @@ TEST_F_TIMEOUT(stable, killed, 120)
 	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
 	ASSERT_WELL(start_stable(&self->g, &self->b, has_cache(variant)));
 	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/*
+ * A file in the page cache.  Its file system is on a loop device, or on device
+ * mapper, which hangs.
+ */
+struct cached {
+	struct backend disk;
+	struct dm dm;
+	int below;		/* descriptor of the device below the loop device, else -1 */
+	int loop;		/* descriptor of the loop device, else -1 */
+	char path[32];		/* the device with the file system */
+	struct filesystem fs;
+	struct backend b;
+	struct guest g;
+	bool hangs;
+};
+
+/* more requests than the disk has tags, see put_loop_on(); not in the page cache */
+#define READ_BYTES	(1024U * 1024)
+#define READ_AT		(52U << 20)
+
+/* An attribute of the request queue of a device */
+static const char *set_queue(const char *path, const char *name, const char *value)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), "/sys/block/%s/queue", strrchr(path, '/') + 1);
+	return put_attr(dir, name, value) ? "an attribute of a disk can't be set" : NULL;
+}
+
+/* Put a loop device on the device that hangs.  Its requests are small. */
+static const char *put_loop_on(struct cached *c)
+{
+	c->below = open(c->dm.path, O_RDWR | O_CLOEXEC);
+	if (c->below < 0)
+		return "the device of device mapper can't be opened";
+	c->loop = loop_attach(c->below, 0, c->path, sizeof(c->path));
+	if (c->loop < 0)
+		return "no loop device";
+	if (ioctl(c->loop, LOOP_SET_DIRECT_IO, 1UL))
+		return "the loop device does not use direct I/O";
+	return set_queue(c->path, "max_sectors_kb", "4");
+}
+
+static const char *cached_open(struct cached *c, const char *type, bool loop, bool stable)
+{
+	struct backend_opts disk = {
+		.kind = BACKEND_LOOP, .direct = true, .size = FS_BYTES, .blank = true,
+	};
+	struct backend_opts file = { .kind = BACKEND_FILE, .dir = c->fs.dir };
+	const char *why = no_kernel("the model device never has requests in flight");
+	char params[256];
+
+	c->dm.control = -1;
+	c->below = -1;
+	c->loop = -1;
+	backend_none(&c->disk);
+	c->b = c->disk;
+	c->fs.image = -1;
+	c->fs.loop = -1;
+	if (!why)
+		why = backend_open_as(&c->disk, &disk);
+	/* device mapper inherits it */
+	if (!why && stable)
+		why = set_queue(c->disk.path, "stable_writes", "1");
+	snprintf(params, sizeof(params), "%s 0", c->disk.path);
+	if (!why)
+		why = dm_create(&c->dm, c->disk.size / SECTOR, "linear", params);
+	snprintf(c->path, sizeof(c->path), "%s", c->dm.path);
+	if (!why && loop)
+		why = put_loop_on(c);
+	if (!why)
+		why = fs_type_on_device(&c->fs, type, c->path, "", "");
+	if (!why && !strcmp(type, "btrfs"))
+		why = fs_set_nocow(&c->fs);
+	return why ? why : backend_open_as(&c->b, &file);
+}
+
+static void cached_close(struct cached *c)
+{
+	if (c->hangs)
+		dm_resume(&c->dm);
+	guest_destroy(&c->g);
+	backend_close(&c->b);
+	fs_close(&c->fs);
+	if (c->loop >= 0)
+		loop_detach(c->loop);
+	if (c->below >= 0)
+		close(c->below);
+	if (c->dm.control >= 0)
+		dm_remove(&c->dm);
+	backend_close(&c->disk);
+}
+
+static const char *cached_hang(struct cached *c, bool on)
+{
+	c->hangs = on;
+	return on ? dm_suspend(&c->dm) : dm_resume(&c->dm);
+}
+
+/* A request on the first queue; it is added. */
+static struct request *cached_send(struct guest *g, uint32_t type, uint64_t sector)
+{
+	struct request *q = request_new(g, type, sector, 4096);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, sector);
+	ring_add(&g->ring[0], q);
+	ring_kick(&g->ring[0]);
+	return q;
+}
+
+/*
+ * While a request waits, an ioctl returns, and another queue is served.  Then the
+ * disk works again.
+ */
+static const char *worker_is_free(struct cached *c)
+{
+	struct request *id = request_new(&c->g, VIRTIO_BLK_T_GET_ID, 0, 20);
+	const char *why = NULL, *late;
+	struct caller caller;
+
+	request_cut_usual(id);
+	request_place(id, PLACE_ALIGNED, NULL);
+	request_arm(id, 1);
+	usleep(100000);
+	if (!ring_inflight(&c->g.ring[0]) || ring_device_idx(&c->g.ring[0]) !=
+	    c->g.ring[0].used_idx)
+		why = "the request does not wait";
+	if (!why && request_run(&c->g.ring[1], id, 1000))
+		why = "the worker does not serve the other queue";
+	if (caller_start(&caller, &c->g))
+		return "no thread";
+	if (!caller_returns(&caller, 1000))
+		why = "the worker holds the mutex of the queue";
+	late = cached_hang(c, false);
+	caller_join(&caller);
+	if (!late)
+		late = ring_wait(&c->g.ring[1], ring_inflight(&c->g.ring[1]), 20000);
+	request_free(id);
+	return why ? why : late;
+}
+
+/* Nothing of the file is in the page cache, and the disk has no tag for a read ahead. */
+FIXTURE(uncached) {
+	struct cached c;
+};
+
+FIXTURE_VARIANT(uncached) {
+	const char *type;
+};
+
+FIXTURE_VARIANT_ADD(uncached, ext4) {
+	.type = "ext4",
+};
+
+FIXTURE_VARIANT_ADD(uncached, xfs) {
+	.type = "xfs",
+};
+
+FIXTURE_SETUP(uncached)
+{
+	const char *why = cached_open(&self->c, variant->type, true, false);
+
+	if (why) {
+		/* the harness does not call the teardown */
+		cached_close(&self->c);
+		SKIP(return, "%s", why);
+	}
+}
+
+FIXTURE_TEARDOWN(uncached)
+{
+	cached_close(&self->c);
+}
+
+/* A thread that reads the disk itself */
+static void *read_disk(void *arg)
+{
+	int fd = open(arg, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ssize_t len = -1;
+	void *data;
+
+	if (!posix_memalign(&data, 4096, READ_BYTES)) {
+		len = pread(fd, data, READ_BYTES, READ_AT);
+		free(data);
+	}
+	close(fd);
+	return (void *)(uintptr_t)(len == READ_BYTES);
+}
+
+TEST_F_TIMEOUT(uncached, read, 60)
+{
+	struct cached *c = &self->c;
+	struct request *q;
+	const char *why;
+	pthread_t reader;
+	void *ok;
+
+	ASSERT_WELL(start_stable(&c->g, &c->b, true));
+	/* the access time of the file is up to date */
+	ASSERT_EQ(0, fsync(c->b.check_fd));
+	ASSERT_EQ(0, posix_fadvise(c->b.check_fd, 0, 0, POSIX_FADV_DONTNEED));
+	ASSERT_WELL(cached_hang(c, true));
+	ASSERT_EQ(0, pthread_create(&reader, NULL, read_disk, c->path));
+	usleep(100000);
+	q = cached_send(&c->g, T_IN, 0);
+	why = worker_is_free(c);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("%s", why);
+	pthread_join(reader, &ok);
+	EXPECT_NE(NULL, ok);
+	ASSERT_WELL(ring_wait(&c->g.ring[0], 1, 20000));
+	ASSERT_WELL(request_outcome(q, S_OK));
+	request_free(q);
+	ASSERT_WELL(guest_prove(&c->g));
+}
+
+/* A write waits until the data that its page had before is on the disk. */
+FIXTURE(rewrite) {
+	struct cached c;
+};
+
+FIXTURE_VARIANT(rewrite) {
+	const char *type;
+	bool stable;	/* the disk wants data that does not change during a write */
+};
+
+FIXTURE_VARIANT_ADD(rewrite, xfs) {
+	.type = "xfs", .stable = true,
+};
+
+/* The file system itself waits. */
+FIXTURE_VARIANT_ADD(rewrite, btrfs) {
+	.type = "btrfs",
+};
+
+FIXTURE_SETUP(rewrite)
+{
+	const char *why = cached_open(&self->c, variant->type, false, variant->stable);
+
+	if (why) {
+		/* the harness does not call the teardown */
+		cached_close(&self->c);
+		SKIP(return, "%s", why);
+	}
+}
+
+FIXTURE_TEARDOWN(rewrite)
+{
+	cached_close(&self->c);
+}
+
+TEST_F_TIMEOUT(rewrite, under_writeback, 60)
+{
+	struct cached *c = &self->c;
+	struct request *q[3];
+	const char *why;
+	unsigned int i;
+
+	ASSERT_EQ(0, fsync(c->b.fd));
+	ASSERT_WELL(start_stable(&c->g, &c->b, true));
+	q[0] = cached_send(&c->g, T_OUT, 0);
+	ASSERT_WELL(ring_wait(&c->g.ring[0], 1, 10000));
+	ASSERT_WELL(cached_hang(c, true));
+	EXPECT_EQ(0, sync_file_range(c->b.check_fd, 0, 0, SYNC_FILE_RANGE_WRITE));
+	/*
+	 * So that the times of the file need not be changed again.  Not the same
+	 * folio.
+	 */
+	q[1] = cached_send(&c->g, T_OUT, READ_SECTOR + 8);
+	EXPECT_EQ(NULL, ring_wait(&c->g.ring[0], 1, 10000));
+	q[2] = cached_send(&c->g, T_OUT, 0);
+	why = worker_is_free(c);
+	EXPECT_EQ(NULL, why)
+		TH_LOG("%s", why);
+	ASSERT_WELL(ring_wait(&c->g.ring[0], ring_inflight(&c->g.ring[0]), 20000));
+	for (i = 0; i < ARRAY_SIZE(q); i++) {
+		EXPECT_EQ(S_OK, request_status(q[i]));
+		backend_model_write(&c->b, q[i]->sector * SECTOR, q[i]->data, q[i]->len);
+		request_free(q[i]);
+	}
+	ASSERT_WELL(guest_prove(&c->g));
+	ASSERT_WELL(backend_compare_all(&c->b));
 }
 
 TEST_HARNESS_MAIN

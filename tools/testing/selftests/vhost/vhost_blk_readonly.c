@@ -149,7 +149,10 @@ TEST(setro_between_windows)
 	static const struct nullb_attr slow[] = {
 		{ "irqmode", "2" }, { "completion_nsec", "100000000" }, { NULL, NULL },
 	};
-	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true, .nullb = slow };
+	struct backend_opts disk = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = slow, .size = 2 << 20,
+		.blank = true,
+	};
 	struct guest_opts opts = { .backend = NULL };
 	const uint32_t bytes = 2 << 20, last = bytes - (256 << 10);
 	struct backend b;
