@@ -411,9 +411,9 @@ static bool vblk_file_syncs(const struct vhost_blk_req *req)
 
 /*
  * Check whether the file system could wait for the disk in a write to the page
- * cache, although it knows IOCB_NOWAIT: for the end of writeback if pages must
- * not change meanwhile, and btrfs for that in any case and to read the rest of a
- * block.
+ * cache, although it knows IOCB_NOWAIT.  It waits for the end of writeback if
+ * pages must be stable until then; btrfs always does, and it also reads the rest
+ * of a block.
  */
 static bool vblk_file_write_waits(const struct vhost_blk_be *be)
 {
@@ -425,7 +425,8 @@ static bool vblk_file_write_waits(const struct vhost_blk_be *be)
 /*
  * Flags of an attempt in the worker, or 0 if it must not be made.  Without
  * IOCB_NOIO a read from the page cache would start readahead, which waits for
- * tags of the disk and reads metadata.
+ * tags of the disk and reads metadata.  Some direct reads use the page cache, too
+ * (ext4 with data=journal, btrfs).
  */
 static int vblk_file_nowait_flags(const struct vhost_blk_req *req)
 {
@@ -434,8 +435,7 @@ static int vblk_file_nowait_flags(const struct vhost_blk_req *req)
 	if (!be->nowait)
 		return 0;
 	if (req->io.op == VHOST_BLK_OP_READ)
-		return IOCB_NOWAIT |
-		       (be->iocb_flags & IOCB_DIRECT ? 0 : IOCB_NOIO);
+		return IOCB_NOWAIT | IOCB_NOIO;
 	return vblk_file_syncs(req) || vblk_file_write_waits(be) ? 0 : IOCB_NOWAIT;
 }
 
