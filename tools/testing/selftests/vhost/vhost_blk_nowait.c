@@ -578,12 +578,31 @@ static const char *put_loop_on(struct cached *c)
 	return set_queue(c->path, "max_sectors_kb", "4");
 }
 
-static const char *cached_open(struct cached *c, const char *type, bool loop, bool stable)
+enum {
+	CACHED_LOOP	= 1,	/* a loop device is between device mapper and file system */
+	CACHED_STABLE	= 2,	/* the disk wants data that does not change during a write */
+	CACHED_JOURNAL	= 4,	/* O_DIRECT, see set_journal() */
+};
+
+/* chattr +j: ext4 uses the page cache for this file, also with O_DIRECT. */
+static const char *set_journal(struct backend *b)
+{
+	int flags = 0;
+
+	if (ioctl(b->fd, FS_IOC_GETFLAGS, &flags))
+		return "no FS_IOC_GETFLAGS";
+	flags |= FS_JOURNAL_DATA_FL;
+	return ioctl(b->fd, FS_IOC_SETFLAGS, &flags) ? "no chattr +j" : NULL;
+}
+
+static const char *cached_open(struct cached *c, const char *type, unsigned int how)
 {
 	struct backend_opts disk = {
 		.kind = BACKEND_LOOP, .direct = true, .size = FS_BYTES, .blank = true,
 	};
-	struct backend_opts file = { .kind = BACKEND_FILE, .dir = c->fs.dir };
+	struct backend_opts file = {
+		.kind = BACKEND_FILE, .dir = c->fs.dir, .direct = how & CACHED_JOURNAL,
+	};
 	const char *why = no_kernel("the model device never has requests in flight");
 	char params[256];
 
@@ -597,19 +616,24 @@ static const char *cached_open(struct cached *c, const char *type, bool loop, bo
 	if (!why)
 		why = backend_open_as(&c->disk, &disk);
 	/* device mapper inherits it */
-	if (!why && stable)
+	if (!why && (how & CACHED_STABLE))
 		why = set_queue(c->disk.path, "stable_writes", "1");
 	snprintf(params, sizeof(params), "%s 0", c->disk.path);
 	if (!why)
 		why = dm_create(&c->dm, c->disk.size / SECTOR, "linear", params);
 	snprintf(c->path, sizeof(c->path), "%s", c->dm.path);
-	if (!why && loop)
+	if (!why && (how & CACHED_LOOP))
 		why = put_loop_on(c);
 	if (!why)
-		why = fs_type_on_device(&c->fs, type, c->path, "", "");
+		why = fs_type_on_device(&c->fs, type, c->path, "",
+					how & CACHED_JOURNAL ? "nodelalloc" : "");
 	if (!why && !strcmp(type, "btrfs"))
 		why = fs_set_nocow(&c->fs);
-	return why ? why : backend_open_as(&c->b, &file);
+	if (!why)
+		why = backend_open_as(&c->b, &file);
+	if (!why && (how & CACHED_JOURNAL))
+		why = set_journal(&c->b);
+	return why;
 }
 
 static void cached_close(struct cached *c)
@@ -685,10 +709,15 @@ FIXTURE(uncached) {
 
 FIXTURE_VARIANT(uncached) {
 	const char *type;
+	unsigned int how;
 };
 
 FIXTURE_VARIANT_ADD(uncached, ext4) {
 	.type = "ext4",
+};
+
+FIXTURE_VARIANT_ADD(uncached, ext4_journal) {
+	.type = "ext4", .how = CACHED_JOURNAL,
 };
 
 FIXTURE_VARIANT_ADD(uncached, xfs) {
@@ -697,7 +726,7 @@ FIXTURE_VARIANT_ADD(uncached, xfs) {
 
 FIXTURE_SETUP(uncached)
 {
-	const char *why = cached_open(&self->c, variant->type, true, false);
+	const char *why = cached_open(&self->c, variant->type, CACHED_LOOP | variant->how);
 
 	if (why) {
 		/* the harness does not call the teardown */
@@ -760,11 +789,11 @@ FIXTURE(rewrite) {
 
 FIXTURE_VARIANT(rewrite) {
 	const char *type;
-	bool stable;	/* the disk wants data that does not change during a write */
+	unsigned int how;
 };
 
 FIXTURE_VARIANT_ADD(rewrite, xfs) {
-	.type = "xfs", .stable = true,
+	.type = "xfs", .how = CACHED_STABLE,
 };
 
 /* The file system itself waits. */
@@ -774,7 +803,7 @@ FIXTURE_VARIANT_ADD(rewrite, btrfs) {
 
 FIXTURE_SETUP(rewrite)
 {
-	const char *why = cached_open(&self->c, variant->type, false, variant->stable);
+	const char *why = cached_open(&self->c, variant->type, variant->how);
 
 	if (why) {
 		/* the harness does not call the teardown */
