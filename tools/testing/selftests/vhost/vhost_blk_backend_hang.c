@@ -346,8 +346,8 @@ static const char *use_kept(struct guest *g)
 }
 
 /*
- * execve() waits for a thread that exits, which waits for its device.  Other
- * devices go on working.
+ * execve() waits for a thread that exits, which waits for its device.  Requests
+ * of another device still complete.
  */
 TEST_F_TIMEOUT(hung, exec_beside, 90)
 {

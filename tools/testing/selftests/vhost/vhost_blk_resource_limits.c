@@ -234,19 +234,19 @@ struct crowd {
 	int feature;		/* needed, or -1 */
 };
 
-static void enter(struct crowded *s, enum step step)
+static void enter(struct crowded *s, enum step reached)
 {
-	__atomic_store_n(&s->step, step, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->step, reached, __ATOMIC_RELEASE);
 }
 
 /* Wait for the other process; @pid, if not 0: a child that may exit instead. */
-static bool await(struct crowded *s, enum step step, pid_t pid)
+static bool await(struct crowded *s, enum step wanted, pid_t pid)
 {
 	unsigned int ms;
 	siginfo_t info = {};
 
 	for (ms = 0; ms < 60000; ms++) {
-		if (__atomic_load_n(&s->step, __ATOMIC_ACQUIRE) >= step)
+		if (__atomic_load_n(&s->step, __ATOMIC_ACQUIRE) >= wanted)
 			return true;
 		if (pid && (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
 			    info.si_pid))
@@ -339,7 +339,7 @@ static void be_crowd(const struct crowd *crowd, const struct cgroup *c, struct c
 
 /*
  * A guest fills the control group of its VMM: requests fail or wait, and no
- * process is killed.  @h: the disk that hangs meanwhile, or NULL
+ * process is killed.  @h: the disk, if it shall hang while they are sent, or NULL
  */
 static void check_crowd(struct __test_metadata *_metadata, const struct crowd *crowd,
 			struct cgroup *c, struct hang *h)

@@ -640,7 +640,7 @@ TEST_F_TIMEOUT(delayed, host_reads, 60)
 	vmm_forget(&v);
 }
 
-/* What the next program writes, and where: below the device that delays writes */
+/* Argument of dd: the disk below the device that delays writes */
 static char to_below[256];
 
 static void write_and_become_dd(struct guest *g)
