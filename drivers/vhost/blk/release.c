@@ -180,7 +180,7 @@ static bool vblk_reset_device(struct vhost_blk *blk)
 	while (mutex_lock_interruptible(&blk->dev.mutex))
 		;
 	vblk_quiesce(blk);
-	/* Without a memory table both are the same but for the kind of worker. */
+	/* Without memory for a table, only the kind of worker is not reset. */
 	if (umem)
 		vhost_dev_reset_owner(&blk->dev, umem);
 	else
