@@ -62,7 +62,7 @@ struct vhost_blk_be *vhost_blk_backend_open(struct file *file,
 
 	if (!(file->f_mode & FMODE_READ))
 		return ERR_PTR(-EACCES);
-	be = kzalloc_obj(*be, GFP_KERNEL_ACCOUNT);
+	be = kzalloc_obj(*be, VHOST_BLK_GFP);
 	if (!be)
 		return ERR_PTR(-ENOMEM);
 
