@@ -315,8 +315,11 @@ static void vblk_owner_exit_work(struct work_struct *work)
 {
 	struct vhost_blk *blk = container_of(work, struct vhost_blk, owner_exit);
 
-	if (!READ_ONCE(blk->owner_gone)) {
-		/* Queued again when the owner has exited */
+	/*
+	 * Not set yet: this work is queued again when the owner has exited.
+	 * Not set any more: it was, while the last run had not read it yet.
+	 */
+	if (!xchg(&blk->owner_gone, false)) {
 		vhost_blk_abandon(blk);
 		return;
 	}
