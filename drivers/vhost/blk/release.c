@@ -533,17 +533,21 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
  * @id: not used
  *
  * A process that exits closes all its descriptors before any of their files is
- * released.  If it is the owner, abandon its requests now, so that it waits for
- * all its devices together and not for one after the other.
+ * released, and execve() closes those with O_CLOEXEC so.  If it is the owner,
+ * abandon its requests now, so that it waits for all its devices together and
+ * not for one after the other.
  *
  * Return: 0.
  */
 int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
+	struct mm_struct *mm = READ_ONCE(blk->dev.mm);
 
-	if (vblk_owner_thread_is_exiting(blk) && vblk_group_is_exiting() &&
-	    file_count(file) == 1)
+	if (file_count(file) != 1 || !vblk_is_owner(blk))
+		return 0;
+	if (current->flags & PF_EXITING ? vblk_group_is_exiting() :
+					  mm && mm != current->mm)
 		vblk_abandon_at_exit(blk);
 	return 0;
 }
