@@ -255,6 +255,30 @@ static long vblk_get_fork_from_owner(struct vhost_blk *blk, void __user *argp)
 {
 	return put_user((u8)READ_ONCE(blk->dev.fork_owner), (u8 __user *)argp);
 }
+
+/*
+ * VHOST_SET_FORK_FROM_OWNER: as the core does, but any process with the file may
+ * call it, so the argument is copied without dev.mutex.  A pending reset would
+ * discard the setting.
+ */
+static long vblk_set_fork_from_owner(struct vhost_blk *blk, void __user *argp)
+{
+	long ret = 0;
+	u8 kind;
+
+	if (get_user(kind, (u8 __user *)argp))
+		return -EFAULT;
+	if (kind != VHOST_FORK_OWNER_TASK && kind != VHOST_FORK_OWNER_KTHREAD)
+		return -EINVAL;
+	if (mutex_lock_killable(&blk->dev.mutex))
+		return -EINTR;
+	if (vhost_dev_has_owner(&blk->dev) || vhost_blk_owner_exited(blk))
+		ret = -EBUSY;
+	else
+		blk->dev.fork_owner = kind == VHOST_FORK_OWNER_TASK;
+	mutex_unlock(&blk->dev.mutex);
+	return ret;
+}
 #endif
 
 /* VHOST_RESET_OWNER: stop the device and forget its owner and settings */
@@ -489,11 +513,9 @@ static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
  * A copy from or to userspace may take as long as another process likes
  * (userfaultfd, FUSE), and the reset of a device whose owner has exited waits
  * for the mutex.  So an ioctl that any process with the file may call has
- * VBLK_IOCTL_NOLOCK or @u64_fn.  There are two exceptions.
- * VHOST_SET_FORK_FROM_OWNER, of the vhost core, copies its argument with the
- * mutex held, but only while the device has no owner; then there is no reset
- * either.  A process that shares the owner's memory may call all ioctls of the
- * owner, of which most copy with the mutex held, and so can delay the reset.
+ * VBLK_IOCTL_NOLOCK or @u64_fn.  A process that shares the owner's memory may
+ * call all ioctls of the owner, of which most copy with the mutex held, and so
+ * can delay the reset.
  */
 struct vblk_ioctl_def {
 	unsigned int cmd;
@@ -524,6 +546,7 @@ static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_SET_BACKEND_FEATURES, .u64_fn = vhost_blk_set_backend_features },
 #ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
 	{ VHOST_GET_FORK_FROM_OWNER, VBLK_IOCTL_NOLOCK, vblk_get_fork_from_owner },
+	{ VHOST_SET_FORK_FROM_OWNER, VBLK_IOCTL_NOLOCK, vblk_set_fork_from_owner },
 #endif
 	{ VHOST_SET_OWNER, 0, vblk_set_owner },
 	{ VHOST_RESET_OWNER, VBLK_IOCTL_OWNER, vblk_reset_owner },
