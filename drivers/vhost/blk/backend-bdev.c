@@ -11,10 +11,10 @@
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/bio.h>
-#include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/log2.h>
+#include <linux/major.h>
 #include <linux/math.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
@@ -65,6 +65,16 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
 }
 
 /*
+ * Check whether the driver waits when it gets a request, which no flag of a bio
+ * prevents: nbd for its server to read from the connection, mmc for the card.
+ * BLK_MQ_F_BLOCKING does not tell: drivers that only may sleep have it, too.
+ */
+static bool vblk_bdev_driver_waits(const struct gendisk *disk)
+{
+	return disk->major == NBD_MAJOR || disk->major == MMC_BLOCK_MAJOR;
+}
+
+/*
  * Set the limits of bios that the worker submits with REQ_NOWAIT.
  *
  * The worker holds the mutex of the queue while it submits, so it must not wait
@@ -75,22 +85,18 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
  * only avoid useless attempts: they may change later, and the block layer has
  * others.  They are for bios with data, see vblk_bdev_submit_flush().
  *
- * They are also 0 if the driver may sleep when it gets a request, which no flag
- * of a bio prevents: nbd waits for its server to read from the connection.
- *
- * And they are 0 for zoned devices: a write that is refused and submitted
- * again could be overtaken by a later write to its zone.
+ * They are also 0 if the driver waits, and for zoned devices: a write that is
+ * refused and submitted again could be overtaken by a later write to its zone.
  */
 static void vblk_bdev_nowait(struct vhost_blk_be *be)
 {
 	struct block_device *bdev = be->bdev;
-	struct request_queue *queue = bdev_get_queue(bdev);
 
 	if (!bdev_nowait(bdev) || bdev_is_zoned(bdev))
 		return;
-	if (queue_is_mq(queue) && (queue->tag_set->flags & BLK_MQ_F_BLOCKING))
+	if (vblk_bdev_driver_waits(bdev->bd_disk))
 		return;
-	be->nowait_len = queue_max_bytes(queue);
+	be->nowait_len = queue_max_bytes(bdev_get_queue(bdev));
 	be->nowait_vecs = min_t(u32, bdev_max_segments(bdev), BIO_MAX_VECS);
 }
 
@@ -264,10 +270,11 @@ static int vblk_bdev_issue(struct vhost_blk_req *req,
 	int ret;
 
 	/*
-	 * Another table of device mapper has added zones.  Steps and alignment
-	 * are not checked for them.
+	 * Zones, if another table of device mapper has added them: steps and
+	 * alignment are not checked for them.
 	 */
-	if (bdev_is_zoned(bdev))
+	if (bdev_is_zoned(bdev) ||
+	    vhost_blk_backend_refuses(req->be, req->io.op))
 		return -EIO;
 	switch (req->io.op) {
 	case VHOST_BLK_OP_DISCARD:

@@ -342,7 +342,7 @@ static bool vblk_backend_read_only(const struct vhost_blk_be *be)
 /**
  * vhost_blk_backend_refuses - check again whether a backend takes a request
  * @be: the backend
- * @op: operation of a request with data, which was checked some time ago
+ * @op: operation of a request that was checked some time ago
  *
  * Context: Any.
  *
