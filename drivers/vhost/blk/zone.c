@@ -336,8 +336,8 @@ static int vblk_report_zones(struct vhost_blk_req *req)
  * The errno does not determine the status: null_blk returns EIO, a SCSI disk
  * EREMOTEIO.  Requests that do not concern one zone, requests that gave up and
  * those to a device that is read-only (EPERM, see vhost_blk_submit_unmerged())
- * end in VIRTIO_BLK_S_IOERR, those that the device does not support in
- * VIRTIO_BLK_S_UNSUPP.
+ * end in VIRTIO_BLK_S_IOERR, and so do reads of a driver without
+ * VIRTIO_BLK_F_ZONED.
  *
  * Context: Any.
  *
@@ -345,8 +345,10 @@ static int vblk_report_zones(struct vhost_blk_req *req)
  */
 bool vhost_blk_zone_must_report(const struct vhost_blk_req *req, int error)
 {
-	if (!req->be->zone_sectors ||
-	    error == -EOPNOTSUPP || error == -ECANCELED || error == -EPERM)
+	if (!req->be->zone_sectors || error == -ECANCELED || error == -EPERM)
+		return false;
+	if (req->io.op == VHOST_BLK_OP_READ &&
+	    !vhost_blk_knows_zones(req->q->op_mask))
 		return false;
 	return vhost_blk_op_defs[req->io.op].flags & VHOST_BLK_OP_F_ZONE;
 }
@@ -412,16 +414,18 @@ static u8 vblk_zone_error_status(const struct vhost_blk_io *io,
  * Ends the request by vhost_blk_req_done(), with -ECANCELED if it gave up.
  *
  * The status does not depend on the zone if too many zones are open or active,
- * nor for a driver without VIRTIO_BLK_F_ZONED, which gets VIRTIO_BLK_S_IOERR.
- * There is a report nevertheless, because from Linux 6.12 on the block layer
- * refuses writes to a zone after any error until the zone is reported.  A write
- * from a conventional zone may extend to other zones.
+ * if the device does not support the operation, nor for a driver without
+ * VIRTIO_BLK_F_ZONED, which gets VIRTIO_BLK_S_IOERR.  There is a report
+ * nevertheless, because from Linux 6.12 on the block layer refuses writes to a
+ * zone after any error until the zone is reported.  A write from a conventional
+ * zone may extend to other zones.
  *
  * Context: Workqueue; sleeps, because it gets a report of the zone.
  */
 void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 {
 	bool known = req->error == -ETOOMANYREFS || req->error == -EOVERFLOW ||
+		     req->error == -EOPNOTSUPP ||
 		     !vhost_blk_knows_zones(req->q->op_mask);
 	struct blk_zone zone = {};
 	int nr;
