@@ -2,6 +2,7 @@
 /* States of threads */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static pid_t find(const char *path, const char *name)
 }
 
 /* From Linux 6.4 on it is a thread of the owner, before it is a kernel thread. */
-bool worker_sleeps(pid_t owner, int ms)
+static pid_t find_worker(pid_t owner)
 {
 	char path[48], name[32];
 	pid_t tid;
@@ -80,7 +81,26 @@ bool worker_sleeps(pid_t owner, int ms)
 	snprintf(path, sizeof(path), "/proc/%d/task", owner);
 	snprintf(name, sizeof(name), "vhost-%d", owner);
 	tid = find(path, name);
-	if (!tid)
-		tid = find("/proc", name);
-	return task_sleeps(tid, ms);
+	return tid ? tid : find("/proc", name);
+}
+
+bool worker_sleeps(pid_t owner, int ms)
+{
+	return task_sleeps(find_worker(owner), ms);
+}
+
+static bool run_on(pid_t tid, int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return !sched_setaffinity(tid, sizeof(cpus), &cpus);
+}
+
+bool worker_split(void)
+{
+	pid_t tid = find_worker(getpid());
+
+	return tid && run_on(tid, 1) && run_on(0, 0);
 }

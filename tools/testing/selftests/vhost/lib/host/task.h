@@ -15,5 +15,7 @@ char task_state(pid_t tid);
 bool task_sleeps(pid_t tid, int ms);
 /* Wait until the worker of a device that @owner owns sleeps so */
 bool worker_sleeps(pid_t owner, int ms);
+/* Let the worker of the caller's device run on CPU 1, and the caller on CPU 0. */
+bool worker_split(void);
 
 #endif /* VHOST_TEST_TASK_H */
