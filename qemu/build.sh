@@ -13,9 +13,9 @@
 #   --compile-only  compile only the device, treat its warnings as errors, and
 #                   print the directory of the object files
 #   --qtest         build the qos-test of QEMU 7.2, modified to test vhost-blk
-#                   instead of virtio-blk (see qtest-to-tree.sh), and beside it
-#                   a qemu-system-x86_64 for it, not optimized; Debian's cannot
-#                   run qtests
+#                   (see qtest-to-tree.sh), and next to it the
+#                   qemu-system-x86_64 that it starts: not optimized, and
+#                   with few other devices; Debian's cannot run qtests
 #
 # Start the binary with -L /usr/share/qemu -L /usr/share/seabios, so that it
 # finds its firmware.
@@ -132,12 +132,17 @@ options=(--target-list=x86_64-softmmu --without-default-features
 	--enable-kvm --enable-tcg --enable-vhost-kernel --enable-vhost-user
 	--enable-linux-aio --enable-linux-io-uring --enable-fdt=system
 	--disable-docs --disable-install-blobs)
+devices=()
 case $mode in
 preload) options+=(--disable-pie --extra-cflags=-fPIC) ;;
-qtest) options+=(--disable-debug-info '--extra-cflags=-O0 -U_FORTIFY_SOURCE') ;;
+qtest)
+	options+=(--without-default-devices --with-devices-x86_64=qtest
+		--disable-debug-info '--extra-cflags=-O0 -U_FORTIFY_SOURCE')
+	devices=(I440FX Q35 VIRTIO_PCI VIRTIO_BLK VHOST_BLK)
+	;;
 esac
 tree=$VB_CACHE/obj/qemu-$series-$mode
-made_of=$(cache_key "$(<"$source_link/version")" "${options[*]}" "$meson_path" "$(gcc --version)")
+made_of=$(cache_key "$(<"$source_link/version")" "${options[*]}${devices[*]}" "$meson_path" "$(gcc --version)")
 log=$VB_CACHE/log/qemu-$series-$mode
 export PYTHONPATH=$meson_path
 
@@ -148,6 +153,9 @@ if [[ ! -e $tree/.vhost-blk-configured ||
 	run_logged "unpacking QEMU $(<"$source_link/version")" "$log-unpack.log" \
 		dpkg-source --no-check -x "$source_link"/qemu_*.dsc "$tree"
 	"$VB_TOP/qemu/add-to-tree.sh" "$tree"
+	if [[ $mode == qtest ]]; then
+		printf 'CONFIG_%s=y\n' "${devices[@]}" >"$tree/configs/devices/x86_64-softmmu/qtest.mak"
+	fi
 	mkdir "$tree/build"
 	cd "$tree/build"
 	run_logged "configuring QEMU" "$log-configure.log" ../configure "${options[@]}"
