@@ -188,8 +188,7 @@ static struct vhost_blk_window *vblk_window_alloc(struct vhost_blk_bounce *b,
 {
 	struct vhost_blk_window *w;
 
-	w = kvmalloc(sizeof(*w) + nr * sizeof(*w->iov),
-		     GFP_NOIO | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	w = kvmalloc(sizeof(*w) + nr * sizeof(*w->iov), VHOST_BLK_GFP_KV);
 	if (w) {
 		w->iov = (struct iovec *)(w + 1);
 	} else if (!b->spare_in_use) {

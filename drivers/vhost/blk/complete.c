@@ -69,10 +69,7 @@ int vhost_blk_response_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 	size_t head = struct_size(response, iov, nr);
 
 	/* Zeroed: parts that are not filled in must not leak kernel memory. */
-	/* Not __GFP_RETRY_MAYFAIL: with GFP_NOIO older kernels tried for ever. */
-	response = kvzalloc(head + req->cmd.response,
-			    GFP_NOIO | __GFP_ACCOUNT | __GFP_NORETRY |
-			    __GFP_NOWARN);
+	response = kvzalloc(head + req->cmd.response, VHOST_BLK_GFP_KV);
 	if (!response)
 		return -ENOMEM;
 	response->buf = (void *)response + head;

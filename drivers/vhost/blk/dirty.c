@@ -91,8 +91,7 @@ int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
 	req->writes = req->inline_writes;
 	if (nr > ARRAY_SIZE(req->inline_writes))
 		req->writes = kvmalloc_array(nr, sizeof(*req->writes),
-					     GFP_NOIO | __GFP_ACCOUNT |
-					     __GFP_NORETRY | __GFP_NOWARN);
+					     VHOST_BLK_GFP_KV);
 	if (!req->writes && !req->q->inflight)
 		req->writes = track->spare;
 	if (!req->writes)

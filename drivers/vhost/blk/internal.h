@@ -132,11 +132,15 @@ union vhost_blk_config;
 #define VHOST_BLK_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /*
- * The same for allocations that a request causes.  With __GFP_RETRY_MAYFAIL or
+ * GFP flags of allocations that a request causes.  With __GFP_RETRY_MAYFAIL or
  * __GFP_NORETRY the limit of the control group does not start its OOM killer,
- * whatever a guest sends.
+ * whatever a guest sends.  VHOST_BLK_GFP_REQ is for kmalloc(), VHOST_BLK_GFP_KV
+ * for kvmalloc(), which on older kernels retries vmalloc() forever if it gets
+ * both GFP_NOIO and __GFP_RETRY_MAYFAIL.
  */
 #define VHOST_BLK_GFP_REQ	(GFP_NOIO | __GFP_ACCOUNT | __GFP_RETRY_MAYFAIL | \
+				 __GFP_NOWARN)
+#define VHOST_BLK_GFP_KV	(GFP_NOIO | __GFP_ACCOUNT | __GFP_NORETRY | \
 				 __GFP_NOWARN)
 
 /* Vectors and write ranges that are part of struct vhost_blk_req */

@@ -142,8 +142,7 @@ bool vhost_blk_map_alloc(struct vhost_blk_req *req, const struct iovec *iov,
 	size = array_size(nr_pages, sizeof(*req->io.bvec));
 	size = size_add(size, array_size(vblk_extra_bios(nr_pages),
 					 sizeof(*req->more_bios)));
-	req->io.bvec = kvmalloc(size, GFP_NOIO | __GFP_ACCOUNT |
-				      __GFP_NORETRY | __GFP_NOWARN);
+	req->io.bvec = kvmalloc(size, VHOST_BLK_GFP_KV);
 	req->more_bios = (struct bio *)(req->io.bvec + nr_pages);
 	return req->io.bvec;
 }
