@@ -516,9 +516,11 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
 	if (vblk_owner_thread_is_exiting(blk))
 		return vblk_wait_in_exit(blk);
 	if (blk->dev.mm && current->mm != blk->dev.mm) {
-		vhost_blk_abandon(blk);
 		/* In or after execve(): the new program may use the disk. */
-		return vblk_is_owner(blk) && vblk_linger(blk);
+		if (vblk_is_owner(blk))
+			return vblk_linger(blk);
+		vhost_blk_abandon(blk);
+		return false;
 	}
 	/* The owner may reuse its memory as soon as close() returns. */
 	if (vhost_blk_stop(blk))
