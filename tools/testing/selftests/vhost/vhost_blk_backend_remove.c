@@ -241,10 +241,13 @@ static void server_end(struct server *s)
 	free(s->data);
 }
 
+static const struct backend_opts nbd_disk = {
+	.kind = BACKEND_NAMED, .direct = true, .path = NBD_DISK,
+};
+
 /* The server exits with all requests unanswered, or within a request. */
 TEST_F_TIMEOUT(faults, nbd, 90)
 {
-	struct backend_opts disk = { .kind = BACKEND_NAMED, .direct = true, .path = NBD_DISK };
 	unsigned int i;
 
 	for (i = 0; i < scaled(6, 2); i++) {
@@ -254,7 +257,7 @@ TEST_F_TIMEOUT(faults, nbd, 90)
 
 		if (why)
 			SKIP(return, "%s", why);
-		ASSERT_WELL(backend_open_as(&self->b, &disk));
+		ASSERT_WELL(backend_open_as(&self->b, &nbd_disk));
 		BOOT(.queues = 2);
 		GOOD();
 		if (i & 1)
@@ -275,7 +278,6 @@ TEST_F_TIMEOUT(faults, nbd, 90)
  */
 TEST_F_TIMEOUT(faults, nbd_idle, 60)
 {
-	struct backend_opts disk = { .kind = BACKEND_NAMED, .direct = true, .path = NBD_DISK };
 	struct request *q, *id;
 	struct caller c;
 	struct server s;
@@ -283,7 +285,7 @@ TEST_F_TIMEOUT(faults, nbd_idle, 60)
 
 	if (why)
 		SKIP(return, "%s", why);
-	ASSERT_WELL(backend_open_as(&self->b, &disk));
+	ASSERT_WELL(backend_open_as(&self->b, &nbd_disk));
 	BOOT(.queues = 2);
 	GOOD();
 	q = request_new(&self->g, T_OUT, 0, 512 << 10);

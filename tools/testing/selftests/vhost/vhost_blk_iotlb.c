@@ -156,7 +156,7 @@ TEST_F_TIMEOUT(iotlb, beyond_limit, 60)
 /*
  * The request of each queue needs 1900 mappings, of 2048 that the vhost core
  * keeps by default.  If the device kept no more, it would drop mappings of one
- * request for the other, and ask for ever.
+ * request for those of the other, and ask for them forever.
  */
 TEST_F_TIMEOUT(iotlb, large_requests, 60)
 {

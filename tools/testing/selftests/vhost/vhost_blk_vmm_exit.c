@@ -367,6 +367,21 @@ static void own(struct guest *g, struct backend *b, int told)
 		pause();
 }
 
+/* Start a process that owns a device and has requests in flight. */
+static const char *own_start(struct vmm *v, struct guest *g, struct backend *b)
+{
+	int told[2];
+
+	if (pipe(told))
+		return "pipe";
+	v->pid = fork();
+	if (!v->pid)
+		own(g, b, told[1]);
+	close(told[1]);
+	v->said = told[0];
+	return v->pid > 0 && vmm_said(v, SOON) ? NULL : "no owner was started";
+}
+
 /* The owner exits while another process has the file open, which is not the owner. */
 TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 {
@@ -374,18 +389,10 @@ TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 	struct vmm v = { .go = -1 };
 	uint64_t features;
 	struct guest g;
-	int told[2];
 
 	guest_init(&g, &opts);
 	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
-	ASSERT_EQ(0, pipe(told));
-	v.pid = fork();
-	ASSERT_LE(0, v.pid);
-	if (!v.pid)
-		own(&g, &self->b, told[1]);
-	close(told[1]);
-	v.said = told[0];
-	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_WELL(own_start(&v, &g, &self->b));
 	ASSERT_EQ(-EPERM, guest_set_running(&g, 0));
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	/* this process has other memory, so nothing in it has to be protected */
@@ -407,7 +414,6 @@ TEST_F_TIMEOUT(dying, kind_of_worker, 60)
 	struct vmm v = { .go = -1 };
 	uint8_t usual, kind;
 	struct guest g;
-	int told[2];
 
 	guest_init(&g, &opts);
 	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
@@ -415,14 +421,7 @@ TEST_F_TIMEOUT(dying, kind_of_worker, 60)
 		SKIP(return, "the kernel has one kind of worker only");
 	kind = !usual;
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_SET_FORK_FROM_OWNER, &kind));
-	ASSERT_EQ(0, pipe(told));
-	v.pid = fork();
-	ASSERT_LE(0, v.pid);
-	if (!v.pid)
-		own(&g, &self->b, told[1]);
-	close(told[1]);
-	v.said = told[0];
-	ASSERT_TRUE(vmm_said(&v, SOON));
+	ASSERT_WELL(own_start(&v, &g, &self->b));
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	ASSERT_TRUE(let_go(self->fd));
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_GET_FORK_FROM_OWNER, &kind));

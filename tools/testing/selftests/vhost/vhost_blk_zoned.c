@@ -911,9 +911,8 @@ FIXTURE_TEARDOWN(same_zone)
 }
 
 /*
- * The block layer takes requests without data for neighbours if they start at
- * the same sector.  If it merged them, it would complete them as one, and end
- * in a BUG().
+ * The block layer considers two requests without data that start at one sector
+ * as adjacent.  If it merged them, their completion would be a BUG().
  */
 TEST_F_TIMEOUT(same_zone, not_merged, 120)
 {
