@@ -307,9 +307,13 @@ static void *exit_hanging(void *arg)
 	struct batch_opts fill = { .per_queue = 16, .writes_only = true };
 	struct rng rng = { 1 };
 	struct batch batch;
+	struct backend *b = t->hung.opts.backend;
 	char byte;
 
-	must(!unshare(CLONE_FILES) && !guest_boot(&t->hung));
+	must(!unshare(CLONE_FILES));
+	/* The device has this file, and its lock, until the requests complete. */
+	b->fd = backend_reopen(b, O_RDWR);
+	must(!flock(b->fd, LOCK_SH) && !guest_boot(&t->hung));
 	batch_build(&batch, &t->hung, &fill, &rng);
 	must(write(t->said[1], "", 1) == 1 && read(t->go[0], &byte, 1) == 1);
 	must(!batch_submit(&batch));
@@ -389,9 +393,11 @@ TEST_F_TIMEOUT(hung, exec_beside, 90)
 	EXPECT_GT(LINGER, ms);
 	if (keeps)
 		ASSERT_WELL(use_kept(t.kept));
+	ASSERT_TRUE(in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(let_go(self->fd));
 	/* the child's descriptor */
 	t.kept->fd = -1;
 	guest_destroy(t.kept);
