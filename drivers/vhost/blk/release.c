@@ -451,7 +451,8 @@ static void vblk_set_linger(struct wait_queue_head *head, unsigned long until)
 
 /*
  * Abandon the requests of a device, of which the caller has the last reference.
- * The caller is a thread of the owner, and is exiting or being killed.
+ * The caller is a thread of the owner that exits, is being killed, or closes the
+ * device in or after execve().
  */
 static void vblk_abandon_at_exit(struct vhost_blk *blk)
 {
