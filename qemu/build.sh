@@ -14,8 +14,9 @@
 #                   print the directory of the object files
 #   --qtest         build the qos-test of QEMU 7.2, modified to test vhost-blk
 #                   (see qtest-to-tree.sh), and next to it the
-#                   qemu-system-x86_64 that it starts: not optimized, and
-#                   with few other devices; Debian's cannot run qtests
+#                   qemu-system-x86_64 that it starts: a script as that of
+#                   --quick, with the accelerator qtest, which Debian's lacks;
+#                   or, if the versions differ, a QEMU with few devices
 #
 # Start the binary with -L /usr/share/qemu -L /usr/share/seabios, so that it
 # finds its firmware.
@@ -93,10 +94,11 @@ debian_has_it() {
 	take_lock "qemu-source-$series"
 	fetch_source
 )
-script=''
-if [[ $mode == quick ]]; then
-	if debian_has_it; then mode=preload script=1; else mode=full; fi
-fi
+script='' qtest=''
+case $mode in
+quick) if debian_has_it; then mode=preload script=1; else mode=full; fi ;;
+qtest) if debian_has_it; then mode=preload qtest=qos-test; fi ;;
+esac
 
 # The kinds of builds only share the source, so each has its own tree and lock.
 take_lock "qemu-$series-$mode"
@@ -104,14 +106,15 @@ take_lock "qemu-$series-$mode"
 inputs=("$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" "$VB_TOP/qemu/add-to-tree.sh"
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
 [[ $mode == preload ]] && inputs+=("$VB_TOP/qemu/preload.c")
-[[ $mode == qtest ]] && inputs+=("$VB_TOP/qemu/qtest-to-tree.sh" "$VB_TOP/qemu/tests")
-key=$(cache_key "$(<"$source_link/version")" "$mode" "${inputs[@]}" "$VB_TOP/qemu/build.sh")
-entry=$VB_CACHE/qemu/$series-$mode-$key
-case $mode in
+[[ $mode == qtest || $qtest ]] && inputs+=("$VB_TOP/qemu/qtest-to-tree.sh" "$VB_TOP/qemu/tests")
+kind=${qtest:-$mode}
+key=$(cache_key "$(<"$source_link/version")" "$kind" "${inputs[@]}" "$VB_TOP/qemu/build.sh")
+entry=$VB_CACHE/qemu/$series-$kind-$key
+case $kind in
 full) product=qemu-system-x86_64 ;;
 preload) product=vhost-blk.so${script:+.run} ;;
 compile-only) product=objects ;;
-qtest) product=qos-test ;;
+qos-test | qtest) product=qos-test ;;
 esac
 
 if [[ -e $entry ]]; then
@@ -182,6 +185,22 @@ compile_device() {
 	fi
 }
 
+# build_qtest MESSAGE TARGET: build qos-test, and the other part of QEMU that it needs.
+build_qtest() {
+	"$VB_TOP/qemu/qtest-to-tree.sh" "$tree"
+	run_logged "$1" "$log-qos-test.log" ninja tests/qtest/qos-test "$2"
+	strip -o "$work/out/qos-test" tests/qtest/qos-test
+}
+
+# Make FILE a script that starts Debian's QEMU with the device.
+preload_script() {
+	cat >"$1" <<-'SCRIPT'
+		#!/bin/sh
+		exec env "LD_PRELOAD=${0%/*}/vhost-blk.so" qemu-system-x86_64 "$@"
+	SCRIPT
+	chmod +x "$1"
+}
+
 case $mode in
 full)
 	compile_device
@@ -193,12 +212,14 @@ full)
 	;;
 preload)
 	compile_device
+	if [[ $qtest ]]; then
+		accel=libqemu-x86_64-softmmu.fa.p/accel_qtest_qtest.c.o
+		build_qtest "building qos-test (1 minute on 2 CPUs)" "$accel"
+		objects+=("$accel")
+		preload_script "$work/out/qemu-system-x86_64"
+	fi
 	cc -shared -fPIC -o "$work/out/vhost-blk.so" "${objects[@]}" "$VB_TOP/qemu/preload.c"
-	cat >"$work/out/vhost-blk.so.run" <<-'SCRIPT'
-		#!/bin/sh
-		exec env "LD_PRELOAD=${0%.run}" qemu-system-x86_64 "$@"
-	SCRIPT
-	chmod +x "$work/out/vhost-blk.so.run"
+	preload_script "$work/out/vhost-blk.so.run"
 	;;
 compile-only)
 	compile_device
@@ -206,13 +227,10 @@ compile-only)
 	cp "${objects[@]}" "$work/out/$product/"
 	;;
 qtest)
-	"$VB_TOP/qemu/qtest-to-tree.sh" "$tree"
-	run_logged "building $product and its QEMU (3 minutes on 2 CPUs)" "$log-build.log" \
-		ninja qemu-system-x86_64 "tests/qtest/$product"
-	strip -o "$work/out/$product" "tests/qtest/$product"
+	build_qtest "building qos-test and its QEMU (3 minutes on 2 CPUs)" qemu-system-x86_64
 	strip -o "$work/out/qemu-system-x86_64" qemu-system-x86_64
 	;;
 esac
 publish "$work/out" "$entry"
-keep_newest 12 "$VB_CACHE/qemu/$series-$mode"-*
+keep_newest 12 "$VB_CACHE/qemu/$series-$kind"-*
 echo "$entry/$product"
