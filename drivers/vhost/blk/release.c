@@ -423,6 +423,17 @@ static bool vblk_group_is_replaced(void)
 }
 
 /*
+ * The caller, which is the owner, is in execve(), or the program is another one
+ * than that which has set up the device.
+ */
+static bool vblk_is_new_program(const struct vhost_blk *blk)
+{
+	struct mm_struct *mm = READ_ONCE(blk->dev.mm);
+
+	return current->in_execve || (mm && mm != current->mm);
+}
+
+/*
  * Set when a process that exits stops waiting, for all its devices together,
  * and let all their requests be abandoned.
  *
@@ -536,21 +547,20 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
  * @id: not used
  *
  * A process that exits closes all its descriptors before any of their files is
- * released, and execve() closes those with O_CLOEXEC so.  If it is the owner,
- * abandon its requests now, so that it waits for all its devices together and
- * not for one after the other.
+ * released, and execve() closes those with O_CLOEXEC so, while the process still
+ * has its old memory.  If it is the owner, abandon its requests now, so that it
+ * waits for all its devices together and not for one after the other.
  *
  * Return: 0.
  */
 int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
-	struct mm_struct *mm = READ_ONCE(blk->dev.mm);
 
 	if (file_count(file) != 1 || !vblk_is_owner(blk))
 		return 0;
 	if (current->flags & PF_EXITING ? vblk_group_is_exiting() :
-					  mm && mm != current->mm)
+					  vblk_is_new_program(blk))
 		vblk_abandon_at_exit(blk);
 	return 0;
 }

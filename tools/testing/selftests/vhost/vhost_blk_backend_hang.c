@@ -955,6 +955,7 @@ static void post_all(const struct guest *g, unsigned int n)
 struct ending {
 	bool posts;	/* the last references are in the queue of a socket */
 	bool exits;	/* its only thread exits; otherwise it is killed */
+	bool execs;	/* another program replaces it, and exits at once */
 };
 
 static void own_many(struct backend *b, struct hang *h, const struct ending *how, int said)
@@ -981,6 +982,8 @@ static void own_many(struct backend *b, struct hang *h, const struct ending *how
 		_exit(4);
 	if (how->exits)
 		syscall(SYS_exit, 0);
+	if (how->execs)
+		execlp("true", "true", NULL);
 	for (;;)
 		pause();
 }
@@ -1009,7 +1012,7 @@ static unsigned int ms_to_end(struct hang *h, const struct ending *how, pid_t *p
 	close(told[0]);
 	h->on = true;
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	if (!how->exits && kill(*pid, SIGKILL))
+	if (!how->exits && !how->execs && kill(*pid, SIGKILL))
 		return UINT_MAX;
 	while (task_state(*pid) != 'Z' && ms_since(&begin) < DISKS * LINGER)
 		usleep(10000);
@@ -1058,6 +1061,22 @@ TEST_F_TIMEOUT(hung, many_posted_thread, 120)
 	ASSERT_WELL(hang_off(&self->h));
 	EXPECT_TRUE(let_go(self->fd));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+}
+
+/* execve() closes all devices: it waits for their requests at the same time. */
+TEST_F_TIMEOUT(hung, many_exec, 120)
+{
+	const struct ending execs = { .execs = true };
+	unsigned int ms;
+	pid_t pid;
+
+	ms = ms_to_end(&self->h, &execs, &pid);
+	EXPECT_LT(LINGER_LEAST, ms);
+	EXPECT_GT(LINGER, ms);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&self->h));
+	EXPECT_TRUE(let_go(self->fd));
 }
 
 /* Run a device in a thread that has descriptors of its own, and exits. */
