@@ -530,6 +530,8 @@ struct vblk_ioctl_def {
 #define VBLK_IOCTL_NOLOCK	BIT(0)
 /* Only a process with the owner's memory may call it. */
 #define VBLK_IOCTL_OWNER	BIT(1)
+/* Likewise, but any process may call it while the device has no owner. */
+#define VBLK_IOCTL_SETUP	BIT(2)
 
 static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_BLK_GET_CONFIG, VBLK_IOCTL_NOLOCK, vhost_blk_get_config },
@@ -541,9 +543,10 @@ static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_BLK_SET_CONFIG, VBLK_IOCTL_OWNER, vhost_blk_set_config },
 	{ VHOST_BLK_SET_CONFIG_CALL, VBLK_IOCTL_OWNER, vhost_blk_set_config_call },
 	{ VHOST_GET_FEATURES, .u64_fn = vhost_blk_get_features },
-	{ VHOST_SET_FEATURES, .u64_fn = vhost_blk_set_features },
+	{ VHOST_SET_FEATURES, VBLK_IOCTL_SETUP, .u64_fn = vhost_blk_set_features },
 	{ VHOST_GET_BACKEND_FEATURES, .u64_fn = vhost_blk_get_backend_features },
-	{ VHOST_SET_BACKEND_FEATURES, .u64_fn = vhost_blk_set_backend_features },
+	{ VHOST_SET_BACKEND_FEATURES, VBLK_IOCTL_SETUP,
+	  .u64_fn = vhost_blk_set_backend_features },
 #ifdef CONFIG_VHOST_ENABLE_FORK_OWNER_CONTROL
 	{ VHOST_GET_FORK_FROM_OWNER, VBLK_IOCTL_NOLOCK, vblk_get_fork_from_owner },
 	{ VHOST_SET_FORK_FROM_OWNER, VBLK_IOCTL_NOLOCK, vblk_set_fork_from_owner },
@@ -566,19 +569,30 @@ static const struct vblk_ioctl_def *vblk_find_ioctl(unsigned int cmd)
 	return NULL;
 }
 
+/* Check the caller of an ioctl that has VBLK_IOCTL_SETUP. */
+static long vblk_check_setup(struct vhost_blk *blk)
+{
+	if (!vhost_dev_has_owner(&blk->dev) && !vhost_blk_owner_exited(blk))
+		return 0;
+	return vhost_dev_check_owner(&blk->dev);
+}
+
 /* An ioctl whose argument is a u64, which is copied without dev.mutex. */
 static long vblk_u64_ioctl(struct vhost_blk *blk, const struct vblk_ioctl_def *def,
 			   void __user *argp)
 {
 	u64 arg = 0;
-	long ret;
+	long ret = 0;
 
 	if ((_IOC_DIR(def->cmd) & _IOC_WRITE) &&
 	    copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
 	if (mutex_lock_killable(&blk->dev.mutex))
 		return -EINTR;
-	ret = def->u64_fn(blk, &arg);
+	if (def->flags & VBLK_IOCTL_SETUP)
+		ret = vblk_check_setup(blk);
+	if (!ret)
+		ret = def->u64_fn(blk, &arg);
 	mutex_unlock(&blk->dev.mutex);
 	if (!ret && (_IOC_DIR(def->cmd) & _IOC_READ) &&
 	    copy_to_user(argp, &arg, sizeof(arg)))

@@ -94,12 +94,24 @@ int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features)
 	return 0;
 }
 
+/*
+ * Check whether the caller has the owner's memory.  Does not take dev.mutex,
+ * which a thread may hold while it waits for requests.
+ */
+static bool vblk_has_owner_memory(const struct vhost_blk *blk)
+{
+	return READ_ONCE(blk->dev.mm) == current->mm;
+}
+
 /**
  * vhost_blk_fop_read_iter - read a miss from the file
  * @iocb: the read
  * @to: destination
  *
- * Return: the number of bytes, or a negative errno.
+ * A miss that another process than the owner has read would get no answer.
+ *
+ * Return: the number of bytes, or a negative errno; -EPERM if the caller does
+ * not have the owner's memory.
  */
 ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
@@ -107,6 +119,8 @@ ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	bool nonblock = (iocb->ki_filp->f_flags & O_NONBLOCK) ||
 			(iocb->ki_flags & IOCB_NOWAIT);
 
+	if (!vblk_has_owner_memory(blk))
+		return -EPERM;
 	return vhost_chr_read_iter(&blk->dev, to, nonblock);
 }
 
@@ -322,6 +336,23 @@ void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 	spin_unlock(&dev->iotlb_lock);
 }
 
+/* Handle a message of the owner.  dev.mutex is held. */
+static int vblk_handle_msg(struct vhost_blk *blk, const struct vhost_iotlb_msg *msg)
+{
+	int ret;
+
+	if (down_write_killable(&blk->iotlb_sem))
+		return -EINTR;
+	ret = vblk_change_iotlb(&blk->dev, msg);
+	up_write(&blk->iotlb_sem);
+	if (ret)
+		return ret;
+	if (msg->type != VHOST_IOTLB_UPDATE)
+		return vblk_finish_invalidation(blk, msg);
+	vblk_wake_misses(&blk->dev, msg);
+	return 0;
+}
+
 /**
  * vhost_blk_iotlb_msg - handle a message that the VMM wrote to the file
  * @dev: the device
@@ -343,16 +374,10 @@ int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 		return -EINVAL;
 	if (mutex_lock_killable(&dev->mutex))
 		return -EINTR;
-	if (down_write_killable(&blk->iotlb_sem)) {
-		mutex_unlock(&dev->mutex);
-		return -EINTR;
-	}
-	ret = vblk_change_iotlb(dev, msg);
-	up_write(&blk->iotlb_sem);
-	if (!ret && msg->type == VHOST_IOTLB_UPDATE)
-		vblk_wake_misses(dev, msg);
-	else if (!ret)
-		ret = vblk_finish_invalidation(blk, msg);
+	/* The owner may have changed since vhost_blk_fop_write_iter(). */
+	ret = vhost_dev_check_owner(dev);
+	if (!ret)
+		ret = vblk_handle_msg(blk, msg);
 	mutex_unlock(&dev->mutex);
 	return ret;
 }
@@ -362,12 +387,17 @@ int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
  * @iocb: the write
  * @from: the message
  *
- * Return: the number of bytes, or a negative errno.
+ * An update lets the guest access any memory of the owner.
+ *
+ * Return: the number of bytes, or a negative errno; -EPERM if the caller does
+ * not have the owner's memory.
  */
 ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct vhost_blk *blk = iocb->ki_filp->private_data;
 
+	if (!vblk_has_owner_memory(blk))
+		return -EPERM;
 	return vhost_chr_write_iter(&blk->dev, from);
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "dirty.h"
 #include "suite-iotlb.h"
@@ -345,6 +346,51 @@ TEST_F_TIMEOUT(iotlb, messages, 60)
 	EXPECT_TRUE(iommu_read(g, &msg));
 	EXPECT_FALSE(iommu_wait_miss(g, 0));
 	EXPECT_FALSE(iommu_read(g, &msg));
+	EXPECT_EQ(0, iommu_update(g, 0, g->data_start));
+	ASSERT_WELL(rounds(g, 1, &self->rng));
+}
+
+/* Return: which message a process that is not the owner can exchange; 0: none */
+static int stranger(struct guest *g)
+{
+	char room[256];
+
+	if (read(g->fd, room, sizeof(room)) != -1 || errno != EPERM)
+		return 1;
+	if (iommu_message(g, VHOST_IOTLB_UPDATE, g->iommu->base, 4096, g->region[0].hva,
+			  VHOST_ACCESS_RW) != -EPERM)
+		return 2;
+	if (iommu_message(g, VHOST_IOTLB_INVALIDATE, g->iommu->base, 4096, NULL, 0) != -EPERM)
+		return 3;
+	return 0;
+}
+
+/*
+ * A process that has the file, but not the owner's memory, gets no misses and
+ * changes no mappings.
+ */
+TEST_F_TIMEOUT(iotlb, not_the_owner, 60)
+{
+	struct guest *g = &self->g;
+	struct vhost_iotlb_msg msg;
+	int status;
+	pid_t pid;
+
+	ATTACH(4096);
+	ASSERT_WELL(guest_boot_to(g, STAGE_OPEN));
+	EXPECT_EQ(0, stranger(g));
+	ASSERT_WELL(iommu_boot(g, false));
+	ASSERT_EQ(0, iommu_invalidate(g, 0, g->region[0].len));
+	ring_kick_now(&g->ring[0]);
+	ASSERT_TRUE(iommu_wait_miss(g, 5000));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(stranger(g));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	EXPECT_TRUE(iommu_read(g, &msg));
 	EXPECT_EQ(0, iommu_update(g, 0, g->data_start));
 	ASSERT_WELL(rounds(g, 1, &self->rng));
 }
