@@ -388,7 +388,7 @@ static inline bool vhost_blk_bdev_has_nowait(struct block_device *bdev)
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
 /* A queue does not record whether it has sent a miss. */
-#define vhost_blk_clear_miss(node) do { } while (0)
+#define vhost_blk_clear_miss(vq) do { } while (0)
 #endif
 
 #endif

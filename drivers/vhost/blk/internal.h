@@ -751,11 +751,13 @@ static inline void vhost_blk_iotlb_unlock(struct vhost_blk_queue *q)
 }
 
 #ifndef vhost_blk_clear_miss
-/* Allow a queue to send another miss: the vhost core keeps one at a time. */
-static inline void vhost_blk_clear_miss(struct vhost_msg_node *node)
+/*
+ * Allow a queue to send another miss: the vhost core keeps one at a time.
+ * dev->iotlb_lock is held.
+ */
+static inline void vhost_blk_clear_miss(struct vhost_virtqueue *vq)
 {
-	if (node->vq->iotlb_miss == node)
-		node->vq->iotlb_miss = NULL;
+	vq->iotlb_miss = NULL;
 }
 #endif
 

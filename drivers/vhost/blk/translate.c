@@ -62,10 +62,17 @@ static void vblk_clear_iotlb(struct vhost_dev *dev)
 /*
  * Drop the misses of the previous driver.  Its addresses are not valid for the
  * next one, and from Linux 7.3 on a queue with a pending miss sends no other.
+ * A miss that a thread is reading is in no list, and need not be answered.
  */
 static void vblk_clear_misses(struct vhost_dev *dev)
 {
+	unsigned int i;
+
 	vhost_clear_msg(dev);
+	spin_lock(&dev->iotlb_lock);
+	for (i = 0; i < dev->nvqs; i++)
+		vhost_blk_clear_miss(dev->vqs[i]);
+	spin_unlock(&dev->iotlb_lock);
 	wake_up_interruptible_poll(&dev->wait, EPOLLIN | EPOLLRDNORM);
 }
 
@@ -295,7 +302,7 @@ static void vblk_wake_misses(struct vhost_dev *dev,
 			continue;
 		vhost_poll_queue(&node->vq->poll);
 		list_del(&node->node);
-		vhost_blk_clear_miss(node);
+		vhost_blk_clear_miss(node->vq);
 		kfree(node);
 	}
 	spin_unlock(&dev->iotlb_lock);
@@ -311,7 +318,6 @@ static void vblk_drop_misses(struct list_head *list,
 		if (node->vq != vq)
 			continue;
 		list_del(&node->node);
-		vhost_blk_clear_miss(node);
 		kfree(node);
 	}
 }
@@ -322,7 +328,8 @@ static void vblk_drop_misses(struct list_head *list,
  *
  * Up to Linux 7.2 the vhost core sends a miss at each attempt.  Without this, a
  * guest could fill the host's memory by kicks for an address that the VMM
- * cannot translate.
+ * cannot translate.  From Linux 7.3 on it sends none while an earlier one is
+ * pending, also if a thread is just reading that one, so that it is in no list.
  */
 void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 {
@@ -333,6 +340,7 @@ void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 	spin_lock(&dev->iotlb_lock);
 	vblk_drop_misses(&dev->read_list, &q->vq);
 	vblk_drop_misses(&dev->pending_list, &q->vq);
+	vhost_blk_clear_miss(&q->vq);
 	spin_unlock(&dev->iotlb_lock);
 }
 

@@ -5,12 +5,15 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
 #include "dirty.h"
+#include "hang.h"
 #include "suite-iotlb.h"
+#include "task.h"
 #include "traffic.h"
 
 FIXTURE(iotlb) {
@@ -517,6 +520,81 @@ TEST_F_TIMEOUT(iotlb, kicked_again, 60)
 	ASSERT_WELL(ring_wait(&g->ring[0], 1, 20000));
 	ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
 	request_free(q);
+}
+
+/* A thread that reads a miss into memory that cannot be accessed for a while */
+struct reader {
+	pthread_t thread;
+	int fd;
+	void *page;
+	pid_t tid;
+	ssize_t ret;
+};
+
+static void *read_slowly(void *arg)
+{
+	struct reader *r = arg;
+
+	__atomic_store_n(&r->tid, gettid(), __ATOMIC_RELEASE);
+	r->ret = read(r->fd, r->page, 4096);
+	return NULL;
+}
+
+/* Return: has the thread taken the miss, and waits for its memory? */
+static bool reader_start(struct reader *r)
+{
+	if (pthread_create(&r->thread, NULL, read_slowly, r))
+		return false;
+	while (!__atomic_load_n(&r->tid, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	return task_sleeps(r->tid, 5000);
+}
+
+/*
+ * A thread of the VMM has taken a miss, and waits for its own memory, while the
+ * device is stopped.  The next driver's misses do not wait for that thread.
+ */
+TEST_F_TIMEOUT(iotlb, held_miss, 60)
+{
+	struct guest *g = &self->g;
+	struct reader r = { .tid = 0 };
+	const char *why;
+	struct request *q;
+	struct hang h;
+
+	why = hang_open(&h, false);
+	if (why)
+		SKIP(return, "%s", why);
+	ATTACH(4096);
+	ASSERT_WELL(iommu_boot(g, false));
+	q = request_new(g, VIRTIO_BLK_T_IN, 8, 4096);
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_arm(q, 8);
+	guest_snapshot(g);
+	ASSERT_EQ(0, ring_add(&g->ring[0], q));
+	r.fd = g->fd;
+	r.page = hang_map_page(&h, 0);
+	ASSERT_NE(NULL, r.page);
+	ASSERT_WELL(hang_on(&h));
+	ring_kick_now(&g->ring[0]);
+	ASSERT_TRUE(iommu_wait_miss(g, 5000));
+	ASSERT_TRUE(reader_start(&r));
+	ASSERT_EQ(0, guest_set_running(g, 0));
+	g->stage = STAGE_BACKEND;
+	ASSERT_WELL(iommu_boot(g, false));
+	EXPECT_TRUE(iommu_wait_miss(g, 2000));
+	/* otherwise the test has shown nothing */
+	EXPECT_EQ(0, r.ret);
+	ASSERT_EQ(0, iommu_update(g, g->data_start, data_len(g)));
+	EXPECT_EQ(NULL, ring_wait(&g->ring[0], 1, 5000));
+	ASSERT_WELL(hang_off(&h));
+	pthread_join(r.thread, NULL);
+	EXPECT_LT(0, r.ret);
+	ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
+	request_free(q);
+	ASSERT_WELL(rounds(g, 1, &self->rng));
+	hang_close(&h);
 }
 
 /* The next driver may work without an IOMMU, and a later one with it again. */

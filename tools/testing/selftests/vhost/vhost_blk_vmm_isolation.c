@@ -618,20 +618,6 @@ TEST_F_TIMEOUT(tenants, stranger_exits, 60)
 	destroy(&o);
 }
 
-/*
- * A page that cannot be read in while the disk hangs.  @pos was not read
- * before: a page of a block device whose buffers are in use is not dropped.
- */
-static void *map_page(const struct hang *h, off_t pos)
-{
-	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, h->disk.fd, pos);
-
-	if (page == MAP_FAILED || fsync(h->disk.fd) ||
-	    posix_fadvise(h->disk.fd, 0, 0, POSIX_FADV_DONTNEED))
-		return NULL;
-	return page;
-}
-
 /* Return: does the kernel have an ioctl that any process may call? */
 static bool has_ioctl(int fd, unsigned long cmd)
 {
@@ -675,7 +661,7 @@ TEST_F_TIMEOUT(tenants, stranger_blocks, 120)
 			destroy(&o);
 			continue;
 		}
-		page = map_page(&self->arg, (off_t)i << 19);
+		page = hang_map_page(&self->arg, (off_t)i << 19);
 		ASSERT_NE(NULL, page);
 		ASSERT_WELL(hang_on(&self->arg));
 		pid = fork();

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/fs.h>
@@ -67,6 +68,16 @@ const char *hang_off(struct hang *h)
 	if (h->frozen >= 0)
 		return ioctl(h->frozen, FITHAW, 0) ? "FITHAW fails" : NULL;
 	return dm_resume(&h->dm);
+}
+
+void *hang_map_page(const struct hang *h, off_t pos)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, h->disk.fd, pos);
+
+	if (page == MAP_FAILED || fsync(h->disk.fd) ||
+	    posix_fadvise(h->disk.fd, 0, 0, POSIX_FADV_DONTNEED))
+		return NULL;
+	return page;
 }
 
 void hang_close(struct hang *h)

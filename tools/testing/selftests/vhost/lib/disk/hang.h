@@ -3,6 +3,8 @@
 #ifndef VHOST_TEST_HANG_H
 #define VHOST_TEST_HANG_H
 
+#include <sys/types.h>
+
 #include "backend.h"
 #include "dm.h"
 
@@ -21,6 +23,12 @@ struct hang {
 const char *hang_open(struct hang *h, bool file);
 const char *hang_on(struct hang *h);
 const char *hang_off(struct hang *h);
+/*
+ * Map a page of the disk that cannot be read in while the disk hangs.  @pos was
+ * not read before: a page of a block device whose buffers are in use is not
+ * dropped.  Return: NULL if this fails
+ */
+void *hang_map_page(const struct hang *h, off_t pos);
 void hang_close(struct hang *h);
 
 #endif /* VHOST_TEST_HANG_H */
