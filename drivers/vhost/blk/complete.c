@@ -249,6 +249,7 @@ static void vblk_drop_completions(struct vhost_blk_queue *q)
 
 /*
  * Complete all done requests.  vq->heads has room for every request of a queue.
+ * If the queue dies in the loop, the rest are released without a completion.
  */
 static void vblk_complete_done(struct vhost_blk_queue *q)
 {
@@ -256,9 +257,11 @@ static void vblk_complete_done(struct vhost_blk_queue *q)
 	struct vhost_blk_req *req, *next;
 
 	llist_for_each_entry_safe(req, next, list, done_node) {
-		if (req->bounced && vblk_bounce_more(req))
+		bool dead = vhost_blk_dead(q);
+
+		if (!dead && req->bounced && vblk_bounce_more(req))
 			continue;
-		if (vblk_complete_req(req, &q->vq.heads[q->nr_used]))
+		if (!dead && vblk_complete_req(req, &q->vq.heads[q->nr_used]))
 			q->nr_used++;
 		else
 			req->busy = false;

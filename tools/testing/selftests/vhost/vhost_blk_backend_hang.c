@@ -924,6 +924,100 @@ TEST_F_TIMEOUT(hung, closed_by_stranger, 60)
 	guest_destroy(&g);
 }
 
+#define TOGETHER	8		/* requests that complete at the same time */
+#define SLOW_GPA	0x10000000	/* guest memory that cannot be accessed for a while */
+
+static void own_together(struct hang *h, struct guest *g, struct request **q, int said)
+{
+	unsigned int i;
+
+	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h))
+		_exit(1);
+	for (i = 0; i < TOGETHER; i++)
+		if (ring_add(&g->ring[0], q[i]))
+			_exit(1);
+	ring_kick_now(&g->ring[0]);
+	usleep(100000);
+	close(h->disk.fd);
+	close(g->fd);
+	if (write(said, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* A write, whose status byte is at @status unless that is 0 */
+static struct request *write_with_status(struct guest *g, uint64_t sector, uint64_t status)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, sector, 512);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, sector);
+	if (status)
+		q->seg[q->nout + q->nin - 1].gpa = status;
+	return q;
+}
+
+/*
+ * Another process closes the device while the worker waits to write the first
+ * status of a batch.  The owner may use its memory for something else from then
+ * on, so no other status is written.
+ */
+TEST_F_TIMEOUT(hung, closed_while_completing, 60)
+{
+	struct guest_opts opts = { .backend = &self->h.disk };
+	int memory = memfd_create("guest", MFD_CLOEXEC), told[2];
+	struct request *q[TOGETHER];
+	struct hang page;
+	struct guest g;
+	unsigned int i;
+	pid_t pid;
+	char byte;
+
+	if (variant->file)
+		SKIP(return, "threads of a workqueue complete requests one by one");
+	ASSERT_WELL(hang_open(&page, false));
+	guest_init(&g, &opts);
+	ASSERT_EQ(0, ftruncate(memory, g.region[0].len));
+	ASSERT_TRUE(region_back(&g.region[0], memory));
+	g.region[g.nregions] = (struct region){
+		.gpa = SLOW_GPA, .len = 4096, .hva = hang_map_page(&page, 0),
+	};
+	ASSERT_NE(NULL, g.region[g.nregions++].hva);
+	for (i = 0; i < TOGETHER; i++)
+		q[i] = write_with_status(&g, 8 * i, i ? 0 : SLOW_GPA);
+	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
+	ASSERT_EQ(0, pipe(told));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		own_together(&self->h, &g, q, told[1]);
+	close(told[1]);
+	ASSERT_EQ(1, read(told[0], &byte, 1));
+	close(told[0]);
+	self->h.on = true;
+	ASSERT_WELL(hang_on(&page));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_TRUE(worker_sleeps(pid, SOON));
+	guest_close(&g);
+	EXPECT_TRUE(in_use(self->fd));
+	ASSERT_WELL(hang_off(&page));
+	EXPECT_TRUE(let_go(self->fd));
+	for (i = 1; i < TOGETHER; i++)
+		EXPECT_EQ(STATUS_POISON, request_status(q[i]))
+			TH_LOG("request %u", i);
+	EXPECT_EQ(0, ring_device_idx(&g.ring[0]));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	for (i = 0; i < TOGETHER; i++)
+		request_free(q[i]);
+	munmap(g.region[--g.nregions].hva, 4096);
+	guest_destroy(&g);
+	hang_close(&page);
+	close(memory);
+}
+
 #define DISKS	8
 
 /* Leave the last reference to each device in a socket of this process. */
