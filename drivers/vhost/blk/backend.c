@@ -140,17 +140,24 @@ int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error)
  * @be: the backend
  *
  * Does nothing for a read-only backend, because nothing was written and some
- * file systems have no fsync() for one.
+ * file systems have no fsync() for one.  Uses the credentials of the backend,
+ * as the guest's own flushes do: the caller may have others by now.
  *
- * Context: Sleeps.
+ * Context: An ioctl or a workqueue.  Sleeps.
  *
  * Return: as vhost_blk_backend_flushed().
  */
 int vhost_blk_backend_flush(struct vhost_blk_be *be)
 {
+	struct vhost_blk_saved_identity saved;
+	int error;
+
 	if (be->ro)
 		return 0;
-	return vhost_blk_backend_flushed(be, be->ops->flush(be));
+	vhost_blk_assume_identity(&saved, &be->identity);
+	error = be->ops->flush(be);
+	vhost_blk_restore_identity(&saved);
+	return vhost_blk_backend_flushed(be, error);
 }
 
 /**
