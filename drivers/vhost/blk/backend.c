@@ -398,6 +398,11 @@ void vhost_blk_backend_limits(const struct vhost_blk_be *be,
  * They are WQ_FREEZABLE because files must not change after the image for
  * hibernation was taken.
  *
+ * From Linux 6.9 on the maximum of an unbound workqueue is divided among the
+ * NUMA nodes, by their CPUs.  A work of submit_wq may wait for a disk that hangs.
+ * It must not keep those of other queues waiting, so the maximum is far more
+ * than the two works per queue that there are.
+ *
  * Return: 0 or -ENOMEM.
  */
 int vhost_blk_create_workqueues(struct vhost_blk *blk)
@@ -405,7 +410,7 @@ int vhost_blk_create_workqueues(struct vhost_blk *blk)
 	if (!blk->submit_wq)
 		blk->submit_wq = alloc_workqueue("vhost-blk-submit-%d",
 						 WQ_UNBOUND | WQ_FREEZABLE,
-						 VHOST_BLK_MAX_QUEUES,
+						 WQ_MAX_ACTIVE,
 						 task_tgid_nr(current));
 	if (!blk->wq)
 		blk->wq = alloc_workqueue("vhost-blk-%d",
