@@ -11,7 +11,7 @@
  * Errors of every ioctl below: EFAULT if the argument cannot be read or
  * written; EPERM if the caller's memory is not that of the process that called
  * VHOST_SET_OWNER, except for the VHOST_BLK_GET_* ioctls, which any process
- * may call; EINTR if the caller is being killed while it waits.
+ * may call; EINTR if the caller is being killed while it waits for requests.
  *
  * Documentation/virt/vhost-blk/uapi.rst has more; states.rst has a table of
  * what each ioctl does in each state of a queue.  Section numbers are those of
