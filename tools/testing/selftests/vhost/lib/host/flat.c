@@ -79,6 +79,23 @@ static const char *read_meminfo(struct flat *f)
 	return total ? NULL : "/proc/meminfo lacks a value";
 }
 
+/* Free pages that CPUs keep for themselves are not in MemFree. */
+static const char *read_percpu_free(struct flat *f)
+{
+	FILE *file = fopen("/proc/zoneinfo", "re");
+	char line[256];
+	long pages;
+
+	if (!file)
+		return "no /proc/zoneinfo";
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " count: %ld", &pages) == 1)
+			f->percpu_free += pages * (sysconf(_SC_PAGESIZE) / 1024);
+	fclose(file);
+	f->used -= f->percpu_free;
+	return NULL;
+}
+
 static const char *read_slabinfo(struct flat *f)
 {
 	FILE *file = fopen("/proc/slabinfo", "re");
@@ -139,6 +156,8 @@ const char *flat_measure(struct flat *f)
 	settle();
 	why = read_meminfo(f);
 	if (!why)
+		why = read_percpu_free(f);
+	if (!why)
 		why = read_kthreads(f);
 	return why ? why : read_slabinfo(f);
 }
@@ -186,6 +205,8 @@ static bool compare(const struct flat *first, const struct flat *last)
 	       last->unreclaimable);
 	printf("# memory: kernel stacks %ld kB, then %ld; vmalloc %ld kB, then %ld\n",
 	       first->stacks, last->stacks, first->vmalloc, last->vmalloc);
+	printf("# memory: free pages of CPUs %ld kB, then %ld\n", first->percpu_free,
+	       last->percpu_free);
 	printf("# memory: kernel threads %u, then %u; idle kworkers %u, then %u\n",
 	       first->kthreads, last->kthreads, first->idle, last->idle);
 	return flat;

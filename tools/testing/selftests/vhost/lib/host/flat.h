@@ -22,6 +22,7 @@ struct flat {
 	unsigned int n;
 	long slab;		/* KiB in slab objects in use */
 	long used;		/* KiB that are neither free nor page cache */
+	long percpu_free;	/* KiB: free pages in the lists of CPUs */
 	long unreclaimable;	/* KiB: SUnreclaim */
 	long stacks;		/* KiB: KernelStack */
 	long vmalloc;		/* KiB: VmallocUsed */
