@@ -924,7 +924,7 @@ TEST_F_TIMEOUT(hung, closed_by_stranger, 60)
 	guest_destroy(&g);
 }
 
-#define TOGETHER	8		/* requests that complete at the same time */
+#define TOGETHER	8		/* requests whose completions are one batch */
 #define SLOW_GPA	0x10000000	/* guest memory that cannot be accessed for a while */
 
 static void own_together(struct hang *h, struct guest *g, struct request **q, int said)
@@ -933,7 +933,7 @@ static void own_together(struct hang *h, struct guest *g, struct request **q, in
 
 	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h))
 		_exit(1);
-	for (i = 0; i < TOGETHER; i++)
+	for (i = 0; i <= TOGETHER; i++)
 		if (ring_add(&g->ring[0], q[i]))
 			_exit(1);
 	ring_kick_now(&g->ring[0]);
@@ -946,7 +946,6 @@ static void own_together(struct hang *h, struct guest *g, struct request **q, in
 		pause();
 }
 
-/* A write, whose status byte is at @status unless that is 0 */
 static struct request *write_with_status(struct guest *g, uint64_t sector, uint64_t status)
 {
 	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, sector, 512);
@@ -954,39 +953,56 @@ static struct request *write_with_status(struct guest *g, uint64_t sector, uint6
 	request_cut_usual(q);
 	request_place(q, PLACE_ALIGNED, NULL);
 	request_arm(q, sector);
-	if (status)
-		q->seg[q->nout + q->nin - 1].gpa = status;
+	q->seg[q->nout + q->nin - 1].gpa = status;
 	return q;
 }
 
+/* Let a page of guest memory be one of a disk, with status bytes that are not set. */
+static const char *add_slow_page(struct guest *g, struct hang *h, uint64_t gpa)
+{
+	struct region *r = &g->region[g->nregions];
+	const char *why = hang_open(h, false);
+	void *page = NULL;
+
+	if (why)
+		return why;
+	if (posix_memalign(&page, 4096, 4096))
+		return "no memory";
+	memset(page, STATUS_POISON, 4096);
+	if (pwrite(h->disk.fd, page, 4096, 0) != 4096)
+		why = "the page cannot be written";
+	free(page);
+	*r = (struct region){ .gpa = gpa, .len = 4096, .hva = hang_map_page(h, 0) };
+	g->nregions++;
+	return r->hva ? why : "the page cannot be mapped";
+}
+
 /*
- * Another process closes the device while the worker waits to write the first
- * status of a batch.  The owner may use its memory for something else from then
- * on, so no other status is written.
+ * Another process closes the device while the worker waits to write a status of
+ * a batch.  The owner may use its memory for something else from then on, so no
+ * other status is written.  The worker waits for the first page while the
+ * requests of the batch complete, and for the second one in that batch.
  */
 TEST_F_TIMEOUT(hung, closed_while_completing, 60)
 {
 	struct guest_opts opts = { .backend = &self->h.disk };
 	int memory = memfd_create("guest", MFD_CLOEXEC), told[2];
-	struct request *q[TOGETHER];
-	struct hang page;
+	struct request *q[1 + TOGETHER];
+	unsigned int i, written = 0;
+	struct hang page[2];
 	struct guest g;
-	unsigned int i;
 	pid_t pid;
 	char byte;
 
 	if (variant->file)
 		SKIP(return, "threads of a workqueue complete requests one by one");
-	ASSERT_WELL(hang_open(&page, false));
 	guest_init(&g, &opts);
 	ASSERT_EQ(0, ftruncate(memory, g.region[0].len));
 	ASSERT_TRUE(region_back(&g.region[0], memory));
-	g.region[g.nregions] = (struct region){
-		.gpa = SLOW_GPA, .len = 4096, .hva = hang_map_page(&page, 0),
-	};
-	ASSERT_NE(NULL, g.region[g.nregions++].hva);
-	for (i = 0; i < TOGETHER; i++)
-		q[i] = write_with_status(&g, 8 * i, i ? 0 : SLOW_GPA);
+	for (i = 0; i < 2; i++)
+		ASSERT_WELL(add_slow_page(&g, &page[i], SLOW_GPA + 4096 * i));
+	for (i = 0; i <= TOGETHER; i++)
+		q[i] = write_with_status(&g, 8 * i, SLOW_GPA + (i ? 4096 + i : 0));
 	ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
 	ASSERT_EQ(0, pipe(told));
 	pid = fork();
@@ -997,24 +1013,31 @@ TEST_F_TIMEOUT(hung, closed_while_completing, 60)
 	ASSERT_EQ(1, read(told[0], &byte, 1));
 	close(told[0]);
 	self->h.on = true;
-	ASSERT_WELL(hang_on(&page));
+	for (i = 0; i < 2; i++)
+		ASSERT_WELL(hang_on(&page[i]));
 	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_TRUE(worker_sleeps(pid, SOON));
+	usleep(200000);
+	ASSERT_WELL(hang_off(&page[0]));
+	usleep(200000);
 	ASSERT_TRUE(worker_sleeps(pid, SOON));
 	guest_close(&g);
 	EXPECT_TRUE(in_use(self->fd));
-	ASSERT_WELL(hang_off(&page));
+	ASSERT_WELL(hang_off(&page[1]));
 	EXPECT_TRUE(let_go(self->fd));
-	for (i = 1; i < TOGETHER; i++)
-		EXPECT_EQ(STATUS_POISON, request_status(q[i]))
-			TH_LOG("request %u", i);
-	EXPECT_EQ(0, ring_device_idx(&g.ring[0]));
+	for (i = 1; i <= TOGETHER; i++)
+		written += request_status(q[i]) != STATUS_POISON;
+	EXPECT_GE(1, written);
+	EXPECT_GE(1, ring_device_idx(&g.ring[0]));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	for (i = 0; i < TOGETHER; i++)
+	for (i = 0; i <= TOGETHER; i++)
 		request_free(q[i]);
-	munmap(g.region[--g.nregions].hva, 4096);
+	for (i = 0; i < 2; i++)
+		munmap(g.region[--g.nregions].hva, 4096);
 	guest_destroy(&g);
-	hang_close(&page);
+	for (i = 0; i < 2; i++)
+		hang_close(&page[i]);
 	close(memory);
 }
 
