@@ -594,6 +594,7 @@ TEST_F_TIMEOUT(iotlb, held_miss, 60)
 	ASSERT_WELL(request_outcome(q, VIRTIO_BLK_S_OK));
 	request_free(q);
 	ASSERT_WELL(rounds(g, 1, &self->rng));
+	munmap(r.page, 4096);
 	hang_close(&h);
 }
 
