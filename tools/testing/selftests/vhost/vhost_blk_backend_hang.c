@@ -635,17 +635,23 @@ static bool lock_own(struct backend *b)
 	return b->fd >= 0 && !flock(b->fd, LOCK_SH);
 }
 
-/* Own a device that another process has open too, and report when its backend hangs. */
-static void own_and_hang(struct hang *h, struct guest *g, int said)
+/* Leave the device and its disk to another process, report that, and live on. */
+static void leave_device(struct hang *h, struct guest *g, int said)
 {
-	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h) || send_one(g, 8))
-		_exit(1);
 	close(h->disk.fd);
 	close(g->fd);
 	if (write(said, "", 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
+}
+
+/* Own a device that another process has open too, and report when its backend hangs. */
+static void own_and_hang(struct hang *h, struct guest *g, int said)
+{
+	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h) || send_one(g, 8))
+		_exit(1);
+	leave_device(h, g, said);
 }
 
 static unsigned int ms_since(const struct timespec *begin)
@@ -938,12 +944,7 @@ static void own_together(struct hang *h, struct guest *g, struct request **q, in
 			_exit(1);
 	ring_kick_now(&g->ring[0]);
 	usleep(100000);
-	close(h->disk.fd);
-	close(g->fd);
-	if (write(said, "", 1) != 1)
-		_exit(1);
-	for (;;)
-		pause();
+	leave_device(h, g, said);
 }
 
 static struct request *write_with_status(struct guest *g, uint64_t sector, uint64_t status)

@@ -490,6 +490,18 @@ TEST_F(iotlb, start_without_ring)
 	ASSERT_WELL(rounds(g, 1, &self->rng));
 }
 
+/* Return: a read that was added to the ring without a kick, or NULL */
+static struct request *add_read(struct guest *g)
+{
+	struct request *q = request_new(g, VIRTIO_BLK_T_IN, 8, 4096);
+
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_arm(q, 8);
+	guest_snapshot(g);
+	return ring_add(&g->ring[0], q) ? NULL : q;
+}
+
 /* The guest kicks again and again: the VMM gets one miss, not one for each kick. */
 TEST_F_TIMEOUT(iotlb, kicked_again, 60)
 {
@@ -500,12 +512,8 @@ TEST_F_TIMEOUT(iotlb, kicked_again, 60)
 
 	ATTACH(4096);
 	ASSERT_WELL(iommu_boot(g, false));
-	q = request_new(g, VIRTIO_BLK_T_IN, 8, 4096);
-	request_cut_usual(q);
-	request_place(q, PLACE_PACKED, NULL);
-	request_arm(q, 8);
-	guest_snapshot(g);
-	ASSERT_EQ(0, ring_add(&g->ring[0], q));
+	q = add_read(g);
+	ASSERT_NE(NULL, q);
 	for (i = 0; i < 500; i++) {
 		ring_kick_now(&g->ring[0]);
 		usleep(500);
@@ -567,12 +575,8 @@ TEST_F_TIMEOUT(iotlb, held_miss, 60)
 		SKIP(return, "%s", why);
 	ATTACH(4096);
 	ASSERT_WELL(iommu_boot(g, false));
-	q = request_new(g, VIRTIO_BLK_T_IN, 8, 4096);
-	request_cut_usual(q);
-	request_place(q, PLACE_PACKED, NULL);
-	request_arm(q, 8);
-	guest_snapshot(g);
-	ASSERT_EQ(0, ring_add(&g->ring[0], q));
+	q = add_read(g);
+	ASSERT_NE(NULL, q);
 	r.fd = g->fd;
 	r.page = hang_map_page(&h, 0);
 	ASSERT_NE(NULL, r.page);
