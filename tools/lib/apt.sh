@@ -93,6 +93,32 @@ apt_candidate() {
 	echo "$version"
 }
 
+# apt_versions PACKAGE: print all versions that can be fetched.
+apt_versions() {
+	apt-cache -c "$VB_APT_CONF" madison "$1" 2>/dev/null |
+	awk -F ' *[|] *' -v package="$1" '
+		{ sub(/^ +/, "") }
+		$1 == package && $3 ~ / Packages$/ { print $2 }'
+}
+
+# apt_kernel_version SERIES: print the newest version of linux-source-SERIES of which the
+# suites have the kernel, too.  Debian publishes the signed kernel hours or days after
+# the source.
+apt_kernel_version() {
+	local kernels version
+	kernels=$(apt_versions linux-headers-amd64; apt_versions "linux-headers-$1-amd64")
+	version=$(apt_versions "linux-source-$1" | awk -v kernels="$kernels" '
+		BEGIN {
+			count = split(kernels, list, "\n")
+			for (i = 1; i <= count; i++)
+				published[list[i]] = 1
+		}
+		$1 in published' | sort -V | tail -n 1)
+	[[ -n $version ]] ||
+		die "the suites have no linux-source-$1 with a kernel of the same version"
+	echo "$version"
+}
+
 # apt_fetch DIR PACKAGE[=VERSION]…: fetch the .deb files into DIR.
 apt_fetch() {
 	local dir=$1

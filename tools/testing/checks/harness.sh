@@ -4,7 +4,8 @@
 #
 # Tests of the test scripts: reports in kernel logs are found, runs that did not end
 # properly and incomplete TAP do not count as passed, the runner counts and reports
-# failures, and cache entries are complete.  No host is booted.
+# failures, cache entries are complete, and a kernel's source and packages have the same
+# version.  No host is booted.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -623,5 +624,31 @@ publish "$tmp/new" "$tmp/entries/one"
 expect 0 "publish: the first one stays" test -e "$tmp/entries/one/whole" -a ! -e "$tmp/new"
 expect 3 "run_logged: hands back the status" run_logged fails "$tmp/runlog" sh -c 'echo why; exit 3'
 tap_result "$(grep -q why "$tmp/output"; echo $?)" "run_logged: shows the end of the log"
+
+# ---- packages
+# The suites have a kernel 6.1.10-2, the source of 6.1.10-3, and no kernel 6.9 at all.
+# shellcheck disable=SC2317 # expect calls it
+apt_kernel_of() {
+	(
+		VB_CACHE=$tmp/apt-cache
+		# shellcheck source=tools/lib/apt.sh
+		. "$VB_LIB/apt.sh"
+		VB_APT_CONF=/dev/null
+		apt-cache() {
+			printf '%s\n' "linux-source-6.1 | 6.1.10-3 | http://security main amd64 Packages" \
+				"linux-source-6.1 |  6.1.9-1 | http://security main amd64 Packages" \
+				"linux-source-6.1 | 6.1.10-2 | http://security main amd64 Packages" \
+				"linux-source-6.9 |  6.9.1-1 | http://main main amd64 Packages" \
+				"linux-headers-amd64 |  6.1.9-1 | http://main main amd64 Packages" \
+				"linux-headers-amd64 | 6.1.10-2 | http://main main amd64 Packages" \
+				"linux-headers-amd64 | 6.1.10-3 | http://main main Sources"
+		}
+		apt_kernel_version "$1"
+	)
+}
+expect 0 "apt_kernel_version: a source whose kernel is not there yet" apt_kernel_of 6.1
+prints "apt_kernel_version: the newest with a kernel" "6\.1\.10-2"
+expect 1 "apt_kernel_version: no kernel at all" apt_kernel_of 6.9
+prints "apt_kernel_version: it says so" ".*no linux-source-6\.9 with a kernel.*"
 
 tap_end
