@@ -59,8 +59,9 @@ kbuild=linux-kbuild-$(depends "linux-headers-$release" linux-kbuild-)
 
 tmp=$(scratch_dir)
 trap 'rm -rf "$tmp"' EXIT
+# The suites may have only a later version of linux-kbuild-6.1, which the headers accept.
 packages=("linux-headers-$release=$version" "linux-headers-${release%-amd64}-common=$version"
-	"$kbuild=$version" "linux-image-$release=$version")
+	"$kbuild" "linux-image-$release=$version")
 run_logged "fetching Debian's kernel $release $version" "$VB_CACHE/log/stock-$series.log" \
 	apt_fetch "$tmp/deb" "${packages[@]}"
 
