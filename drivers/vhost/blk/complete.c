@@ -235,40 +235,6 @@ static bool vblk_bounce_more(struct vhost_blk_req *req)
 	return more;
 }
 
-/* Release all done requests without a completion. */
-static void vblk_drop_completions(struct vhost_blk_queue *q)
-{
-	struct vhost_blk_req *req, *next;
-
-	llist_for_each_entry_safe(req, next, llist_del_all(&q->done),
-				  done_node) {
-		req->busy = false;
-		vblk_release_req(req);
-	}
-}
-
-/*
- * Complete all done requests.  vq->heads has room for every request of a queue.
- * If the queue dies in the loop, the rest are released without a completion.
- */
-static void vblk_complete_done(struct vhost_blk_queue *q)
-{
-	struct llist_node *list = llist_reverse_order(llist_del_all(&q->done));
-	struct vhost_blk_req *req, *next;
-
-	llist_for_each_entry_safe(req, next, list, done_node) {
-		bool dead = vhost_blk_dead(q);
-
-		if (!dead && req->bounced && vblk_bounce_more(req))
-			continue;
-		if (!dead && vblk_complete_req(req, &q->vq.heads[q->nr_used]))
-			q->nr_used++;
-		else
-			req->busy = false;
-		vblk_release_req(req);
-	}
-}
-
 /*
  * Check whether guest memory may be written.  If not, the owner may use that
  * memory for another purpose by now.
@@ -278,6 +244,28 @@ static bool vblk_may_complete(const struct vhost_blk_queue *q)
 	enum vhost_blk_queue_state state = vhost_blk_queue_state(q);
 
 	return state != VHOST_BLK_QUEUE_STOPPED && state != VHOST_BLK_QUEUE_DEAD;
+}
+
+/*
+ * Complete all done requests.  vq->heads has room for every request of a queue.
+ * Requests of a dead queue are released without a completion.  A queue may die
+ * in the loop, also while data are copied.
+ */
+static void vblk_complete_done(struct vhost_blk_queue *q)
+{
+	struct llist_node *list = llist_reverse_order(llist_del_all(&q->done));
+	struct vhost_blk_req *req, *next;
+
+	llist_for_each_entry_safe(req, next, list, done_node) {
+		if (req->bounced && vblk_may_complete(q) && vblk_bounce_more(req))
+			continue;
+		if (vblk_may_complete(q) &&
+		    vblk_complete_req(req, &q->vq.heads[q->nr_used]))
+			q->nr_used++;
+		else
+			req->busy = false;
+		vblk_release_req(req);
+	}
 }
 
 /*
@@ -341,14 +329,10 @@ void vhost_blk_process_done(struct vhost_blk_queue *q)
 
 	if (llist_empty(&q->done))
 		return;
-	if (vblk_may_complete(q)) {
-		blk_start_plug(&plug);
-		vblk_complete_done(q);
-		blk_finish_plug(&plug);
-		vhost_blk_flush_used(q);
-	} else {
-		vblk_drop_completions(q);
-	}
+	blk_start_plug(&plug);
+	vblk_complete_done(q);
+	blk_finish_plug(&plug);
+	vhost_blk_flush_used(q);
 	vblk_after_completions(q);
 }
 
@@ -406,8 +390,9 @@ void vhost_blk_dead_worker_work(struct work_struct *work)
 		mutex_unlock(&q->vq.mutex);
 		return;
 	}
+	/* Dead: a completion here would write to the memory of another process. */
 	vhost_blk_queue_event(q, VHOST_BLK_EVENT_ABANDON);
-	vblk_drop_completions(q);
+	vblk_complete_done(q);
 	vblk_after_completions(q);
 	vhost_blk_queue_drained(q);
 	mutex_unlock(&q->vq.mutex);
