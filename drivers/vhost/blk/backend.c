@@ -17,6 +17,7 @@
 #include <linux/workqueue.h>
 
 #include "internal.h"
+#include "trace.h"
 
 /*
  * Set the numbers that identify the backend to userspace.  Those of a file come
@@ -494,6 +495,31 @@ void vhost_blk_punt_always(struct vhost_blk_req *req,
 	req->punted = fn;
 	INIT_WORK(&req->work, vblk_punted_always_work);
 	queue_work(to_vhost_blk(req->q)->wq, &req->work);
+}
+
+/**
+ * vhost_blk_backend_submit - start the I/O of a request, or of its next window
+ * @req: the request, whose data are mapped or copied
+ *
+ * The queue may have died while the worker read guest memory.  Then another VMM
+ * may use the disk, and the memory may have been replaced after the check of
+ * the state, so that what was read is not what the guest wrote.
+ *
+ * Ends in vhost_blk_req_done(), maybe later.
+ *
+ * Context: The worker, with the mutex of the queue held.
+ */
+void vhost_blk_backend_submit(struct vhost_blk_req *req)
+{
+	const struct vhost_blk_io *io = &req->io;
+
+	if (unlikely(vhost_blk_dead(req->q))) {
+		vhost_blk_req_done(req, -ECANCELED);
+		return;
+	}
+	trace_vhost_blk_submit(req->q, req->head, io->pos, io->len, io->nr_bvec,
+			       req->bounced);
+	req->be->ops->submit(req);
 }
 
 /**

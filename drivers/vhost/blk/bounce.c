@@ -26,7 +26,6 @@
 #include <linux/uio.h>
 
 #include "internal.h"
-#include "trace.h"
 
 /*
  * Additional alignment mask for appends.  The block layer cannot split an
@@ -377,9 +376,7 @@ bool vhost_blk_bounce_next(struct vhost_blk_req *req)
 		     -EIO : vblk_next_window(req);
 	if (req->error)
 		return false;
-	trace_vhost_blk_submit(req->q, req->head, io->pos, io->len, io->nr_bvec,
-			       true);
-	req->be->ops->submit(req);
+	vhost_blk_backend_submit(req);
 	return true;
 }
 

@@ -852,6 +852,7 @@ void vhost_blk_punt(struct vhost_blk_req *req,
 		    void (*fn)(struct vhost_blk_req *req));
 void vhost_blk_punt_always(struct vhost_blk_req *req,
 			   void (*fn)(struct vhost_blk_req *req));
+void vhost_blk_backend_submit(struct vhost_blk_req *req);
 void vhost_blk_submit_work(struct work_struct *work);
 void vhost_blk_punt_in_order(struct vhost_blk_req *req,
 			     void (*fn)(struct vhost_blk_req *req));

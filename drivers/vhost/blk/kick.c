@@ -186,9 +186,7 @@ static void vblk_execute(struct vhost_blk_req *req, int error)
 		vhost_blk_req_done(req, 0);
 		return;
 	}
-	trace_vhost_blk_submit(req->q, req->head, req->io.pos, req->io.len,
-			       req->io.nr_bvec, req->bounced);
-	req->be->ops->submit(req);
+	vhost_blk_backend_submit(req);
 }
 
 /*
