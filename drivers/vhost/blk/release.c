@@ -549,7 +549,11 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
  * A process that exits closes all its descriptors before any of their files is
  * released, and execve() closes those with O_CLOEXEC so, while the process still
  * has its old memory.  If it is the owner, abandon its requests now, so that it
- * waits for all its devices together and not for one after the other.
+ * waits for all its devices together and not for one after the other.  Also, its
+ * memory may change when files are released, as that of a userfaultfd does.
+ *
+ * An exit ends the requests of the owner even if other processes have the
+ * descriptor.  execve() does so only if this is the last one.
  *
  * Return: 0.
  */
@@ -557,10 +561,10 @@ int vhost_blk_fop_flush(struct file *file, fl_owner_t id)
 {
 	struct vhost_blk *blk = file->private_data;
 
-	if (file_count(file) != 1 || !vblk_is_owner(blk))
+	if (!vblk_is_owner(blk))
 		return 0;
 	if (current->flags & PF_EXITING ? vblk_group_is_exiting() :
-					  vblk_is_new_program(blk))
+	    file_count(file) == 1 && vblk_is_new_program(blk))
 		vblk_abandon_at_exit(blk);
 	return 0;
 }
