@@ -386,8 +386,11 @@ static inline bool vhost_blk_bdev_has_nowait(struct block_device *bdev)
 	vhost_discard_vq_desc(vq, nbufs)
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
-/* A queue does not record whether it has sent a miss. */
+#ifndef VHOST_BLK_CORE_RECORDS_MISS
+/*
+ * Before Linux 7.3 a queue does not record whether it has sent a miss.  The
+ * makefiles look into vhost.h, because a stable kernel may get that later.
+ */
 #define vhost_blk_clear_miss(vq) do { } while (0)
 #endif
 

@@ -6,3 +6,4 @@
 # of kernel headers do not contain it.
 ccflags-y += -I$(src)/../../../include/uapi -I$(VHOST_SRC)
 ccflags-y += -include $(src)/../../../compat/compat.h
+ccflags-y += $(if $(shell grep -w iotlb_miss $(VHOST_SRC)/vhost.h),-DVHOST_BLK_CORE_RECORDS_MISS)
