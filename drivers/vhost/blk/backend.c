@@ -400,9 +400,11 @@ void vhost_blk_backend_limits(const struct vhost_blk_be *be,
  * hibernation was taken.
  *
  * From Linux 6.9 on the maximum of an unbound workqueue is divided among the
- * NUMA nodes, by their CPUs.  A work of submit_wq may wait for a disk that hangs.
- * It must not keep those of other queues waiting, so the maximum is far more
- * than the two works per queue that there are.
+ * NUMA nodes, by their CPUs.  A work of submit_wq may wait for a disk that hangs,
+ * and must not keep those of other queues waiting.  There are two works per
+ * queue, so the largest maximum (512 until it became 2048) is enough for four
+ * nodes or for 16.  On a host with more, the owner's memory may stay pinned until
+ * the disk works again, if all queues wait.
  *
  * Return: 0 or -ENOMEM.
  */
