@@ -134,8 +134,11 @@ static u64 vblk_file_capacity(const struct vhost_blk_be *be)
  * errseq of the mapping reports the error to every caller.  The file cannot be
  * opened again instead: this is not possible for every file (O_TMPFILE, memfd,
  * deleted on NFS), permissions may have changed, and an open has effects (FUSE,
- * leases).  With O_DIRECT each write reports its own error, but zeroes may
- * still be written through the page cache.
+ * leases).
+ *
+ * With O_DIRECT, zeroes may be written through the page cache, and so may data
+ * where the file system cannot do direct I/O, as in a hole on ext4 without
+ * extents.
  */
 static int vblk_file_wb_error(const struct vhost_blk_be *be)
 {
@@ -169,15 +172,13 @@ static void vblk_file_config(const struct vhost_blk_be *be,
  */
 static void vblk_file_result(struct vhost_blk_req *req, long ret)
 {
-	const struct kiocb *iocb = &req->file.iocb;
-	bool nowait = iocb->ki_flags & IOCB_NOWAIT;
+	bool nowait = req->file.iocb.ki_flags & IOCB_NOWAIT;
 
 	if (ret > 0) {
 		req->file.done += ret;
 		if (req->file.done < req->io.len)
 			vhost_blk_punt(req, vblk_file_retry);
-		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.fua &&
-			 !(iocb->ki_flags & IOCB_DIRECT))
+		else if (req->io.op == VHOST_BLK_OP_WRITE && req->io.fua)
 			/* Another write may have got the error of ours. */
 			vhost_blk_req_done(req, vblk_file_wb_error(req->be));
 		else
