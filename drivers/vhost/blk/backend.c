@@ -118,22 +118,23 @@ void vhost_blk_backend_close(struct vhost_blk_be *be)
  * and then marks the pages clean, and a disk may do so with its cache.  So a
  * later flush that succeeds does not mean that the data is stable.  The guest
  * may not even have seen the error, if a swap or VHOST_BLK_SET_CONFIG requested
- * the flush.  An interrupted flush is not an error of the backend.
+ * the flush.
+ *
+ * No signal interrupts a flush, but a FUSE server may answer with EINTR.  An
+ * ioctl must not return that: it would mean that its caller is being killed.
  *
  * Context: Any.
  *
- * Return: the errno of the first flush that has failed since the backend was
- * attached; if none has, 0, or @error if this flush was interrupted.
+ * Return: 0, or the errno of the first flush that has failed since the backend
+ * was attached.
  */
 int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error)
 {
-	int before = READ_ONCE(be->flush_error);
-
-	if (likely(!error) || before)
-		return before;
-	if (error != -EINTR && error != -ERESTARTSYS)
+	if (error == -EINTR)
+		error = -EIO;
+	if (unlikely(error))
 		cmpxchg(&be->flush_error, 0, error);
-	return error;
+	return READ_ONCE(be->flush_error);
 }
 
 /**
@@ -141,10 +142,9 @@ int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error)
  * @be: the backend
  *
  * Does nothing for a read-only backend, because nothing was written and some
- * file systems have no fsync() for one.  Uses the credentials of the backend,
- * as the guest's own flushes do: the caller may have others by now.
+ * file systems have no fsync() for one.  Uses the credentials of the backend.
  *
- * Context: An ioctl or a workqueue.  Sleeps.
+ * Context: A workqueue.  Sleeps.
  *
  * Return: as vhost_blk_backend_flushed().
  */
@@ -159,6 +159,74 @@ int vhost_blk_backend_flush(struct vhost_blk_be *be)
 	error = be->ops->flush(be);
 	vhost_blk_restore_identity(&saved);
 	return vhost_blk_backend_flushed(be, error);
+}
+
+static void vblk_flush_work(struct work_struct *work)
+{
+	struct vhost_blk *blk = container_of(work, struct vhost_blk, flush_work);
+
+	blk->flush_result = vhost_blk_backend_flush(blk->be);
+	/* A waiter may hold dev.mutex, which the release of the device takes. */
+	complete_all(&blk->flush_done);
+	vhost_blk_put(blk);
+}
+
+/**
+ * vhost_blk_flush_init - initialize the flushes of ioctls
+ * @blk: the device, at open
+ */
+void vhost_blk_flush_init(struct vhost_blk *blk)
+{
+	INIT_WORK(&blk->flush_work, vblk_flush_work);
+	init_completion(&blk->flush_done);
+	complete_all(&blk->flush_done);
+}
+
+/**
+ * vhost_blk_wait_for_flush - wait for the flush of an ioctl whose caller is gone
+ * @blk: the device, its mutex held
+ *
+ * To be called before the backend is replaced, or the workqueues are flushed.
+ *
+ * Return: 0, or -EINTR if the caller is being killed.
+ */
+int vhost_blk_wait_for_flush(struct vhost_blk *blk)
+{
+	return wait_for_completion_killable(&blk->flush_done) ? -EINTR : 0;
+}
+
+/**
+ * vhost_blk_flush - flush the backend in an ioctl
+ * @blk: the device, with a backend, its mutex held
+ *
+ * A work does it, and has a reference to the device, so that the caller can be
+ * killed while the disk hangs.  The flush of an earlier caller that was killed
+ * does not count, because requests may have completed since it began.
+ *
+ * Return: 0; -EINTR if the caller is being killed; -EOWNERDEAD if the owner has
+ * exited; or the error of the flush, see vhost_blk_backend_flushed().
+ */
+int vhost_blk_flush(struct vhost_blk *blk)
+{
+	int ret = vhost_blk_wait_for_flush(blk);
+
+	if (ret)
+		return ret;
+	if (!refcount_inc_not_zero(&blk->refs))
+		return -EOWNERDEAD;
+	/*
+	 * Pairs with the barrier in vblk_owner_exit_work(): either the exit is
+	 * seen here, or it finds the reference and drops the owner's memory.
+	 */
+	smp_mb__after_atomic();
+	if (vhost_blk_owner_exited(blk)) {
+		vhost_blk_put(blk);
+		return -EOWNERDEAD;
+	}
+	reinit_completion(&blk->flush_done);
+	queue_work(blk->wq, &blk->flush_work);
+	ret = vhost_blk_wait_for_flush(blk);
+	return ret ? ret : blk->flush_result;
 }
 
 /**

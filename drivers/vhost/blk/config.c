@@ -351,7 +351,8 @@ long vhost_blk_get_config(struct vhost_blk *blk, void __user *argp)
  * Set the cache mode.  In writethrough mode a driver sends no flushes, so
  * writes that have completed before are made stable here.
  *
- * Return: 0, -EINTR, or the error of the flush with the mode unchanged.
+ * Return: 0, or -EINTR, -EOWNERDEAD or the error of the flush with the mode
+ * unchanged.
  */
 static long vblk_set_writeback(struct vhost_blk *blk, bool writeback)
 {
@@ -364,7 +365,7 @@ static long vblk_set_writeback(struct vhost_blk *blk, bool writeback)
 	if (ret)
 		return ret;
 	if (!writeback && blk->be)
-		ret = vhost_blk_backend_flush(blk->be);
+		ret = vhost_blk_flush(blk);
 	if (!ret)
 		WRITE_ONCE(blk->writeback, writeback);
 	vhost_blk_resume(blk);
@@ -378,7 +379,7 @@ static long vblk_set_writeback(struct vhost_blk *blk, bool writeback)
  *
  * A driver may only write the field writeback (5.2.4).
  *
- * Return: 0, -EFAULT, -EINVAL, -EINTR, or the error of a flush.
+ * Return: 0, -EFAULT, -EINVAL, -EINTR, -EOWNERDEAD, or the error of a flush.
  */
 long vhost_blk_set_config(struct vhost_blk *blk, void __user *argp)
 {

@@ -52,6 +52,7 @@ static int vblk_open(struct inode *inode, struct file *file)
 	blk->opener = task_tgid_nr(current);
 	vhost_blk_capacity_init(blk);
 	vhost_blk_release_init(blk);
+	vhost_blk_flush_init(blk);
 	blk->writeback = true;
 	file->private_data = blk;
 	return 0;
@@ -74,15 +75,15 @@ static void vblk_swap_backend(struct vhost_blk *blk, struct vhost_blk_be *new)
 /*
  * Flush the old backend of a swap.
  *
- * Return: 0; -EINTR or -ERESTARTSYS; or -ENOTRECOVERABLE for any other error.
- * The errno of the flush would look like an error of the new backend, and
- * neither a flush nor an attach returns ENOTRECOVERABLE otherwise.
+ * Return: 0; -EINTR; -EOWNERDEAD; or -ENOTRECOVERABLE for an error of the flush.
+ * Its errno would look like an error of the new backend, and neither a flush nor
+ * an attach returns ENOTRECOVERABLE otherwise.
  */
-static int vblk_flush_old_backend(struct vhost_blk_be *old)
+static int vblk_flush_old_backend(struct vhost_blk *blk)
 {
-	int ret = vhost_blk_backend_flush(old);
+	int ret = vhost_blk_flush(blk);
 
-	return !ret || ret == -EINTR || ret == -ERESTARTSYS ? ret : -ENOTRECOVERABLE;
+	return !ret || ret == -EINTR || ret == -EOWNERDEAD ? ret : -ENOTRECOVERABLE;
 }
 
 /*
@@ -95,8 +96,8 @@ static long vblk_replace_backend(struct vhost_blk *blk, struct vhost_blk_be *new
 
 	if (ret)
 		return ret;
-	if (vhost_blk_running(blk))
-		ret = vblk_flush_old_backend(blk->be);
+	ret = vhost_blk_running(blk) ? vblk_flush_old_backend(blk) :
+				       vhost_blk_wait_for_flush(blk);
 	if (!ret && blk->be && new && blk->features)
 		vhost_blk_backend_keep_limits(new, blk->be);
 	if (!ret)
@@ -289,7 +290,7 @@ static long vblk_reset_owner(struct vhost_blk *blk, void __user *argp)
 
 	if (!umem)
 		return -ENOMEM;
-	ret = vhost_blk_stop(blk);
+	ret = vhost_blk_stop(blk) ?: vhost_blk_wait_for_flush(blk);
 	if (ret) {
 		vhost_iotlb_free(umem);
 		return ret;

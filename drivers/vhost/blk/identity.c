@@ -56,8 +56,8 @@ void vhost_blk_identity_put(struct vhost_blk_identity *identity)
  * kernel thread has the credentials of a user process only between these calls,
  * so equal credentials mean an inner call.
  *
- * Context: The worker, a workqueue or an ioctl.  A thread of a process keeps its
- * control groups.
+ * Context: The worker or a workqueue.  A thread of a process keeps its control
+ * groups.
  */
 void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
 			       const struct vhost_blk_identity *identity)

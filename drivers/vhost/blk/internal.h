@@ -34,6 +34,7 @@
 #include <linux/bvec.h>
 #include <linux/cache.h>
 #include <linux/cgroup.h>
+#include <linux/completion.h>
 #include <linux/errseq.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
@@ -619,6 +620,9 @@ enum vhost_blk_life {
  *	flight.
  * @backend_mutex: protects @be for ioctls that do not take dev.mutex; held only
  *	while fields of the backend are read
+ * @flush_work: flushes @be for an ioctl, which holds dev.mutex and may be killed
+ * @flush_done: completed unless @flush_work is queued or runs
+ * @flush_result: 0 or the errno of the last flush by @flush_work
  * @iotlb_sem: protects the mappings of the IOTLB
  * @iotlb_entries: parameter max_iotlb_entries of vhost when the IOTLB was created
  * @features: features acknowledged by the guest; protected by dev.mutex
@@ -630,9 +634,9 @@ enum vhost_blk_life {
  *	dev.mutex held
  * @config_call: eventfd to signal when the configuration changes, or NULL;
  *	protected by dev.mutex
- * @refs: one reference per queue that is not stopped, and one that is dropped
- *	when the file is closed or the owner exits.  Dropping the last one
- *	resets or frees the device.
+ * @refs: one reference per queue that is not stopped, one of @flush_work while
+ *	it is queued or runs, and one that is dropped when the file is closed or
+ *	the owner exits.  Dropping the last one resets or frees the device.
  * @release_work: resets or frees the device after the last reference was
  *	dropped, unless the process that closed the file does; or, if @abandoned,
  *	drops the memory of the owner and the reference of the file
@@ -661,6 +665,9 @@ struct vhost_blk {
 	struct workqueue_struct *submit_wq;
 	struct vhost_blk_be *be;
 	struct mutex backend_mutex;	/* protects be without dev.mutex */
+	struct work_struct flush_work;
+	struct completion flush_done;
+	int flush_result;
 	struct rw_semaphore iotlb_sem;
 	unsigned int iotlb_entries;
 	u64 features;
@@ -832,6 +839,9 @@ struct vhost_blk_be *vhost_blk_backend_open(struct file *file,
 void vhost_blk_backend_close(struct vhost_blk_be *be);
 int vhost_blk_backend_flushed(struct vhost_blk_be *be, int error);
 int vhost_blk_backend_flush(struct vhost_blk_be *be);
+void vhost_blk_flush_init(struct vhost_blk *blk);
+int vhost_blk_wait_for_flush(struct vhost_blk *blk);
+int vhost_blk_flush(struct vhost_blk *blk);
 u32 vhost_blk_clamp_range(const struct vhost_blk_be *be, u32 sectors);
 __virtio16 vhost_blk_min_io(u32 blocks);
 void vhost_blk_backend_keep_limits(struct vhost_blk_be *be,

@@ -535,10 +535,10 @@ static bool vblk_wait_for_requests(struct vhost_blk *blk)
 		return false;
 	}
 	/* The owner may reuse its memory as soon as close() returns. */
-	if (vhost_blk_stop(blk))
-		return vblk_is_owner(blk) && vblk_linger(blk);
-	wait_var_event(&blk->refs, vblk_all_stopped(blk));
-	return true;
+	if (!vhost_blk_stop(blk) &&
+	    !wait_var_event_killable(&blk->refs, vblk_all_stopped(blk)))
+		return true;
+	return vblk_is_owner(blk) && vblk_linger(blk);
 }
 
 /**
