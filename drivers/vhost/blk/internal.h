@@ -643,8 +643,8 @@ enum vhost_blk_life {
  * @abandoned: requests were abandoned, and @release_work has the reference of
  *	the file
  * @life: enum vhost_blk_life
- * @owner: process that called VHOST_SET_OWNER last, for tracepoints and to tell
- *	whether the owner exits
+ * @owner: process that owns the device, or 0, for tracepoints and to tell whether
+ *	the owner exits; read without dev.mutex
  * @owner_pid: thread group of the owner, or NULL; written with dev.mutex held
  * @owner_watch: entry in the wait queue that reports that the owner has exited
  * @owner_gone: @owner_watch has reported that; cleared by a new owner

@@ -128,6 +128,7 @@ static struct vhost_blk_be *vblk_free_resources(struct vhost_blk *blk)
 	if (blk->config_call)
 		eventfd_ctx_put(blk->config_call);
 	blk->config_call = NULL;
+	WRITE_ONCE(blk->owner, 0);
 	WRITE_ONCE(blk->features, 0);
 	WRITE_ONCE(blk->writeback, true);
 	return be;
@@ -357,7 +358,7 @@ void vhost_blk_release_init(struct vhost_blk *blk)
 void vhost_blk_watch_owner(struct vhost_blk *blk)
 {
 	vhost_blk_unwatch_owner(blk);
-	blk->owner = task_tgid_nr(current);
+	WRITE_ONCE(blk->owner, task_tgid_nr(current));
 	blk->linger_until = 0;
 	blk->owner_gone = false;
 	blk->owner_pid = get_task_pid(current, PIDTYPE_TGID);
@@ -385,7 +386,7 @@ void vhost_blk_unwatch_owner(struct vhost_blk *blk)
 /* The caller is a thread of the owner. */
 static bool vblk_is_owner(const struct vhost_blk *blk)
 {
-	return task_tgid_nr(current) == blk->owner;
+	return task_tgid_nr(current) == READ_ONCE(blk->owner);
 }
 
 /* The caller is a thread of the owner, and is exiting. */
