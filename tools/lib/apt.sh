@@ -101,22 +101,22 @@ apt_versions() {
 		$1 == package && $3 ~ / Packages$/ { print $2 }'
 }
 
-# apt_kernel_version SERIES: print the newest version of linux-source-SERIES of which the
-# suites have the kernel, too.  Debian publishes the signed kernel hours or days after
-# the source.
-apt_kernel_version() {
-	local kernels version
+# apt_source_version SERIES: print the newest version of linux-source-SERIES of which the
+# suites have the kernel, too, or the newest if they have none.  Debian publishes the
+# signed kernel hours or days after the source, and keeps the source of old kernels.
+apt_source_version() {
+	local kernels sources version
 	kernels=$(apt_versions linux-headers-amd64; apt_versions "linux-headers-$1-amd64")
-	version=$(apt_versions "linux-source-$1" | awk -v kernels="$kernels" '
+	sources=$(apt_versions "linux-source-$1")
+	[[ -n $sources ]] || die "there is no package linux-source-$1 in the suites"
+	version=$(awk -v kernels="$kernels" '
 		BEGIN {
 			count = split(kernels, list, "\n")
 			for (i = 1; i <= count; i++)
 				published[list[i]] = 1
 		}
-		$1 in published' | sort -V | tail -n 1)
-	[[ -n $version ]] ||
-		die "the suites have no linux-source-$1 with a kernel of the same version"
-	echo "$version"
+		{ print ($1 in published) + 0, $1 }' <<<"$sources" | sort -V | tail -n 1)
+	echo "${version#* }"
 }
 
 # apt_fetch DIR PACKAGE[=VERSION]…: fetch the .deb files into DIR.

@@ -23,7 +23,7 @@ fi
 
 take_lock "source-$series"
 apt_setup
-version=$(apt_kernel_version "$series")
+version=$(apt_source_version "$series")
 # The name must not contain ':' and '~', which have a meaning in make rules.
 entry=$VB_CACHE/src/linux-$series-${version//[^A-Za-z0-9.+-]/_}
 

@@ -628,7 +628,7 @@ tap_result "$(grep -q why "$tmp/output"; echo $?)" "run_logged: shows the end of
 # ---- packages
 # The suites have a kernel 6.1.10-2, the source of 6.1.10-3, and no kernel 6.9 at all.
 # shellcheck disable=SC2317 # expect calls it
-apt_kernel_of() {
+source_of() {
 	(
 		VB_CACHE=$tmp/apt-cache
 		# shellcheck source=tools/lib/apt.sh
@@ -643,12 +643,14 @@ apt_kernel_of() {
 				"linux-headers-amd64 | 6.1.10-2 | http://main main amd64 Packages" \
 				"linux-headers-amd64 | 6.1.10-3 | http://main main Sources"
 		}
-		apt_kernel_version "$1"
+		apt_source_version "$1"
 	)
 }
-expect 0 "apt_kernel_version: a source whose kernel is not there yet" apt_kernel_of 6.1
-prints "apt_kernel_version: the newest with a kernel" "6\.1\.10-2"
-expect 1 "apt_kernel_version: no kernel at all" apt_kernel_of 6.9
-prints "apt_kernel_version: it says so" ".*no linux-source-6\.9 with a kernel.*"
+expect 0 "apt_source_version: a source whose kernel is not there yet" source_of 6.1
+prints "apt_source_version: the newest with a kernel" "6\.1\.10-2"
+expect 0 "apt_source_version: no kernel at all" source_of 6.9
+prints "apt_source_version: then the newest source" "6\.9\.1-1"
+expect 1 "apt_source_version: no source" source_of 6.8
+prints "apt_source_version: it says so" ".*no package linux-source-6\.8.*"
 
 tap_end
