@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -74,24 +73,6 @@ FIXTURE_TEARDOWN(hung)
 	hang_close(&self->h);
 }
 
-/* Does any device still hold the file? */
-static bool in_use(int fd)
-{
-	if (flock(fd, LOCK_EX | LOCK_NB))
-		return true;
-	flock(fd, LOCK_UN);
-	return false;
-}
-
-static bool let_go(int fd)
-{
-	int i;
-
-	for (i = 0; i < SOON / 10 && in_use(fd); i++)
-		usleep(10000);
-	return i < SOON / 10;
-}
-
 /*
  * The process has exited; its resources stay until the backend completes the
  * requests, except memory that no request uses.
@@ -101,7 +82,7 @@ static const char *check_kept(int fd, struct vmm *v)
 	bool keeps = !worker_is_thread();
 	int i;
 
-	if (!in_use(fd))
+	if (!backend_in_use(fd))
 		return "the backend is free while requests are in flight";
 	if (keeps && vmm_memory(v) < VMM_MEM)
 		return "the memory is free while the worker may use it";
@@ -121,7 +102,7 @@ static const char *check_freed(int fd, struct vmm *v)
 {
 	int i;
 
-	if (!let_go(fd))
+	if (!backend_let_go(fd, SOON))
 		return "the backend is still in use although it works again";
 	for (i = 0; i < SOON / 10 && vmm_memory(v) > VMM_MEM / 4; i++)
 		usleep(10000);
@@ -233,7 +214,7 @@ TEST_F_TIMEOUT(hung, close, 90)
 	ASSERT_WELL(hang_off(&self->h));
 	ASSERT_TRUE(vmm_said(&v, SOON));
 	ASSERT_WELL(vmm_kill(&v, SOON));
-	ASSERT_FALSE(in_use(self->fd));
+	ASSERT_FALSE(backend_in_use(self->fd));
 	vmm_forget(&v);
 	ASSERT_WELL(prove(&self->h.disk));
 }
@@ -277,10 +258,10 @@ TEST_F_TIMEOUT(hung, exec, 90)
 	ms = await_program(SOON);
 	EXPECT_LT(LINGER_LEAST, ms);
 	EXPECT_GT(LINGER, ms);
-	ASSERT_TRUE(in_use(self->fd));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(vmm_gone(&v, SOON));
 	ASSERT_WELL(hang_off(&self->h));
-	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	close(new_program[0]);
 	close(new_program[1]);
 	vmm_forget(&v);
@@ -312,8 +293,7 @@ static void *exit_hanging(void *arg)
 
 	must(!unshare(CLONE_FILES));
 	/* The device has this file, and its lock, until the requests complete. */
-	b->fd = backend_reopen(b, O_RDWR);
-	must(!flock(b->fd, LOCK_SH) && !guest_boot(&t->hung));
+	must(!backend_reopen_locked(b, O_RDWR) && !guest_boot(&t->hung));
 	batch_build(&batch, &t->hung, &fill, &rng);
 	must(write(t->said[1], "", 1) == 1 && read(t->go[0], &byte, 1) == 1);
 	must(!batch_submit(&batch));
@@ -393,11 +373,11 @@ TEST_F_TIMEOUT(hung, exec_beside, 90)
 	EXPECT_GT(LINGER, ms);
 	if (keeps)
 		ASSERT_WELL(use_kept(t.kept));
-	ASSERT_TRUE(in_use(self->fd));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	/* the child's descriptor */
 	t.kept->fd = -1;
 	guest_destroy(t.kept);
@@ -446,9 +426,9 @@ TEST_F_TIMEOUT(hung, collected, 90)
 	ASSERT_WELL(hang_on(&self->h));
 	ASSERT_WELL(load_hanging(&self->h, &v));
 	usleep(500000);
-	ASSERT_TRUE(in_use(self->fd));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	ASSERT_TRUE(vmm_said(&v, SOON));
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	vmm_forget(&v);
@@ -600,9 +580,9 @@ TEST_F_TIMEOUT(hung, not_answered, 90)
 	memcpy(before, ours, VMM_MEM);
 	/* the pattern is really in guest memory */
 	ASSERT_LT(0, count(before, VMM_MEM, STATUS_POISON));
-	ASSERT_TRUE(in_use(self->fd));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	ASSERT_EQ(0, memcmp(before, ours, VMM_MEM));
 	vmm_forget(&v);
 	free(before);
@@ -625,16 +605,6 @@ static const char *send_one(struct guest *g, uint64_t sector)
 	return NULL;
 }
 
-/*
- * Lock a file that only this process has: in_use() is true as long as the
- * kernel holds it.
- */
-static bool lock_own(struct backend *b)
-{
-	b->fd = backend_reopen(b, O_RDWR);
-	return b->fd >= 0 && !flock(b->fd, LOCK_SH);
-}
-
 /* Leave the device and its disk to another process, report that, and live on. */
 static void leave_device(struct hang *h, struct guest *g, int said)
 {
@@ -649,7 +619,8 @@ static void leave_device(struct hang *h, struct guest *g, int said)
 /* Own a device that another process has open too, and report when its backend hangs. */
 static void own_and_hang(struct hang *h, struct guest *g, int said)
 {
-	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h) || send_one(g, 8))
+	if (backend_reopen_locked(&h->disk, O_RDWR) || guest_boot(g) || hang_on(h) ||
+	    send_one(g, 8))
 		_exit(1);
 	leave_device(h, g, said);
 }
@@ -922,9 +893,9 @@ TEST_F_TIMEOUT(hung, closed_by_stranger, 60)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	guest_close(&g);
 	EXPECT_GT(1000, ms_since(&begin));
-	EXPECT_TRUE(in_use(self->fd));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	kill(pid, SIGKILL);
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	guest_destroy(&g);
@@ -937,7 +908,7 @@ static void own_together(struct hang *h, struct guest *g, struct request **q, in
 {
 	unsigned int i;
 
-	if (!lock_own(&h->disk) || guest_boot(g) || hang_on(h))
+	if (backend_reopen_locked(&h->disk, O_RDWR) || guest_boot(g) || hang_on(h))
 		_exit(1);
 	for (i = 0; i <= TOGETHER; i++)
 		if (ring_add(&g->ring[0], q[i]))
@@ -1023,9 +994,9 @@ TEST_F_TIMEOUT(hung, closed_while_completing, 60)
 	usleep(200000);
 	ASSERT_TRUE(worker_sleeps(pid, SOON));
 	guest_close(&g);
-	EXPECT_TRUE(in_use(self->fd));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&page[1]));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	for (i = 1; i <= TOGETHER; i++)
 		written += request_status(q[i]) != STATUS_POISON;
 	EXPECT_GE(1, written);
@@ -1082,7 +1053,7 @@ static void own_many(struct backend *b, struct hang *h, const struct ending *how
 	static struct guest g[DISKS];
 	unsigned int i;
 
-	if (!lock_own(b))
+	if (backend_reopen_locked(b, O_RDWR))
 		_exit(1);
 	for (i = 0; i < DISKS; i++) {
 		guest_init(&g[i], &opts);
@@ -1145,9 +1116,9 @@ static void kill_with_many(struct __test_metadata *_metadata, struct _test_data_
 
 	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, killed, &pid));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	EXPECT_TRUE(in_use(self->fd));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 }
 
 TEST_F_TIMEOUT(hung, many_disks, 120)
@@ -1175,9 +1146,9 @@ TEST_F_TIMEOUT(hung, many_posted_thread, 120)
 	pid_t pid;
 
 	EXPECT_GT(2 * LINGER, ms_to_end(&self->h, &exits, &pid));
-	EXPECT_TRUE(in_use(self->fd));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 }
 
@@ -1192,9 +1163,9 @@ TEST_F_TIMEOUT(hung, many_exec, 120)
 	EXPECT_LT(LINGER_LEAST, ms);
 	EXPECT_GT(LINGER, ms);
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	EXPECT_TRUE(in_use(self->fd));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 }
 
 /* Run a device in a thread that has descriptors of its own, and exits. */
@@ -1217,7 +1188,8 @@ static void live_on(struct hang *h, int said)
 	pthread_t thread;
 	void *why;
 
-	if (!lock_own(&h->disk) || pthread_create(&thread, NULL, hang_in_thread, h) ||
+	if (backend_reopen_locked(&h->disk, O_RDWR) ||
+	    pthread_create(&thread, NULL, hang_in_thread, h) ||
 	    pthread_join(thread, &why) || why)
 		_exit(1);
 	close(h->disk.fd);
@@ -1254,9 +1226,9 @@ TEST_F_TIMEOUT(hung, thread_exits, 60)
 	/* the exit of the process begins now, not when its thread exited */
 	EXPECT_LT(1000, ms_since(&begin));
 	EXPECT_GT(LINGER + 1000, ms_since(&begin));
-	EXPECT_TRUE(in_use(self->fd));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 }
 
 /*

@@ -11,7 +11,6 @@
 #include <linux/loop.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -477,25 +476,13 @@ static void vmm_of_stable(struct guest *g, struct backend *b, struct dm *dm,
 	struct request *q[WRITES];
 
 	/* a file of its own, which the kernel locks as long as the device has it */
-	b->fd = backend_reopen(b, O_RDWR | (v->dsync ? O_DSYNC : 0));
-	if (b->fd < 0 || flock(b->fd, LOCK_SH))
+	if (backend_reopen_locked(b, O_RDWR | (v->dsync ? O_DSYNC : 0)))
 		_exit(1);
 	if (start_stable(g, b, has_cache(v)) || dm_suspend(dm) || write_train(g, q) ||
 	    write(said, "", 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
-}
-
-/* The device of the VMM that was killed has no request in flight any more. */
-static bool let_go(int fd, unsigned int ms)
-{
-	while (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (!ms--)
-			return false;
-		usleep(1000);
-	}
-	return !flock(fd, LOCK_UN);
 }
 
 static bool exits(pid_t pid, unsigned int ms)
@@ -529,7 +516,7 @@ TEST_F_TIMEOUT(stable, killed, 120)
 	self->hangs = false;
 	ASSERT_WELL(dm_resume(&self->dm));
 	exits(pid, 20000);
-	ASSERT_TRUE(let_go(self->b.check_fd, 20000));
+	ASSERT_TRUE(backend_let_go(self->b.check_fd, 20000));
 	ASSERT_WELL(backend_adopt(&self->b, 0, self->b.size));
 	ASSERT_WELL(start_stable(&self->g, &self->b, has_cache(variant)));
 	ASSERT_WELL(guest_prove(&self->g));

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/vfs.h>
@@ -241,12 +240,10 @@ TEST_F_TIMEOUT(zeroes, invalidated, 120)
 /* The VMM; the lock of its file is on the description that the device uses. */
 static void run_vmm(struct guest *g, struct backend *b, const char *(*load)(struct guest *g))
 {
-	const char *why = NULL;
+	const char *why;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	b->fd = backend_reopen(b, O_RDWR | (b->direct ? O_DIRECT : 0));
-	if (b->fd < 0 || flock(b->fd, LOCK_SH))
-		why = "the backend can't be opened or locked";
+	why = backend_reopen_locked(b, O_RDWR | (b->direct ? O_DIRECT : 0));
 	if (!why)
 		why = guest_boot(g);
 	if (!why)
@@ -273,12 +270,11 @@ static const char *kill_loaded(struct guest *g, const char *(*load)(struct guest
 		run_vmm(g, b, load);
 	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
 		return "the VMM has failed";
-	if (!flock(b->check_fd, LOCK_EX | LOCK_NB))
+	if (!backend_in_use(b->check_fd))
 		return "the file is not locked";
 	start = now_ms();
 	kill(pid, SIGKILL);
-	while (flock(b->check_fd, LOCK_EX | LOCK_NB) && now_ms() - start < 60000)
-		usleep(10000);
+	backend_let_go(b->check_fd, 60000);
 	*ms = now_ms() - start;
 	return waitpid(pid, &status, 0) == pid ? NULL : "the VMM has not exited";
 }

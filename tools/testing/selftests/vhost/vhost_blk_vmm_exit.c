@@ -12,7 +12,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -55,25 +54,14 @@ FIXTURE_TEARDOWN(dying)
 }
 
 /* The VMM has exited: its requests are complete, and another VMM can have the disk. */
-static bool let_go(int fd)
-{
-	unsigned int ms;
-
-	for (ms = 0; ms < SOON && flock(fd, LOCK_EX | LOCK_NB); ms++)
-		usleep(1000);
-	flock(fd, LOCK_UN);
-	return ms < SOON;
-}
-
 static const char *check_free(int fd, struct backend *b)
 {
 	struct guest_opts opts = { .backend = b, .queues = 2 };
 	struct guest g;
 	const char *why;
 
-	if (flock(fd, LOCK_EX | LOCK_NB))
+	if (backend_in_use(fd))
 		return "the backend is still in use";
-	flock(fd, LOCK_UN);
 	why = backend_adopt(b, 0, b->size);
 	if (why)
 		return why;
@@ -153,8 +141,7 @@ static const char *kill_one(const struct vmm_opts *opts, int fd, struct rng *rng
 	v.pid = fork();
 	if (!v.pid) {
 		/* a file description of its own, for the lock */
-		opts->backend->fd = backend_reopen(opts->backend, O_RDWR);
-		if (opts->backend->fd < 0 || flock(opts->backend->fd, LOCK_SH))
+		if (backend_reopen_locked(opts->backend, O_RDWR))
 			_exit(1);
 		live(opts, rng);
 	}
@@ -165,8 +152,7 @@ static const char *kill_one(const struct vmm_opts *opts, int fd, struct rng *rng
 	if (why)
 		return why;
 	/* no request of it is in flight */
-	return flock(fd, LOCK_EX | LOCK_NB) || flock(fd, LOCK_UN) ? "the backend is still in use" :
-								    NULL;
+	return backend_in_use(fd) ? "the backend is still in use" : NULL;
 }
 
 TEST_F_TIMEOUT(dying, any_moment, 3600)
@@ -318,15 +304,11 @@ static void become_sleep_with_it(struct guest *g)
 TEST_F_TIMEOUT(dying, exec, 60)
 {
 	struct vmm v;
-	int i;
 
 	self->opts.then = become_sleep;
 	ASSERT_WELL(vmm_start(&v, &self->opts));
 	ASSERT_WELL(vmm_load(&v));
-	for (i = 0; i < SOON / 10 && flock(self->fd, LOCK_EX | LOCK_NB); i++)
-		usleep(10000);
-	ASSERT_LT(i, SOON / 10);
-	ASSERT_EQ(0, flock(self->fd, LOCK_UN));
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	ASSERT_EQ(0, kill(v.pid, 0));
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	vmm_forget(&v);
@@ -343,7 +325,7 @@ TEST_F_TIMEOUT(dying, exec_with_it, 60)
 	ASSERT_WELL(vmm_load(&v));
 	/* the pipe is closed when the old program ends */
 	ASSERT_FALSE(vmm_said(&v, SOON));
-	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	ASSERT_LE(VMM_MEM, vmm_memory(&v));
 	ASSERT_WELL(vmm_kill(&v, SOON));
 	vmm_forget(&v);
@@ -357,8 +339,7 @@ static void own(struct guest *g, struct backend *b, int told)
 	struct rng rng = { 1 };
 	struct batch batch;
 
-	b->fd = backend_reopen(b, O_RDWR);
-	if (b->fd < 0 || flock(b->fd, LOCK_SH) || guest_boot(g))
+	if (backend_reopen_locked(b, O_RDWR) || guest_boot(g))
 		_exit(1);
 	batch_build(&batch, g, &fill, &rng);
 	if (batch_submit(&batch) || write(told, "", 1) != 1)
@@ -401,7 +382,7 @@ TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 	ASSERT_EQ(-EPERM, guest_ioctl(&g, VHOST_RESET_OWNER, NULL));
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_GET_FEATURES, &features));
 	/* the disk is free although the device is open, and close() does not wait */
-	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	guest_close(&g);
 	ASSERT_WELL(check_free(self->fd, &self->b));
 	guest_destroy(&g);
@@ -423,7 +404,7 @@ TEST_F_TIMEOUT(dying, kind_of_worker, 60)
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_SET_FORK_FROM_OWNER, &kind));
 	ASSERT_WELL(own_start(&v, &g, &self->b));
 	ASSERT_WELL(vmm_kill(&v, SOON));
-	ASSERT_TRUE(let_go(self->fd));
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_GET_FORK_FROM_OWNER, &kind));
 	EXPECT_EQ(usual, kind);
 	ASSERT_WELL(guest_boot(&g));
@@ -476,8 +457,7 @@ static void exit_beside(struct backend *b, unsigned int us, int told)
 	struct guest g;
 
 	guest_init(&g, &opts);
-	b->fd = backend_reopen(b, O_RDWR);
-	if (b->fd < 0 || flock(b->fd, LOCK_SH) || guest_boot(&g))
+	if (backend_reopen_locked(b, O_RDWR) || guest_boot(&g))
 		_exit(1);
 	batch_build(&batch, &g, &fill, &rng);
 	if (batch_submit(&batch))
@@ -520,7 +500,7 @@ TEST_F_TIMEOUT(dying, reset_beside, 120)
 		/* both processes have exited */
 		ASSERT_EQ(0, read(end[0], &byte, 1));
 		close(end[0]);
-		ASSERT_TRUE(let_go(self->fd));
+		ASSERT_TRUE(backend_let_go(self->fd, SOON));
 	}
 	TH_LOG("%u of %u resets succeeded, %u came after the exit", done, n, late);
 	EXPECT_LT(0, done);
@@ -630,7 +610,7 @@ TEST_F_TIMEOUT(delayed, host_reads, 60)
 	EXPECT_EQ(0, cached[0]);
 	ASSERT_EQ(0, kill(v.pid, SIGKILL));
 	ASSERT_WELL(vmm_gone(&v, SOON));
-	ASSERT_TRUE(let_go(lock));
+	ASSERT_TRUE(backend_let_go(lock, SOON));
 	ASSERT_EQ(4096, pread(self->b.check_fd, on_disk, 4096, at));
 	EXPECT_EQ(0xa5, on_disk[0]);
 	ASSERT_EQ(4096, pread(self->host, cached, 4096, at));

@@ -102,19 +102,6 @@ FIXTURE_TEARDOWN(tenants)
 	hang_close(&self->h);
 }
 
-static bool let_go(int fd)
-{
-	long long start = now_ms();
-
-	while (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (now_ms() - start > SOON)
-			return false;
-		usleep(10000);
-	}
-	flock(fd, LOCK_UN);
-	return true;
-}
-
 static const char *send_one(struct guest *g)
 {
 	struct request *q = request_new(g, VIRTIO_BLK_T_OUT, 8, 4096);
@@ -252,9 +239,10 @@ static void own(struct owner *o, struct backend *b, int said, int go)
 	char byte;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	b->fd = backend_reopen(b, O_RDWR);
-	if (b->fd < 0 || (o->locks && flock(b->fd, LOCK_SH)))
+	if (o->locks && backend_reopen_locked(b, O_RDWR))
 		_exit(1);
+	if (!o->locks)
+		b->fd = backend_reopen(b, O_RDWR);
 	for (i = 0; i < o->n; i++)
 		if (guest_boot_to(&o->g[i], o->stage))
 			_exit(1);
@@ -409,9 +397,9 @@ TEST_F_TIMEOUT(tenants, stopped, 60)
 	EXPECT_GT(AT_ONCE, now_ms() - start);
 	ASSERT_WELL(owner_start(&other, &self->h.disk));
 	ASSERT_WELL(owner_send(&other));
-	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	guest_close(&one);
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	EXPECT_TRUE(none_hangs());
 	ASSERT_WELL(owner_kill(&first));
 	ASSERT_WELL(owner_kill(&other));
@@ -478,7 +466,7 @@ TEST_F_TIMEOUT(tenants, orphans, 60)
 	ASSERT_WELL(hang_off(&self->h));
 	usleep(100000);
 	guest_close(&free);
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	/* otherwise the test has shown nothing */
 	EXPECT_FALSE(answered(&t, 0));
 	ASSERT_WELL(hang_off(&self->arg));
@@ -579,10 +567,10 @@ TEST_F_TIMEOUT(tenants, page_locks, 60)
 	ASSERT_WELL(hang_off(&disk));
 	usleep(300000);
 	ASSERT_WELL(owner_kill(&other));
-	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
 	guest_close(&free);
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	ASSERT_WELL(hang_off(&self->arg));
 	pthread_join(zeroer, NULL);
 	destroy(&other);
@@ -611,9 +599,9 @@ TEST_F_TIMEOUT(tenants, stranger_exits, 60)
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	EXPECT_GT(AT_ONCE, now_ms() - start);
-	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	ASSERT_WELL(owner_kill(&o));
 	destroy(&o);
 }
@@ -671,7 +659,7 @@ TEST_F_TIMEOUT(tenants, stranger_blocks, 120)
 		/* it waits for the page */
 		ASSERT_TRUE(task_sleeps(pid, SOON));
 		ASSERT_WELL(owner_kill(&o));
-		EXPECT_TRUE(let_go(self->fd))
+		EXPECT_TRUE(backend_let_go(self->fd, SOON))
 			TH_LOG("%s", ioctls[i].name);
 		/* otherwise the test has shown nothing */
 		EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG))
@@ -702,10 +690,10 @@ TEST_F_TIMEOUT(tenants, posted, 60)
 	ASSERT_EQ(0, kill(o.pid, SIGKILL));
 	usleep(500000);
 	EXPECT_EQ(0, waitpid(o.pid, NULL, WNOHANG));
-	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
 	ASSERT_WELL(owner_kill(&o));
-	EXPECT_EQ(0, flock(self->fd, LOCK_EX | LOCK_NB));
+	EXPECT_FALSE(backend_in_use(self->fd));
 	destroy(&o);
 }
 
@@ -725,9 +713,9 @@ TEST_F_TIMEOUT(tenants, cycle, 60)
 		SKIP(return, "%s", why);
 	ASSERT_WELL(owner_start(&o, &self->h.disk));
 	guest_close(&g);
-	ASSERT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	ASSERT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(owner_kill(&o));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	destroy(&o);
 }
 
@@ -748,9 +736,9 @@ TEST_F_TIMEOUT(tenants, cycle_hangs, 60)
 	guest_close(&g);
 	ASSERT_WELL(owner_kill(&o));
 	usleep(500000);
-	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	destroy(&o);
 }
 
@@ -777,12 +765,12 @@ static void check_memory(struct __test_metadata *_metadata, struct _test_data_te
 	ASSERT_WELL(owner_send(&o));
 	if (!left_open)
 		guest_close(&g);
-	EXPECT_EQ(-1, flock(fd, LOCK_EX | LOCK_NB));
+	EXPECT_TRUE(backend_in_use(fd));
 	ASSERT_WELL(owner_kill(&o));
-	EXPECT_TRUE(let_go(fd));
-	EXPECT_EQ(-1, flock(self->fd, LOCK_EX | LOCK_NB));
+	EXPECT_TRUE(backend_let_go(fd, SOON));
+	EXPECT_TRUE(backend_in_use(self->fd));
 	ASSERT_WELL(hang_off(&self->h));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	destroy(&o);
 	close(fd);
 }
@@ -814,7 +802,7 @@ TEST_F_TIMEOUT(tenants, left_behind, 60)
 		EXPECT_EQ(-1, ioctl(g.fd, VHOST_SET_OWNER, NULL));
 		EXPECT_EQ(EBUSY, errno);
 		ASSERT_WELL(hang_off(&self->h));
-		EXPECT_TRUE(let_go(self->fd));
+		EXPECT_TRUE(backend_let_go(self->fd, SOON));
 		ASSERT_EQ(0, ioctl(g.fd, VHOST_BLK_GET_INFO, &info));
 		EXPECT_EQ(0, info.flags);
 		EXPECT_EQ(0, info.running);
@@ -842,7 +830,7 @@ TEST_F_TIMEOUT(tenants, survived, 60)
 	ASSERT_WELL(owner_send(&o));
 	guest_close(&g);
 	ASSERT_WELL(owner_kill(&o));
-	EXPECT_TRUE(let_go(self->fd));
+	EXPECT_TRUE(backend_let_go(self->fd, SOON));
 	EXPECT_FALSE(answered(&t, 0));
 	ASSERT_EQ(1, write(t.ask[1], "", 1));
 	EXPECT_TRUE(answered(&t, SOON));

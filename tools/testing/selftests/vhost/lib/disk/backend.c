@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -181,6 +182,29 @@ int backend_reopen(struct backend *b, int flags)
 	int fd = open(b->path, flags | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+const char *backend_reopen_locked(struct backend *b, int flags)
+{
+	b->fd = backend_reopen(b, flags);
+	return b->fd < 0 || flock(b->fd, LOCK_SH) ? "the backend can't be opened or locked" : NULL;
+}
+
+bool backend_in_use(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) || flock(fd, LOCK_UN);
+}
+
+bool backend_let_go(int fd, unsigned int ms)
+{
+	unsigned int waited;
+
+	for (waited = 0; backend_in_use(fd); waited += 10) {
+		if (waited >= ms)
+			return false;
+		usleep(10000);
+	}
+	return true;
 }
 
 void backend_none(struct backend *b)

@@ -78,6 +78,20 @@ void backend_none(struct backend *b);
 void backend_close(struct backend *b);
 int backend_reopen(struct backend *b, int flags);
 
+/*
+ * Locks (flock) of the file.  The kernel holds a lock as long as a process or a
+ * device has the description of the file that was locked.  Another description
+ * shows whether that is so.
+ *
+ * Set b->fd to a new description with a shared lock, for a VMM in a process of
+ * its own.  Return: NULL, or why this fails
+ */
+const char *backend_reopen_locked(struct backend *b, int flags);
+/* Has a description other than that of @fd the lock? */
+bool backend_in_use(int fd);
+/* Wait until none has it.  Return: has that happened within @ms? */
+bool backend_let_go(int fd, unsigned int ms);
+
 /* After a change of the size: adapt the model; new sectors are what they read as. */
 const char *backend_resized(struct backend *b);
 void backend_model_write(struct backend *b, uint64_t off, const void *data,

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,9 +38,9 @@ static const char *boot(struct guest *g, struct backend *b, const struct vmm_opt
 	if (why)
 		return why;
 	*b = *opts->backend;
-	b->fd = backend_reopen(b, O_RDWR | (b->direct ? O_DIRECT : 0));
-	if (b->fd < 0 || flock(b->fd, LOCK_SH | LOCK_NB))
-		return "the backend can't be opened or locked";
+	why = backend_reopen_locked(b, O_RDWR | (b->direct ? O_DIRECT : 0));
+	if (why)
+		return why;
 	guest_init(g, &guest);
 	if (opts->memory && !region_back(&g->region[0], opts->memory))
 		return "the memory can't be mapped";
