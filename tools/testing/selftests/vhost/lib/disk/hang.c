@@ -34,10 +34,10 @@ static const char *open_mount(struct hang *h)
 	return NULL;
 }
 
-static const char *open_dm(struct hang *h)
+static const char *open_dm(struct hang *h, const struct backend_opts *below)
 {
 	struct backend_opts opts = { .kind = BACKEND_NAMED, .direct = true };
-	const char *why = backend_open(&h->below, BACKEND_BDEV, true);
+	const char *why = backend_open_as(&h->below, below);
 	char params[256];
 
 	if (why)
@@ -92,21 +92,42 @@ void hang_close(struct hang *h)
 		close(h->frozen);
 }
 
-const char *hang_open(struct hang *h, bool file)
+static void none(struct hang *h)
 {
-	const char *why;
-
 	memset(h, 0, sizeof(*h));
 	h->frozen = -1;
 	h->dm.control = -1;
 	backend_none(&h->disk);
 	h->below = h->disk;
+}
+
+const char *hang_open(struct hang *h, bool file)
+{
+	const struct backend_opts disk = { .kind = BACKEND_BDEV, .direct = true };
+	const char *why;
+
+	none(h);
 	if (file)
 		why = backend_open(&h->disk, BACKEND_FILE, false);
 	else
-		why = open_dm(h);
+		why = open_dm(h, &disk);
 	if (!why && file)
 		why = open_mount(h);
+	if (why)
+		hang_close(h);
+	return why;
+}
+
+const char *hang_open_cached(struct hang *h)
+{
+	static const struct nullb_attr cached[] = { { "cache_size", "1" }, { NULL, NULL } };
+	const struct backend_opts disk = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = cached,
+	};
+	const char *why;
+
+	none(h);
+	why = open_dm(h, &disk);
 	if (why)
 		hang_close(h);
 	return why;

@@ -21,6 +21,8 @@ struct hang {
  * frozen.  Closes what it opened if it fails.
  */
 const char *hang_open(struct hang *h, bool file);
+/* A block device with a write cache: the block layer drops flushes of other ones. */
+const char *hang_open_cached(struct hang *h);
 const char *hang_on(struct hang *h);
 const char *hang_off(struct hang *h);
 /*
