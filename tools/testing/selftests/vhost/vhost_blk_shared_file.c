@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Regular files whose open file description is shared with other processes: a
- * writeback error reaches the guest even if another process was told of it
- * first, and stays.  Flags that are set on the description later make no
- * difference.
+ * writeback error reaches the guest even if another process, or another request,
+ * was told of it first, and stays.  Flags that are set on the description later
+ * make no difference.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,12 +71,11 @@ static const char *table(struct dm *dm, struct backend *disk, bool good)
 	return dm_replace(dm, disk->size / SECTOR, good ? "linear" : "error", good ? params : "");
 }
 
-/* Two buffered files on an ext4 whose disk can be told to lose its writes */
-static const char *open_files(struct backend *disk, struct dm *dm, struct filesystem *fs,
-			      struct backend *b, struct backend *other)
+/* An ext4 whose disk can be told to lose its writes.  A journal would abort after the error. */
+static const char *open_fs(struct backend *disk, struct dm *dm, struct filesystem *fs,
+			   const char *mkfs)
 {
 	struct backend_opts below = { .kind = BACKEND_BDEV, .size = 32 << 20, .blank = true };
-	struct backend_opts file = { .kind = BACKEND_FILE, .dir = fs->dir, .size = 1 << 20 };
 	const char *why = backend_open_as(disk, &below);
 	char params[256];
 
@@ -84,9 +83,16 @@ static const char *open_files(struct backend *disk, struct dm *dm, struct filesy
 		return why;
 	snprintf(params, sizeof(params), "%s 0", disk->path);
 	why = dm_create(dm, disk->size / SECTOR, "linear", params);
-	/* a journal would abort after the error */
-	if (!why)
-		why = fs_on_device(fs, dm->path, "-O ^has_journal", "errors=continue");
+	return why ? why : fs_on_device(fs, dm->path, mkfs, "errors=continue");
+}
+
+/* Two buffered files on it */
+static const char *open_files(struct backend *disk, struct dm *dm, struct filesystem *fs,
+			      struct backend *b, struct backend *other)
+{
+	struct backend_opts file = { .kind = BACKEND_FILE, .dir = fs->dir, .size = 1 << 20 };
+	const char *why = open_fs(disk, dm, fs, "-O ^has_journal");
+
 	if (!why)
 		why = backend_open_as(b, &file);
 	return why ? why : backend_open_as(other, &file);
@@ -231,6 +237,91 @@ TEST_F_TIMEOUT(wberror, read_only, 60)
 	ASSERT_EQ(4096, pwrite(self->b.check_fd, self->b.scratch, 4096, 65536));
 	ENDS(T_FLUSH, 0, S_OK);
 	ASSERT_EQ(-1, fsync(self->b.check_fd));
+	ASSERT_WELL(table(&self->dm, &self->disk, true));
+}
+
+/* A file with holes, for direct I/O, on an ext4 that writes to holes through the page cache */
+FIXTURE(holes) {
+	struct backend disk;
+	struct dm dm;
+	struct filesystem fs;
+	struct backend b;
+	struct guest g;
+};
+
+FIXTURE_SETUP(holes)
+{
+	struct backend_opts file = {
+		.kind = BACKEND_FILE, .dir = self->fs.dir, .direct = true, .size = 1 << 20,
+		.blank = true,
+	};
+	const char *why = no_kernel("the model device has a file, which does not fail");
+
+	self->dm.control = -1;
+	self->fs.image = -1;
+	self->fs.loop = -1;
+	if (!why)
+		why = open_fs(&self->disk, &self->dm, &self->fs,
+			      "-O ^has_journal,^extents,^64bit");
+	if (!why)
+		why = backend_open_as(&self->b, &file);
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT();
+}
+
+FIXTURE_TEARDOWN(holes)
+{
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	fs_close(&self->fs);
+	if (self->dm.control >= 0)
+		dm_remove(&self->dm);
+	backend_close(&self->disk);
+}
+
+#define WRITES	32
+
+static const char *send_writes(struct guest *g, struct request **q)
+{
+	struct ring *r = &g->ring[0];
+	unsigned int i;
+
+	for (i = 0; i < WRITES; i++) {
+		q[i] = request_new(g, T_OUT, 512 + 16 * i, 4096);
+		request_cut_usual(q[i]);
+		request_place(q[i], PLACE_ALIGNED, NULL);
+		request_arm(q[i], i);
+		if (ring_add(r, q[i]))
+			return "the ring is full";
+	}
+	ring_kick_now(r);
+	/* time for all of them to wait for the disk */
+	usleep(500000);
+	return NULL;
+}
+
+/*
+ * Stable writes fail at the same time.  The kernel reports a writeback error once
+ * for each open file, but none of the writes is stable.
+ */
+TEST_F_TIMEOUT(holes, all_fail, 60)
+{
+	struct request *q[WRITES];
+	unsigned int i, good = 0;
+
+	ASSERT_EQ(0, guest_set_writeback(&self->g, 0));
+	/* after that the file system has its metadata in memory */
+	ENDS(T_OUT, 0, S_OK);
+	ASSERT_WELL(dm_suspend(&self->dm));
+	ASSERT_WELL(send_writes(&self->g, q));
+	ASSERT_WELL(table(&self->dm, &self->disk, false));
+	ASSERT_WELL(ring_wait(&self->g.ring[0], WRITES, 20000));
+	for (i = 0; i < WRITES; i++) {
+		good += request_status(q[i]) == S_OK;
+		request_free(q[i]);
+	}
+	EXPECT_EQ(0, good);
 	ASSERT_WELL(table(&self->dm, &self->disk, true));
 }
 
