@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of completion: the status and used length of a request, the
- * release of requests without a worker, and the change to another worker.
+ * result of a flush, the release of requests without a worker, and the change to
+ * another worker.
  */
 #include <kunit/test.h>
 #include <linux/blkdev.h>
@@ -107,6 +108,19 @@ static void used_len_test(struct kunit *test)
 						       cases[i].response_len,
 						       cases[i].status),
 				    cases[i].used, "case %u", i);
+}
+
+/* The first error of a flush stays.  A server may answer with EINTR, an ioctl may not. */
+static void flushed_test(struct kunit *test)
+{
+	struct vhost_blk_be *be = kunit_kzalloc(test, sizeof(*be), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, be);
+	KUNIT_EXPECT_EQ(test, vhost_blk_backend_flushed(be, 0), 0);
+	KUNIT_EXPECT_EQ(test, vhost_blk_backend_flushed(be, -EINTR), -EIO);
+	KUNIT_EXPECT_EQ(test, vhost_blk_backend_flushed(be, -ENOSPC), -EIO);
+	KUNIT_EXPECT_EQ(test, vhost_blk_backend_flushed(be, 0), -EIO);
+	KUNIT_EXPECT_EQ(test, be->flush_error, -EIO);
 }
 
 /**
@@ -221,6 +235,7 @@ static struct kunit_case complete_cases[] = {
 	KUNIT_CASE(status_test),
 	KUNIT_CASE(blk_status_test),
 	KUNIT_CASE(used_len_test),
+	KUNIT_CASE(flushed_test),
 	KUNIT_CASE(dead_worker_test),
 	KUNIT_CASE(new_worker_test),
 	{}
