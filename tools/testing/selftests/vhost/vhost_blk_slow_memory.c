@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory that cannot be accessed for a while, as a page of a disk that
- * hangs.  The worker waits there, and another process closes the device
- * meanwhile: nothing is written any more, neither to the guest nor to the disk.
+ * Guest memory that cannot be accessed for a while: a page of a disk that hangs,
+ * or one of a userfaultfd.  The worker waits there.  Meanwhile another process
+ * closes the device, or the owner exits: nothing is written any more, neither to
+ * the guest nor to the disk.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +30,9 @@ FIXTURE(slow) {
 	int memory;		/* which both processes have */
 	int fd;			/* for the lock */
 	pid_t owner;
+	/* how the owner prepares the test, when the guest has booted */
+	bool (*prepare)(struct _test_data_slow *self);
+	bool keeps;		/* the owner keeps its descriptors */
 };
 
 FIXTURE_SETUP(slow)
@@ -93,17 +99,15 @@ static const char *add_slow_page(struct _test_data_slow *self, const void *bytes
 	return why;
 }
 
-/*
- * Own the device, and send the requests, after @hang is told to hang.  Leave the
- * device to the other process, and live on.
- */
-static void own(struct guest *g, struct hang *hang, struct request **q, unsigned int n, int said)
+/* Own the device, send the requests, leave the device to the other process, and live on. */
+static void own(struct _test_data_slow *self, struct request **q, unsigned int n, int said)
 {
+	struct guest *g = &self->g;
 	struct ring *r = &g->ring[0];
 	unsigned int i;
 
 	if (backend_reopen_locked(g->opts.backend, O_RDWR) || guest_boot(g) ||
-	    (hang && hang_on(hang)))
+	    (self->prepare && !self->prepare(self)))
 		_exit(1);
 	for (i = 0; i < n; i++)
 		if (ring_add(r, q[i]))
@@ -111,15 +115,16 @@ static void own(struct guest *g, struct hang *hang, struct request **q, unsigned
 	ring_kick_now(r);
 	usleep(100000);
 	close(g->opts.backend->fd);
-	close(g->fd);
+	if (!self->keeps)
+		close(g->fd);
 	if (write(said, "", 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
 }
 
-/* Start the owner of a device with @b, which is the disk of @hang, or does not hang. */
-static const char *own_start(struct _test_data_slow *self, struct backend *b, struct hang *hang,
+/* Start the owner of a device with @b.  Return: NULL, or what is wrong */
+static const char *own_start(struct _test_data_slow *self, struct backend *b,
 			     struct request **q, unsigned int n)
 {
 	const char *why;
@@ -135,14 +140,17 @@ static const char *own_start(struct _test_data_slow *self, struct backend *b, st
 		return why;
 	self->owner = fork();
 	if (!self->owner)
-		own(&self->g, hang, q, n, said[1]);
+		own(self, q, n, said[1]);
 	close(said[1]);
 	if (self->owner < 0 || read(said[0], &byte, 1) != 1)
 		why = "the owner does not boot";
 	close(said[0]);
-	if (hang)
-		hang->on = true;
 	return why;
+}
+
+static bool let_disk_hang(struct _test_data_slow *self)
+{
+	return !hang_on(&self->h);
 }
 
 #define TOGETHER	8	/* requests whose completions are one batch */
@@ -173,7 +181,9 @@ TEST_F_TIMEOUT(slow, closed_while_completing, 60)
 		ASSERT_WELL(add_slow_page(self, "", 0));
 	for (i = 0; i <= TOGETHER; i++)
 		q[i] = write_with_status(&self->g, 8 * i, SLOW_GPA + (i ? 4096 + i : 0));
-	ASSERT_WELL(own_start(self, &self->h.disk, &self->h, q, 1 + TOGETHER));
+	self->prepare = let_disk_hang;
+	ASSERT_WELL(own_start(self, &self->h.disk, q, 1 + TOGETHER));
+	self->h.on = true;
 	for (i = 0; i < 2; i++)
 		ASSERT_WELL(hang_on(&self->page[i]));
 	ASSERT_WELL(hang_off(&self->h));
@@ -207,7 +217,7 @@ static const char *close_and_compare(struct _test_data_slow *self, struct reques
 	const char *why = hang_on(&self->page[0]);
 
 	if (!why)
-		why = own_start(self, &self->h.below, NULL, &q, 1);
+		why = own_start(self, &self->h.below, &q, 1);
 	if (!why && !worker_sleeps(self->owner, SOON))
 		why = "the worker does not wait for the page";
 	if (why)
@@ -263,6 +273,70 @@ TEST_F_TIMEOUT(slow, closed_between_windows, 60)
 	/* the first part was written, otherwise the test has shown nothing */
 	backend_model_write(&self->h.below, sector * SECTOR, q->data, WINDOW);
 	ASSERT_WELL(backend_compare_near(&self->h.below, sector * SECTOR, WINDOW, 0));
+	request_free(q);
+}
+
+#define BALLAST	(64U << 20)
+
+/*
+ * Create a file that takes a while to release.  The exit of a process releases
+ * its files one after the other.
+ */
+static bool add_ballast(void)
+{
+	int fd = memfd_create("ballast", MFD_CLOEXEC);
+
+	return fd >= 0 && !fallocate(fd, 0, 0, BALLAST);
+}
+
+/* No page of the second region exists, until the descriptor is closed: then it has zeroes. */
+static bool let_page_miss(struct _test_data_slow *self)
+{
+	const struct region *r = &self->g.region[1];
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)r->hva, r->len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	bool before = add_ballast();
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	/* before and behind this descriptor: only one of them is released after it */
+	return before && add_ballast() && !madvise(r->hva, r->len, MADV_DONTNEED) &&
+	       !ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg);
+}
+
+/*
+ * The owner is killed while the worker, a kernel thread, waits for a page of the
+ * owner's userfaultfd.  Its exit closes that.  The guest has never written the
+ * zeroes that the page then has.
+ */
+TEST_F_TIMEOUT(slow, owner_exits, 120)
+{
+	const uint64_t sector = 8;
+	struct request *q;
+	int fd;
+
+	if (worker_is_thread())
+		SKIP(return, "the worker is killed with its owner");
+	fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, "no userfaultfd");
+	close(fd);
+	q = request_new(&self->g, VIRTIO_BLK_T_OUT, sector, 4096);
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 1);
+	q->seg[1].gpa = SLOW_GPA;
+	ASSERT_NE(NULL, guest_add_region(&self->g, SLOW_GPA, 4096));
+	self->prepare = let_page_miss;
+	self->keeps = true;
+	ASSERT_WELL(own_start(self, &self->h.below, &q, 1));
+	ASSERT_TRUE(worker_sleeps(self->owner, SOON));
+	ASSERT_EQ(0, kill(self->owner, SIGKILL));
+	ASSERT_EQ(self->owner, waitpid(self->owner, NULL, 0));
+	self->owner = 0;
+	ASSERT_TRUE(backend_let_go(self->fd, SOON));
+	ASSERT_WELL(backend_compare_near(&self->h.below, sector * SECTOR, 4096, 0));
 	request_free(q);
 }
 
