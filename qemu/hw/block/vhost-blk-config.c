@@ -56,6 +56,17 @@ static const int vhost_blk_kernel_bits[] = {
     VIRTIO_BLK_F_ZONED,
 };
 
+/*
+ * Features that need code in the device, which it does not have.  They are not
+ * offered even if a future kernel offers them.
+ */
+static const int vhost_blk_missing_bits[] = {
+    VIRTIO_F_RING_PACKED,
+    VIRTIO_F_IN_ORDER,
+    VIRTIO_F_NOTIFICATION_DATA,
+    VIRTIO_F_RING_RESET,
+};
+
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp)
 {
@@ -71,6 +82,9 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
     }
     virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
     features = vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
+    for (i = 0; i < ARRAY_SIZE(vhost_blk_missing_bits); i++) {
+        virtio_clear_feature(&features, vhost_blk_missing_bits[i]);
+    }
     /* Always in writethrough mode: the guest has no reason to flush. */
     if (s->write_cache == ON_OFF_AUTO_OFF &&
         !virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE)) {
@@ -83,6 +97,21 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
     }
     s->offered_features = features;
     return features;
+}
+
+/*
+ * Return the features that the driver has accepted, without those that only
+ * QEMU's transport knows.
+ */
+uint64_t vhost_blk_acked_features(VHostBlk *s)
+{
+    uint64_t known = 0;
+    size_t i;
+
+    for (i = 0; vhost_blk_feature_bits[i] != VHOST_INVALID_FEATURE_BIT; i++) {
+        virtio_add_feature(&known, vhost_blk_feature_bits[i]);
+    }
+    return VIRTIO_DEVICE(s)->guest_features & known;
 }
 
 /*

@@ -227,7 +227,7 @@ bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
         .fd = backend->fd,
         .flags = s->readonly ? VHOST_BLK_BACKEND_F_RO : 0,
     };
-    uint64_t features = VIRTIO_DEVICE(s)->guest_features;
+    uint64_t features = vhost_blk_acked_features(s);
     int ret = 0;
 
     if (s->serial) {

@@ -128,7 +128,7 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
         goto disable_notifiers;
     }
 
-    s->dev.acked_features = vdev->guest_features;
+    s->dev.acked_features = vhost_blk_acked_features(s);
     ret = vhost_dev_start(&s->dev, vdev, true);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "could not set up the rings");

@@ -147,6 +147,7 @@ struct VHostBlk {
 /* vhost-blk-config.c */
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp);
+uint64_t vhost_blk_acked_features(VHostBlk *s);
 int vhost_blk_validate_features(VirtIODevice *vdev);
 void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features);
 int vhost_blk_sync_writeback(VHostBlk *s);
