@@ -597,6 +597,7 @@ static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
     vdc->guest_notifier_mask = vhost_blk_guest_notifier_mask;
     vdc->guest_notifier_pending = vhost_blk_guest_notifier_pending;
     vdc->get_vhost = vhost_blk_get_vhost;
+    vdc->toggle_device_iotlb = vhost_toggle_device_iotlb;
 }
 
 static const TypeInfo vhost_blk_info = {
