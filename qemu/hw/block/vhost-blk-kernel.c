@@ -66,6 +66,27 @@ int vhost_blk_fetch_config(VHostBlk *s)
     return ret;
 }
 
+/* Return why a queue is broken, for messages. */
+const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index)
+{
+    static const char *const reasons[] = {
+        [VHOST_BLK_BREAK_NONE] = "unknown reason",
+        [VHOST_BLK_BREAK_CHAIN] = "a descriptor chain cannot be read",
+        [VHOST_BLK_BREAK_NO_STATUS] = "a descriptor chain has no writable byte",
+        [VHOST_BLK_BREAK_HEAD_BUSY] = "a descriptor was made available twice",
+        [VHOST_BLK_BREAK_STATUS] = "a status byte cannot be written",
+        [VHOST_BLK_BREAK_LOG] = "the dirty log cannot be written",
+        [VHOST_BLK_BREAK_USED] = "the used ring cannot be written",
+    };
+    struct vhost_blk_vring_info info = { .index = index };
+
+    if (vhost_blk_ioctl(s, VHOST_BLK_GET_VRING_INFO, &info) < 0 ||
+        info.break_reason >= ARRAY_SIZE(reasons)) {
+        return reasons[VHOST_BLK_BREAK_NONE];
+    }
+    return reasons[info.break_reason];
+}
+
 int vhost_blk_set_writeback(VHostBlk *s, bool writeback)
 {
     g_autofree struct vhost_vdpa_config *cfg = g_malloc0(sizeof(*cfg) + 1);

@@ -211,15 +211,42 @@ static void vhost_blk_stop(VHostBlk *s)
     vhost_dev_disable_notifiers(&s->dev, vdev);
 }
 
+static void vhost_blk_report_start_error(void *opaque)
+{
+    VHostBlk *s = opaque;
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+
+    /* Unless the driver has reset the device since. */
+    if (vdev->broken && DEVICE(s)->realized) {
+        virtio_error(vdev, "vhost-blk: '%s': could not start the device: %s",
+                     s->backend.name, error_get_pretty(s->start_error));
+    }
+    error_free(s->start_error);
+    s->start_error = NULL;
+    object_unref(OBJECT(s));
+}
+
+/*
+ * Start the device; if that fails, it is broken until the driver resets it.
+ * DEVICE_NEEDS_RESET is set by a bottom half, because the caller of
+ * vhost_blk_set_status() sets the status when that function returns.
+ */
 static void vhost_blk_try_start(VHostBlk *s)
 {
     Error *err = NULL;
 
-    if (vhost_blk_start(s, &err) < 0) {
-        virtio_error(VIRTIO_DEVICE(s), "vhost-blk: '%s': could not start the "
-                     "device: %s", s->backend.name, error_get_pretty(err));
-        error_free(err);
+    if (vhost_blk_start(s, &err) == 0) {
+        return;
     }
+    VIRTIO_DEVICE(s)->broken = true;
+    if (s->start_error) {
+        error_free(err);
+        return;
+    }
+    s->start_error = err;
+    object_ref(OBJECT(s));
+    aio_bh_schedule_oneshot(qemu_get_aio_context(),
+                            vhost_blk_report_start_error, s);
 }
 
 static VHostBlkStatus vhost_blk_set_status(VirtIODevice *vdev, uint8_t status)
@@ -264,6 +291,34 @@ static bool vhost_blk_guest_notifier_pending(VirtIODevice *vdev, int idx)
     VHostBlk *s = VHOST_BLK(vdev);
 
     return idx >= 0 && vhost_virtqueue_pending(&s->dev, idx);
+}
+
+/*
+ * Replaces the handler of the vhost core, which only prints a message.  The
+ * kernel completes no further requests of the queue.
+ */
+static void vhost_blk_queue_broken(EventNotifier *n)
+{
+    struct vhost_virtqueue *vq =
+        container_of(n, struct vhost_virtqueue, error_notifier);
+    VHostBlk *s = container_of(vq->dev, VHostBlk, dev);
+    int index = vq - s->vhost_vqs;
+
+    if (event_notifier_test_and_clear(n) && vhost_dev_is_started(&s->dev)) {
+        virtio_error(VIRTIO_DEVICE(s), "vhost-blk: '%s': queue %d is broken: "
+                     "%s", s->backend.name, index,
+                     vhost_blk_break_reason(s, index));
+    }
+}
+
+static void vhost_blk_watch_queues(VHostBlk *s)
+{
+    int i;
+
+    for (i = 0; i < s->num_queues; i++) {
+        event_notifier_set_handler(&s->vhost_vqs[i].error_notifier,
+                                   vhost_blk_queue_broken);
+    }
 }
 
 static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
@@ -432,6 +487,7 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
         error_prepend(errp, "vhostfd: ");
         goto delete_queues;
     }
+    vhost_blk_watch_queues(s);
     if (!vhost_blk_create_workers(s, errp) || !vhost_blk_set_polling(s, errp) ||
         !vhost_blk_attach(s, &s->backend, errp)) {
         goto cleanup_dev;

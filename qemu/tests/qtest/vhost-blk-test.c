@@ -1,5 +1,5 @@
 /*
- * qtest for vhost-blk-pci: rules of VIRTIO 1.3, 5.2.5.2 and 2.5.3, that no
+ * qtest for vhost-blk-pci: rules of VIRTIO 1.3, 5.2.5.2, 2.5.3 and 2.1.2, that no
  * Linux guest exercises
  *
  * The environment variable VHOST_QTEST_SECOND is the path of an image, and
@@ -10,6 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "libqtest-single.h"
+#include "qapi/qmp/qdict.h"
 #include "qemu/module.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
@@ -132,6 +133,66 @@ static void generation(void *obj, void *data, QGuestAllocator *alloc)
     }
 }
 
+static void wait_for_needs_reset(QVirtioDevice *dev)
+{
+    gint64 end = g_get_monotonic_time() + 30 * G_TIME_SPAN_SECOND;
+
+    while (!(dev->bus->get_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET)) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(1000);
+    }
+}
+
+/* A chain without a byte that the device may write cannot be completed. */
+static void broken_chain(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+    QVirtQueue *vq;
+    uint64_t header;
+    uint32_t head;
+
+    g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
+    vq = qvirtqueue_setup(dev, alloc, 0);
+    qvirtio_set_driver_ok(dev);
+    header = guest_alloc(alloc, 16);
+    head = qvirtqueue_add(global_qtest, vq, header, 16, false, false);
+    qvirtqueue_kick(global_qtest, dev, vq, head);
+    wait_for_needs_reset(dev);
+
+    /* A reset repairs it. */
+    g_assert_true(negotiate(dev, dev->features));
+    g_assert_cmphex(dev->bus->get_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET,
+                    ==, 0);
+    guest_free(alloc, header);
+    qvirtqueue_cleanup(dev->bus, vq, alloc);
+}
+
+/* The rings are not in memory, so the device cannot be started. */
+static void bad_rings(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioPCIDevice *pci = &((QVirtioBlkPCI *)obj)->pci_vdev;
+    QVirtioDevice *dev = get_vdev(obj);
+    QVirtQueue *vq;
+    QDict *answer;
+
+    g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
+    vq = qvirtqueue_setup(dev, alloc, 0);
+    vq->desc += 1ull << 40;
+    vq->avail += 1ull << 40;
+    vq->used += 1ull << 40;
+    dev->bus->queue_select(dev, 0);
+    dev->bus->set_queue_address(dev, vq);
+    qpci_io_writew(pci->pdev, pci->bar, pci->common_cfg_offset +
+                   offsetof(struct virtio_pci_common_cfg, queue_enable), 1);
+    dev->bus->set_status(dev, dev->bus->get_status(dev) |
+                              VIRTIO_CONFIG_S_DRIVER_OK);
+    wait_for_needs_reset(dev);
+    /* Only the device is broken: the machine still runs. */
+    answer = qtest_qmp(global_qtest, "{ 'execute': 'query-status' }");
+    g_assert_true(qdict_get_bool(qdict_get_qdict(answer, "return"), "running"));
+    qobject_unref(answer);
+}
+
 /*
  * Use the disk that the environment variable @variable names, instead of the
  * image that QEMU's tests create and remove.
@@ -156,6 +217,8 @@ static void register_vhost_blk_test(void)
 
     qos_add_test("writeback", "vhost-blk-pci", writeback, &image);
     qos_add_test("generation", "vhost-blk-pci", generation, &image);
+    qos_add_test("broken-chain", "vhost-blk-pci", broken_chain, &image);
+    qos_add_test("bad-rings", "vhost-blk-pci", bad_rings, &image);
     qos_add_test("config-size", "vhost-blk-pci", config_size, &image);
     qos_add_test("zoned", "vhost-blk-pci", zoned, &zoned_disk);
 }

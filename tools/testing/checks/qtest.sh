@@ -13,7 +13,7 @@ set -euo pipefail
 
 # The first eight are all cases of virtio-blk-test.c in QEMU 7.2 for a PCI device.
 cases=(basic config hotplug idx indirect msix nxvirtq resize
-	config-size generation writeback zoned)
+	broken-chain bad-rings config-size generation writeback zoned)
 
 if [[ ${1:-} != --inside ]]; then
 	[[ ${1:-} == --help ]] && { usage; exit; }

@@ -124,6 +124,8 @@ struct VHostBlk {
     /* Another process locked the backend while the machine was stopped. */
     bool claim_failed;
     int vhostfd;
+    /* Why the device could not be started, until it is reported. */
+    Error *start_error;
     VMChangeStateEntry *vm_state_handler;
 
     struct vhost_dev dev;
@@ -178,6 +180,7 @@ bool vhost_blk_init_config_notifier(VHostBlk *s,
                                     Error **errp);
 void vhost_blk_cleanup_config_notifier(VHostBlk *s);
 int vhost_blk_fetch_config(VHostBlk *s);
+const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index);
 int vhost_blk_set_writeback(VHostBlk *s, bool writeback);
 int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index);
 int vhost_blk_set_running(VHostBlk *s, int running);
