@@ -252,7 +252,10 @@ static void vhost_blk_try_start(VHostBlk *s)
 static VHostBlkStatus vhost_blk_set_status(VirtIODevice *vdev, uint8_t status)
 {
     VHostBlk *s = VHOST_BLK(vdev);
-    bool start = virtio_device_should_start(vdev, status) && !vdev->broken;
+    /* A legacy driver may have started the device before DRIVER_OK. */
+    bool kicked = vdev->vm_running && status && vdev->started;
+    bool start = !vdev->broken &&
+                 (kicked || virtio_device_should_start(vdev, status));
 
     if (start != vhost_dev_is_started(&s->dev)) {
         if (start) {
