@@ -188,6 +188,26 @@ static void vhost_blk_preload_rings(VHostBlk *s)
     }
 }
 
+/*
+ * Raise the interrupts of completions whose vectors the guest has masked.  They
+ * are pending in the notifiers of the vhost core, which do not migrate; the
+ * pending bits of the vectors do.
+ */
+static void vhost_blk_notify_masked(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    int i;
+
+    if (vdev->vm_running) {
+        return;
+    }
+    for (i = 0; i < s->num_queues; i++) {
+        if (vhost_virtqueue_pending(&s->dev, i)) {
+            virtio_notify(vdev, s->virtqs[i]);
+        }
+    }
+}
+
 static void vhost_blk_stop(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
@@ -208,6 +228,7 @@ static void vhost_blk_stop(VHostBlk *s)
         error_report("vhost-blk: '%s': could not remove guest notifiers: %s",
                      s->backend.name, strerror(-ret));
     }
+    vhost_blk_notify_masked(s);
     vhost_dev_disable_notifiers(&s->dev, vdev);
 }
 
