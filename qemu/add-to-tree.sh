@@ -50,6 +50,11 @@ add_after() {
 [[ -f $tree/hw/virtio/vhost.c ]] ||
 	die "$tree is not a QEMU source tree (it has no hw/virtio/vhost.c)"
 
+# vhost_blk_file_fd() relies on this.
+first=$(awk '/^typedef struct BDRVRawState {/ { getline; print $0 }' "$tree/block/file-posix.c")
+[[ $first =~ ^\ +int\ fd\;$ ]] ||
+	die "the first member of struct BDRVRawState in $tree/block/file-posix.c is not 'int fd'"
+
 while IFS= read -r file; do
 	copy "$here/$file" "$tree/$file"
 done < <(cd "$here" && find hw include -type f)
@@ -57,8 +62,10 @@ copy "$here/../include/uapi/linux/vhost_blk.h" "$tree/linux-headers/linux/vhost_
 
 add_after hw/block/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "specific_ss.add(when: 'CONFIG_VHOST_BLK',
-                if_true: files('vhost-blk.c', 'vhost-blk-backend.c',
-                               'vhost-blk-config.c', 'vhost-blk-kernel.c'))"
+                if_true: files('vhost-blk.c', 'vhost-blk-config.c',
+                               'vhost-blk-file.c', 'vhost-blk-kernel.c',
+                               'vhost-blk-migrate.c', 'vhost-blk-node.c',
+                               'vhost-blk-swap.c'))"
 add_after hw/virtio/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "virtio_pci_ss.add(when: 'CONFIG_VHOST_BLK', if_true: files('vhost-blk-pci.c'))"
 add_after hw/block/Kconfig 'depends on VIRTIO && VHOST_USER && LINUX' "

@@ -67,6 +67,21 @@ static const int vhost_blk_missing_bits[] = {
     VIRTIO_F_RING_RESET,
 };
 
+/* Clear the features that the kernel, the device or the node does not have. */
+static uint64_t vhost_blk_limit_features(VHostBlk *s, uint64_t features)
+{
+    size_t i;
+
+    features = vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
+    for (i = 0; i < ARRAY_SIZE(vhost_blk_missing_bits); i++) {
+        virtio_clear_feature(&features, vhost_blk_missing_bits[i]);
+    }
+    if (!vhost_blk_node_unmaps(s->backend)) {
+        virtio_clear_feature(&features, VIRTIO_BLK_F_DISCARD);
+    }
+    return features;
+}
+
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp)
 {
@@ -81,12 +96,9 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
         virtio_add_feature(&features, VIRTIO_BLK_F_MQ);
     }
     virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
-    features = vhost_get_features(&s->dev, vhost_blk_feature_bits, features);
-    for (i = 0; i < ARRAY_SIZE(vhost_blk_missing_bits); i++) {
-        virtio_clear_feature(&features, vhost_blk_missing_bits[i]);
-    }
+    features = vhost_blk_limit_features(s, features);
     /* Always in writethrough mode: the guest has no reason to flush. */
-    if (s->write_cache == ON_OFF_AUTO_OFF &&
+    if (!s->wce &&
         !virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE)) {
         virtio_clear_feature(&features, VIRTIO_BLK_F_FLUSH);
     }
@@ -137,7 +149,7 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
 {
     VHostBlk *s = VHOST_BLK(vdev);
 
-    s->writeback = s->write_cache != ON_OFF_AUTO_OFF &&
+    s->writeback = s->wce &&
                    (!virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE) ||
                     virtio_has_feature(features, VIRTIO_BLK_F_FLUSH));
 }
@@ -164,6 +176,9 @@ static void vhost_blk_override_config(VHostBlk *s,
     sectors = virtio_ldl_p(vdev, &cfg->max_write_zeroes_sectors);
     virtio_stl_p(vdev, &cfg->max_write_zeroes_sectors,
                  MIN(sectors, s->max_write_zeroes_sectors));
+    if (!vhost_blk_node_unmaps(s->backend)) {
+        cfg->write_zeroes_may_unmap = 0;
+    }
 }
 
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
@@ -229,7 +244,7 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
     ret = vhost_blk_sync_writeback(s);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not switch to %s mode: %s",
-                     s->backend.name,
+                     s->backend->name,
                      cfg->wce ? "writeback" : "writethrough",
                      strerror(-ret));
         /* The driver reads the field again and finds the old mode. */
@@ -262,12 +277,11 @@ void vhost_blk_backend_changed(VHostBlk *s)
     ret = vhost_blk_refresh_config(s);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not read the new features and "
-                     "configuration: %s", s->backend.name, strerror(-ret));
+                     "configuration: %s", s->backend->name, strerror(-ret));
         return;
     }
     vdev->host_features &= ~s->offered_features;
-    vdev->host_features |= vhost_get_features(&s->dev, vhost_blk_feature_bits,
-                                              s->offered_features);
+    vdev->host_features |= vhost_blk_limit_features(s, s->offered_features);
     if (memcmp(before, s->config, sizeof(before))) {
         vdev->generation++;
         virtio_notify_config(vdev);

@@ -87,6 +87,15 @@ const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index)
     return reasons[info.break_reason];
 }
 
+/* Return the error of a flush of the backend, which the kernel keeps, or 0. */
+int vhost_blk_flush_error(VHostBlk *s)
+{
+    struct vhost_blk_info info;
+
+    return vhost_blk_ioctl(s, VHOST_BLK_GET_INFO, &info) < 0 ? 0
+                                                             : info.flush_error;
+}
+
 int vhost_blk_set_writeback(VHostBlk *s, bool writeback)
 {
     g_autofree struct vhost_vdpa_config *cfg = g_malloc0(sizeof(*cfg) + 1);
@@ -182,7 +191,7 @@ bool vhost_blk_create_workers(VHostBlk *s, Error **errp)
         } else if (ret != -ENOTTY) {
             warn_report("vhost-blk: '%s': could not create one worker per "
                         "queue, using %d workers for %d queues: %s",
-                        s->backend.name, w, workers, strerror(-ret));
+                        s->backend->name, w, workers, strerror(-ret));
         }
         return !wanted;
     }
@@ -246,7 +255,7 @@ bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
 {
     struct vhost_blk_backend arg = {
         .fd = backend->fd,
-        .flags = s->readonly ? VHOST_BLK_BACKEND_F_RO : 0,
+        .flags = s->ro ? VHOST_BLK_BACKEND_F_RO : 0,
     };
     uint64_t features = vhost_blk_acked_features(s);
     int ret = 0;

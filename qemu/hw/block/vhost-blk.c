@@ -2,9 +2,9 @@
  * vhost-blk: virtio-blk served by the host kernel's /dev/vhost-blk
  *
  * QEMU opens the backend, negotiates features and sets up the rings; the kernel
- * does the I/O.  Requests bypass QEMU's block layer, so the device takes a path
- * or a file descriptor instead of a drive: image formats, block jobs and
- * throttling would silently not apply.
+ * does the I/O.  Requests bypass QEMU's block layer, so only a drive that has
+ * no image format, block jobs, throttling and the like is accepted: they would
+ * silently not apply.
  *
  * The generic vhost ioctls are issued by QEMU's vhost core, those of
  * <linux/vhost_blk.h> by vhost-blk-kernel.c.
@@ -14,11 +14,11 @@
 
 #include "qemu/osdep.h"
 #include "hw/qdev-properties.h"
+#include "hw/qdev-properties-system.h"
 #include "hw/virtio/vhost-blk.h"
 #include "hw/virtio/vhost.h"
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/virtio.h"
-#include "migration/vmstate.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
@@ -26,9 +26,13 @@
 
 /* Moved in QEMU 10.0 */
 #if VHOST_BLK_QEMU >= 1000
+#include "system/block-backend.h"
+#include "system/blockdev.h"
 #include "system/runstate.h"
 #include "system/system.h"
 #else
+#include "sysemu/block-backend.h"
+#include "sysemu/blockdev.h"
 #include "sysemu/runstate.h"
 #include "sysemu/sysemu.h"
 #endif
@@ -111,11 +115,6 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
                    "which a zoned backend requires");
         return -EINVAL;
     }
-    if (s->claim_failed) {
-        error_setg(errp, "'%s' is in use by another process", s->backend.name);
-        return -EBUSY;
-    }
-
     ret = vhost_dev_enable_notifiers(&s->dev, vdev);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "could not enable host notifiers");
@@ -220,13 +219,13 @@ static void vhost_blk_stop(VHostBlk *s)
     ret = vhost_blk_set_running(s, 0);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not stop the device: %s",
-                     s->backend.name, strerror(-ret));
+                     s->backend->name, strerror(-ret));
     }
     vhost_dev_stop(&s->dev, vdev, true);
     ret = k->set_guest_notifiers(bus->parent, s->num_queues, false);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not remove guest notifiers: %s",
-                     s->backend.name, strerror(-ret));
+                     s->backend->name, strerror(-ret));
     }
     vhost_blk_notify_masked(s);
     vhost_dev_disable_notifiers(&s->dev, vdev);
@@ -240,7 +239,7 @@ static void vhost_blk_report_start_error(void *opaque)
     /* Unless the driver has reset the device since. */
     if (vdev->broken && DEVICE(s)->realized) {
         virtio_error(vdev, "vhost-blk: '%s': could not start the device: %s",
-                     s->backend.name, error_get_pretty(s->start_error));
+                     s->backend->name, error_get_pretty(s->start_error));
     }
     error_free(s->start_error);
     s->start_error = NULL;
@@ -275,7 +274,7 @@ static VHostBlkStatus vhost_blk_set_status(VirtIODevice *vdev, uint8_t status)
     VHostBlk *s = VHOST_BLK(vdev);
     /* A legacy driver may have started the device before DRIVER_OK. */
     bool kicked = vdev->vm_running && status && vdev->started;
-    bool start = !vdev->broken &&
+    bool start = !vdev->broken && !s->unusable &&
                  (kicked || virtio_device_should_start(vdev, status));
 
     if (start != vhost_dev_is_started(&s->dev)) {
@@ -330,7 +329,7 @@ static void vhost_blk_queue_broken(EventNotifier *n)
 
     if (event_notifier_test_and_clear(n) && vhost_dev_is_started(&s->dev)) {
         virtio_error(VIRTIO_DEVICE(s), "vhost-blk: '%s': queue %d is broken: "
-                     "%s", s->backend.name, index,
+                     "%s", s->backend->name, index,
                      vhost_blk_break_reason(s, index));
     }
 }
@@ -348,45 +347,6 @@ static void vhost_blk_watch_queues(VHostBlk *s)
 static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
 {
     return &VHOST_BLK(vdev)->dev;
-}
-
-/*
- * State of the machine
- */
-
-/*
- * Called before the device is started, and after it has been stopped.  A
- * stopped machine may continue on another host, where writes that are still in
- * caches of this host must be visible.
- */
-static void vhost_blk_vm_state_changed(void *opaque, bool running,
-                                       RunState state)
-{
-    VHostBlk *s = opaque;
-    Error *err = NULL;
-
-    if (running) {
-        s->claim_failed = !vhost_blk_claim_backend(s, &s->backend, &err);
-        if (s->claim_failed) {
-            error_reportf_err(err, "vhost-blk: ");
-        }
-    } else if (!s->readonly && qemu_fdatasync(s->backend.fd) < 0) {
-        error_report("vhost-blk: could not flush '%s': %s", s->backend.name,
-                     strerror(errno));
-    }
-}
-
-/*
- * Release the claim before the state is sent, as the destination starts the
- * machine when it has the state.  If the machine continues here instead,
- * vhost_blk_vm_state_changed() claims the backend again.
- */
-static int vhost_blk_pre_save(void *opaque)
-{
-    VHostBlk *s = opaque;
-
-    vhost_blk_unclaim_backend(&s->backend);
-    return 0;
 }
 
 /*
@@ -413,17 +373,42 @@ static bool vhost_blk_check_geometry(const VHostBlkGeometry *g, Error **errp)
     return false;
 }
 
+static bool vhost_blk_check_backend(VHostBlk *s, Error **errp)
+{
+    ERRP_GUARD();
+
+    if (!s->drive && !s->path && !s->fd_name) {
+        error_setg(errp, "drive: missing; specify a block device or raw image "
+                   "with drive, path or fd");
+    } else if (s->path && s->fd_name) {
+        error_setg(errp, "path: cannot be used together with fd");
+    } else if (s->drive && (s->path || s->fd_name)) {
+        error_setg(errp, "drive: cannot be used together with path or fd");
+    } else if (s->drive && (s->direct != ON_OFF_AUTO_AUTO ||
+                            s->locking != ON_OFF_AUTO_AUTO)) {
+        error_setg(errp, "drive: cannot be used together with direct or "
+                   "locking");
+        error_append_hint(errp, "Set cache.direct or locking on the node.\n");
+    } else if ((s->werror != BLOCKDEV_ON_ERROR_AUTO &&
+                s->werror != BLOCKDEV_ON_ERROR_REPORT) ||
+               (s->rerror != BLOCKDEV_ON_ERROR_AUTO &&
+                s->rerror != BLOCKDEV_ON_ERROR_REPORT)) {
+        error_setg(errp, "werror, rerror: only report is supported");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
 {
     if (s->num_queues == VHOST_BLK_AUTO_NUM_QUEUES) {
         s->num_queues = 1;
     }
-    if (!s->path && !s->fd_name) {
-        error_setg(errp, "path: missing; specify a block device or raw image "
-                   "with path or fd");
-    } else if (s->path && s->fd_name) {
-        error_setg(errp, "path: cannot be used together with fd");
-    } else if (s->fd_name && s->direct != ON_OFF_AUTO_AUTO) {
+    if (!vhost_blk_check_backend(s, errp)) {
+        return false;
+    }
+    if (s->fd_name && s->direct != ON_OFF_AUTO_AUTO) {
         error_setg(errp, "direct: cannot be used together with fd; open the "
                    "descriptor with or without O_DIRECT instead");
     } else if (!s->num_queues || s->num_queues > VHOST_BLK_MAX_QUEUES) {
@@ -480,6 +465,45 @@ static void vhost_blk_delete_queues(VHostBlk *s)
     g_free(s->virtqs);
 }
 
+/* Open the node of path or fd if one of them is given, and use it. */
+static bool vhost_blk_realize_backend(VHostBlk *s, Error **errp)
+{
+    g_autofree char *name = NULL;
+    const char *prop = s->path ? "path" : s->fd_name ? "fd" : "drive";
+
+    if (s->path) {
+        s->drive = vhost_blk_open_path(s, s->path, errp);
+    } else if (s->fd_name) {
+        s->drive = vhost_blk_open_fd(s, errp);
+    }
+    if (!s->drive) {
+        return false;
+    }
+    name = g_strdup(s->path ?: s->fd_name);
+    if (!name) {
+        name = vhost_blk_drive_name(s->drive);
+    }
+    s->incoming = runstate_check(RUN_STATE_INMIGRATE);
+    s->ro = s->readonly ||
+            (!s->path && !s->fd_name && !blk_supports_write_perm(s->drive));
+    s->wce = s->write_cache == ON_OFF_AUTO_AUTO ?
+             blk_enable_write_cache(s->drive) :
+             s->write_cache == ON_OFF_AUTO_ON;
+    blk_set_enable_write_cache(s->drive, s->wce);
+    s->backend = vhost_blk_open_backend(s, s->drive, prop, name, errp);
+    if (!s->backend) {
+        vhost_blk_close_file(s);
+    }
+    return s->backend;
+}
+
+static void vhost_blk_unrealize_backend(VHostBlk *s)
+{
+    vhost_blk_close_backend(s->backend);
+    s->backend = NULL;
+    vhost_blk_close_file(s);
+}
+
 static void vhost_blk_realize(DeviceState *dev, Error **errp)
 {
     ERRP_GUARD();
@@ -488,13 +512,13 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     int ret;
 
     s->vhostfd = -1;
+    s->fdset = -1;
     if (!vhost_blk_check_properties(s, errp)) {
         return;
     }
-    s->backend.prop = s->path ? "path" : "fd";
-    s->backend.name = s->path ?: s->fd_name;
-    if (!vhost_blk_open_backend(s, &s->backend, errp)) {
-        return;
+    s->node_bh = qemu_bh_new(vhost_blk_node_changed, s);
+    if (!vhost_blk_realize_backend(s, errp)) {
+        goto delete_bh;
     }
     if (!vhost_blk_open_vhost(s, errp)) {
         goto close_backend;
@@ -513,7 +537,7 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     }
     vhost_blk_watch_queues(s);
     if (!vhost_blk_create_workers(s, errp) || !vhost_blk_set_polling(s, errp) ||
-        !vhost_blk_attach(s, &s->backend, errp)) {
+        !vhost_blk_attach(s, s->backend, errp)) {
         goto cleanup_dev;
     }
     ret = vhost_blk_refresh_config(s);
@@ -529,6 +553,7 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
                          s->boot_geometry.heads, s->boot_geometry.secs);
     s->vm_state_handler =
         qemu_add_vm_change_state_handler(vhost_blk_vm_state_changed, s);
+    vhost_blk_register_migration(s);
     return;
 
 cleanup_dev:
@@ -538,7 +563,9 @@ delete_queues:
     vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
 close_backend:
-    vhost_blk_close_backend(&s->backend);
+    vhost_blk_unrealize_backend(s);
+delete_bh:
+    qemu_bh_delete(s->node_bh);
 }
 
 static void vhost_blk_unrealize(DeviceState *dev)
@@ -548,6 +575,7 @@ static void vhost_blk_unrealize(DeviceState *dev)
 
     /* Stops the device and waits until no request is in flight. */
     virtio_set_status(vdev, 0);
+    vhost_blk_unregister_migration(s);
     qemu_del_vm_change_state_handler(s->vm_state_handler);
     del_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX);
     vhost_blk_cleanup_config_notifier(s);
@@ -555,7 +583,9 @@ static void vhost_blk_unrealize(DeviceState *dev)
     s->vhostfd = -1;
     vhost_blk_delete_queues(s);
     virtio_cleanup(vdev);
-    vhost_blk_close_backend(&s->backend);
+    blockdev_mark_auto_del(s->drive);
+    vhost_blk_unrealize_backend(s);
+    qemu_bh_delete(s->node_bh);
 }
 
 static void vhost_blk_instance_init(Object *obj)
@@ -566,27 +596,20 @@ static void vhost_blk_instance_init(Object *obj)
                                   VHOST_BLK_BOOT_SUFFIX, DEVICE(obj));
 }
 
-static const VMStateDescription vhost_blk_vmstate = {
-    .name = "vhost-blk",
-    .minimum_version_id = 1,
-    .version_id = 1,
-    .pre_save = vhost_blk_pre_save,
-    .fields = (VMStateField[]) {
-        VMSTATE_VIRTIO_DEVICE,
-        VMSTATE_BOOL(writeback, VHostBlk),
-        VMSTATE_END_OF_LIST()
-    },
-};
-
 static VHostBlkProperty vhost_blk_properties[] = {
+    DEFINE_PROP("drive", VHostBlk, drive, vhost_blk_prop_drive, BlockBackend *),
     DEFINE_PROP("path", VHostBlk, path, vhost_blk_prop_path, char *),
     DEFINE_PROP_STRING("fd", VHostBlk, fd_name),
     DEFINE_PROP_STRING("vhostfd", VHostBlk, vhostfd_name),
     DEFINE_PROP_STRING("serial", VHostBlk, serial),
     DEFINE_PROP_BOOL("readonly", VHostBlk, readonly, false),
     DEFINE_PROP_ON_OFF_AUTO("direct", VHostBlk, direct, ON_OFF_AUTO_AUTO),
-    DEFINE_PROP_ON_OFF_AUTO("exclusive", VHostBlk, exclusive,
-                            ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_ON_OFF_AUTO("locking", VHostBlk, locking, ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_BOOL("share-rw", VHostBlk, share_rw, false),
+    DEFINE_PROP_BLOCKDEV_ON_ERROR("rerror", VHostBlk, rerror,
+                                  BLOCKDEV_ON_ERROR_AUTO),
+    DEFINE_PROP_BLOCKDEV_ON_ERROR("werror", VHostBlk, werror,
+                                  BLOCKDEV_ON_ERROR_AUTO),
     DEFINE_PROP_ON_OFF_AUTO("write-cache", VHostBlk, write_cache,
                             ON_OFF_AUTO_AUTO),
     DEFINE_PROP_UINT16("num-queues", VHostBlk, num_queues,
@@ -627,9 +650,11 @@ static const struct {
     { "readonly", "Open the backend read-only and reject writes" },
     { "direct", "Open a file with O_DIRECT; auto: if the file system supports "
                 "it" },
-    { "exclusive", "Fail if the backend is in use; auto: except for read-only "
-                   "block devices and incoming migration" },
-    { "write-cache", "off: start in writethrough mode" },
+    { "locking", "Lock a path or fd against other users; auto is on" },
+    { "share-rw", "Let others write, too" },
+    { "rerror", "Only report is supported" },
+    { "werror", "Only report is supported" },
+    { "write-cache", "off: start in writethrough mode; auto: as the drive" },
     { "config-wce", "Let the guest switch the cache mode" },
     { "num-queues", "Number of virtqueues, 1 to 64; default: one per vCPU" },
     { "queue-size", "Descriptors per virtqueue, a power of two, 4 to 1024" },

@@ -2,8 +2,9 @@
  * qtest for vhost-blk-pci: rules of VIRTIO 1.3, 5.2.5.2, 2.5.3 and 2.1.2, that no
  * Linux guest exercises
  *
- * The environment variable VHOST_QTEST_SECOND is the path of an image, and
- * VHOST_QTEST_ZONED that of a host-managed zoned block device.
+ * The environment variables VHOST_QTEST_SECOND and VHOST_QTEST_THIRD are the
+ * paths of images, and VHOST_QTEST_ZONED that of a host-managed zoned block
+ * device.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,10 +21,12 @@
 
 #define F_ZONED (1ull << 17)
 #define F_FLUSH (1ull << VIRTIO_BLK_F_FLUSH)
+#define F_DISCARD (1ull << VIRTIO_BLK_F_DISCARD)
 #define F_CONFIG_WCE (1ull << VIRTIO_BLK_F_CONFIG_WCE)
 
 /* Offsets in, and size of, struct virtio_blk_config of VIRTIO 1.3 */
 #define WRITEBACK 32
+#define MAY_UNMAP 56
 #define ZONED_MODEL 92
 #define CONFIG_SIZE 96
 
@@ -193,6 +196,38 @@ static void bad_rings(void *obj, void *data, QGuestAllocator *alloc)
     qobject_unref(answer);
 }
 
+/* Returns whether the disk is replaced by the node "ignores". */
+static bool swap(void)
+{
+    QDict *answer = qtest_qmp(global_qtest, "{ 'execute': 'qom-set', "
+                              "'arguments': { 'path': '/machine/peripheral/drv0',"
+                              " 'property': 'drive', 'value': 'ignores' } }");
+    bool swapped = qdict_haskey(answer, "return");
+
+    qobject_unref(answer);
+    return swapped;
+}
+
+/* A node without discard=unmap ignores discards, which the kernel would not. */
+static void discard(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+    uint64_t features = qvirtio_get_features(dev);
+
+    qtest_qmp_assert_success(global_qtest, "{ 'execute': 'blockdev-add', "
+                             "'arguments': { 'driver': 'file', 'node-name': "
+                             "'ignores', 'filename': %s } }",
+                             getenv("VHOST_QTEST_THIRD"));
+    g_assert_cmphex(features & F_DISCARD, ==, F_DISCARD);
+    g_assert_true(negotiate(dev, features));
+    g_assert_false(swap());
+
+    g_assert_true(negotiate(dev, features & ~F_DISCARD));
+    g_assert_true(swap());
+    g_assert_cmphex(qvirtio_get_features(dev), ==, features & ~F_DISCARD);
+    g_assert_cmpint(qvirtio_config_readb(dev, MAY_UNMAP), ==, 0);
+}
+
 /*
  * Use the disk that the environment variable @variable names, instead of the
  * image that QEMU's tests create and remove.
@@ -217,6 +252,7 @@ static void register_vhost_blk_test(void)
 
     qos_add_test("writeback", "vhost-blk-pci", writeback, &image);
     qos_add_test("generation", "vhost-blk-pci", generation, &image);
+    qos_add_test("discard", "vhost-blk-pci", discard, &image);
     qos_add_test("broken-chain", "vhost-blk-pci", broken_chain, &image);
     qos_add_test("bad-rings", "vhost-blk-pci", bad_rings, &image);
     qos_add_test("config-size", "vhost-blk-pci", config_size, &image);

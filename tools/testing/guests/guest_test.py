@@ -4,6 +4,7 @@
 
   data         fio in a guest, the data as the host finds it, resets under load
   properties   properties of the QEMU device that are accepted and refused
+  drive        drives that the QEMU device accepts, locks, jobs, swaps, failed flushes
   live         disks swapped, resized, plugged and unplugged, driver unbound
   firmware     boots by SeaBIOS and UEFI
   filesystems  block device semantics, discard, queue limits, ext4, xfs, QEMU killed
@@ -45,12 +46,14 @@ def parse():
     parser.add_argument("--host", default="uml-7.3", help="test host (default: %(default)s)")
     parser.add_argument("--full", action="store_true",
                         help="build all of QEMU, instead of preloading the device into Debian's")
+    parser.add_argument("--qemu", metavar="SERIES", default="7.2",
+                        help="series of the QEMU that is tested (default: %(default)s)")
     parser.add_argument("--short", action="store_true", help="short form of migrate and memory")
     parser.add_argument("--times", type=int, default=3, metavar="N",
                         help="migrations there and back of migrate, or rounds of swap "
                         "(default: %(default)s)")
     parser.add_argument("--other", metavar="SERIES",
-                        help="migrate between QEMU 7.2 and that of this series")
+                        help="migrate between that QEMU and the one of this series")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -60,7 +63,7 @@ def prepare(options, kind, packages):
     groups = ["kernel", "guest", "python", *packages]
     subprocess.run([f"{TOP}/tools/lib/packages.sh", *groups], check=True)
     build = f"{TOP}/qemu/build.sh"
-    qemu = output(build, "7.2", *([] if options.full else ["--quick"]))
+    qemu = output(build, options.qemu, *([] if options.full else ["--quick"]))
     guest = output(f"{HERE}/guest-build.sh", kind)
     os.environ.update(
         VHOST_E2E_QEMU=qemu,

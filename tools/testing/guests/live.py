@@ -11,7 +11,7 @@ from guest import Machine, script
 from tap import Failure, expect, run
 from vmm import Qemu, create, vhost_blk
 
-IN_USE = " exclusive: .* in use"
+LOCKED = "path: .*Failed to (get|lock)"
 
 
 class Idle:
@@ -54,14 +54,14 @@ class Idle:
                     (f"{self.dir}/pipe", "path: .* is a pipe"),
                     ("", "path: .*No such file"),
                     (self.block, "path: .* is read-only; use readonly=on"),
-                    (mounted, "exclusive: .* already in use, mounted"),
+                    (mounted, "path: .* already in use, mounted"),
                     (zoned, "path: .* is zoned"),
-                    (old, "exclusive: .* already in use"),
-                    (self.own, "exclusive: .* already in use")):
+                    (old, LOCKED),
+                    (self.own, LOCKED)):
                 self.vm.set_refused(message, "disk", "path", path)
             self.vm.set_refused(".*after it was realized", "disk", "serial", "other")
         self.has("path", old)
-        create(f"path={old}", IN_USE)
+        create(f"path={old}", LOCKED)
 
     def read_only_swap(self):
         with read_only(self.block):
@@ -95,7 +95,7 @@ def test_idle(tap, directory, files, block):
     tap.check("path set on the device", machine.swap, machine.other)
     tap.check("it reads back", machine.has, "path", machine.other)
     tap.check("the old file is free", create, f"path={machine.file}")
-    tap.check("the new file is in use", create, f"path={machine.other}", IN_USE)
+    tap.check("the new file is in use", create, f"path={machine.other}", LOCKED)
     tap.check("path set on its backend", machine.swap, machine.file, "disk/virtio-backend")
     tap.check("it reads back on the device", machine.has, "path", machine.file)
     mounted = run("findmnt", "-n", "-o", "SOURCE", files).strip()
@@ -195,9 +195,10 @@ def test_live(tap, directory, files, block):
             f"id=disk,path={files}/65536",
             f"id=loop,path={node},vhostfd={fd},write-cache=off,cyls=100,heads=5,secs=7,"
             "max-discard-sectors=2048,max-write-zeroes-sectors=1024",
-            f"path={block},disable-modern=on,disable-legacy=off,num-queues=64,queue-size=1024,"
+            "drive=block,disable-modern=on,disable-legacy=off,num-queues=64,queue-size=1024,"
             "write-cache=off,config-wce=off") +
-            ["-device", "pcie-root-port,id=rp,chassis=1,slot=1"], fds=(fd,))
+            ["-blockdev", f"host_device,node-name=block,filename={block},discard=unmap",
+             "-device", "pcie-root-port,id=rp,chassis=1,slot=1"], fds=(fd,))
         tap.check("a guest whose disks change ends with status 0", machine.run, 400, host.act)
         # This is the last reference to the device, which uses the loop device.
         os.close(fd)

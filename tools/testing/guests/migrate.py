@@ -12,15 +12,15 @@ class Migrations(LoadedGuest):
     """A guest with three disks that is migrated."""
 
     def __init__(self, directory, **machine):
-        super().__init__(directory, vhost_blk(
-            f"id=a,path={directory}/file,num-queues=2",
-            f"id=b,path={directory}/block,num-queues=2",
-            f"id=c,path={directory}/buffered,direct=off"), **machine)
+        super().__init__(directory, [
+            "-blockdev", f"file,node-name=c,filename={directory}/buffered",
+            *vhost_blk(f"id=a,path={directory}/file,num-queues=2",
+                       f"id=b,path={directory}/block,num-queues=2", "id=c,drive=c")], **machine)
 
     def in_use(self):
         """Another QEMU cannot open the disks."""
         for name in ("file", "block"):
-            create(f"path={self.dir}/{name}", "is already in use")
+            create(f"path={self.dir}/{name}", "Failed to (get|lock)")
 
     def move_often(self, times):
         for i in range(1, times + 1):

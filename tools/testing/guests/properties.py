@@ -13,13 +13,14 @@ from tap import expect, run
 from vmm import Qemu, create, vhost_blk
 
 DEVICE = "/dev/vhost-blk"
-IN_USE = " exclusive: .* in use"
+LOCKED = ' path: .*Failed to (get|lock)'
+IN_USE = " path: .*(in use|Failed to (get|lock))"
 
 # Name of the check, properties, and the message, or None if the device is accepted.
 # FILE, DIRECTORY, BLOCK and MOUNTED, a mounted block device, are replaced by paths.
 CASES = (
     ("a file", "path=FILE", None),
-    ("no path", "", " path: missing"),
+    ("no disk", "", " drive: missing"),
     ("no such file", "path=/no/such", " path: .*No such file"),
     ("a directory", "path=DIRECTORY", " path: .* is a directory"),
     ("a character device", "path=/dev/null", " path: .* is a character device"),
@@ -46,7 +47,6 @@ CASES = (
       for name in ("max-discard-sectors", "max-write-zeroes-sectors")),
     ("a serial of 21 bytes", "path=FILE,serial=123456789012345678901", " serial: longer than 20"),
     ("direct: neither on nor off", "path=FILE,direct=maybe", "'direct'"),
-    ("drive", "drive=none", "'vhost-blk-pci.drive' not found"),
     ("iothread", "path=FILE,iothread=none", "'vhost-blk-pci.iothread' not found"),
     ("vhostfd: not open", "path=FILE,vhostfd=99", " vhostfd: .*Bad file"),
     ("a block device", "path=BLOCK", None),
@@ -65,9 +65,11 @@ FD_CASES = (
 
 # Name, properties of a device in another QEMU, properties, message
 HELD_CASES = (
-    ("a file in use by vhost-blk", "path=FILE", "path=FILE", IN_USE),
-    ("a file in use by vhost-blk, readonly=on", "path=FILE", "path=FILE,readonly=on", IN_USE),
-    ("a file in use by vhost-blk, exclusive=off", "path=FILE", "path=FILE,exclusive=off", None),
+    ("a file in use by vhost-blk", "path=FILE", "path=FILE", LOCKED),
+    ("a file in use by vhost-blk, readonly=on", "path=FILE", "path=FILE,readonly=on", LOCKED),
+    ("a file in use by vhost-blk, locking=off", "path=FILE", "path=FILE,locking=off", None),
+    ("a file in use by vhost-blk, share-rw=on", "path=FILE", "path=FILE,share-rw=on", LOCKED),
+    ("a file that two share", "path=FILE,share-rw=on", "path=FILE,share-rw=on", None),
     ("two readers of a file", "path=FILE,readonly=on", "path=FILE,readonly=on", None),
     ("a block device in use by vhost-blk", "path=BLOCK", "path=BLOCK", IN_USE))
 
@@ -153,4 +155,4 @@ def test(tap, options):
                       insert(properties), message)
         tap.check("a file in use by QEMU's block layer", while_held,
                   ["-blockdev", f"file,node-name=f,filename={file}",
-                   "-device", "virtio-blk-pci,drive=f"], create, f"path={file}", IN_USE)
+                   "-device", "virtio-blk-pci,drive=f"], create, f"path={file}", LOCKED)

@@ -49,18 +49,19 @@ def vhost_blk(*devices):
             ("-device", f"vhost-blk-pci,{properties}" if properties else "vhost-blk-pci")]
 
 
-def create(properties, message=None, wrapper=(), fds=()):
-    """Start QEMU with this device and quit it.
+def create(properties, message=None, wrapper=(), fds=(), arguments=()):
+    """Start QEMU with this device, unless it is None, and quit it.
 
     Without `message`, QEMU must accept the device.  With it, QEMU must exit with 1 and a
-    message of one line that matches.
+    message of one line that matches.  Other lines are hints.
     """
+    device = [] if properties is None else vhost_blk(properties)
     result = subprocess.run(
-        [*wrapper, *command("-machine", "q35", "-S", "-monitor", "stdio"),
-         *vhost_blk(properties)], input="quit\n", stdout=subprocess.DEVNULL,
+        [*wrapper, *command("-machine", "q35", "-S", "-monitor", "stdio"), *arguments, *device],
+        input="quit\n", stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, encoding="utf-8", timeout=60, pass_fds=fds, check=False)
     said = result.stderr.strip()
-    if not (result.returncode == 1 and "\n" not in said and re.search(message, said)
+    if not (result.returncode == 1 and re.search(message, said)
             if message else result.returncode == 0 and not said):
         raise Failure(f"status {result.returncode}, QEMU said: {said}")
 
@@ -171,9 +172,9 @@ class Qemu:
             self.events.append(message)
         return message
 
-    def qmp(self, name, **arguments):
+    def qmp(self, execute, /, **arguments):
         """Run a command and return its result; "_" in the names of arguments means "-"."""
-        request = {"execute": name}
+        request = {"execute": execute}
         if arguments:
             request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
         self.monitor.write(json.dumps(request))
@@ -181,7 +182,7 @@ class Qemu:
         while True:
             answer = self.receive(end)
             if "error" in answer:
-                raise Failure(f"{name}: {answer['error']['desc']}")
+                raise Failure(f"{execute}: {answer['error']['desc']}")
             if "return" in answer:
                 return answer["return"]
 

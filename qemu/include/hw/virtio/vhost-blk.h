@@ -10,7 +10,11 @@
 #include "hw/qdev-properties.h"
 #include "hw/virtio/vhost.h"
 #include "hw/virtio/virtio.h"
+#include "migration/vmstate.h"
+#include "qapi/qapi-types-block-core.h"
+#include "qapi/qapi-types-run-state.h"
 #include "qemu/event_notifier.h"
+#include "qemu/notify.h"
 #include "qom/object.h"
 #include "standard-headers/linux/virtio_blk.h"
 
@@ -80,14 +84,17 @@ OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
  */
 #define VHOST_BLK_CONFIG_SIZE 96
 
-/* A block device or regular file that holds the data. */
+/* A block device or regular file that holds the data: a node of QEMU's. */
 typedef struct VHostBlkBackend {
-    const char *prop;       /* "path" or "fd" */
-    const char *name;       /* the value of that property */
-    int fd;                 /* -1 if not open */
+    VHostBlk *device;
+    const char *prop;       /* "drive", "path" or "fd" */
+    char *name;             /* the value of that property */
+    BlockBackend *blk;
+    int fd;                 /* of the node, as the kernel has it */
     int claim_fd;           /* holds O_EXCL of a block device, or -1 */
     bool is_bdev;
-    bool claimed;           /* locked against other users */
+    Error *blocker;         /* why block jobs and others are refused */
+    Notifier removed;       /* of the node from the BlockBackend */
 } VHostBlkBackend;
 
 /* All values are 0 if the geometry is not set. */
@@ -100,7 +107,8 @@ typedef struct VHostBlkGeometry {
 struct VHostBlk {
     VirtIODevice parent_obj;
 
-    /* Properties */
+    /* Properties; drive is also set by path and fd */
+    BlockBackend *drive;
     char *path;
     char *fd_name;
     char *vhostfd_name;
@@ -112,17 +120,32 @@ struct VHostBlk {
     uint16_t workers;
     bool readonly;
     OnOffAuto direct;
-    OnOffAuto exclusive;
+    OnOffAuto locking;
+    bool share_rw;
     OnOffAuto write_cache;
+    BlockdevOnError rerror;
+    BlockdevOnError werror;
     int32_t bootindex;
     uint32_t max_discard_sectors;
     uint32_t max_write_zeroes_sectors;
     VHostBlkGeometry geometry;
     VHostBlkGeometry boot_geometry;
 
-    VHostBlkBackend backend;
-    /* Another process locked the backend while the machine was stopped. */
-    bool claim_failed;
+    VHostBlkBackend *backend;
+    /* The fdset of the property "fd", or -1 */
+    int64_t fdset;
+    /* Called after the node may have been reopened */
+    QEMUBH *node_bh;
+    /* The property readonly, or the drive is read-only */
+    bool ro;
+    /* The cache mode after a reset, of write-cache or of the drive */
+    bool wce;
+    /* An incoming migration has not been completed yet. */
+    bool incoming;
+    /* The backend could not be locked when the machine continued. */
+    bool unusable;
+    /* Negative errno of a flush that failed, or 0 */
+    int flush_error;
     int vhostfd;
     /* Why the device could not be started, until it is reported. */
     Error *start_error;
@@ -158,15 +181,39 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config);
 void vhost_blk_config_changed(EventNotifier *n);
 void vhost_blk_backend_changed(VHostBlk *s);
 
-/* vhost-blk-backend.c */
-int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp);
-bool vhost_blk_open_backend(VHostBlk *s, VHostBlkBackend *backend,
-                            Error **errp);
+/* vhost-blk-node.c */
+VHostBlkBackend *vhost_blk_open_backend(VHostBlk *s, BlockBackend *blk,
+                                        const char *prop, const char *name,
+                                        Error **errp);
 void vhost_blk_close_backend(VHostBlkBackend *backend);
-bool vhost_blk_claim_backend(VHostBlk *s, VHostBlkBackend *backend,
-                             Error **errp);
-void vhost_blk_unclaim_backend(VHostBlkBackend *backend);
+char *vhost_blk_drive_name(BlockBackend *blk);
+bool vhost_blk_take_permissions(VHostBlkBackend *backend, Error **errp);
+bool vhost_blk_claim(VHostBlkBackend *backend, Error **errp);
+void vhost_blk_unclaim(VHostBlkBackend *backend);
+int vhost_blk_node_fd(const VHostBlkBackend *backend);
+bool vhost_blk_node_is_active(const VHostBlkBackend *backend);
+bool vhost_blk_node_unmaps(const VHostBlkBackend *backend);
+
+/* vhost-blk-file.c */
+bool vhost_blk_check_type(const char *prop, const char *name, mode_t mode,
+                          Error **errp);
+int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp);
+BlockBackend *vhost_blk_open_path(VHostBlk *s, const char *path, Error **errp);
+BlockBackend *vhost_blk_open_fd(VHostBlk *s, Error **errp);
+void vhost_blk_remove_fdset(VHostBlk *s);
+void vhost_blk_close_file(VHostBlk *s);
+
+/* vhost-blk-swap.c */
+extern const PropertyInfo vhost_blk_prop_drive;
 extern const PropertyInfo vhost_blk_prop_path;
+
+/* vhost-blk-migrate.c */
+extern const VMStateDescription vhost_blk_vmstate;
+void vhost_blk_keep_flush_error(VHostBlk *s);
+void vhost_blk_node_changed(void *opaque);
+void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state);
+void vhost_blk_register_migration(VHostBlk *s);
+void vhost_blk_unregister_migration(VHostBlk *s);
 
 /* vhost-blk-kernel.c: functions that return int return 0 or -errno */
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp);
@@ -180,6 +227,7 @@ bool vhost_blk_init_config_notifier(VHostBlk *s,
                                     Error **errp);
 void vhost_blk_cleanup_config_notifier(VHostBlk *s);
 int vhost_blk_fetch_config(VHostBlk *s);
+int vhost_blk_flush_error(VHostBlk *s);
 const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index);
 int vhost_blk_set_writeback(VHostBlk *s, bool writeback);
 int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index);

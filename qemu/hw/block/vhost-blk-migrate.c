@@ -1,0 +1,308 @@
+/*
+ * vhost-blk: stops of the machine, migration, and changes of the node
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/virtio/vhost-blk.h"
+#include "hw/virtio/virtio-access.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+
+/* Moved in QEMU 10.0 */
+#if VHOST_BLK_QEMU >= 1000
+#include "system/runstate.h"
+#else
+#include "sysemu/runstate.h"
+#endif
+
+/* QEMU 9.1 has no block migration ("migrate -b"). */
+#if VHOST_BLK_QEMU < 901
+#include "migration/register.h"
+#if VHOST_BLK_QEMU < 801
+#include "migration/migration.h"
+#define migrate_block() migrate_use_block()
+#else
+#include "migration/options.h"
+#endif
+#endif
+
+/*
+ * Changes of the node
+ */
+
+/*
+ * Remember an error of a flush, which the kernel forgets when another file is
+ * attached.  Data that the guest wrote may be lost, so neither a migration nor
+ * a swap may succeed.
+ */
+void vhost_blk_keep_flush_error(VHostBlk *s)
+{
+    if (!s->flush_error) {
+        s->flush_error = vhost_blk_flush_error(s);
+    }
+}
+
+/* If the node was reopened, give the kernel its new file descriptor. */
+static bool vhost_blk_follow_node(VHostBlk *s, Error **errp)
+{
+    int old = s->backend->fd;
+    int fd = vhost_blk_node_fd(s->backend);
+
+    if (fd == old || fd < 0) {
+        return true;
+    }
+    vhost_blk_keep_flush_error(s);
+    s->backend->fd = fd;
+    if (!vhost_blk_attach(s, s->backend, errp)) {
+        s->backend->fd = old;
+        return false;
+    }
+    return true;
+}
+
+/* Stop the machine as virtio-blk does with werror=stop; "cont" tries again. */
+static void vhost_blk_stop_machine(VHostBlk *s, Error *err)
+{
+    error_reportf_err(err, "vhost-blk: ");
+    qemu_system_vmstop_request_prepare();
+    qemu_system_vmstop_request(RUN_STATE_IO_ERROR);
+}
+
+/* Called after the node was drained: it may have been reopened or inactivated. */
+void vhost_blk_node_changed(void *opaque)
+{
+    VHostBlk *s = opaque;
+    Error *err = NULL;
+
+    if (!DEVICE(s)->realized) {
+        return;
+    }
+    if (!vhost_blk_node_is_active(s->backend)) {
+        if (vhost_dev_is_started(&s->dev)) {
+            error_setg(&err, "'%s' was inactivated while the guest uses it",
+                       s->backend->name);
+            vhost_blk_stop_machine(s, err);
+        }
+        return;
+    }
+    if (!vhost_blk_follow_node(s, &err)) {
+        error_reportf_err(err, "vhost-blk: the options of '%s' have no effect: ",
+                          s->backend->name);
+    }
+    vhost_blk_backend_changed(s);
+}
+
+/*
+ * State of the machine
+ */
+
+/* Get everything that the device needs to run, unless it has it. */
+static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
+{
+    if (!vhost_blk_node_is_active(s->backend)) {
+        error_setg(errp, "'%s' is inactive", s->backend->name);
+        return false;
+    }
+    /*
+     * The activation at the end of an incoming migration lets others write,
+     * and QEMU only reports it if that cannot be changed when the machine runs.
+     */
+    if (s->incoming && !vhost_blk_take_permissions(s->backend, errp)) {
+        return false;
+    }
+    s->incoming = false;
+    return vhost_blk_claim(s->backend, errp) && vhost_blk_follow_node(s, errp);
+}
+
+/*
+ * Flush the file, as a stopped machine may continue on another host, where
+ * writes that are still in caches of this host must be visible.
+ */
+static void vhost_blk_flush(VHostBlk *s)
+{
+    vhost_blk_keep_flush_error(s);
+    if (s->ro || s->flush_error || !vhost_blk_node_is_active(s->backend) ||
+        qemu_fdatasync(vhost_blk_node_fd(s->backend)) == 0) {
+        return;
+    }
+    s->flush_error = -errno;
+    error_report("vhost-blk: could not flush '%s': %s", s->backend->name,
+                 strerror(-s->flush_error));
+}
+
+/*
+ * Notify the guest if the size has changed since it read it: before the device
+ * of the target was started, or while the machine was stopped.
+ */
+static void vhost_blk_notice_resize(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+
+    if (vhost_blk_fetch_config(s) == 0 &&
+        memcmp(vdev->config, s->config, sizeof(uint64_t))) {
+        vdev->generation++;
+        virtio_notify_config(vdev);
+    }
+}
+
+/* Called before the device is started, and after it has been stopped. */
+void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state)
+{
+    VHostBlk *s = opaque;
+    Error *err = NULL;
+
+    if (!running) {
+        vhost_blk_flush(s);
+        return;
+    }
+    s->unusable = !vhost_blk_prepare(s, &err);
+    if (s->unusable) {
+        vhost_blk_stop_machine(s, err);
+        return;
+    }
+    vhost_blk_notice_resize(s);
+}
+
+/*
+ * Migration
+ */
+
+/* Snapshots of the machine do not have the disk. */
+static bool vhost_blk_in_snapshot(VHostBlk *s, RunState state)
+{
+    if (s->ro || !runstate_check(state)) {
+        return false;
+    }
+    error_report("vhost-blk: '%s' does not support snapshots",
+                 s->backend->name);
+    return true;
+}
+
+/*
+ * Release the claim before the state is sent, as the destination claims the
+ * device when it has the state.  If the machine continues here instead,
+ * vhost_blk_vm_state_changed() claims it again.  QEMU releases the locks of the
+ * node when all devices are saved.
+ */
+static int vhost_blk_pre_save(void *opaque)
+{
+    VHostBlk *s = opaque;
+
+    assert(!vhost_dev_is_started(&s->dev));
+    if (vhost_blk_in_snapshot(s, RUN_STATE_SAVE_VM)) {
+        return -ENOTSUP;
+    }
+    vhost_blk_flush(s);
+    if (s->flush_error) {
+        error_report("vhost-blk: a flush of '%s' has failed, so the machine "
+                     "must not continue elsewhere: %s", s->backend->name,
+                     strerror(-s->flush_error));
+        return s->flush_error;
+    }
+    vhost_blk_unclaim(s->backend);
+    return 0;
+}
+
+static int vhost_blk_pre_load(void *opaque)
+{
+    return vhost_blk_in_snapshot(opaque, RUN_STATE_RESTORE_VM) ? -ENOTSUP : 0;
+}
+
+/* The guest would send requests of blocks that the disk does not have. */
+static bool vhost_blk_check_block_size(VHostBlk *s, Error **errp)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    struct virtio_blk_config *old = (void *)vdev->config;
+    struct virtio_blk_config *new = (void *)s->config;
+    uint32_t before = virtio_ldl_p(vdev, &old->blk_size);
+    uint32_t now = virtio_ldl_p(vdev, &new->blk_size);
+
+    if (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_BLK_SIZE) || !before ||
+        now <= before) {
+        return true;
+    }
+    error_setg(errp, "the logical blocks of '%s' have %u bytes, but those of "
+               "the source had %u", s->backend->name, now, before);
+    return false;
+}
+
+static int vhost_blk_post_load(void *opaque, int version)
+{
+    VHostBlk *s = opaque;
+    Error *err = NULL;
+
+    if (vhost_blk_check_block_size(s, &err) &&
+        vhost_blk_claim(s->backend, &err)) {
+        return 0;
+    }
+    error_reportf_err(err, "vhost-blk: ");
+    return -EINVAL;
+}
+
+const VMStateDescription vhost_blk_vmstate = {
+    .name = "vhost-blk",
+    .minimum_version_id = 1,
+    .version_id = 1,
+    .pre_save = vhost_blk_pre_save,
+    .pre_load = vhost_blk_pre_load,
+    .post_load = vhost_blk_post_load,
+    .fields = (VMStateField[]) {
+        VMSTATE_VIRTIO_DEVICE,
+        VMSTATE_BOOL(writeback, VHostBlk),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+#if VHOST_BLK_QEMU < 901
+
+/*
+ * Block migration copies a disk while the guest writes to it, and would miss
+ * what the kernel writes.  This pseudo device has nothing to save; it is asked
+ * at the start of a migration.
+ */
+static bool vhost_blk_has_block_migration(void *opaque)
+{
+    VHostBlk *s = opaque;
+
+    return !s->ro && migrate_block();
+}
+
+static int vhost_blk_refuse_block_migration(QEMUFile *f, void *opaque)
+{
+    VHostBlk *s = opaque;
+
+    error_report("vhost-blk: '%s' does not support block migration",
+                 s->backend->name);
+    return -ENOTSUP;
+}
+
+static SaveVMHandlers vhost_blk_block_migration = {
+    .is_active = vhost_blk_has_block_migration,
+    .save_setup = vhost_blk_refuse_block_migration,
+};
+
+void vhost_blk_register_migration(VHostBlk *s)
+{
+    register_savevm_live("vhost-blk-no-block-migration",
+                         VMSTATE_INSTANCE_ID_ANY, 1,
+                         &vhost_blk_block_migration, s);
+}
+
+void vhost_blk_unregister_migration(VHostBlk *s)
+{
+    unregister_savevm(NULL, "vhost-blk-no-block-migration", s);
+}
+
+#else
+
+void vhost_blk_register_migration(VHostBlk *s)
+{
+}
+
+void vhost_blk_unregister_migration(VHostBlk *s)
+{
+}
+
+#endif

@@ -1,0 +1,477 @@
+/*
+ * vhost-blk: the block node that holds the data
+ *
+ * The kernel does the I/O on the file descriptor of a node of QEMU's block
+ * layer, so requests bypass everything that other nodes or the BlockBackend
+ * would do with them.  This file refuses nodes if that would matter, takes the
+ * permissions and thereby the locks of the node, and keeps block jobs,
+ * snapshots and the like away from it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "block/block_int.h"
+#include "block/throttle-groups.h"
+#include "hw/virtio/vhost-blk.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+
+/* Moved in QEMU 10.0 */
+#if VHOST_BLK_QEMU >= 1000
+#include "qobject/qdict.h"
+#include "system/block-backend.h"
+#include "system/runstate.h"
+#else
+#include "qapi/qmp/qdict.h"
+#include "sysemu/block-backend.h"
+#include "sysemu/runstate.h"
+#endif
+
+/* Not in QEMU 7.2, whose graph has no lock. */
+#ifndef GRAPH_RDLOCK_GUARD_MAINLOOP
+#define GRAPH_RDLOCK_GUARD_MAINLOOP() do { } while (0)
+#endif
+
+/* Return the value of the property "drive"; the caller frees it. */
+char *vhost_blk_drive_name(BlockBackend *blk)
+{
+    BlockDriverState *bs = blk_bs(blk);
+    const char *name = blk_name(blk);
+
+    return g_strdup(*name || !bs ? name : bdrv_get_node_name(bs));
+}
+
+/*
+ * Graph
+ */
+
+static bool vhost_blk_has_driver(BlockDriverState *bs, const char *driver)
+{
+    return bs->drv && !strcmp(bs->drv->format_name, driver);
+}
+
+/* Return the node of @bs that has the file, or NULL. */
+static BlockDriverState *vhost_blk_file_node(BlockDriverState *bs)
+{
+    if (bs && vhost_blk_has_driver(bs, "raw")) {
+        bs = bs->file ? bs->file->bs : NULL;
+    }
+    if (!bs || (!vhost_blk_has_driver(bs, "file") &&
+                !vhost_blk_has_driver(bs, "host_device"))) {
+        return NULL;
+    }
+    return bs;
+}
+
+/*
+ * The file descriptor of a node.  It is the first member of struct BDRVRawState
+ * of block/file-posix.c, which has no function that returns it.  add-to-tree.sh
+ * checks that it is the first member.
+ */
+static int vhost_blk_file_fd(BlockDriverState *file)
+{
+    return *(int *)file->opaque;
+}
+
+static BlockDriverState *vhost_blk_backend_file(const VHostBlkBackend *backend)
+{
+    GRAPH_RDLOCK_GUARD_MAINLOOP();
+
+    return vhost_blk_file_node(blk_bs(backend->blk));
+}
+
+/* Return the current file descriptor of the node, or -1. */
+int vhost_blk_node_fd(const VHostBlkBackend *backend)
+{
+    BlockDriverState *file = vhost_blk_backend_file(backend);
+
+    return file ? vhost_blk_file_fd(file) : -1;
+}
+
+/* An inactive node belongs to another QEMU, before or after a migration. */
+bool vhost_blk_node_is_active(const VHostBlkBackend *backend)
+{
+    BlockDriverState *bs = blk_bs(backend->blk);
+
+    return bs && !(bs->open_flags & BDRV_O_INACTIVE);
+}
+
+/* Does the block layer execute discards?  Without discard=unmap it does not. */
+bool vhost_blk_node_unmaps(const VHostBlkBackend *backend)
+{
+    BlockDriverState *bs = blk_bs(backend->blk);
+    BlockDriverState *file = vhost_blk_backend_file(backend);
+
+    return file && (bs->open_flags & file->open_flags & BDRV_O_UNMAP);
+}
+
+/* Return what a node does with requests that the kernel would not do, or NULL. */
+static const char *vhost_blk_extra_function(BlockDriverState *bs)
+{
+    if (bdrv_get_aio_context(bs) != qemu_get_aio_context()) {
+        return "an iothread";
+    }
+    if (bs->probed) {
+        return "a format that was probed";
+    }
+    if (qatomic_read(&bs->copy_on_read)) {
+        return "copy-on-read";
+    }
+    if (bs->detect_zeroes != BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF) {
+        return "detect-zeroes";
+    }
+    if (bs->open_flags & BDRV_O_NO_FLUSH) {
+        return "cache.no-flush (cache=unsafe)";
+    }
+    if (!QLIST_EMPTY(&bs->dirty_bitmaps)) {
+        return "a dirty bitmap";
+    }
+    return NULL;
+}
+
+static bool vhost_blk_check_node(VHostBlkBackend *backend, BlockDriverState *bs,
+                                 Error **errp)
+{
+    ERRP_GUARD();
+    const char *what = vhost_blk_extra_function(bs);
+    int op;
+
+    if (what) {
+        error_setg(errp, "%s: node '%s' has %s, which vhost-blk does not "
+                   "support", backend->prop, bdrv_get_node_name(bs), what);
+        error_append_hint(errp, "Remove it, or use virtio-blk-pci.  For a "
+                          "probed format, specify raw.\n");
+        return false;
+    }
+    /* Block jobs, and other devices of this kind, block operations. */
+    for (op = 0; op < BLOCK_OP_TYPE_MAX; op++) {
+        if (bdrv_op_is_blocked(bs, op, errp)) {
+            error_prepend(errp, "%s: ", backend->prop);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Check the nodes between the device and the file, and the file. */
+static bool vhost_blk_check_graph(VHostBlkBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+    GRAPH_RDLOCK_GUARD_MAINLOOP();
+    BlockDriverState *bs = blk_bs(backend->blk);
+    BlockDriverState *file = vhost_blk_file_node(bs);
+
+    if (!bs) {
+        error_setg(errp, "%s: '%s' has no medium", backend->prop,
+                   backend->name);
+        return false;
+    }
+    if (!file) {
+        bool raw = vhost_blk_has_driver(bs, "raw");
+        BlockDriverState *other = raw && bs->file ? bs->file->bs : bs;
+
+        error_setg(errp, "%s: node '%s' has the driver '%s', which vhost-blk "
+                   "does not support", backend->prop,
+                   bdrv_get_node_name(other),
+                   other->drv ? other->drv->format_name : "none");
+        error_append_hint(errp, "A disk is a node of the driver file or "
+                          "host_device, or raw directly above one.\n");
+        return false;
+    }
+    if (bs != file && (qdict_haskey(bs->options, "offset") ||
+                       qdict_haskey(bs->options, "size"))) {
+        error_setg(errp, "%s: node '%s' has an offset or a size, which "
+                   "vhost-blk does not support", backend->prop,
+                   bdrv_get_node_name(bs));
+        return false;
+    }
+    return vhost_blk_check_node(backend, bs, errp) &&
+           (bs == file || vhost_blk_check_node(backend, file, errp));
+}
+
+/* Check what the BlockBackend, that is -drive, would do with requests. */
+static bool vhost_blk_check_drive(VHostBlkBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+    BlockBackend *blk = backend->blk;
+    BlockdevOnError werror = blk_get_on_error(blk, false);
+    const char *what = NULL;
+
+    /* enospc is the default of QEMU for writes, and cannot be told from it. */
+    if (blk_get_on_error(blk, true) != BLOCKDEV_ON_ERROR_REPORT ||
+        (werror != BLOCKDEV_ON_ERROR_REPORT &&
+         werror != BLOCKDEV_ON_ERROR_ENOSPC)) {
+        what = "werror or rerror";
+    } else if (blk_get_public(blk)->throttle_group_member.throttle_state) {
+        what = "throttling";
+    }
+    if (what) {
+        error_setg(errp, "%s: '%s' has %s, which vhost-blk does not support",
+                   backend->prop, backend->name, what);
+        error_append_hint(errp, "The kernel reports errors to the guest.  "
+                          "io.max of a control group limits its I/O.\n");
+    }
+    return !what;
+}
+
+/*
+ * Permissions
+ */
+
+/*
+ * A node with auto-read-only has another file descriptor whenever its
+ * permissions change, and the locks of the one that the kernel has would remain
+ * while the node is inactive.
+ */
+static bool vhost_blk_keep_writable(VHostBlkBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+    BlockDriverState *file = vhost_blk_backend_file(backend);
+    QDict *options;
+
+    if (!(file->open_flags & BDRV_O_AUTO_RDONLY)) {
+        return true;
+    }
+    options = qdict_new();
+    qdict_put_bool(options, BDRV_OPT_AUTO_READ_ONLY, false);
+    if (bdrv_reopen(file, options, true, errp) < 0) {
+        error_prepend(errp, "%s: ", backend->prop);
+        return false;
+    }
+    return true;
+}
+
+/*
+ * Take the permissions that virtio-blk takes, except that no one else may write
+ * unchanged data: such a write is not serialized with those of the kernel.
+ * While the node is inactive, this only tells the BlockBackend what to take
+ * when the node is activated.
+ */
+bool vhost_blk_take_permissions(VHostBlkBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+    VHostBlk *s = backend->device;
+    uint64_t perm = BLK_PERM_CONSISTENT_READ;
+    uint64_t shared = BLK_PERM_CONSISTENT_READ | BLK_PERM_RESIZE;
+
+    if (!s->ro) {
+        perm |= BLK_PERM_WRITE;
+    }
+    if (s->share_rw) {
+        shared |= BLK_PERM_WRITE | BLK_PERM_WRITE_UNCHANGED;
+    }
+    if (blk_set_perm(backend->blk, perm, shared, errp) < 0) {
+        error_prepend(errp, "%s: '%s' cannot be used: ", backend->prop,
+                      backend->name);
+        return false;
+    }
+    return true;
+}
+
+static bool vhost_blk_should_claim(const VHostBlkBackend *backend)
+{
+    BlockDriverState *file = vhost_blk_backend_file(backend);
+    const char *locking = qdict_get_try_str(file->options, "locking");
+
+    /* A block device may have any number of readers. */
+    return backend->claim_fd < 0 && backend->is_bdev &&
+           !backend->device->ro && !backend->device->share_rw &&
+           g_strcmp0(locking, "off");
+}
+
+/*
+ * Claim a block device with O_EXCL, which keeps mounts and stacked devices
+ * away.  A second descriptor has the claim, because the node is opened without
+ * it, and so that the claim can be released before a migration ends.
+ */
+bool vhost_blk_claim(VHostBlkBackend *backend, Error **errp)
+{
+    ERRP_GUARD();
+    g_autofree char *self = NULL;
+
+    if (!vhost_blk_should_claim(backend)) {
+        return true;
+    }
+    self = g_strdup_printf("/proc/self/fd/%d", vhost_blk_node_fd(backend));
+    backend->claim_fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
+    if (backend->claim_fd >= 0) {
+        return true;
+    }
+    /*
+     * A QEMU that got the descriptor from another process may not be allowed
+     * to open the device.  The locks of the node remain.
+     */
+    if (errno != EBUSY) {
+        return true;
+    }
+    error_setg(errp, "%s: '%s' is already in use, mounted, or part of another "
+               "device", backend->prop, backend->name);
+    error_append_hint(errp, "share-rw=on shares it with a cluster file system "
+                      "or the like.\n");
+    return false;
+}
+
+void vhost_blk_unclaim(VHostBlkBackend *backend)
+{
+    if (backend->claim_fd >= 0) {
+        close(backend->claim_fd);
+    }
+    backend->claim_fd = -1;
+}
+
+/*
+ * Operations
+ */
+
+/* Refuse operations that would miss what the kernel writes. */
+static void vhost_blk_block_node(VHostBlkBackend *backend, BlockDriverState *bs)
+{
+    bdrv_op_block_all(bs, backend->blocker);
+    bdrv_op_unblock(bs, BLOCK_OP_TYPE_RESIZE, backend->blocker);
+}
+
+static void vhost_blk_block_operations(VHostBlkBackend *backend)
+{
+    BlockDriverState *bs = blk_bs(backend->blk);
+    BlockDriverState *file = vhost_blk_backend_file(backend);
+    GRAPH_RDLOCK_GUARD_MAINLOOP();
+
+    error_setg(&backend->blocker, "vhost-blk uses it, and its requests bypass "
+               "QEMU's block layer");
+    vhost_blk_block_node(backend, bs);
+    if (file != bs) {
+        vhost_blk_block_node(backend, file);
+        /* blockdev-reopen must not put another file or node there. */
+        bs->file->frozen = true;
+    }
+}
+
+static void vhost_blk_unblock_operations(VHostBlkBackend *backend)
+{
+    BlockDriverState *bs = blk_bs(backend->blk);
+    BlockDriverState *file = vhost_blk_backend_file(backend);
+    GRAPH_RDLOCK_GUARD_MAINLOOP();
+
+    if (!backend->blocker) {
+        return;
+    }
+    bdrv_op_unblock_all(bs, backend->blocker);
+    if (file != bs) {
+        bs->file->frozen = false;
+        bdrv_op_unblock_all(file, backend->blocker);
+    }
+    error_free(backend->blocker);
+    backend->blocker = NULL;
+}
+
+/* The BlockBackend loses its node before QEMU exits. */
+static void vhost_blk_node_removed(Notifier *notifier, void *data)
+{
+    VHostBlkBackend *backend =
+        container_of(notifier, VHostBlkBackend, removed);
+
+    vhost_blk_unblock_operations(backend);
+    vhost_blk_unclaim(backend);
+}
+
+/* The node may have been reopened, or inactivated, while it was drained. */
+static void vhost_blk_drained_end(void *opaque)
+{
+    VHostBlkBackend *backend = opaque;
+
+    qemu_bh_schedule(backend->device->node_bh);
+}
+
+static void vhost_blk_node_resized(void *opaque)
+{
+    VHostBlkBackend *backend = opaque;
+
+    event_notifier_set(&backend->device->config_notifier);
+}
+
+static const BlockDevOps vhost_blk_dev_ops = {
+    .drained_end = vhost_blk_drained_end,
+    .resize_cb = vhost_blk_node_resized,
+};
+
+/*
+ * Open and close
+ */
+
+static bool vhost_blk_check_file(VHostBlkBackend *backend, Error **errp)
+{
+    struct stat st;
+
+    backend->fd = vhost_blk_node_fd(backend);
+    if (fstat(backend->fd, &st) < 0) {
+        error_setg_errno(errp, errno, "%s: could not stat '%s'", backend->prop,
+                         backend->name);
+        return false;
+    }
+    backend->is_bdev = S_ISBLK(st.st_mode);
+    return vhost_blk_check_type(backend->prop, backend->name, st.st_mode, errp);
+}
+
+static bool vhost_blk_take_node(VHostBlkBackend *backend, Error **errp)
+{
+    VHostBlk *s = backend->device;
+
+    if (!vhost_blk_check_drive(backend, errp) ||
+        !vhost_blk_check_graph(backend, errp)) {
+        return false;
+    }
+    if (!blk_supports_write_perm(backend->blk) && !s->ro) {
+        error_setg(errp, "%s: '%s' is read-only", backend->prop,
+                   backend->name);
+        return false;
+    }
+    if ((!s->ro && !vhost_blk_keep_writable(backend, errp)) ||
+        !vhost_blk_take_permissions(backend, errp)) {
+        return false;
+    }
+    /* Until an incoming migration is complete, it belongs to the source. */
+    return vhost_blk_check_file(backend, errp) &&
+           (!vhost_blk_node_is_active(backend) ||
+            vhost_blk_claim(backend, errp));
+}
+
+/*
+ * Use the node of @blk, to which the device is attached.  @prop and @name are
+ * the property that has chosen it and the value, for messages.  The caller has
+ * to detach the device from @blk if this fails.
+ */
+VHostBlkBackend *vhost_blk_open_backend(VHostBlk *s, BlockBackend *blk,
+                                        const char *prop, const char *name,
+                                        Error **errp)
+{
+    VHostBlkBackend *backend = g_new0(VHostBlkBackend, 1);
+
+    backend->device = s;
+    backend->prop = prop;
+    backend->name = g_strdup(name);
+    backend->blk = blk;
+    backend->claim_fd = -1;
+    if (!vhost_blk_take_node(backend, errp)) {
+        vhost_blk_unclaim(backend);
+        g_free(backend->name);
+        g_free(backend);
+        return NULL;
+    }
+    vhost_blk_block_operations(backend);
+    backend->removed.notify = vhost_blk_node_removed;
+    blk_add_remove_bs_notifier(blk, &backend->removed);
+    blk_set_dev_ops(blk, &vhost_blk_dev_ops, backend);
+    return backend;
+}
+
+/* Undo vhost_blk_open_backend(); the device stays attached to the BlockBackend. */
+void vhost_blk_close_backend(VHostBlkBackend *backend)
+{
+    blk_set_dev_ops(backend->blk, NULL, NULL);
+    notifier_remove(&backend->removed);
+    vhost_blk_unblock_operations(backend);
+    vhost_blk_unclaim(backend);
+    g_free(backend->name);
+    g_free(backend);
+}
