@@ -76,7 +76,7 @@ void vhost_blk_node_changed(void *opaque)
     VHostBlk *s = opaque;
     Error *err = NULL;
 
-    if (!DEVICE(s)->realized) {
+    if (!DEVICE(s)->realized || !s->backend) {
         return;
     }
     if (!vhost_blk_node_is_active(s->backend)) {

@@ -74,10 +74,12 @@ static int vhost_blk_file_fd(BlockDriverState *file)
     return *(int *)file->opaque;
 }
 
+/*
+ * Called in the main thread, where the graph does not change meanwhile; also in
+ * the coroutine of an incoming migration, which must not lock the graph.
+ */
 static BlockDriverState *vhost_blk_backend_file(const VHostBlkBackend *backend)
 {
-    GRAPH_RDLOCK_GUARD_MAINLOOP();
-
     return vhost_blk_file_node(blk_bs(backend->blk));
 }
 

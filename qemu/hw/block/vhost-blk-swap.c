@@ -91,12 +91,13 @@ static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
         blk_detach_dev(blk, DEVICE(s));
         return false;
     }
+    /* Closing the old node may call vhost_blk_node_changed(). */
+    s->backend = new;
+    s->drive = new->blk;
     blk = old->blk;
     vhost_blk_close_backend(old);
     blk_detach_dev(blk, DEVICE(s));
     vhost_blk_remove_fdset(s);
-    s->backend = new;
-    s->drive = new->blk;
     vhost_blk_backend_changed(s);
     return true;
 }

@@ -499,8 +499,11 @@ static bool vhost_blk_realize_backend(VHostBlk *s, Error **errp)
 
 static void vhost_blk_unrealize_backend(VHostBlk *s)
 {
-    vhost_blk_close_backend(s->backend);
+    VHostBlkBackend *backend = s->backend;
+
+    /* Closing the node may call vhost_blk_node_changed(). */
     s->backend = NULL;
+    vhost_blk_close_backend(backend);
     vhost_blk_close_file(s);
 }
 
