@@ -411,6 +411,19 @@ def failed_flush(directory, fragile, fail):
         vm.excuse(".*could not flush.*must not continue elsewhere.*")
 
 
+def target_does_not_run(directory, file, state):
+    """The target is paused (QEMU 7.2), or still waits for a migration (10.0)."""
+    with Qemu(directory, "-machine", "q35", *vhost_blk(f"id=disk,path={file}"),
+              "-incoming", "defer") as target:
+        target.qmp("migrate-incoming", uri=f"exec:cat {state}")
+        wait_for("end of the migration",
+                 lambda: target.qmp("query-migrate").get("status") == "completed", 60)
+        if target.status() != "inmigrate":
+            expect(target.status(), "paused")
+            refused(target, LOCKED, "cont")
+        target.excuse(".*lock.*")
+
+
 def saved_and_locked(directory, file):
     """A machine does not run, here or at the target, while another QEMU has its disk."""
     state = f"{directory}/state"
@@ -418,16 +431,11 @@ def saved_and_locked(directory, file):
         migrate(vm, state)
         with Qemu(directory, "-S", "-machine", "q35", *vhost_blk(f"path={file}")):
             refused(vm, LOCKED, "cont")
-            with Qemu(directory, "-machine", "q35", *vhost_blk(f"id=disk,path={file}"),
-                      "-incoming", f"exec:cat {state}") as target:
-                wait_for("end of the migration", lambda: target.status() != "inmigrate")
-                if target.status() == "running":
-                    raise Failure("the target runs without its disk")
-                refused(target, LOCKED, "cont")
-                target.excuse(".*lock.*")
+            target_does_not_run(directory, file, state)
         vm.qmp("cont")
         expect(vm.status(), "running")
         create(f"path={file}", LOCKED)
+        vm.excuse("(.*lock.*)?")
 
 
 def saved_and_mounted(directory, block):
@@ -476,9 +484,15 @@ def snapshots_are_refused(directory, file, qcow2):
 def block_migration(directory, file):
     """`migrate -b` of QEMU 7.2 would miss what the kernel writes."""
     with Qemu(directory, "-machine", "q35", *vhost_blk(f"id=disk,path={file}")) as vm:
-        migrate(vm, "/dev/null", "failed", blk=True)
+        try:
+            migrate(vm, "/dev/null", "failed", blk=True)
+        except Failure as failure:
+            if "'blk' is unexpected" in str(failure):
+                return "this QEMU has none"
+            raise
         wait_for("machine that runs", lambda: vm.status() == "running")
         vm.excuse(".*does not support block migration.*")
+        return None
 
 
 def test_migration(tap, directory, files, block, qcow2):
