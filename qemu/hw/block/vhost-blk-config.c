@@ -191,10 +191,10 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
     /*
      * The kernel does not notify QEMU of a resize while the device is stopped.
      * Drivers read the capacity in two halves, and detect by the generation
-     * that it changed in between.
+     * that it changed in between.  A kernel without the file has no capacity.
      */
     memcpy(last, s->config, sizeof(last));
-    if (vhost_blk_fetch_config(s) == 0 &&
+    if (s->backend->attached && vhost_blk_fetch_config(s) == 0 &&
         memcmp(last, s->config, sizeof(last))) {
         vdev->generation++;
     }
@@ -256,7 +256,8 @@ void vhost_blk_config_changed(EventNotifier *n)
 {
     VHostBlk *s = container_of(n, VHostBlk, config_notifier);
 
-    if (event_notifier_test_and_clear(n)) {
+    /* Detaching the file is a change of the capacity, too. */
+    if (event_notifier_test_and_clear(n) && s->backend->attached) {
         virtio_notify_config(VIRTIO_DEVICE(s));
     }
 }

@@ -249,17 +249,20 @@ void vhost_blk_cleanup_config_notifier(VHostBlk *s)
     event_notifier_cleanup(&s->config_notifier);
 }
 
-/* Make @backend the backend of the device; it replaces a previous one. */
-bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
-                      Error **errp)
+/*
+ * Make @backend the backend of the device, with the file descriptor that its
+ * node has now; it replaces a previous one.
+ */
+bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
 {
     struct vhost_blk_backend arg = {
-        .fd = backend->fd,
+        .fd = vhost_blk_node_fd(backend),
         .flags = s->ro ? VHOST_BLK_BACKEND_F_RO : 0,
     };
     uint64_t features = vhost_blk_acked_features(s);
     int ret = 0;
 
+    vhost_blk_remember_options(backend);
     if (s->serial) {
         memcpy(arg.serial, s->serial, strlen(s->serial));
     }
@@ -278,8 +281,29 @@ bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
                          backend->prop, backend->name,
                          ret == -EOPNOTSUPP && features ?
                          ", which lacks a feature that the guest uses" : "");
+        return false;
     }
-    return ret == 0;
+    backend->attached = vhost_blk_node_is_active(backend);
+    return true;
+}
+
+/*
+ * Take the file from the kernel.  The node may have another file descriptor by
+ * now, and the locks of the one that the kernel has would remain when those of
+ * the node are released.  The device must be stopped.
+ */
+int vhost_blk_detach(VHostBlk *s)
+{
+    struct vhost_blk_backend none = { .fd = -1 };
+    int ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &none);
+
+    if (ret < 0) {
+        error_report("vhost-blk: could not detach '%s': %s", s->backend->name,
+                     strerror(-ret));
+    } else {
+        s->backend->attached = false;
+    }
+    return ret;
 }
 
 /* Read the features and the configuration space, which the backend changes. */

@@ -44,22 +44,11 @@ void vhost_blk_keep_flush_error(VHostBlk *s)
     }
 }
 
-/* If the node was reopened, give the kernel its new file descriptor. */
+/* Give the kernel the file descriptor that the node has now. */
 static bool vhost_blk_follow_node(VHostBlk *s, Error **errp)
 {
-    int old = s->backend->fd;
-    int fd = vhost_blk_node_fd(s->backend);
-
-    if (fd == old || fd < 0) {
-        return true;
-    }
     vhost_blk_keep_flush_error(s);
-    s->backend->fd = fd;
-    if (!vhost_blk_attach(s, s->backend, errp)) {
-        s->backend->fd = old;
-        return false;
-    }
-    return true;
+    return vhost_blk_attach(s, s->backend, errp);
 }
 
 /* Stop the machine as virtio-blk does with werror=stop; "cont" tries again. */
@@ -84,10 +73,17 @@ void vhost_blk_node_changed(void *opaque)
             error_setg(&err, "'%s' was inactivated while the guest uses it",
                        s->backend->name);
             vhost_blk_stop_machine(s, err);
+        } else {
+            vhost_blk_detach(s);
         }
         return;
     }
-    if (!vhost_blk_follow_node(s, &err)) {
+    /* Detached: vhost_blk_prepare() attaches the file. */
+    if (!s->backend->attached) {
+        return;
+    }
+    if (vhost_blk_node_reopened(s->backend) &&
+        !vhost_blk_follow_node(s, &err)) {
         error_reportf_err(err, "vhost-blk: the options of '%s' have no effect: ",
                           s->backend->name);
     }
@@ -113,7 +109,8 @@ static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
         return false;
     }
     s->incoming = false;
-    return vhost_blk_claim(s->backend, errp) && vhost_blk_follow_node(s, errp);
+    return vhost_blk_claim(s->backend, errp) &&
+           (s->backend->attached || vhost_blk_follow_node(s, errp));
 }
 
 /*
@@ -140,6 +137,8 @@ static void vhost_blk_notice_resize(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
 
+    /* Attaching the file has set it. */
+    event_notifier_test_and_clear(&s->config_notifier);
     if (vhost_blk_fetch_config(s) == 0 &&
         memcmp(vdev->config, s->config, sizeof(uint64_t))) {
         vdev->generation++;
@@ -155,6 +154,9 @@ void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state)
 
     if (!running) {
         vhost_blk_flush(s);
+        if (!vhost_blk_node_is_active(s->backend)) {
+            vhost_blk_detach(s);
+        }
         return;
     }
     s->unusable = !vhost_blk_prepare(s, &err);
@@ -181,14 +183,15 @@ static bool vhost_blk_in_snapshot(VHostBlk *s, RunState state)
 }
 
 /*
- * Release the claim before the state is sent, as the destination claims the
- * device when it has the state.  If the machine continues here instead,
- * vhost_blk_vm_state_changed() claims it again.  QEMU releases the locks of the
- * node when all devices are saved.
+ * Release the file and the claim before the state is sent, as the destination
+ * locks the file when it has the state.  If the machine continues here instead,
+ * vhost_blk_vm_state_changed() takes them again.  QEMU releases the locks of
+ * the node before (QEMU 10.0) or after all devices are saved.
  */
 static int vhost_blk_pre_save(void *opaque)
 {
     VHostBlk *s = opaque;
+    int ret;
 
     assert(!vhost_dev_is_started(&s->dev));
     if (vhost_blk_in_snapshot(s, RUN_STATE_SAVE_VM)) {
@@ -200,6 +203,10 @@ static int vhost_blk_pre_save(void *opaque)
                      "must not continue elsewhere: %s", s->backend->name,
                      strerror(-s->flush_error));
         return s->flush_error;
+    }
+    ret = vhost_blk_detach(s);
+    if (ret < 0) {
+        return ret;
     }
     vhost_blk_unclaim(s->backend);
     return 0;

@@ -91,6 +91,21 @@ int vhost_blk_node_fd(const VHostBlkBackend *backend)
     return file ? vhost_blk_file_fd(file) : -1;
 }
 
+void vhost_blk_remember_options(VHostBlkBackend *backend)
+{
+    qobject_unref(backend->options);
+    backend->options = qobject_ref(vhost_blk_backend_file(backend)->options);
+}
+
+/*
+ * Was the file's node reopened after its file was last attached?  Each reopen
+ * replaces the options.  The number of the file descriptor may be the same.
+ */
+bool vhost_blk_node_reopened(const VHostBlkBackend *backend)
+{
+    return vhost_blk_backend_file(backend)->options != backend->options;
+}
+
 /* An inactive node belongs to another QEMU, before or after a migration. */
 bool vhost_blk_node_is_active(const VHostBlkBackend *backend)
 {
@@ -405,8 +420,7 @@ static bool vhost_blk_check_file(VHostBlkBackend *backend, Error **errp)
 {
     struct stat st;
 
-    backend->fd = vhost_blk_node_fd(backend);
-    if (fstat(backend->fd, &st) < 0) {
+    if (fstat(vhost_blk_node_fd(backend), &st) < 0) {
         error_setg_errno(errp, errno, "%s: could not stat '%s'", backend->prop,
                          backend->name);
         return false;
@@ -474,6 +488,7 @@ void vhost_blk_close_backend(VHostBlkBackend *backend)
     notifier_remove(&backend->removed);
     vhost_blk_unblock_operations(backend);
     vhost_blk_unclaim(backend);
+    qobject_unref(backend->options);
     g_free(backend->name);
     g_free(backend);
 }

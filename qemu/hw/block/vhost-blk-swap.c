@@ -30,7 +30,8 @@ static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBackend *backend,
     uint32_t sectors = 0;
 
     /* The zone size is 0 if the block device is not zoned. */
-    if (ioctl(backend->fd, BLKGETZONESZ, &sectors) < 0 || !sectors ||
+    if (ioctl(vhost_blk_node_fd(backend), BLKGETZONESZ, &sectors) < 0 ||
+        !sectors ||
         virtio_has_feature(s->offered_features, VIRTIO_BLK_F_ZONED)) {
         return true;
     }

@@ -452,6 +452,24 @@ def saved_and_mounted(directory, block):
         vm.excuse(".*mounted.*")
 
 
+def saved_after_reopen(directory, file, **options):
+    """A saved machine leaves the disk to others, also if QEMU opened its file again before."""
+    def reopen(**cache):
+        disk.vm.qmp("blockdev-reopen", options=[{"driver": "file", "node-name": "d",
+                                                 "filename": file, **options, **cache}])
+    with Disk(directory, *node("d", file), run_it=True) as disk:
+        reopen()
+        for _ in range(2):
+            migrate(disk.vm, "/dev/null")
+            create(f"path={file}")
+            expect(disk.info()[:2], (0, 0))
+            disk.vm.qmp("cont")
+            expect(disk.info()[:2], (1, MIB >> 9))
+            create(f"path={file}", LOCKED)
+        reopen(cache={"direct": True})
+        wait_for("O_DIRECT", lambda: disk.info()[0] & 8, 10)
+
+
 def larger_blocks(directory, file):
     """The firmware knows the size of the blocks, so the target must not have larger ones."""
     state = f"{directory}/blocks"
@@ -503,6 +521,9 @@ def test_migration(tap, directory, files, block, qcow2):
                   fragile, fail)
     tap.check("a disk that another QEMU has locked", saved_and_locked, directory, file)
     tap.check("a disk that was mounted meanwhile", saved_and_mounted, directory, block)
+    tap.check("a node that was reopened is free when saved", saved_after_reopen, directory, file)
+    tap.check("a node that became auto-read-only is free when saved", functools.partial(
+        saved_after_reopen, directory, file, **{"auto-read-only": True}))
     tap.check("a target with larger logical blocks", larger_blocks, directory, file)
     tap.check("snapshots of the machine are refused", snapshots_are_refused, directory, file,
               qcow2)

@@ -90,9 +90,12 @@ typedef struct VHostBlkBackend {
     const char *prop;       /* "drive", "path" or "fd" */
     char *name;             /* the value of that property */
     BlockBackend *blk;
-    int fd;                 /* of the node, as the kernel has it */
     int claim_fd;           /* holds O_EXCL of a block device, or -1 */
     bool is_bdev;
+    /* The kernel has the file, and the node was active when it got it. */
+    bool attached;
+    /* The options of the file's node when the file was last attached */
+    QDict *options;
     Error *blocker;         /* why block jobs and others are refused */
     Notifier removed;       /* of the node from the BlockBackend */
 } VHostBlkBackend;
@@ -191,6 +194,8 @@ bool vhost_blk_take_permissions(VHostBlkBackend *backend, Error **errp);
 bool vhost_blk_claim(VHostBlkBackend *backend, Error **errp);
 void vhost_blk_unclaim(VHostBlkBackend *backend);
 int vhost_blk_node_fd(const VHostBlkBackend *backend);
+void vhost_blk_remember_options(VHostBlkBackend *backend);
+bool vhost_blk_node_reopened(const VHostBlkBackend *backend);
 bool vhost_blk_node_is_active(const VHostBlkBackend *backend);
 bool vhost_blk_node_unmaps(const VHostBlkBackend *backend);
 
@@ -219,8 +224,8 @@ void vhost_blk_unregister_migration(VHostBlk *s);
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp);
 bool vhost_blk_create_workers(VHostBlk *s, Error **errp);
 bool vhost_blk_set_polling(VHostBlk *s, Error **errp);
-bool vhost_blk_attach(VHostBlk *s, const VHostBlkBackend *backend,
-                      Error **errp);
+bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp);
+int vhost_blk_detach(VHostBlk *s);
 int vhost_blk_refresh_config(VHostBlk *s);
 bool vhost_blk_init_config_notifier(VHostBlk *s,
                                     EventNotifierHandler *changed,
