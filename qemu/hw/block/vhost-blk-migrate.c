@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "hw/virtio/vhost-blk.h"
 #include "hw/virtio/virtio-access.h"
+#include "migration/migration.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 
@@ -21,7 +22,6 @@
 #if VHOST_BLK_QEMU < 901
 #include "migration/register.h"
 #if VHOST_BLK_QEMU < 801
-#include "migration/migration.h"
 #define migrate_block() migrate_use_block()
 #else
 #include "migration/options.h"
@@ -171,15 +171,15 @@ void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state)
  * Migration
  */
 
-/* Snapshots of the machine do not have the disk. */
-static bool vhost_blk_in_snapshot(VHostBlk *s, RunState state)
+/* Snapshots of the machine do not have the disk, unless it is read-only. */
+static int vhost_blk_check_snapshot(VHostBlk *s, bool snapshot)
 {
-    if (s->ro || !runstate_check(state)) {
-        return false;
+    if (!snapshot || s->ro) {
+        return 0;
     }
     error_report("vhost-blk: '%s' does not support snapshots",
                  s->backend->name);
-    return true;
+    return -ENOTSUP;
 }
 
 /*
@@ -193,10 +193,13 @@ static int vhost_blk_pre_save(void *opaque)
     VHostBlk *s = opaque;
     int ret;
 
-    assert(!vhost_dev_is_started(&s->dev));
-    if (vhost_blk_in_snapshot(s, RUN_STATE_SAVE_VM)) {
-        return -ENOTSUP;
+    /* A migration sends the state in a later status. */
+    ret = vhost_blk_check_snapshot(
+        s, migrate_get_current()->state == MIGRATION_STATUS_SETUP);
+    if (ret < 0) {
+        return ret;
     }
+    assert(!vhost_dev_is_started(&s->dev));
     vhost_blk_flush(s);
     if (s->flush_error) {
         error_report("vhost-blk: a flush of '%s' has failed, so the machine "
@@ -214,7 +217,8 @@ static int vhost_blk_pre_save(void *opaque)
 
 static int vhost_blk_pre_load(void *opaque)
 {
-    return vhost_blk_in_snapshot(opaque, RUN_STATE_RESTORE_VM) ? -ENOTSUP : 0;
+    return vhost_blk_check_snapshot(opaque,
+                                    !runstate_check(RUN_STATE_INMIGRATE));
 }
 
 /* The guest would send requests of blocks that the disk does not have. */

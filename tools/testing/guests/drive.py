@@ -484,18 +484,33 @@ def larger_blocks(directory, file):
         target.finish(1, ".*logical blocks .*4096 bytes.*512.*")
 
 
+def snapshot_job(vm, command):
+    """Save or load a snapshot of the machine, without the disk; return whether this succeeds."""
+    vm.qmp(command, job_id="s", tag="s", vmstate="q", devices=["q"])
+
+    def concluded():
+        return [job for job in vm.qmp("query-jobs") if job["status"] == "concluded"]
+    job = wait_for("end of the job", concluded)[0]
+    vm.qmp("job-dismiss", id="s")
+    return "error" not in job
+
+
 def snapshots_are_refused(directory, file, qcow2):
-    with Qemu(directory, "-machine", "q35", *node("qf", qcow2),
-              *node("q", None, "qcow2", file="qf"), *virtio_blk("q"),
-              *vhost_blk(f"id=disk,path={file}")) as vm:
+    machine = ["-machine", "q35", *node("qf", qcow2), *node("q", None, "qcow2", file="qf"),
+               *virtio_blk("q")]
+    with Qemu(directory, *machine, *vhost_blk(f"id=disk,path={file}")) as vm:
         said = hmp(vm, "savevm s")
         if "does not support snapshots" not in said:
             raise Failure(f"savevm: {said}")
-        vm.qmp("snapshot-save", job_id="s", tag="s", vmstate="q", devices=["q"])
-        wait_for("end of the job", lambda: [job for job in vm.qmp("query-jobs")
-                                            if job["status"] == "concluded"])
-        if "error" not in vm.qmp("query-jobs")[0]:
-            raise Failure("snapshot-save succeeds")
+        expect(snapshot_job(vm, "snapshot-save"), False)
+        vm.qmp("stop")
+        expect(snapshot_job(vm, "snapshot-save"), False)
+        vm.excuse(".*does not support snapshots.*")
+    # With a read-only disk there is one that can be loaded.
+    with Qemu(directory, "-S", *machine, *vhost_blk(f"id=disk,path={file},readonly=on")) as vm:
+        expect(snapshot_job(vm, "snapshot-save"), True)
+    with Qemu(directory, "-S", *machine, *vhost_blk(f"id=disk,path={file}")) as vm:
+        expect(snapshot_job(vm, "snapshot-load"), False)
         vm.excuse(".*does not support snapshots.*")
 
 
