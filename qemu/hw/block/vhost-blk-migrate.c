@@ -69,8 +69,8 @@ void vhost_blk_node_changed(void *opaque)
         return;
     }
     if (!vhost_blk_node_is_active(s->backend)) {
-        if (vhost_dev_is_started(&s->dev)) {
-            error_setg(&err, "'%s' was inactivated while the guest uses it",
+        if (runstate_is_running() || vhost_dev_is_started(&s->dev)) {
+            error_setg(&err, "'%s' was inactivated while the guest runs",
                        s->backend->name);
             vhost_blk_stop_machine(s, err);
         } else {

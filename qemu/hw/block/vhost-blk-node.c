@@ -437,6 +437,11 @@ static bool vhost_blk_take_node(VHostBlkBackend *backend, Error **errp)
         !vhost_blk_check_graph(backend, errp)) {
         return false;
     }
+    /* An inactive node is not locked.  vhost_blk_prepare() checks this, too. */
+    if (runstate_is_running() && !vhost_blk_node_is_active(backend)) {
+        error_setg(errp, "%s: '%s' is inactive", backend->prop, backend->name);
+        return false;
+    }
     if (!blk_supports_write_perm(backend->blk) && !s->ro) {
         error_setg(errp, "%s: '%s' is read-only", backend->prop,
                    backend->name);

@@ -269,12 +269,18 @@ static void vhost_blk_try_start(VHostBlk *s)
                             vhost_blk_report_start_error, s);
 }
 
+static bool vhost_blk_may_start(VHostBlk *s)
+{
+    return !VIRTIO_DEVICE(s)->broken && !s->unusable &&
+           vhost_blk_node_is_active(s->backend);
+}
+
 static VHostBlkStatus vhost_blk_set_status(VirtIODevice *vdev, uint8_t status)
 {
     VHostBlk *s = VHOST_BLK(vdev);
     /* A legacy driver may have started the device before DRIVER_OK. */
     bool kicked = vdev->vm_running && status && vdev->started;
-    bool start = !vdev->broken && !s->unusable &&
+    bool start = vhost_blk_may_start(s) &&
                  (kicked || virtio_device_should_start(vdev, status));
 
     if (start != vhost_dev_is_started(&s->dev)) {

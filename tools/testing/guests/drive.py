@@ -284,6 +284,28 @@ def reopened(disk, path):
     create(f"path={path}", LOCKED)
 
 
+def inactive_nodes(disk, path):
+    """A guest that runs does not use an inactive node (QEMU 10.0)."""
+    try:
+        disk.vm.qmp("blockdev-add", driver="file", node_name="i", filename=path, active=False)
+    except Failure as failure:
+        if "'active' is unexpected" in str(failure):
+            return "this QEMU has none"
+        raise
+    disk.vm.set_refused("drive: .*inactive", "disk", "drive", "i")
+    disk.vm.qmp("blockdev-set-active", node_name="i", active=True)
+    disk.vm.set("disk", "drive", "i")
+    disk.vm.qmp("blockdev-set-active", node_name="i", active=False)
+    wait_for("stop of the machine", lambda: disk.vm.status() == "io-error", 20)
+    create(f"path={path}")
+    # This activates all nodes.
+    disk.vm.qmp("cont")
+    expect(disk.vm.status(), "running")
+    create(f"path={path}", LOCKED)
+    disk.vm.excuse(".*inactiv.*")
+    return None
+
+
 def test_swaps(tap, directory, files, qcow2):
     paths = [make_file(f"{files}/swap-{name}", MIB) for name in "abc"]
     ro = make_file(f"{files}/swap-ro", MIB)
@@ -298,6 +320,8 @@ def test_swaps(tap, directory, files, qcow2):
             create(f"path={paths[1]}", LOCKED)))
         tap.check("the machine still runs", lambda: expect(disk.vm.status(), "running"))
         tap.check("a node that is reopened", reopened, disk, paths[1])
+    with Disk(directory, *node("d", paths[0]), run_it=True) as disk:
+        tap.check("an inactive node", inactive_nodes, disk, paths[1])
     with Disk(directory, *drive(",auto-read-only=on", paths[0]), *node("ro", ro, read_only="on"),
               run_it=True) as disk:
         tap.check("a refused swap leaves a drive with auto-read-only writable", lambda: (
