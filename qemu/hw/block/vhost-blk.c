@@ -299,7 +299,8 @@ static void vhost_blk_handle_output(VirtIODevice *vdev, VirtQueue *vq)
     VHostBlk *s = VHOST_BLK(vdev);
 
     /* Some legacy drivers kick before they set DRIVER_OK. */
-    if (vdev->start_on_kick && !vhost_dev_is_started(&s->dev)) {
+    if (vdev->start_on_kick && !vhost_dev_is_started(&s->dev) &&
+        vhost_blk_may_start(s)) {
         vhost_blk_try_start(s);
     }
 }
