@@ -8,6 +8,7 @@ import functools
 import os
 import re
 import struct
+import time
 
 from disks import MIB, dm, file_system, make_file, mounted, null_blk, read_only
 from tap import Failure, expect, run, wait_for
@@ -284,6 +285,31 @@ def reopened(disk, path):
     create(f"path={path}", LOCKED)
 
 
+def refused_reopen(directory):
+    """After a reopen that the kernel refuses, the machine runs on with the old file.
+
+    Direct I/O would need larger blocks than the firmware knows.
+    """
+    with null_blk("large-blocks", 32, blocksize=4096) as block:
+        run("mkfs.ext4", "-q", "-O", "^has_journal", block)
+        with mounted(block, f"{directory}/large-blocks") as path:
+            file = make_file(f"{path}/file", MIB)
+            with Disk(directory, *node("d", file), properties="drive=d,bootindex=1",
+                      run_it=True) as disk:
+                wait_for("driver of the firmware", lambda: disk.features() >> 6 & 1, 60)
+                disk.vm.qmp("blockdev-reopen", options=[{
+                    "driver": "file", "node-name": "d", "filename": file,
+                    "cache": {"direct": True}}])
+                wait_for("message", lambda: "have no effect" in disk.vm.errors(), 10)
+                disk.vm.qmp("stop")
+                disk.vm.qmp("cont")
+                # A machine that cannot continue stops a moment later.
+                time.sleep(0.5)
+                expect(disk.vm.status(), "running")
+                expect(disk.info()[0], 1)
+                disk.vm.excuse(".*the options of 'd' have no effect.*")
+
+
 def inactive_nodes(disk, path):
     """A guest that runs does not use an inactive node (QEMU 10.0)."""
     try:
@@ -320,6 +346,7 @@ def test_swaps(tap, directory, files, qcow2):
             create(f"path={paths[1]}", LOCKED)))
         tap.check("the machine still runs", lambda: expect(disk.vm.status(), "running"))
         tap.check("a node that is reopened", reopened, disk, paths[1])
+    tap.check("a reopen that the kernel refuses", refused_reopen, directory)
     with Disk(directory, *node("d", paths[0]), run_it=True) as disk:
         tap.check("an inactive node", inactive_nodes, disk, paths[1])
     with Disk(directory, *drive(",auto-read-only=on", paths[0]), *node("ro", ro, read_only="on"),
