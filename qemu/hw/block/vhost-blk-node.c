@@ -15,6 +15,7 @@
 #include "block/throttle-groups.h"
 #include "hw/virtio/vhost-blk.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 
 /* Moved in QEMU 10.0 */
@@ -298,6 +299,18 @@ static bool vhost_blk_should_claim(const VHostBlkBackend *backend)
 }
 
 /*
+ * A QEMU that got the descriptor from another process may not be allowed to
+ * open the device.  The locks of the node remain.
+ */
+static void vhost_blk_warn_unclaimed(const VHostBlkBackend *backend, int error)
+{
+    if (error != EACCES && error != EPERM) {
+        warn_report("vhost-blk: '%s' could not be opened with O_EXCL, so it may "
+                    "be mounted: %s", backend->name, strerror(error));
+    }
+}
+
+/*
  * Claim a block device with O_EXCL, which keeps mounts and stacked devices
  * away.  A second descriptor has the claim, because the node is opened without
  * it, and so that the claim can be released before a migration ends.
@@ -315,11 +328,8 @@ bool vhost_blk_claim(VHostBlkBackend *backend, Error **errp)
     if (backend->claim_fd >= 0) {
         return true;
     }
-    /*
-     * A QEMU that got the descriptor from another process may not be allowed
-     * to open the device.  The locks of the node remain.
-     */
     if (errno != EBUSY) {
+        vhost_blk_warn_unclaimed(backend, errno);
         return true;
     }
     error_setg(errp, "%s: '%s' is already in use, mounted, or part of another "

@@ -392,6 +392,22 @@ def unprivileged(block):
             os.chmod(block, mode)
 
 
+def without_proc(block):
+    """QEMU needs /proc to claim a block device, and warns if it cannot.
+
+    It finds its modules by /proc/self/exe.
+    """
+    hide = ('exe=$(command -v qemu-system-x86_64); mount -t tmpfs none /proc && '
+            'mkdir /proc/self && ln -s "$exe" /proc/self/exe && exec "$@"')
+    try:
+        create(f"path={block}", None, ("unshare", "-m", "sh", "-c", hide, "sh"))
+    except Failure as failure:
+        if not re.search("status 0, .*warning: .*O_EXCL", str(failure)):
+            raise
+    else:
+        raise Failure("no warning")
+
+
 def killed_while_hung(directory, data):
     """The locks remain after QEMU was killed, until the requests in flight have ended.
 
@@ -633,5 +649,6 @@ def test(tap, options):
         tap.check("path=/dev/fdset/N keeps O_DIRECT", fdset_keeps_direct, directory,
                   names["FILE"])
         tap.check("fd= of a block device that QEMU may not open", unprivileged, block)
+        tap.check("a block device that cannot be claimed", without_proc, block)
         tap.check("a QEMU that is killed while its disk hangs", killed_while_hung, directory, block)
         test_migration(tap, directory, files, block, names["QCOW2"])
