@@ -199,7 +199,11 @@ static int vhost_blk_pre_save(void *opaque)
     if (ret < 0) {
         return ret;
     }
-    assert(!vhost_dev_is_started(&s->dev));
+    /* QEMU 7.2 does not stop the devices of a machine that is suspended. */
+    if (vhost_dev_is_started(&s->dev)) {
+        error_report("vhost-blk: '%s' is in use", s->backend->name);
+        return -EBUSY;
+    }
     vhost_blk_flush(s);
     if (s->flush_error) {
         error_report("vhost-blk: a flush of '%s' has failed, so the machine "

@@ -551,9 +551,9 @@ def larger_blocks(directory, file):
         target.finish(1, ".*logical blocks .*4096 bytes.*512.*")
 
 
-def snapshot_job(vm, command):
+def snapshot_job(vm, command, tag="s"):
     """Save or load a snapshot of the machine, without the disk; return whether this succeeds."""
-    vm.qmp(command, job_id="s", tag="s", vmstate="q", devices=["q"])
+    vm.qmp(command, job_id="s", tag=tag, vmstate="q", devices=["q"])
 
     def concluded():
         return [job for job in vm.qmp("query-jobs") if job["status"] == "concluded"]
@@ -579,6 +579,21 @@ def snapshots_are_refused(directory, file, qcow2):
     with Qemu(directory, "-S", *machine, *vhost_blk(f"id=disk,path={file}")) as vm:
         expect(snapshot_job(vm, "snapshot-load"), False)
         vm.excuse(".*does not support snapshots.*")
+
+
+def snapshot_while_suspended(directory, file, qcow2):
+    """QEMU 7.2 refuses a snapshot of a machine in S3, and does not end.
+
+    The port is that of the ACPI registers, as the firmware has set it up.
+    """
+    with Disk(directory, *node("qf", qcow2), *node("q", None, "qcow2", file="qf"),
+              *virtio_blk("q"), properties=f"path={file},readonly=on,bootindex=1",
+              run_it=True) as disk:
+        wait_for("driver of the firmware", lambda: disk.features() >> 6 & 1, 60)
+        hmp(disk.vm, "o/h 0x604 0x2400")
+        disk.vm.event("SUSPEND")
+        snapshot_job(disk.vm, "snapshot-save", "suspended")
+        disk.vm.excuse("(.*is in use.*)?")
 
 
 def block_migration(directory, file):
@@ -608,6 +623,8 @@ def test_migration(tap, directory, files, block, qcow2):
         saved_after_reopen, directory, file, **{"auto-read-only": True}))
     tap.check("a target with larger logical blocks", larger_blocks, directory, file)
     tap.check("snapshots of the machine are refused", snapshots_are_refused, directory, file,
+              qcow2)
+    tap.check("a snapshot of a suspended machine", snapshot_while_suspended, directory, file,
               qcow2)
     tap.check("block migration is refused", block_migration, directory, file)
 
