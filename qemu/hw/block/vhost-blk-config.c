@@ -176,9 +176,6 @@ static void vhost_blk_override_config(VHostBlk *s,
     sectors = virtio_ldl_p(vdev, &cfg->max_write_zeroes_sectors);
     virtio_stl_p(vdev, &cfg->max_write_zeroes_sectors,
                  MIN(sectors, s->max_write_zeroes_sectors));
-    if (!vhost_blk_node_unmaps(s->backend)) {
-        cfg->write_zeroes_may_unmap = 0;
-    }
 }
 
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)

@@ -51,17 +51,19 @@ int vhost_blk_set_running(VHostBlk *s, int running)
     return vhost_blk_ioctl(s, VHOST_BLK_SET_RUNNING, &running);
 }
 
-/* Read the configuration space into s->config. */
+/* Read the configuration space into s->config, for the options of the node. */
 int vhost_blk_fetch_config(VHostBlk *s)
 {
     g_autofree struct vhost_vdpa_config *cfg =
         g_malloc0(sizeof(*cfg) + VHOST_BLK_CONFIG_SIZE);
+    struct virtio_blk_config *config = (void *)s->config;
     int ret;
 
     cfg->len = VHOST_BLK_CONFIG_SIZE;
     ret = vhost_blk_ioctl(s, VHOST_BLK_GET_CONFIG, cfg);
     if (!ret) {
         memcpy(s->config, cfg->buf, VHOST_BLK_CONFIG_SIZE);
+        config->write_zeroes_may_unmap &= vhost_blk_node_unmaps(s->backend);
     }
     return ret;
 }

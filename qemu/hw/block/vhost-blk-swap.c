@@ -40,14 +40,21 @@ static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBackend *backend,
     return false;
 }
 
-/* The kernel would execute discards that the new node is to ignore. */
+/*
+ * The kernel would execute discards, and write zeroes that unmap, although the
+ * new node is to ignore them.
+ */
 static bool vhost_blk_check_discard(VHostBlk *s, const VHostBlkBackend *backend,
                                     Error **errp)
 {
     ERRP_GUARD();
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    struct virtio_blk_config *config = (void *)s->config;
 
-    if (!virtio_vdev_has_feature(VIRTIO_DEVICE(s), VIRTIO_BLK_F_DISCARD) ||
-        vhost_blk_node_unmaps(backend)) {
+    if (vhost_blk_node_unmaps(backend) ||
+        (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_DISCARD) &&
+         (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES) ||
+          !config->write_zeroes_may_unmap))) {
         return true;
     }
     error_setg(errp, "%s: the guest uses discards, which '%s' ignores",

@@ -22,6 +22,7 @@
 #define F_ZONED (1ull << 17)
 #define F_FLUSH (1ull << VIRTIO_BLK_F_FLUSH)
 #define F_DISCARD (1ull << VIRTIO_BLK_F_DISCARD)
+#define F_WRITE_ZEROES (1ull << VIRTIO_BLK_F_WRITE_ZEROES)
 #define F_CONFIG_WCE (1ull << VIRTIO_BLK_F_CONFIG_WCE)
 
 /* Offsets in, and size of, struct virtio_blk_config of VIRTIO 1.3 */
@@ -196,16 +197,24 @@ static void bad_rings(void *obj, void *data, QGuestAllocator *alloc)
     qobject_unref(answer);
 }
 
-/* Returns whether the disk is replaced by the node "ignores". */
-static bool swap(void)
+/* Returns whether the disk is replaced by the node @name. */
+static bool swap(const char *name)
 {
     QDict *answer = qtest_qmp(global_qtest, "{ 'execute': 'qom-set', "
                               "'arguments': { 'path': '/machine/peripheral/drv0',"
-                              " 'property': 'drive', 'value': 'ignores' } }");
+                              " 'property': 'drive', 'value': %s } }", name);
     bool swapped = qdict_haskey(answer, "return");
 
     qobject_unref(answer);
     return swapped;
+}
+
+static void add_node(const char *name, const char *file, const char *discard)
+{
+    qtest_qmp_assert_success(global_qtest, "{ 'execute': 'blockdev-add', "
+                             "'arguments': { 'driver': 'file', 'node-name': %s,"
+                             " 'filename': %s, 'discard': %s } }", name, file,
+                             discard);
 }
 
 /* A node without discard=unmap ignores discards, which the kernel would not. */
@@ -213,19 +222,29 @@ static void discard(void *obj, void *data, QGuestAllocator *alloc)
 {
     QVirtioDevice *dev = get_vdev(obj);
     uint64_t features = qvirtio_get_features(dev);
+    uint8_t before;
 
-    qtest_qmp_assert_success(global_qtest, "{ 'execute': 'blockdev-add', "
-                             "'arguments': { 'driver': 'file', 'node-name': "
-                             "'ignores', 'filename': %s } }",
-                             getenv("VHOST_QTEST_THIRD"));
+    add_node("ignores", getenv("VHOST_QTEST_THIRD"), "ignore");
+    add_node("unmaps", getenv("VHOST_QTEST_SECOND"), "unmap");
     g_assert_cmphex(features & F_DISCARD, ==, F_DISCARD);
     g_assert_true(negotiate(dev, features));
-    g_assert_false(swap());
+    g_assert_false(swap("ignores"));
 
+    /* Write zeroes may unmap as well, if the driver was told so. */
     g_assert_true(negotiate(dev, features & ~F_DISCARD));
-    g_assert_true(swap());
+    g_assert_cmpint(qvirtio_config_readb(dev, MAY_UNMAP), ==, 1);
+    g_assert_false(swap("ignores"));
+
+    g_assert_true(negotiate(dev, features & ~(F_DISCARD | F_WRITE_ZEROES)));
+    g_assert_true(swap("ignores"));
     g_assert_cmphex(qvirtio_get_features(dev), ==, features & ~F_DISCARD);
     g_assert_cmpint(qvirtio_config_readb(dev, MAY_UNMAP), ==, 0);
+
+    /* The driver can tell that the field has changed. */
+    before = generation_of(obj);
+    g_assert_true(swap("unmaps"));
+    g_assert_cmpint(generation_of(obj), !=, before);
+    g_assert_cmpint(qvirtio_config_readb(dev, MAY_UNMAP), ==, 1);
 }
 
 /*

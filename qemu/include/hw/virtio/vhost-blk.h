@@ -159,7 +159,7 @@ struct VHostBlk {
     VirtQueue **virtqs;
     EventNotifier config_notifier;
 
-    /* Last result of VHOST_BLK_GET_CONFIG, little endian. */
+    /* Last result of vhost_blk_fetch_config(), little endian */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
     /* Features that were offered to the guest with the first backend. */
     uint64_t offered_features;
