@@ -238,17 +238,18 @@ static bool vhost_blk_check_drive(VHostBlkBackend *backend, Error **errp)
  */
 
 /*
- * A node with auto-read-only has another file descriptor whenever its
- * permissions change, and the locks of the one that the kernel has would remain
- * while the node is inactive.
+ * An inactive node with auto-read-only is open read-only until it is activated.
+ * The kernel has to get a descriptor that can be written, as it offers features
+ * of a read-only disk otherwise.
  */
-static bool vhost_blk_keep_writable(VHostBlkBackend *backend, Error **errp)
+static bool vhost_blk_make_writable(VHostBlkBackend *backend, Error **errp)
 {
     ERRP_GUARD();
     BlockDriverState *file = vhost_blk_backend_file(backend);
     QDict *options;
 
-    if (!(file->open_flags & BDRV_O_AUTO_RDONLY)) {
+    if (!(file->open_flags & BDRV_O_AUTO_RDONLY) || backend->device->ro ||
+        vhost_blk_node_is_active(backend)) {
         return true;
     }
     options = qdict_new();
@@ -457,7 +458,7 @@ static bool vhost_blk_take_node(VHostBlkBackend *backend, Error **errp)
                    backend->name);
         return false;
     }
-    if ((!s->ro && !vhost_blk_keep_writable(backend, errp)) ||
+    if (!vhost_blk_make_writable(backend, errp) ||
         !vhost_blk_take_permissions(backend, errp)) {
         return false;
     }

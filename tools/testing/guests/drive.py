@@ -285,6 +285,27 @@ def reopened(disk, path):
     create(f"path={path}", LOCKED)
 
 
+def opened_for_writing(vm, path):
+    """Return for each descriptor of the file that QEMU has whether it can be written."""
+    pid = vm.process.pid
+    fds = [fd for fd in os.listdir(f"/proc/{pid}/fd")
+           if os.path.realpath(f"/proc/{pid}/fd/{fd}") == os.path.realpath(path)]
+
+    def flags(fd):
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
+            return int(re.search(r"flags:\s*(\d+)", file.read())[1], 8)
+    return [flags(fd) & os.O_ACCMODE == os.O_RDWR for fd in fds]
+
+
+def refused_auto_read_only(directory, file, other):
+    """A swap that is refused leaves a node with auto-read-only as it was."""
+    with (Qemu(directory, "-S", "-machine", "q35", *vhost_blk(f"path={other}")),
+          Disk(directory, *node("d", file), *node("o", other, auto_read_only="on")) as disk):
+        expect(opened_for_writing(disk.vm, other), [False])
+        disk.vm.set_refused("drive: .*" + LOCKED, "disk", "drive", "o")
+        expect(opened_for_writing(disk.vm, other), [False])
+
+
 def refused_reopen(directory):
     """After a reopen that the kernel refuses, the machine runs on with the old file.
 
@@ -346,6 +367,8 @@ def test_swaps(tap, directory, files, qcow2):
             create(f"path={paths[1]}", LOCKED)))
         tap.check("the machine still runs", lambda: expect(disk.vm.status(), "running"))
         tap.check("a node that is reopened", reopened, disk, paths[1])
+    tap.check("a refused swap leaves a node with auto-read-only as it was", refused_auto_read_only,
+              directory, paths[0], paths[1])
     tap.check("a reopen that the kernel refuses", refused_reopen, directory)
     with Disk(directory, *node("d", paths[0]), run_it=True) as disk:
         tap.check("an inactive node", inactive_nodes, disk, paths[1])
