@@ -115,7 +115,8 @@ static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
 
 /*
  * Flush the file, as a stopped machine may continue on another host, where
- * writes that are still in caches of this host must be visible.
+ * writes that are still in caches of this host must be visible.  That of an
+ * inactive node was flushed when the machine stopped.
  */
 static void vhost_blk_flush(VHostBlk *s)
 {
