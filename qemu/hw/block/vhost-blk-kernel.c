@@ -264,6 +264,10 @@ bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
     uint64_t features = vhost_blk_acked_features(s);
     int ret = 0;
 
+    /* The driver may not know that, and the kernel forgets it when detached. */
+    if (features && s->ro) {
+        virtio_add_feature(&features, VIRTIO_BLK_F_RO);
+    }
     vhost_blk_remember_options(backend);
     if (s->serial) {
         memcpy(arg.serial, s->serial, strlen(s->serial));

@@ -560,6 +560,18 @@ def saved_after_reopen(directory, file, **options):
         wait_for("O_DIRECT", lambda: disk.info()[0] & 8, 10)
 
 
+def saved_read_only(directory, file):
+    """The firmware does not know that the disk is read-only."""
+    with Disk(directory, properties=f"path={file},readonly=on,bootindex=1", run_it=True) as disk:
+        wait_for("driver of the firmware", lambda: disk.features() >> 6 & 1, 60)
+        migrate(disk.vm, "/dev/null")
+        disk.vm.qmp("cont")
+        # A machine that cannot continue stops a moment later.
+        time.sleep(0.5)
+        expect(disk.vm.status(), "running")
+        expect(disk.info()[0] & 3, 3)
+
+
 def larger_blocks(directory, file):
     """The firmware knows the size of the blocks, so the target must not have larger ones."""
     state = f"{directory}/blocks"
@@ -644,6 +656,7 @@ def test_migration(tap, directory, files, block, qcow2):
     tap.check("a node that was reopened is free when saved", saved_after_reopen, directory, file)
     tap.check("a node that became auto-read-only is free when saved", functools.partial(
         saved_after_reopen, directory, file, **{"auto-read-only": True}))
+    tap.check("a read-only disk is saved, and used again", saved_read_only, directory, file)
     tap.check("a target with larger logical blocks", larger_blocks, directory, file)
     tap.check("snapshots of the machine are refused", snapshots_are_refused, directory, file,
               qcow2)
