@@ -94,6 +94,44 @@ void vhost_blk_node_changed(void *opaque)
  * State of the machine
  */
 
+/* The guest would send requests of blocks that the disk does not have. */
+static bool vhost_blk_check_block_size(VHostBlk *s, Error **errp)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    struct virtio_blk_config *old = (void *)vdev->config;
+    struct virtio_blk_config *new = (void *)s->config;
+    uint32_t before = virtio_ldl_p(vdev, &old->blk_size);
+    uint32_t now = virtio_ldl_p(vdev, &new->blk_size);
+
+    if (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_BLK_SIZE) || !before ||
+        now <= before) {
+        return true;
+    }
+    error_setg(errp, "the logical blocks of '%s' have %u bytes, but the guest "
+               "knows %u", s->backend->name, now, before);
+    return false;
+}
+
+/*
+ * Attach the file unless the kernel has it.  A kernel without a file does not
+ * know which block size the guest uses.
+ */
+static bool vhost_blk_attach_again(VHostBlk *s, Error **errp)
+{
+    if (s->backend->attached) {
+        return true;
+    }
+    if (!vhost_blk_follow_node(s, errp)) {
+        return false;
+    }
+    if (vhost_blk_fetch_config(s) == 0 &&
+        !vhost_blk_check_block_size(s, errp)) {
+        vhost_blk_detach(s);
+        return false;
+    }
+    return true;
+}
+
 /* Get everything that the device needs to run, unless it has it. */
 static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
 {
@@ -109,8 +147,7 @@ static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
         return false;
     }
     s->incoming = false;
-    return vhost_blk_claim(s->backend, errp) &&
-           (s->backend->attached || vhost_blk_follow_node(s, errp));
+    return vhost_blk_claim(s->backend, errp) && vhost_blk_attach_again(s, errp);
 }
 
 /*
@@ -224,24 +261,6 @@ static int vhost_blk_pre_load(void *opaque)
 {
     return vhost_blk_check_snapshot(opaque,
                                     !runstate_check(RUN_STATE_INMIGRATE));
-}
-
-/* The guest would send requests of blocks that the disk does not have. */
-static bool vhost_blk_check_block_size(VHostBlk *s, Error **errp)
-{
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
-    struct virtio_blk_config *old = (void *)vdev->config;
-    struct virtio_blk_config *new = (void *)s->config;
-    uint32_t before = virtio_ldl_p(vdev, &old->blk_size);
-    uint32_t now = virtio_ldl_p(vdev, &new->blk_size);
-
-    if (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_BLK_SIZE) || !before ||
-        now <= before) {
-        return true;
-    }
-    error_setg(errp, "the logical blocks of '%s' have %u bytes, but those of "
-               "the source had %u", s->backend->name, now, before);
-    return false;
 }
 
 static int vhost_blk_post_load(void *opaque, int version)
