@@ -137,7 +137,7 @@ static u64 vblk_file_capacity(const struct vhost_blk_be *be)
  * leases).
  *
  * With O_DIRECT, zeroes may be written through the page cache, and so may data
- * where the file system cannot do direct I/O, as in a hole on ext4 without
+ * if the file system cannot do direct I/O there, as in a hole on ext4 without
  * extents.
  */
 static int vblk_file_wb_error(const struct vhost_blk_be *be)

@@ -183,10 +183,11 @@ void vhost_blk_flush_init(struct vhost_blk *blk)
 }
 
 /**
- * vhost_blk_wait_for_flush - wait for the flush of an ioctl whose caller is gone
+ * vhost_blk_wait_for_flush - wait for a flush that an ioctl has begun
  * @blk: the device, its mutex held
  *
- * To be called before the backend is replaced, or the workqueues are flushed.
+ * To be called before the backend is replaced, or the workqueues are flushed: the
+ * caller of that ioctl may have been killed.
  *
  * Return: 0, or -EINTR if the caller is being killed.
  */

@@ -3,12 +3,13 @@
  * Release of a device: the last close, VHOST_RESET_OWNER and the exit of the
  * owner.
  *
- * The file holds a reference to the device, and so does each queue until its
- * last request has ended.  No thread waits for requests on behalf of a device
- * whose owner has exited: the worker drops the last reference, and then a work
- * frees the rest.  Until then these stay: the memory that requests have pinned,
- * the backend's file with its locks, this module, and the owner's address space
- * if a worker that is a kernel thread uses it.
+ * The file holds a reference to the device, and so do each queue until its last
+ * request has ended, and the flush of an ioctl until its end.  No thread waits
+ * for them on behalf of a device whose owner has exited: the worker or the flush
+ * drops the last reference, and then a work frees the rest.  Until then these
+ * stay: the memory that requests have pinned, the backend's file with its locks,
+ * this module, and the owner's address space if a worker that is a kernel thread
+ * uses it.
  *
  * The file may stay open after the owner has exited.  Another process may have
  * it, or no process can close it because it is registered in an io_uring that

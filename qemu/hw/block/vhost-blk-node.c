@@ -76,8 +76,8 @@ static int vhost_blk_file_fd(BlockDriverState *file)
 }
 
 /*
- * Called in the main thread, where the graph does not change meanwhile; also in
- * the coroutine of an incoming migration, which must not lock the graph.
+ * Called in the main thread, which is the only one that changes the graph.  That
+ * includes the coroutine of an incoming migration, which must not lock the graph.
  */
 static BlockDriverState *vhost_blk_backend_file(const VHostBlkBackend *backend)
 {
