@@ -117,8 +117,7 @@ void vhost_blk_backend_close(struct vhost_blk_be *be)
  * An error of a flush is permanent.  The kernel reports a failed writeback once
  * and then marks the pages clean, and a disk may do so with its cache.  So a
  * later flush that succeeds does not mean that the data is stable.  The guest
- * may not even have seen the error, if a swap or VHOST_BLK_SET_CONFIG requested
- * the flush.
+ * may not even have seen the error, if an ioctl requested the flush.
  *
  * No signal interrupts a flush, but a FUSE server may answer with EINTR.  An
  * ioctl must not return that: it would mean that its caller is being killed.

@@ -217,6 +217,12 @@ static long vblk_set_vring_running(struct vhost_blk *blk, void __user *argp)
 	}
 }
 
+/* VHOST_BLK_FLUSH: flush the backend, in any state of the queues */
+static long vblk_flush(struct vhost_blk *blk, void __user *argp)
+{
+	return blk->be ? vhost_blk_flush(blk) : -ENODEV;
+}
+
 /* Ioctls of the vhost core, which checks the owner if necessary */
 static long vblk_core_ioctl(struct vhost_blk *blk, unsigned int cmd,
 			    void __user *argp)
@@ -543,6 +549,7 @@ static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_BLK_SET_VRING_RUNNING, VBLK_IOCTL_OWNER, vblk_set_vring_running },
 	{ VHOST_BLK_SET_CONFIG, VBLK_IOCTL_OWNER, vhost_blk_set_config },
 	{ VHOST_BLK_SET_CONFIG_CALL, VBLK_IOCTL_OWNER, vhost_blk_set_config_call },
+	{ VHOST_BLK_FLUSH, VBLK_IOCTL_OWNER, vblk_flush },
 	{ VHOST_GET_FEATURES, .u64_fn = vhost_blk_get_features },
 	{ VHOST_SET_FEATURES, VBLK_IOCTL_SETUP, .u64_fn = vhost_blk_set_features },
 	{ VHOST_GET_BACKEND_FEATURES, .u64_fn = vhost_blk_get_backend_features },

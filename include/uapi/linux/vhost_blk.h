@@ -294,4 +294,22 @@ struct vhost_blk_vring_info {
 #define VHOST_BLK_GET_VRING_INFO	_IOWR(VHOST_VIRTIO, 0x57, \
 					      struct vhost_blk_vring_info)
 
+/*
+ * Flush the backend, in any state of the queues: when it returns 0, all writes
+ * that had completed when it was called are stable.  It does not wait for
+ * requests in flight.  A read-only backend is not flushed.
+ *
+ * A VMM flushes a stopped device with this ioctl and not by its own fsync(): an
+ * error of this flush is permanent, as that of any other, so the guest's next
+ * flush fails too.  fsync() may report the error to the VMM alone.
+ *
+ * Errors:
+ *   EINTR	the caller is being killed; the flush continues
+ *   ENODEV	no backend is attached
+ *   EOWNERDEAD	the owner has exited
+ *   EIO, ENOSPC and others
+ *		error of this flush or of an earlier one: vhost_blk_info.flush_error
+ */
+#define VHOST_BLK_FLUSH		_IO(VHOST_VIRTIO, 0x58)
+
 #endif /* _UAPI_LINUX_VHOST_BLK_H */
