@@ -252,6 +252,11 @@ static long do_config(struct target *t, const uint32_t *a)
 	return call(t, VHOST_BLK_SET_CONFIG, c);
 }
 
+static long do_flush(struct target *t, const uint32_t *a)
+{
+	return call(t, VHOST_BLK_FLUSH, NULL);
+}
+
 static long do_config_call(struct target *t, const uint32_t *a)
 {
 	int fd = a[0] & 1 ? t->queue[0].call : pick_fd(t, a[1]);
@@ -395,6 +400,7 @@ static long (* const action[OP_COUNT])(struct target *t, const uint32_t *a) = {
 	[OP_vring_state] = do_vring_state,
 	[OP_log] = do_log,
 	[OP_config] = do_config,
+	[OP_flush] = do_flush,
 	[OP_config_call] = do_config_call,
 	[OP_worker] = do_worker,
 	[OP_any_ioctl] = do_any_ioctl,

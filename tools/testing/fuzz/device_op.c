@@ -28,6 +28,7 @@ static const struct {
 	[OP_vring_state] = { "vring_state", 1 },
 	[OP_log] = { "log", 2 },
 	[OP_config] = { "config", 3 },
+	[OP_flush] = { "flush", 1 },
 	[OP_config_call] = { "config_call", 1 },
 	[OP_worker] = { "worker", 2 },
 	[OP_any_ioctl] = { "any_ioctl", 2 },

@@ -31,6 +31,7 @@ enum op_code {
 	OP_vring_state,	/* endianness and busy loop */
 	OP_log,	/* SET_LOG_BASE, SET_LOG_FD */
 	OP_config,	/* GET_CONFIG, SET_CONFIG */
+	OP_flush,	/* FLUSH */
 	OP_config_call,	/* SET_CONFIG_CALL */
 	OP_worker,	/* the ioctls of workers */
 	OP_any_ioctl,	/* any number, with any argument */

@@ -150,6 +150,78 @@ TEST_F(mapped, flakey_writes)
 	ENDS(T_FLUSH, 0, 0, S_OK);
 }
 
+static long flush(struct guest *g)
+{
+	return guest_ioctl(g, VHOST_BLK_FLUSH, NULL);
+}
+
+static int flush_error(struct guest *g)
+{
+	struct vhost_blk_info info = {};
+
+	return guest_ioctl(g, VHOST_BLK_GET_INFO, &info) ? : info.flush_error;
+}
+
+/*
+ * The VMM flushes a stopped device, and the flush fails.  The guest does not know
+ * that its data may be lost, so its own flush must fail when it runs again.
+ */
+TEST_F(mapped, flush_of_vmm)
+{
+	char params[256];
+
+	ENDS(T_OUT, 16, 8, S_OK);
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	snprintf(params, sizeof(params), "%s 0 0 3600 1 error_writes", self->below.path);
+	ASSERT_WELL(dm_replace(&self->dm, self->b.size / SECTOR, "flakey", params));
+	EXPECT_EQ(EIO, -flush(&self->g));
+	EXPECT_EQ(-EIO, flush_error(&self->g));
+	ASSERT_WELL(linear(&self->dm, &self->below));
+	EXPECT_EQ(EIO, -flush(&self->g));
+	ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	EXPECT_EQ(EIO, -flush(&self->g));
+	ENDS(T_FLUSH, 0, 0, S_IOERR);
+	ENDS(T_OUT, 16, 8, S_OK);
+	ASSERT_EQ(0, guest_set_running(&self->g, 0));
+	ASSERT_EQ(0, guest_set_backend(&self->g, self->b.fd, 0));
+	EXPECT_EQ(0, flush(&self->g));
+	EXPECT_EQ(0, flush_error(&self->g));
+	ASSERT_EQ(0, guest_set_running(&self->g, 1));
+	ENDS(T_FLUSH, 0, 0, S_OK);
+	GOOD();
+}
+
+/* A flush does not wait for requests: here a read takes seconds, and a flush no time. */
+TEST_F_TIMEOUT(mapped, flush_beside_read, 60)
+{
+	struct ring *r = &self->g.ring[0];
+	struct request *q = request_new(&self->g, T_IN, 8, 4096);
+	struct vhost_blk_vring_info info = {};
+	char params[3 * sizeof(self->below.path) + 32];
+	long long start;
+
+	snprintf(params, sizeof(params), "%s 0 3000 %s 0 0 %s 0 0", self->below.path,
+		 self->below.path, self->below.path);
+	ASSERT_WELL(dm_replace(&self->dm, self->b.size / SECTOR, "delay", params));
+	request_cut_usual(q);
+	request_place(q, PLACE_PACKED, NULL);
+	request_arm(q, 7);
+	start = now_ms();
+	ring_add(r, q);
+	ring_kick_now(r);
+	while (!info.inflight && now_ms() - start < 1000)
+		ASSERT_EQ(0, ring_info(r, &info));
+	EXPECT_EQ(1, info.inflight);
+	EXPECT_EQ(0, flush(&self->g));
+	EXPECT_GT(2000, now_ms() - start);
+	EXPECT_EQ(0, ring_device_idx(r));
+	ASSERT_WELL(ring_wait(r, 1, 20000));
+	EXPECT_EQ(S_OK, request_status(q));
+	request_free(q);
+	ASSERT_WELL(linear(&self->dm, &self->below));
+	GOOD();
+}
+
 /* The disk drops writes silently. The device cannot know, and reports no error. */
 TEST_F(mapped, flakey_drops)
 {

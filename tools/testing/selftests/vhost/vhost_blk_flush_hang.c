@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ioctls that flush the backend while it hangs: a swap, and the change to
+ * Ioctls that flush the backend while it hangs: FLUSH, a swap, and the change to
  * writethrough mode.  No request is in flight.  The caller can be killed, the
  * flush continues, and later calls of other processes wait for its end.
  */
@@ -32,6 +32,11 @@ static long writethrough(struct guest *g)
 	return guest_set_writeback(g, 0);
 }
 
+static long flush(struct guest *g)
+{
+	return guest_ioctl(g, VHOST_BLK_FLUSH, NULL);
+}
+
 static long reset_owner(struct guest *g)
 {
 	return guest_ioctl(g, VHOST_RESET_OWNER, NULL);
@@ -59,6 +64,10 @@ FIXTURE_VARIANT_ADD(flush, swap) {
 
 FIXTURE_VARIANT_ADD(flush, writethrough) {
 	.call = writethrough,
+};
+
+FIXTURE_VARIANT_ADD(flush, flush) {
+	.call = flush,
 };
 
 FIXTURE_SETUP(flush)
@@ -199,7 +208,9 @@ static const char *ends_after_it(struct _test_data_flush *self, struct sibling *
  */
 TEST_F_TIMEOUT(flush, later_calls, 120)
 {
-	static long (*const later[])(struct guest *g) = { swap, writethrough, reset_owner };
+	static long (*const later[])(struct guest *g) = {
+		swap, writethrough, flush, reset_owner,
+	};
 	static struct sibling killed, s;
 	unsigned int i;
 

@@ -228,7 +228,7 @@ static const char *shout(struct shouter *s)
 	uint64_t features = g->features ^ BIT64(VIRTIO_BLK_F_FLUSH);
 	uint16_t base;
 
-	switch (rng_below(&s->rng, 10)) {
+	switch (rng_below(&s->rng, 11)) {
 	case 0:
 		return guest_ioctl(g, VHOST_SET_VRING_NUM, &state) == -EBUSY ? NULL : "NUM";
 	case 1:
@@ -247,6 +247,8 @@ static const char *shout(struct shouter *s)
 		return guest_set_backend(g, -1, 0) == -EBUSY ? NULL : "BACKEND -1";
 	case 8:
 		return guest_set_backend(g, g->opts.backend->fd, 0) ? "BACKEND" : NULL;
+	case 9:
+		return guest_ioctl(g, VHOST_BLK_FLUSH, NULL) ? "FLUSH" : NULL;
 	default:
 		/* stop and start the other queue */
 		if (ring_stop(&g->ring[1], &base) || ring_set_running(&g->ring[1], 1))

@@ -46,7 +46,8 @@ FIXTURE_SETUP(states)
 
 	if (why)
 		SKIP(return, "%s", why);
-	why = hang_open(&self->h, false);
+	/* with a write cache, so that flushes wait for the disk, too */
+	why = hang_open_cached(&self->h);
 	if (why)
 		SKIP(return, "%s", why);
 }
@@ -241,6 +242,11 @@ static long write_through(struct guest *g)
 	return guest_set_writeback(g, 0);
 }
 
+static long flush(struct guest *g)
+{
+	return guest_ioctl(g, VHOST_BLK_FLUSH, NULL);
+}
+
 static long get_config(struct guest *g)
 {
 	struct blk_config config;
@@ -297,6 +303,10 @@ struct call {
 #define PAUSES								\
 	.stopped = NOW(STOPPED), .running = WAITS(PAUSED, RUNNING),	\
 	.broken = WAITS(BROKEN, BROKEN), .dead = WAITS(DEAD, STOPPED)
+/* The disk of these tests hangs for flushes, too. */
+#define FLUSHES								\
+	.stopped = NOW(STOPPED), .running = WAITS(RUNNING, RUNNING),	\
+	.broken = WAITS(BROKEN, BROKEN), .dead = WAITS(DEAD, STOPPED)
 #define STOPS								\
 	.stopped = NOW(STOPPED), .running = WAITS(DRAINING, STOPPED),	\
 	.broken = WAITS(DRAINING, STOPPED), .dead = WAITS(DEAD, STOPPED)
@@ -324,6 +334,7 @@ static const struct call calls[] = {
 	{ "SET_BACKEND, another", swap, PAUSES },
 	{ "SET_BACKEND -1", detach, BUSY_UNLESS_STOPPED },
 	{ "SET_CONFIG", write_through, PAUSES },
+	{ "FLUSH", flush, FLUSHES },
 	{ "SET_FEATURES, log on or off", switch_log, PAUSES },
 	{ "SET_FEATURES, others", other_features, BUSY_UNLESS_STOPPED },
 	/* a stopped device may get other features for another driver, so this is allowed */

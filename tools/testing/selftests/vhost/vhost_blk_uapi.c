@@ -283,4 +283,29 @@ TEST_F(ioctl, config_call)
 	close(p[1]);
 }
 
+/* In any stage with a backend; what it does in each state is tested by queue_states. */
+TEST_F(ioctl, flush)
+{
+	struct backend file;
+	int fd;
+
+	UP_TO(STAGE_OWNED);
+	EXPECT_EQ(ENODEV, IOCTL(VHOST_BLK_FLUSH, NULL));
+	UP_TO(STAGE_BACKEND);
+	EXPECT_EQ(0, IOCTL(VHOST_BLK_FLUSH, NULL));
+	EXPECT_EQ(0, set_fd(self, -1));
+	EXPECT_EQ(ENODEV, IOCTL(VHOST_BLK_FLUSH, NULL));
+	ASSERT_WELL(backend_open(&file, BACKEND_FILE, false));
+	fd = backend_reopen(&file, O_RDONLY);
+	EXPECT_EQ(0, set_fd(self, fd));
+	EXPECT_EQ(0, IOCTL(VHOST_BLK_FLUSH, NULL));
+	close(fd);
+	EXPECT_EQ(0, set_fd(self, file.fd));
+	EXPECT_EQ(0, IOCTL(VHOST_BLK_FLUSH, NULL));
+	EXPECT_EQ(0, set_fd(self, self->b.fd));
+	UP_TO(STAGE_RUNNING);
+	EXPECT_EQ(0, IOCTL(VHOST_BLK_FLUSH, NULL));
+	backend_close(&file);
+}
+
 TEST_HARNESS_MAIN

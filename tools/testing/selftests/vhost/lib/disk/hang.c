@@ -121,8 +121,9 @@ const char *hang_open(struct hang *h, bool file)
 const char *hang_open_cached(struct hang *h)
 {
 	static const struct nullb_attr cached[] = { { "cache_size", "1" }, { NULL, NULL } };
+	/* without null_blk a loop device, which has a cache */
 	const struct backend_opts disk = {
-		.kind = BACKEND_NULLB, .direct = true, .nullb = cached,
+		.kind = BACKEND_BDEV, .direct = true, .nullb = cached,
 	};
 	const char *why;
 
