@@ -89,6 +89,12 @@ const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index)
     return reasons[info.break_reason];
 }
 
+/* Flush the backend.  The kernel keeps an error of the flush. */
+int vhost_blk_flush_backend(VHostBlk *s)
+{
+    return vhost_blk_ioctl(s, VHOST_BLK_FLUSH, NULL);
+}
+
 /* Return the error of a flush of the backend, which the kernel keeps, or 0. */
 int vhost_blk_flush_error(VHostBlk *s)
 {

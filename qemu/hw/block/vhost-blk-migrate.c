@@ -154,15 +154,21 @@ static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
  * Flush the file, as a stopped machine may continue on another host, where
  * writes that are still in caches of this host must be visible.  That of an
  * inactive node was flushed when the machine stopped.
+ *
+ * The kernel keeps an error, so the guest's next flush fails if the machine
+ * continues here.  An error of fdatasync() is reported only once.
  */
 static void vhost_blk_flush(VHostBlk *s)
 {
     vhost_blk_keep_flush_error(s);
-    if (s->ro || s->flush_error || !vhost_blk_node_is_active(s->backend) ||
-        qemu_fdatasync(vhost_blk_node_fd(s->backend)) == 0) {
+    if (s->flush_error || !s->backend->attached ||
+        !vhost_blk_node_is_active(s->backend)) {
         return;
     }
-    s->flush_error = -errno;
+    s->flush_error = vhost_blk_flush_backend(s);
+    if (!s->flush_error) {
+        return;
+    }
     error_report("vhost-blk: could not flush '%s': %s", s->backend->name,
                  strerror(-s->flush_error));
 }

@@ -3,6 +3,7 @@
 it uses a drive, locks, swaps, flushes that fail, migration and snapshots.  No guest runs.
 """
 import contextlib
+import errno
 import fcntl
 import functools
 import os
@@ -484,7 +485,7 @@ def fragile_file(directory):
 
 
 def failed_flush(directory, fragile, fail):
-    """An error of a flush fails the migration, also when later flushes succeed."""
+    """An error of a flush fails migrations and the guest's flushes, also when it is over."""
     with Disk(directory, properties=f"path={fragile},direct=off", run_it=True) as disk:
         vm = disk.vm
         with open(fragile, "r+b") as file:
@@ -492,8 +493,10 @@ def failed_flush(directory, fragile, fail):
         fail(True)
         vm.qmp("stop")
         fail(False)
+        expect(disk.info()[2], -errno.EIO)
         migrate(vm, "/dev/null", "failed")
         vm.qmp("cont")
+        expect(disk.info()[2], -errno.EIO)
         vm.qmp("stop")
         migrate(vm, "/dev/null", "failed")
         vm.qmp("cont")
@@ -649,8 +652,8 @@ def test_migration(tap, directory, files, block, qcow2):
     file = make_file(f"{files}/migrated", MIB)
     with fragile_file(directory) as (fragile, fail):
         make_file(fragile + ".other", MIB)
-        tap.check("a flush that failed fails migrations and swaps", failed_flush, directory,
-                  fragile, fail)
+        tap.check("a flush that failed fails migrations, swaps and flushes", failed_flush,
+                  directory, fragile, fail)
     tap.check("a disk that another QEMU has locked", saved_and_locked, directory, file)
     tap.check("a disk that was mounted meanwhile", saved_and_mounted, directory, block)
     tap.check("a node that was reopened is free when saved", saved_after_reopen, directory, file)

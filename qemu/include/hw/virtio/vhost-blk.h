@@ -232,6 +232,7 @@ bool vhost_blk_init_config_notifier(VHostBlk *s,
                                     Error **errp);
 void vhost_blk_cleanup_config_notifier(VHostBlk *s);
 int vhost_blk_fetch_config(VHostBlk *s);
+int vhost_blk_flush_backend(VHostBlk *s);
 int vhost_blk_flush_error(VHostBlk *s);
 const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index);
 int vhost_blk_set_writeback(VHostBlk *s, bool writeback);
