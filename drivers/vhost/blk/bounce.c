@@ -26,6 +26,7 @@
 #include <linux/uio.h>
 
 #include "internal.h"
+#include "stats.h"
 
 /*
  * Additional alignment mask for appends.  The block layer cannot split an
@@ -330,6 +331,7 @@ static int vblk_fill_window(struct vhost_blk_req *req)
  */
 int vhost_blk_bounce_start(struct vhost_blk_req *req)
 {
+	vhost_blk_count(req->q, &req->q->counters->bounced, 1);
 	return vblk_fill_window(req);
 }
 

@@ -22,6 +22,7 @@
 #include <linux/uio.h>
 
 #include "internal.h"
+#include "stats.h"
 #include "trace.h"
 
 /**
@@ -193,12 +194,12 @@ static int vblk_log_completion(struct vhost_blk_req *req, u32 written)
 
 /*
  * Write the status of a request to the guest, log what the device has written,
- * and fill in the entry for the used ring.
+ * and fill in the entry for the used ring.  @now: time, for the counters.
  *
  * Return: false if that fails, then the queue is broken.
  */
 static bool vblk_complete_req(struct vhost_blk_req *req,
-			      struct vring_used_elem *used)
+			      struct vring_used_elem *used, u64 now)
 {
 	struct vhost_virtqueue *vq = &req->q->vq;
 	u32 len, response_len = 0;
@@ -206,6 +207,7 @@ static bool vblk_complete_req(struct vhost_blk_req *req,
 	int ret;
 
 	status = vblk_final_status(req, &response_len);
+	vhost_blk_count_req(req, status, now);
 	len = vhost_blk_used_len(&req->cmd, response_len, status);
 	trace_vhost_blk_complete(req->q, req->head, status, len);
 	ret = put_user(status, req->status_slot);
@@ -255,12 +257,13 @@ static void vblk_complete_done(struct vhost_blk_queue *q)
 {
 	struct llist_node *list = llist_reverse_order(llist_del_all(&q->done));
 	struct vhost_blk_req *req, *next;
+	u64 now = ktime_get_ns();
 
 	llist_for_each_entry_safe(req, next, list, done_node) {
 		if (req->bounced && vblk_may_complete(q) && vblk_bounce_more(req))
 			continue;
 		if (vblk_may_complete(q) &&
-		    vblk_complete_req(req, &q->vq.heads[q->nr_used]))
+		    vblk_complete_req(req, &q->vq.heads[q->nr_used], now))
 			q->nr_used++;
 		else
 			req->busy = false;
@@ -300,6 +303,7 @@ void vhost_blk_flush_used(struct vhost_blk_queue *q)
 	q->nr_used = 0;
 	for (i = 0; i < nr; i++)
 		q->reqs[vhost32_to_cpu(vq, vq->heads[i].id)].busy = false;
+	vhost_blk_count(q, &q->counters->batches, 1);
 	ret = vhost_add_used_n(vq, vq->heads, NULL, nr);
 	if (ret)
 		vhost_blk_break(q, VHOST_BLK_BREAK_USED, ret);

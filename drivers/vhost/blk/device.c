@@ -24,6 +24,7 @@
 #include <linux/workqueue.h>
 
 #include "internal.h"
+#include "stats.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -465,6 +466,19 @@ static void vblk_backend_info(const struct vhost_blk_be *be,
 	info->flush_error = READ_ONCE(be->flush_error);
 }
 
+static void vblk_fill_info(struct vhost_blk *blk, struct vhost_blk_info *info)
+{
+	*info = (struct vhost_blk_info){
+		.running = vhost_blk_running(blk),
+		.features = READ_ONCE(blk->features),
+		.trace_dev = blk->id,
+	};
+	mutex_lock(&blk->backend_mutex);
+	if (blk->be)
+		vblk_backend_info(blk->be, info);
+	mutex_unlock(&blk->backend_mutex);
+}
+
 /*
  * VHOST_BLK_GET_INFO.  Like VHOST_BLK_GET_VRING_INFO it does not take
  * dev.mutex: a VMM calls it because an ioctl of another thread, which holds
@@ -472,16 +486,9 @@ static void vblk_backend_info(const struct vhost_blk_be *be,
  */
 static long vblk_get_info(struct vhost_blk *blk, void __user *argp)
 {
-	struct vhost_blk_info info = {
-		.running = vhost_blk_running(blk),
-		.features = READ_ONCE(blk->features),
-		.trace_dev = blk->id,
-	};
+	struct vhost_blk_info info;
 
-	mutex_lock(&blk->backend_mutex);
-	if (blk->be)
-		vblk_backend_info(blk->be, &info);
-	mutex_unlock(&blk->backend_mutex);
+	vblk_fill_info(blk, &info);
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
@@ -505,6 +512,40 @@ static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
 		.inflight = READ_ONCE(q->inflight),
 	};
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+/* VHOST_BLK_GET_STATS: counters of a queue; without dev.mutex */
+static long vblk_get_stats(struct vhost_blk *blk, void __user *argp)
+{
+	struct vhost_blk_vring_stats *stats;
+	struct vhost_blk_queue *q;
+	long ret = 0;
+	u32 index;
+
+	if (get_user(index, (u32 __user *)argp))
+		return -EFAULT;
+	q = vhost_blk_queue_at(blk, index);
+	if (!q)
+		return -ENOBUFS;
+	stats = kzalloc_obj(*stats, VHOST_BLK_GFP);
+	if (!stats)
+		return -ENOMEM;
+	stats->index = index;
+	vhost_blk_read_counters(q, stats);
+	if (copy_to_user(argp, stats, sizeof(*stats)))
+		ret = -EFAULT;
+	kfree(stats);
+	return ret;
+}
+
+/* Information for tools that look at all disks of a host; without dev.mutex */
+static void vblk_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct vhost_blk *blk = file->private_data;
+	struct vhost_blk_info info;
+
+	vblk_fill_info(blk, &info);
+	vhost_blk_show_fdinfo(m, blk, &info);
 }
 
 /**
@@ -544,6 +585,7 @@ static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_BLK_GET_CONFIG, VBLK_IOCTL_NOLOCK, vhost_blk_get_config },
 	{ VHOST_BLK_GET_INFO, VBLK_IOCTL_NOLOCK, vblk_get_info },
 	{ VHOST_BLK_GET_VRING_INFO, VBLK_IOCTL_NOLOCK, vblk_get_vring_info },
+	{ VHOST_BLK_GET_STATS, VBLK_IOCTL_NOLOCK, vblk_get_stats },
 	{ VHOST_BLK_SET_BACKEND, VBLK_IOCTL_OWNER, vblk_set_backend },
 	{ VHOST_BLK_SET_RUNNING, VBLK_IOCTL_OWNER, vblk_set_running },
 	{ VHOST_BLK_SET_VRING_RUNNING, VBLK_IOCTL_OWNER, vblk_set_vring_running },
@@ -645,6 +687,7 @@ static const struct file_operations vblk_fops = {
 	.poll = vhost_blk_fop_poll,
 	.unlocked_ioctl = vblk_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = vblk_show_fdinfo,
 };
 
 /*

@@ -11,7 +11,8 @@
  *   vhost_dev.mutex
  *	Serializes ioctls: attaching a backend; start, stop and pause.
  *   vhost_blk.backend_mutex
- *	Protects vhost_blk.be for ioctls that do not take dev.mutex.
+ *	Protects vhost_blk.be and the memory of the counters for readers that do
+ *	not take dev.mutex.
  *   vhost_virtqueue.mutex
  *	One per queue.  Protects the ring and the fields of struct
  *	vhost_blk_queue that are documented below.  The worker holds it while
@@ -56,6 +57,7 @@
 struct cred;
 struct mem_cgroup;
 struct vhost_blk_be;
+struct vhost_blk_counters;
 struct vhost_blk_req;
 union vhost_blk_config;
 
@@ -386,6 +388,8 @@ struct vhost_blk_track {
  * @writes: writable ranges of the chain; NULL if they are not recorded
  * @nr_writes: number of elements in @writes
  * @bounced: the data is copied through pages of q->bounce
+ * @taken_ns: time of ktime_get_ns() at which the chain was taken; 0 if the
+ *	request was refused
  * @bio: bio of a block device
  * @file: state of the I/O on a regular file
  * @response: response other than data and status, or NULL
@@ -425,6 +429,7 @@ struct vhost_blk_req {
 	unsigned int nr_writes;
 	bool bounced;
 
+	u64 taken_ns;
 	union {
 		struct bio bio;
 		struct vhost_blk_file_io file;
@@ -531,6 +536,8 @@ enum vhost_blk_event {
  * @poll_ns: time in nanoseconds for which an empty ring is polled, see kick.c
  * @nr_used: entries in vq.heads that are not in the used ring yet
  * @bounce: bounce pages; allocated by the first start
+ * @counters: counters, see stats.h; allocated by the first start, and kept while
+ *	the queue is stopped.  Readers hold backend_mutex.
  * @to_submit: requests of vhost_blk_punt_in_order()
  * @submit_work: submits the requests of @to_submit
  * @done: requests whose I/O is done; the backend adds them, the worker removes
@@ -575,6 +582,7 @@ struct vhost_blk_queue {
 	u64 poll_ns;
 	unsigned int nr_used;
 	struct vhost_blk_bounce *bounce;
+	struct vhost_blk_counters *counters;
 
 	struct llist_head to_submit;
 	struct work_struct submit_work;
@@ -618,8 +626,8 @@ enum vhost_blk_life {
  * @be: the attached backend, or NULL.  Written with dev.mutex and
  *	@backend_mutex held, while no queue takes chains and no request is in
  *	flight.
- * @backend_mutex: protects @be for ioctls that do not take dev.mutex; held only
- *	while fields of the backend are read
+ * @backend_mutex: protects @be, and vhost_blk_queue.counters from being freed,
+ *	for readers that do not take dev.mutex; held only while fields are read
  * @flush_work: flushes @be for an ioctl, which holds dev.mutex and may be killed
  * @flush_done: completed unless @flush_work is queued or runs
  * @flush_result: 0 or the errno of the last flush by @flush_work
@@ -664,7 +672,7 @@ struct vhost_blk {
 	struct workqueue_struct *wq;
 	struct workqueue_struct *submit_wq;
 	struct vhost_blk_be *be;
-	struct mutex backend_mutex;	/* protects be without dev.mutex */
+	struct mutex backend_mutex;	/* for readers without dev.mutex */
 	struct work_struct flush_work;
 	struct completion flush_done;
 	int flush_result;

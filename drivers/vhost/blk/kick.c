@@ -29,7 +29,11 @@
 #include <linux/uio.h>
 
 #include "internal.h"
+#include "stats.h"
 #include "trace.h"
+
+/* Maximum number of chains for which the time is read once */
+#define VBLK_CLOCK_CHAINS	16
 
 /* Time in ns to poll with the mutex held, and minimum polling time in ns */
 #define VBLK_POLL_SLICE_NS	(50 * NSEC_PER_USEC)
@@ -172,6 +176,8 @@ static void vblk_execute(struct vhost_blk_req *req, int error)
 	const struct vhost_blk_cmd *cmd = &req->cmd;
 
 	if (error || req->status != VIRTIO_BLK_S_OK) {
+		if (!error)
+			req->taken_ns = 0;
 		vhost_blk_req_done(req, error);
 		return;
 	}
@@ -229,11 +235,13 @@ static void vblk_begin_req(struct vhost_blk_req *req, struct vhost_blk_be *be,
  * @requests: number of chains taken
  * @bytes: bytes of their data
  * @until: end of the round, in jiffies
+ * @now_ns: time of ktime_get_ns() at one of the last chains, for the counters
  */
 struct vblk_round {
 	unsigned int requests;
 	u64 bytes;
 	unsigned long until;
+	u64 now_ns;
 };
 
 /*
@@ -284,7 +292,10 @@ static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 		}
 	}
 
+	if (round->requests % VBLK_CLOCK_CHAINS == VBLK_CLOCK_CHAINS - 1)
+		round->now_ns = ktime_get_ns();
 	vblk_begin_req(req, be, &cmd, status);
+	req->taken_ns = round->now_ns;
 	req->bounced = bounced;
 	req->status_slot = slot;
 	if (status == VIRTIO_BLK_S_OK)
@@ -419,26 +430,16 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 }
 
 /*
- * Poll an empty ring.  Notifications are off, and no plug is held.
+ * Poll an empty ring from *@now until @slice_end, and set *@now to the end.
  *
- * Return: 1 if a chain or a completion is pending; 0 if notifications must be
- * enabled; -EAGAIN if the worker has other work or a slice is over, then
- * poll.work is queued.
+ * Return: 1 if a chain or a completion is pending; 0 if another task wants the
+ * CPU; -EAGAIN if the worker has other work or the slice is over.
  */
-static int vblk_poll_ring(struct vhost_blk_queue *q)
+static int vblk_poll_slice(struct vhost_blk_queue *q, u64 *now, u64 slice_end)
 {
 	struct vhost_virtqueue *vq = &q->vq;
-	u64 window = min(q->poll_ns, vhost_blk_poll_timeout_ns(q));
-	u64 now, slice_end, end;
 
-	if (!window)
-		return 0;
-	now = ktime_get_ns();
-	if (!q->idle_since)
-		q->idle_since = now;
-	end = q->idle_since + window;
-	slice_end = min(end, now + VBLK_POLL_SLICE_NS);
-	for (; now < slice_end; now = ktime_get_ns()) {
+	for (; *now < slice_end; *now = ktime_get_ns()) {
 		if (!llist_empty(&q->done) ||
 		    !vhost_vq_avail_empty(vq->dev, vq))
 			return 1;
@@ -448,9 +449,38 @@ static int vblk_poll_ring(struct vhost_blk_queue *q)
 			return 0;
 		cpu_relax();
 	}
+	return -EAGAIN;
+}
+
+/*
+ * Poll an empty ring.  Notifications are off, and no plug is held.
+ *
+ * Return: 1 if a chain or a completion is pending; 0 if notifications must be
+ * enabled; -EAGAIN if the worker has other work or a slice is over, then
+ * poll.work is queued.
+ */
+static int vblk_poll_ring(struct vhost_blk_queue *q)
+{
+	u64 window = min(q->poll_ns, vhost_blk_poll_timeout_ns(q));
+	u64 begin, now, end;
+	int ret;
+
+	if (!window)
+		return 0;
+	begin = ktime_get_ns();
+	if (!q->idle_since)
+		q->idle_since = begin;
+	end = q->idle_since + window;
+	now = begin;
+	ret = vblk_poll_slice(q, &now, min(end, now + VBLK_POLL_SLICE_NS));
+	vhost_blk_count(q, &q->counters->polls, 1);
+	vhost_blk_count(q, &q->counters->poll_hits, ret == 1);
+	vhost_blk_count(q, &q->counters->poll_ns, now - begin);
+	if (ret >= 0)
+		return ret;
 	if (now >= end)
 		return 0;
-	vhost_poll_queue(&vq->poll);
+	vhost_poll_queue(&q->vq.poll);
 	return -EAGAIN;
 }
 
@@ -475,6 +505,7 @@ static bool vblk_handle_plugged(struct vhost_blk_queue *q, struct vhost_blk_be *
 	struct blk_plug plug;
 	bool empty;
 
+	round->now_ns = ktime_get_ns();
 	blk_start_plug(&plug);
 	empty = vblk_handle_chains(q, be, round);
 	blk_finish_plug(&plug);
@@ -502,6 +533,7 @@ static void vblk_handle_ring(struct vhost_blk_queue *q, struct vhost_blk_be *be)
 		 vblk_ring_refilled(q) &&
 		 !vhost_exceeds_weight(&q->vq, ++rounds, 0));
 	vhost_blk_batch_end(q);
+	vhost_blk_count(q, &q->counters->rounds, 1);
 	trace_vhost_blk_kick(q, round.requests, round.bytes);
 }
 

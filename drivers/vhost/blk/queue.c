@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "internal.h"
+#include "stats.h"
 
 /**
  * vhost_blk_queue_init - initialize a queue before vhost_dev_init()
@@ -163,7 +164,7 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	if (!vhost_vq_access_ok(vq))
 		return -EFAULT;
 	vblk_drop_unflushed_used(q);
-	ret = vblk_alloc_requests(q);
+	ret = vblk_alloc_requests(q) ?: vhost_blk_counters_alloc(q);
 	if (!ret)
 		ret = vhost_blk_set_tracking(q, blk->features);
 	if (ret)

@@ -33,6 +33,7 @@
 #include <linux/wait_bit.h>
 
 #include "internal.h"
+#include "stats.h"
 
 /*
  * Time in jiffies that an owner that exits waits for its requests.  Unless the
@@ -123,6 +124,7 @@ static struct vhost_blk_be *vblk_free_resources(struct vhost_blk *blk)
 
 	for (i = 0; i < VHOST_BLK_MAX_QUEUES; i++)
 		vhost_blk_queue_free(&blk->queues[i]);
+	vhost_blk_counters_free(blk);
 	mutex_lock(&blk->backend_mutex);
 	swap(blk->be, be);
 	mutex_unlock(&blk->backend_mutex);

@@ -331,7 +331,8 @@ u32 vhost_blk_op_mask(u64 features)
  * @readable: readable bytes of the chain, header included
  * @writable: writable bytes of the chain, status included, at least 1
  * @limits: current limits of the backend
- * @cmd: set to the command.  Only @cmd->room is valid if the request fails.
+ * @cmd: set to the command.  If the request fails, only @cmd->room and @cmd->op
+ *	are valid; the latter is VHOST_BLK_NR_OPS if the type is not known.
  *
  * Bytes beyond those that the type needs are ignored, as other devices do.
  *
@@ -346,6 +347,7 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 	u32 op;
 
 	*cmd = (struct vhost_blk_cmd){
+		.op = VHOST_BLK_NR_OPS,
 		.room = min_t(u64, writable - 1, U32_MAX),
 	};
 	if (!hdr || readable < HEADER_BYTES)
@@ -355,9 +357,11 @@ u8 vhost_blk_parse(const struct vhost_blk_header *hdr, u64 readable,
 		return VIRTIO_BLK_S_UNSUPP;
 	op = array_index_nospec(hdr->type, VHOST_BLK_NR_OPS);
 	def = &vhost_blk_op_defs[op];
-	if (!def->parse || !(limits->op_mask & BIT(op)))
+	if (!def->parse)
 		return VIRTIO_BLK_S_UNSUPP;
 	cmd->op = op;
+	if (!(limits->op_mask & BIT(op)))
+		return VIRTIO_BLK_S_UNSUPP;
 	if (limits->ro && (def->flags & VHOST_BLK_OP_F_WRITE))
 		return VIRTIO_BLK_S_IOERR;
 	return def->parse(hdr, readable - HEADER_BYTES, limits, cmd);

@@ -81,13 +81,15 @@ struct vhost_blk_limits {
 /**
  * struct vhost_blk_cmd - checked command of a chain
  * @pos: offset in the backend, in bytes
- * @op: the operation
+ * @op: the operation; VHOST_BLK_NR_OPS if the type of a failed request is not
+ *	known
  * @len: bytes of data, or of the array of ranges.  They are at the start of the
  *	writable part for a read, and follow the header for any other operation.
  * @response: maximum bytes of the response, which is at the start of the
  *	writable part.  Status and the data of a read are not part of it.
- * @room: writable bytes before the status byte, U32_MAX if there are more;
- *	valid even if vhost_blk_parse() fails
+ * @room: writable bytes before the status byte, U32_MAX if there are more
+ *
+ * If vhost_blk_parse() fails, only @op and @room are valid.
  */
 struct vhost_blk_cmd {
 	u64 pos;

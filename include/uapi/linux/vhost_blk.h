@@ -312,4 +312,103 @@ struct vhost_blk_vring_info {
  */
 #define VHOST_BLK_FLUSH		_IO(VHOST_VIRTIO, 0x58)
 
+/**
+ * enum vhost_blk_stat - kinds of requests in VHOST_BLK_GET_STATS
+ * @VHOST_BLK_STAT_OTHER: IDs, reports and states of zones, and requests of a type
+ *	that the device does not know
+ * @VHOST_BLK_STAT_READ: reads
+ * @VHOST_BLK_STAT_WRITE: writes, and appends to zones
+ * @VHOST_BLK_STAT_FLUSH: flushes
+ * @VHOST_BLK_STAT_DISCARD: discards and secure erases
+ * @VHOST_BLK_STAT_WRITE_ZEROES: writes of zeroes
+ */
+enum vhost_blk_stat {
+	VHOST_BLK_STAT_OTHER,
+	VHOST_BLK_STAT_READ,
+	VHOST_BLK_STAT_WRITE,
+	VHOST_BLK_STAT_FLUSH,
+	VHOST_BLK_STAT_DISCARD,
+	VHOST_BLK_STAT_WRITE_ZEROES,
+};
+
+/* Elements of vhost_blk_vring_stats.op; more kinds may be added. */
+#define VHOST_BLK_STATS_OPS	8
+
+/* Elements of vhost_blk_op_stats.latency */
+#define VHOST_BLK_STATS_BUCKETS	32
+
+/**
+ * struct vhost_blk_op_stats - counters of one kind of requests of a queue
+ * @requests: requests that have succeeded: the sum of @latency
+ * @bytes: bytes that these have read, written, discarded or zeroed
+ * @errors: requests that have failed
+ * @invalid: requests that were refused and not executed: of an unknown type,
+ *	past the end, not aligned, for the wrong zone, or a write to a read-only
+ *	disk
+ * @time_ns: sum of the latencies of the requests that have succeeded, in ns
+ * @reserved: zero
+ * @latency: number of requests by latency: element 0 counts those of less than
+ *	1024 ns, element i those of at least 2^(i + 9) and less than 2^(i + 10)
+ *	ns; the last one has no upper limit
+ *
+ * The latency of a request is the time from when the worker takes its chain
+ * until it completes it.  It may include the time that the worker needed for up
+ * to 15 chains before it.
+ */
+struct vhost_blk_op_stats {
+	__u64 requests;
+	__u64 bytes;
+	__u64 errors;
+	__u64 invalid;
+	__u64 time_ns;
+	__u64 reserved[3];
+	__u64 latency[VHOST_BLK_STATS_BUCKETS];
+};
+
+/**
+ * struct vhost_blk_vring_stats - argument of VHOST_BLK_GET_STATS
+ * @index: in: number of the queue
+ * @reserved: out: zero
+ * @rounds: out: rounds of the worker, each after a kick of the guest, after a
+ *	completion for which a chain had to wait, or to continue
+ * @batches: out: updates of the used ring, each of which may signal the guest
+ *	once
+ * @bounced: out: requests whose data was copied, because the backend cannot
+ *	access it in place
+ * @polls: out: times that the worker has polled the empty ring
+ * @poll_hits: out: times that this has found a chain or a completion
+ * @poll_ns: out: time that the worker has polled, in ns
+ * @reserved2: out: zero
+ * @op: out: counters by enum vhost_blk_stat; the rest are zero
+ */
+struct vhost_blk_vring_stats {
+	__u32 index;
+	__u32 reserved;
+	__u64 rounds;
+	__u64 batches;
+	__u64 bounced;
+	__u64 polls;
+	__u64 poll_hits;
+	__u64 poll_ns;
+	__u64 reserved2[9];
+	struct vhost_blk_op_stats op[VHOST_BLK_STATS_OPS];
+};
+
+/*
+ * Read the counters of a queue, which begin at its first start.  A stop and a
+ * swap of the backend keep them; VHOST_RESET_OWNER and the exit of the owner
+ * clear them.  A request is counted when it completes, and not if it ends
+ * without a completion.  The counters are read while the worker counts, so those
+ * of a request may be seen in part.
+ *
+ * Never waits for requests, nor for an ioctl that does.  The fdinfo of the file
+ * has the sums of all queues.
+ *
+ * Errors:
+ *   ENOBUFS	no such queue
+ *   ENOMEM	no memory for the result
+ */
+#define VHOST_BLK_GET_STATS	_IOWR(VHOST_VIRTIO, 0x59, \
+				      struct vhost_blk_vring_stats)
+
 #endif /* _UAPI_LINUX_VHOST_BLK_H */

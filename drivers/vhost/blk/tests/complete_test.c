@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of completion: the status and used length of a request, the
- * result of a flush, the release of requests without a worker, and the change to
+ * KUnit tests of completion: the status and used length of a request, its
+ * counters, the result of a flush, the release of requests without a worker, and the change to
  * another worker.
  */
 #include <kunit/test.h>
 #include <linux/blkdev.h>
 
 #include "../internal.h"
+#include "../stats.h"
 
 /* The status of every errno */
 static void status_test(struct kunit *test)
@@ -108,6 +109,40 @@ static void used_len_test(struct kunit *test)
 						       cases[i].response_len,
 						       cases[i].status),
 				    cases[i].used, "case %u", i);
+}
+
+/* The element of the histogram for a latency, at the limits of each element */
+static void latency_bucket_test(struct kunit *test)
+{
+	unsigned int i, last = VHOST_BLK_STATS_BUCKETS - 1;
+
+	KUNIT_EXPECT_EQ(test, 0, vhost_blk_latency_bucket(0));
+	for (i = 0; i < last; i++) {
+		u64 end = 1ULL << (i + 10);
+
+		KUNIT_EXPECT_EQ(test, i, vhost_blk_latency_bucket(end - 1));
+		KUNIT_EXPECT_EQ(test, i + 1, vhost_blk_latency_bucket(end));
+	}
+	KUNIT_EXPECT_EQ(test, last, vhost_blk_latency_bucket(1ULL << 41));
+	KUNIT_EXPECT_EQ(test, last, vhost_blk_latency_bucket(U64_MAX));
+}
+
+/* Each operation is counted as one kind, unknown types as others. */
+static void stat_of_test(struct kunit *test)
+{
+	unsigned int op;
+
+	for (op = 0; op <= VHOST_BLK_NR_OPS; op++)
+		KUNIT_EXPECT_LE(test, vhost_blk_stat_of[op],
+				VHOST_BLK_STAT_WRITE_ZEROES);
+	KUNIT_EXPECT_EQ(test, vhost_blk_stat_of[VHOST_BLK_OP_READ],
+			VHOST_BLK_STAT_READ);
+	KUNIT_EXPECT_EQ(test, vhost_blk_stat_of[VHOST_BLK_OP_ZONE_APPEND],
+			VHOST_BLK_STAT_WRITE);
+	KUNIT_EXPECT_EQ(test, vhost_blk_stat_of[VHOST_BLK_OP_SECURE_ERASE],
+			VHOST_BLK_STAT_DISCARD);
+	KUNIT_EXPECT_EQ(test, vhost_blk_stat_of[VHOST_BLK_NR_OPS],
+			VHOST_BLK_STAT_OTHER);
 }
 
 /* The first error of a flush stays.  A server may answer with EINTR, an ioctl may not. */
@@ -235,6 +270,8 @@ static struct kunit_case complete_cases[] = {
 	KUNIT_CASE(status_test),
 	KUNIT_CASE(blk_status_test),
 	KUNIT_CASE(used_len_test),
+	KUNIT_CASE(latency_bucket_test),
+	KUNIT_CASE(stat_of_test),
 	KUNIT_CASE(flushed_test),
 	KUNIT_CASE(dead_worker_test),
 	KUNIT_CASE(new_worker_test),
