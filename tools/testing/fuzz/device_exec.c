@@ -147,8 +147,11 @@ static long do_vring_running(struct target *t, const uint32_t *a)
 static long do_info(struct target *t, const uint32_t *a)
 {
 	struct vhost_blk_vring_info vring = { .index = pick_queue(a[0]) };
+	struct vhost_blk_vring_stats stats = { .index = vring.index };
 	struct vhost_blk_info info;
 
+	if (a[1] & 2)
+		return call(t, VHOST_BLK_GET_STATS, &stats);
 	return a[1] & 1 ? call(t, VHOST_BLK_GET_INFO, &info) :
 			  call(t, VHOST_BLK_GET_VRING_INFO, &vring);
 }

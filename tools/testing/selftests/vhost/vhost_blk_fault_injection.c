@@ -161,6 +161,13 @@ static long reset_owner(struct guest *g)
 	return ret;
 }
 
+static long get_stats(struct guest *g)
+{
+	struct vhost_blk_vring_stats stats = { .index = 0 };
+
+	return guest_ioctl(g, VHOST_BLK_GET_STATS, &stats);
+}
+
 static long get_config(struct guest *g)
 {
 	struct blk_config config;
@@ -217,6 +224,7 @@ static const struct call in_use[] = {
 	{ "SET_BACKEND while running", STAGE_RUNNING, STAGE_RUNNING, swap },
 	{ "SET_MEM_TABLE while running", STAGE_RUNNING, STAGE_RUNNING, guest_set_mem_table },
 	{ "RESET_OWNER", STAGE_RUNNING, STAGE_OPEN, reset_owner },
+	{ "GET_STATS", STAGE_RUNNING, STAGE_RUNNING, get_stats },
 	{ "GET_CONFIG", STAGE_RUNNING, STAGE_RUNNING, get_config },
 	{ "SET_CONFIG", STAGE_RUNNING, STAGE_RUNNING, writethrough },
 	{ "SET_CONFIG_CALL", STAGE_RUNNING, STAGE_RUNNING, config_call },

@@ -268,6 +268,13 @@ static long get_vring_info(struct guest *g)
 	return ring_info(&g->ring[0], &info);
 }
 
+static long get_stats(struct guest *g)
+{
+	static struct vhost_blk_vring_stats stats;
+
+	return guest_ioctl(g, VHOST_BLK_GET_STATS, &stats);
+}
+
 static long reset_owner(struct guest *g)
 {
 	return guest_ioctl(g, VHOST_RESET_OWNER, NULL);
@@ -343,6 +350,7 @@ static const struct call calls[] = {
 	{ "GET_CONFIG", get_config, SAME, .quick = true },
 	{ "GET_INFO", get_info, SAME, .quick = true },
 	{ "GET_VRING_INFO", get_vring_info, SAME, .quick = true },
+	{ "GET_STATS", get_stats, SAME, .quick = true },
 };
 
 /* A call by another thread */
