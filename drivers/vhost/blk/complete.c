@@ -140,9 +140,13 @@ static void vblk_release_req(struct vhost_blk_req *req)
 		vhost_blk_unmap(req);
 	if (req->io.ranges)
 		vhost_blk_free_ranges(req);
-	kvfree(req->response);
-	req->response = NULL;
-	vhost_blk_untrack_writes(req);
+	/* Few requests have these, and kvfree(NULL) costs a call. */
+	if (req->response) {
+		kvfree(req->response);
+		req->response = NULL;
+	}
+	if (req->writes)
+		vhost_blk_untrack_writes(req);
 	WRITE_ONCE(q->inflight, q->inflight - 1);
 	q->inflight_bytes -= req->cmd.len;
 }
