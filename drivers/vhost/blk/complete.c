@@ -11,6 +11,7 @@
  *
  * Section numbers are those of the VIRTIO specification, version 1.3.
  */
+#include <linux/bitmap.h>
 #include <linux/blkdev.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -275,6 +276,16 @@ static void vblk_complete_done(struct vhost_blk_queue *q)
 	}
 }
 
+/* Complete all done requests, with one plug for the windows that follow. */
+static void vblk_complete_plugged(struct vhost_blk_queue *q)
+{
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	vblk_complete_done(q);
+	blk_finish_plug(&plug);
+}
+
 /*
  * Start to poll the ring: requests have just been completed, so the guest may
  * soon add others.  See kick.c.
@@ -333,13 +344,13 @@ static void vblk_after_completions(struct vhost_blk_queue *q)
  */
 void vhost_blk_process_done(struct vhost_blk_queue *q)
 {
-	struct blk_plug plug;
-
 	if (llist_empty(&q->done))
 		return;
-	blk_start_plug(&plug);
-	vblk_complete_done(q);
-	blk_finish_plug(&plug);
+	/* Only a bounced request may continue, and submit more I/O. */
+	if (likely(bitmap_empty(q->bounce->in_use, VHOST_BLK_BOUNCE_PAGES)))
+		vblk_complete_done(q);
+	else
+		vblk_complete_plugged(q);
 	vhost_blk_flush_used(q);
 	vblk_after_completions(q);
 }
