@@ -555,8 +555,11 @@ void vhost_blk_handle_kick(struct vhost_work *work)
 
 	mutex_lock(&vq->mutex);
 	vhost_blk_iotlb_lock(q);
-	vhost_blk_iotlb_drop_misses(q);
-	vhost_blk_flush_used(q);
+	if (vq->iotlb) {
+		vhost_blk_iotlb_drop_misses(q);
+		/* Entries from a time when the used ring was not mapped. */
+		vhost_blk_flush_used(q);
+	}
 	if (vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
 	    vq_meta_prefetch(vq)) {
 		/*

@@ -324,7 +324,8 @@ static void vblk_drop_misses(struct list_head *list,
 
 /**
  * vhost_blk_iotlb_drop_misses - drop the misses of a queue
- * @q: the queue, which is about to try again; its mutex is held
+ * @q: the queue, which is about to try again; it has an IOTLB, and its mutex is
+ *	held
  *
  * Up to Linux 7.2 the vhost core sends a miss at each attempt.  Without this, a
  * guest could fill the host's memory by kicks for an address that the VMM
@@ -335,8 +336,6 @@ void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 {
 	struct vhost_dev *dev = q->vq.dev;
 
-	if (likely(!q->vq.iotlb))
-		return;
 	spin_lock(&dev->iotlb_lock);
 	vblk_drop_misses(&dev->read_list, &q->vq);
 	vblk_drop_misses(&dev->pending_list, &q->vq);
