@@ -40,6 +40,24 @@
 #define VBLK_POLL_MIN_NS	(4 * NSEC_PER_USEC)
 
 /*
+ * Copy a header that is not in one segment.  Not inlined, because the kernel may
+ * be built to clear all variables of a function, here the iterator.
+ *
+ * Return: false if the header is incomplete or unreadable.
+ */
+static noinline bool vblk_copy_split_header(struct vhost_blk_queue *q,
+					    unsigned int out, u64 readable,
+					    struct virtio_blk_outhdr *raw)
+{
+	struct iov_iter iter;
+
+	/* Limit the count: @readable has 64 bits, size_t may have 32. */
+	iov_iter_init(&iter, ITER_SOURCE, q->iov, out,
+		      min_t(u64, readable, sizeof(*raw)));
+	return copy_from_iter_full(raw, sizeof(*raw), &iter);
+}
+
+/*
  * Read the header once.  Return: @hdr, or NULL if it is incomplete or
  * unreadable.
  */
@@ -49,19 +67,12 @@ static const struct vhost_blk_header *vblk_read_header(struct vhost_blk_queue *q
 						       struct vhost_blk_header *hdr)
 {
 	struct virtio_blk_outhdr raw;
-	struct iov_iter iter;
 
 	if (likely(out && q->iov->iov_len >= sizeof(raw))) {
 		if (copy_from_user(&raw, q->iov->iov_base, sizeof(raw)))
 			return NULL;
-	} else {
-		/*
-		 * Limit the count: @readable has 64 bits, size_t may have 32.
-		 */
-		iov_iter_init(&iter, ITER_SOURCE, q->iov, out,
-			      min_t(u64, readable, sizeof(raw)));
-		if (!copy_from_iter_full(&raw, sizeof(raw), &iter))
-			return NULL;
+	} else if (!vblk_copy_split_header(q, out, readable, &raw)) {
+		return NULL;
 	}
 	hdr->type = vhost32_to_cpu(&q->vq, raw.type);
 	hdr->sector = vhost64_to_cpu(&q->vq, raw.sector);
