@@ -10,8 +10,9 @@
  *
  * Errors of every ioctl below: EFAULT if the argument cannot be read or
  * written; EPERM if the caller's memory is not that of the process that called
- * VHOST_SET_OWNER, except for the VHOST_BLK_GET_* ioctls, which any process
- * may call; EINTR if the caller is being killed while it waits for requests.
+ * VHOST_SET_OWNER, except for the VHOST_BLK_GET_* ioctls other than
+ * VHOST_BLK_GET_VRING_PARKED, which any process may call; EINTR if the caller is
+ * being killed while it waits for requests.
  *
  * Documentation/virt/vhost-blk/uapi.rst has more; states.rst has a table of
  * what each ioctl does in each state of a queue.  Section numbers are those of
@@ -114,7 +115,8 @@ struct vhost_blk_backend {
  *		memory table
  *   EINTR	the caller is being killed; queues that have not stopped are
  *		VHOST_BLK_QUEUE_DEAD
- *   EINVAL	neither 0 nor 1, or a ring larger than VHOST_BLK_MAX_QUEUE_SIZE
+ *   EINVAL	neither 0 nor 1, a ring larger than VHOST_BLK_MAX_QUEUE_SIZE, or
+ *		a parked request whose head is not less than the size of its ring
  *   ENODEV	no backend is attached
  *   ENOMEM	no memory for the requests of a queue
  *   EOWNERDEAD	the worker was killed, or the owner has exited
@@ -232,6 +234,9 @@ struct vhost_blk_info {
  *	been stopped and started
  * @VHOST_BLK_QUEUE_DEAD: requests in flight end without a completion, then the
  *	queue stops
+ * @VHOST_BLK_QUEUE_PARKED: a request has been parked, see
+ *	VHOST_BLK_SET_ERROR_POLICY; completes requests, but takes no chains until
+ *	it has been stopped and started
  */
 enum vhost_blk_queue_state {
 	VHOST_BLK_QUEUE_STOPPED,
@@ -240,6 +245,7 @@ enum vhost_blk_queue_state {
 	VHOST_BLK_QUEUE_DRAINING,
 	VHOST_BLK_QUEUE_BROKEN,
 	VHOST_BLK_QUEUE_DEAD,
+	VHOST_BLK_QUEUE_PARKED,
 };
 
 /**
@@ -266,13 +272,36 @@ enum vhost_blk_break_reason {
 };
 
 /**
+ * enum vhost_blk_error_action - what happens to a request whose I/O has failed
+ * @VHOST_BLK_ERROR_REPORT: it completes with the error
+ * @VHOST_BLK_ERROR_IGNORE: it completes with VIRTIO_BLK_S_OK
+ * @VHOST_BLK_ERROR_PARK: it is parked: it does not complete, and its queue
+ *	becomes VHOST_BLK_QUEUE_PARKED
+ */
+enum vhost_blk_error_action {
+	VHOST_BLK_ERROR_REPORT,
+	VHOST_BLK_ERROR_IGNORE,
+	VHOST_BLK_ERROR_PARK,
+};
+
+/**
  * struct vhost_blk_vring_info - argument of VHOST_BLK_GET_VRING_INFO
  * @index: in: number of the queue
  * @state: out: enum vhost_blk_queue_state
  * @break_reason: out: enum vhost_blk_break_reason; the first reason since the
  *	last start, also after the queue has been stopped
  * @break_error: out: negative errno that goes with @break_reason, or 0
- * @inflight: out: number of requests in flight
+ * @inflight: out: number of requests in flight, without those that are parked
+ * @parked: out: number of parked requests
+ * @failures: out: number of requests that VHOST_BLK_SET_ERROR_POLICY applied to
+ *	since VHOST_SET_OWNER, whatever the action; they may include several
+ *	attempts of the same request
+ * @failed_sector: out: sector in the header of the first request that was
+ *	parked since the last start, or, if none was, of the last that failed
+ * @failed_type: out: type of that request, VIRTIO_BLK_T_*
+ * @failed_error: out: negative errno of that request; 0 if none has failed
+ *	since the last start
+ * @failed_action: out: enum vhost_blk_error_action that was taken
  * @reserved: out: zero
  */
 struct vhost_blk_vring_info {
@@ -281,6 +310,12 @@ struct vhost_blk_vring_info {
 	__u32 break_reason;
 	__s32 break_error;
 	__u32 inflight;
+	__u32 parked;
+	__u64 failures;
+	__u64 failed_sector;
+	__u32 failed_type;
+	__s32 failed_error;
+	__u32 failed_action;
 	__u32 reserved[11];
 };
 
@@ -410,5 +445,94 @@ struct vhost_blk_vring_stats {
  */
 #define VHOST_BLK_GET_STATS	_IOWR(VHOST_VIRTIO, 0x59, \
 				      struct vhost_blk_vring_stats)
+/**
+ * struct vhost_blk_error_policy - argument of VHOST_BLK_SET_ERROR_POLICY
+ * @read: enum vhost_blk_error_action for reads, if the error is not ENOSPC
+ * @read_nospace: likewise, if the error is ENOSPC
+ * @write: enum vhost_blk_error_action for writes, flushes, discards, writes of
+ *	zeroes and secure erases, if the error is not ENOSPC
+ * @write_nospace: likewise, if the error is ENOSPC
+ * @fd: eventfd that is signalled when such a request fails, after the action
+ *	was taken; -1 for none
+ * @reserved: must be zero, otherwise EINVAL
+ */
+struct vhost_blk_error_policy {
+	__u32 read;
+	__u32 read_nospace;
+	__u32 write;
+	__u32 write_nospace;
+	__s32 fd;
+	__u32 reserved[11];
+};
+
+/*
+ * Set what happens to requests whose I/O fails, at any time.  It applies to
+ * requests that fail after this ioctl returns.  Before the first call, and
+ * after VHOST_RESET_OWNER, every error is reported and no eventfd is signalled.
+ *
+ * Only errors of the backend count.  These are always reported: requests that
+ * the device refuses, guest memory that cannot be accessed,
+ * VIRTIO_BLK_S_UNSUPP, and errors of zone requests (append, report, and changes
+ * of a zone's state).
+ *
+ * A parked request is not in flight: the device does not access its memory any
+ * more.  Its queue takes no more chains.  Other requests in flight complete, or
+ * are parked too.  A queue that fails a request while it is being stopped
+ * becomes VHOST_BLK_QUEUE_STOPPED, with the request parked.
+ *
+ * The start of a queue retries its parked requests, in the order in which they
+ * failed, before it takes chains from the available ring.  Each is read again
+ * from its descriptor head, as a new request.  To let them fail, set another
+ * policy before the start.  Parked requests are dropped, without a completion,
+ * when the queue is VHOST_BLK_QUEUE_DEAD, when the device is reset, and by
+ * VHOST_BLK_SET_VRING_PARKED.
+ *
+ * Errors:
+ *   EBADF	no such fd
+ *   EINVAL	an action that is no enum vhost_blk_error_action, nonzero
+ *		@reserved, or not an eventfd
+ */
+#define VHOST_BLK_SET_ERROR_POLICY	_IOW(VHOST_VIRTIO, 0x5a, \
+					     struct vhost_blk_error_policy)
+
+/**
+ * struct vhost_blk_vring_parked - argument of VHOST_BLK_GET_VRING_PARKED and
+ *	VHOST_BLK_SET_VRING_PARKED
+ * @index: number of the queue
+ * @count: GET: in: number of heads that fit in the array, out: number of parked
+ *	requests; SET: number of heads in the array
+ * @heads: address of an array of __u16, the descriptor heads of the parked
+ *	requests in the order in which a start retries them
+ * @reserved: must be zero, otherwise EINVAL
+ */
+struct vhost_blk_vring_parked {
+	__u32 index;
+	__u32 count;
+	__u64 heads;
+	__u32 reserved[4];
+};
+
+/*
+ * Read or replace the list of parked requests of a stopped queue.  GET writes
+ * as many heads as fit, so a caller with too small an array finds @count larger
+ * than it was.
+ *
+ * A VMM that migrates a guest reads the list after the stop.  At the
+ * destination it sets the list after VHOST_SET_VRING_NUM and before the start:
+ * VHOST_GET_VRING_BASE counts parked requests as taken.  A VMM that resets the
+ * guest's device sets an empty list.
+ *
+ * Errors:
+ *   EBUSY	the queue is not stopped
+ *   EINVAL	nonzero @reserved; SET: a head that is not less than the size of
+ *		the queue, or is in the list twice, or more heads than that size,
+ *		or a queue larger than VHOST_BLK_MAX_QUEUE_SIZE
+ *   ENOBUFS	no such queue
+ *   ENOMEM	SET: no memory for the list
+ */
+#define VHOST_BLK_GET_VRING_PARKED	_IOWR(VHOST_VIRTIO, 0x5b, \
+					      struct vhost_blk_vring_parked)
+#define VHOST_BLK_SET_VRING_PARKED	_IOW(VHOST_VIRTIO, 0x5c, \
+					     struct vhost_blk_vring_parked)
 
 #endif /* _UAPI_LINUX_VHOST_BLK_H */
