@@ -392,6 +392,7 @@ static inline bool vhost_blk_bdev_has_nowait(struct block_device *bdev)
  * makefiles look into vhost.h, because a stable kernel may get that later.
  */
 #define vhost_blk_clear_miss(vq) do { } while (0)
+#define vhost_blk_record_miss(vq, node) true
 #endif
 
 #endif

@@ -774,6 +774,19 @@ static inline void vhost_blk_clear_miss(struct vhost_virtqueue *vq)
 {
 	vq->iotlb_miss = NULL;
 }
+
+/*
+ * Record the miss that a queue is about to send.  Return: false if it has sent
+ * one already.  dev->iotlb_lock is held.
+ */
+static inline bool vhost_blk_record_miss(struct vhost_virtqueue *vq,
+					 struct vhost_msg_node *node)
+{
+	if (vq->iotlb_miss)
+		return false;
+	vq->iotlb_miss = node;
+	return true;
+}
 #endif
 
 /* The caller's control group of the io controller, with a reference, or NULL */
@@ -906,16 +919,21 @@ int vhost_blk_bounce_start(struct vhost_blk_req *req);
 bool vhost_blk_bounce_next(struct vhost_blk_req *req);
 void vhost_blk_bounce_end(struct vhost_blk_req *req);
 
+/* chain.c APIs: */
+int vhost_blk_read_chain(struct vhost_blk_queue *q, unsigned int head,
+			 struct vhost_blk_chain *chain);
+int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
+			     struct vhost_blk_chain *chain);
+
 /* translate.c APIs: */
 int vhost_blk_iotlb_set(struct vhost_blk *blk, u64 features);
 void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q);
+void vhost_blk_iotlb_miss(struct vhost_blk_queue *q, u64 iova, u8 access);
 int vhost_blk_iotlb_msg(struct vhost_dev *dev, u32 asid,
 			struct vhost_iotlb_msg *msg);
 ssize_t vhost_blk_fop_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from);
 __poll_t vhost_blk_fop_poll(struct file *file, poll_table *wait);
-int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
-			     struct vhost_blk_chain *chain);
 
 /* complete.c APIs: */
 u8 vhost_blk_status(int error, bool zoned);

@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Translates guest addresses that the vhost core cannot translate.
+ * Keeps the mappings of an IOMMU.
  *
  * With an IOMMU (VIRTIO_F_ACCESS_PLATFORM) the rings contain I/O virtual
  * addresses of the guest.  The VMM translates them: it reads misses from the
  * file, and writes updates and invalidations to it.  A write of an invalidation
  * returns only when no request in flight can write to the range any more.
- *
- * Without an IOMMU a chain may be partly outside the memory table: guests do
- * I/O on memory that the VMM has not registered, for example of a pmem device.
- * The vhost core cannot translate part of a chain.  If the status byte is in
- * the memory table, the request gets an error and the queue keeps running.  To
- * find the status byte the chain is read from guest memory again, once; nothing
- * that the vhost core has read of it is used.
- *
- * Section numbers are those of the VIRTIO specification, version 1.3.
  */
 #include <linux/fs.h>
 #include <linux/limits.h>
-#include <linux/nospec.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
-#include <linux/uio.h>
 #include <linux/vhost_iotlb.h>
 #include <linux/wait.h>
 
@@ -343,6 +332,38 @@ void vhost_blk_iotlb_drop_misses(struct vhost_blk_queue *q)
 	spin_unlock(&dev->iotlb_lock);
 }
 
+/**
+ * vhost_blk_iotlb_miss - ask the VMM for a mapping
+ * @q: the queue that needs it, its mutex held
+ * @iova: first address that is not mapped
+ * @access: VHOST_ACCESS_RO or VHOST_ACCESS_WO
+ *
+ * As vhost_get_vq_desc() does.  The update queues poll.work.
+ */
+void vhost_blk_iotlb_miss(struct vhost_blk_queue *q, u64 iova, u8 access)
+{
+	bool v2 = vhost_backend_has_feature(&q->vq, VHOST_BACKEND_F_IOTLB_MSG_V2);
+	struct vhost_dev *dev = q->vq.dev;
+	struct vhost_msg_node *node;
+	struct vhost_iotlb_msg *msg;
+	bool pending;
+
+	node = vhost_new_msg(&q->vq, v2 ? VHOST_IOTLB_MSG_V2 : VHOST_IOTLB_MSG);
+	if (!node)
+		return;
+	msg = v2 ? &node->msg_v2.iotlb : &node->msg.iotlb;
+	msg->type = VHOST_IOTLB_MISS;
+	msg->iova = iova;
+	msg->perm = access;
+	spin_lock(&dev->iotlb_lock);
+	pending = !vhost_blk_record_miss(&q->vq, node);
+	spin_unlock(&dev->iotlb_lock);
+	if (pending)
+		kfree(node);
+	else
+		vhost_enqueue_msg(dev, &dev->read_list, node);
+}
+
 /* Handle a message of the owner.  dev.mutex is held. */
 static int vblk_handle_msg(struct vhost_blk *blk, const struct vhost_iotlb_msg *msg)
 {
@@ -406,189 +427,4 @@ ssize_t vhost_blk_fop_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!vblk_has_owner_memory(blk))
 		return -EPERM;
 	return vhost_chr_write_iter(&blk->dev, from);
-}
-
-/**
- * struct vblk_walk - state of reading a chain
- * @vq: the virtqueue
- * @left: number of descriptors that may still follow, which bounds loops
- * @writable: sum of the lengths of the writable descriptors, in bytes
- * @last: address of the last writable byte
- * @wraps: the descriptor of that byte wraps around the end of the address space
- */
-struct vblk_walk {
-	struct vhost_virtqueue *vq;
-	unsigned int left;
-	u64 writable;
-	u64 last;
-	bool wraps;
-};
-
-/*
- * Translate @addr by the memory table.  *@len is reduced to the bytes that are
- * contiguous in the owner.  Return: the address in the owner, or NULL.
- */
-static void __user *vblk_translate(struct vhost_virtqueue *vq, u64 addr,
-				   u32 *len)
-{
-	struct vhost_iotlb_map *map;
-
-	if (!vq->umem)
-		return NULL;
-	map = vhost_iotlb_itree_first(vq->umem, addr, addr);
-	if (!map)
-		return NULL;
-	/* Compare offsets: a region of all addresses has 2^64 bytes. */
-	if (map->last - addr < *len - 1)
-		*len = map->last - addr + 1;
-	return (void __user *)(unsigned long)(map->addr + (addr - map->start));
-}
-
-/* Copy from guest memory.  Return: false if part of it is not accessible. */
-static bool vblk_read_guest(struct vhost_virtqueue *vq, void *to, u64 addr,
-			    u32 len)
-{
-	const void __user *from;
-	u32 part;
-
-	if (addr + (len - 1) < addr)
-		return false;
-	for (; len; len -= part, addr += part, to += part) {
-		part = len;
-		from = vblk_translate(vq, addr, &part);
-		if (!from || copy_from_user(to, from, part))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Add a descriptor to the walk.  Return: false if the chain is malformed: too
- * long, or a readable descriptor behind a writable one.
- */
-static bool vblk_walk_desc(struct vblk_walk *w, const struct vring_desc *desc)
-{
-	u64 addr = vhost64_to_cpu(w->vq, desc->addr);
-	u32 len = vhost32_to_cpu(w->vq, desc->len);
-
-	if (!w->left--)
-		return false;
-	if (!(desc->flags & cpu_to_vhost16(w->vq, VRING_DESC_F_WRITE)))
-		return !w->writable;
-	if (len) {
-		w->writable += len;
-		w->last = addr + (len - 1);
-		w->wraps = w->last < addr;
-	}
-	return true;
-}
-
-/*
- * Walk an indirect table in the order of its entries, as the vhost core does.
- * Return: false if it is malformed or not accessible.
- */
-static bool vblk_walk_table(struct vblk_walk *w, const struct vring_desc *table)
-{
-	u64 addr = vhost64_to_cpu(w->vq, table->addr);
-	u32 len = vhost32_to_cpu(w->vq, table->len);
-	struct vring_desc desc;
-
-	if (len % sizeof(desc) || len / sizeof(desc) > USHRT_MAX + 1)
-		return false;
-	do {
-		if (!len || !vblk_read_guest(w->vq, &desc, addr, sizeof(desc)))
-			return false;
-		if (desc.flags & cpu_to_vhost16(w->vq, VRING_DESC_F_INDIRECT))
-			return false;
-		if (!vblk_walk_desc(w, &desc))
-			return false;
-		addr += sizeof(desc);
-		len -= sizeof(desc);
-	} while (desc.flags & cpu_to_vhost16(w->vq, VRING_DESC_F_NEXT));
-	return true;
-}
-
-/*
- * Walk the chain with head @i.  Return: false if it is malformed or not
- * accessible.
- */
-static bool vblk_walk_chain(struct vblk_walk *w, unsigned int i)
-{
-	struct vhost_virtqueue *vq = w->vq;
-	struct vring_desc desc;
-
-	do {
-		if (i >= vq->num)
-			return false;
-		i = array_index_nospec(i, vq->num);
-		if (copy_from_user(&desc, vq->desc + i, sizeof(desc)))
-			return false;
-		if (desc.flags & cpu_to_vhost16(vq, VRING_DESC_F_INDIRECT)) {
-			if (!vblk_walk_table(w, &desc))
-				return false;
-		} else if (!vblk_walk_desc(w, &desc)) {
-			return false;
-		}
-		i = vhost16_to_cpu(vq, desc.next);
-	} while (desc.flags & cpu_to_vhost16(vq, VRING_DESC_F_NEXT));
-	return true;
-}
-
-/* Make the status byte at @slot the only segment of the chain. */
-static void vblk_keep_only_status(struct vhost_blk_queue *q,
-				  struct vhost_blk_chain *chain,
-				  void __user *slot, const struct vblk_walk *w)
-{
-	q->iov[0] = (struct iovec){ .iov_base = slot, .iov_len = 1 };
-	if (q->tracking)
-		q->track->log[0] = (struct vhost_log){
-			.addr = w->last,
-			.len = 1,
-		};
-	chain->nr_out = 0;
-	chain->nr_in = 1;
-	chain->unmapped = w->writable - 1;
-}
-
-/**
- * vhost_blk_unmapped_chain - take a chain that is partly outside guest memory
- * @q: the queue, its mutex held; vhost_get_vq_desc() has just failed
- * @chain: set to a chain of the status byte only, so that the request will fail
- *
- * Always fails with an IOMMU: for a missing mapping the vhost core has returned
- * -EAGAIN, and a mapping without the required permission breaks the queue.
- *
- * Return: the head; or -EINVAL if the chain is malformed (2.7.5) or its status
- * byte is not in guest memory.
- */
-int vhost_blk_unmapped_chain(struct vhost_blk_queue *q,
-			     struct vhost_blk_chain *chain)
-{
-	struct vhost_virtqueue *vq = &q->vq;
-	struct vblk_walk w = { .vq = vq, .left = VHOST_BLK_MAX_IOV };
-	void __user *slot;
-	__virtio16 raw;
-	u32 one = 1;
-	u16 head;
-
-	if (vq->iotlb || vq->avail_idx == vq->last_avail_idx)
-		return -EINVAL;
-	/*
-	 * Some releases of the core do not check the index before they store
-	 * it.
-	 */
-	if ((u16)(vq->avail_idx - vq->last_avail_idx) > vq->num)
-		return -EINVAL;
-	if (get_user(raw, &vq->avail->ring[vq->last_avail_idx & (vq->num - 1)]))
-		return -EINVAL;
-	head = vhost16_to_cpu(vq, raw);
-	if (!vblk_walk_chain(&w, head) || !w.writable || w.wraps)
-		return -EINVAL;
-	slot = vblk_translate(vq, w.last, &one);
-	if (!slot)
-		return -EINVAL;
-	vblk_keep_only_status(q, chain, slot, &w);
-	/* VIRTIO_F_IN_ORDER is not offered, so next_avail_head is not used. */
-	vq->last_avail_idx++;
-	return head;
 }
