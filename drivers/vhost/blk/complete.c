@@ -160,9 +160,6 @@ static u8 vblk_final_status(struct vhost_blk_req *req, u32 *response_len)
 {
 	u8 status = req->status;
 
-	if (req->error)
-		status = vhost_blk_status(req->error,
-					  vhost_blk_knows_zones(req->q->op_mask));
 	if (status != VIRTIO_BLK_S_OK || !req->response)
 		return status;
 	if (vblk_response_send(req))
@@ -198,10 +195,40 @@ static int vblk_log_completion(struct vhost_blk_req *req, u32 written)
 }
 
 /*
+ * Set the status of a request that ended with an errno, and apply the error
+ * policy if it is an error of the backend.
+ *
+ * Return: true if the request was parked.
+ */
+static bool vblk_park_failed(struct vhost_blk_req *req)
+{
+	int ret;
+
+	req->status = vhost_blk_status(req->error,
+				       vhost_blk_knows_zones(req->q->op_mask));
+	if (req->status != VIRTIO_BLK_S_IOERR)
+		return false;
+	switch (vhost_blk_req_failed(req)) {
+	case VHOST_BLK_ERROR_PARK:
+		/* A read may have written some of its data. */
+		ret = vhost_blk_log_writes(req, 0, vblk_bytes_written(req, 0));
+		if (ret)
+			vhost_blk_break(req->q, VHOST_BLK_BREAK_LOG, ret);
+		return true;
+	case VHOST_BLK_ERROR_IGNORE:
+		req->status = VIRTIO_BLK_S_OK;
+		return false;
+	default:
+		return false;
+	}
+}
+
+/*
  * Write the status of a request to the guest, log what the device has written,
  * and fill in the entry for the used ring.  @now: time, for the counters.
  *
- * Return: false if that fails, then the queue is broken.
+ * Return: false if the request was parked, or if that fails, then the queue is
+ * broken.
  */
 static bool vblk_complete_req(struct vhost_blk_req *req,
 			      struct vring_used_elem *used, u64 now)
@@ -211,6 +238,8 @@ static bool vblk_complete_req(struct vhost_blk_req *req,
 	u8 status;
 	int ret;
 
+	if (req->error && vblk_park_failed(req))
+		return false;
 	status = vblk_final_status(req, &response_len);
 	vhost_blk_count_req(req, status, now);
 	len = vhost_blk_used_len(&req->cmd, response_len, status);

@@ -54,6 +54,7 @@ static int vblk_open(struct inode *inode, struct file *file)
 	vhost_blk_capacity_init(blk);
 	vhost_blk_release_init(blk);
 	vhost_blk_flush_init(blk);
+	vhost_blk_error_init(blk);
 	blk->writeback = true;
 	file->private_data = blk;
 	return 0;
@@ -510,7 +511,9 @@ static long vblk_get_vring_info(struct vhost_blk *blk, void __user *argp)
 		.break_reason = READ_ONCE(q->break_reason),
 		.break_error = READ_ONCE(q->break_error),
 		.inflight = READ_ONCE(q->inflight),
+		.parked = READ_ONCE(q->parked.nr),
 	};
+	vhost_blk_get_failure(q, &info);
 	return copy_to_user(argp, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
@@ -592,6 +595,9 @@ static const struct vblk_ioctl_def vblk_ioctls[] = {
 	{ VHOST_BLK_SET_CONFIG, VBLK_IOCTL_OWNER, vhost_blk_set_config },
 	{ VHOST_BLK_SET_CONFIG_CALL, VBLK_IOCTL_OWNER, vhost_blk_set_config_call },
 	{ VHOST_BLK_FLUSH, VBLK_IOCTL_OWNER, vblk_flush },
+	{ VHOST_BLK_SET_ERROR_POLICY, VBLK_IOCTL_OWNER, vhost_blk_set_error_policy },
+	{ VHOST_BLK_GET_VRING_PARKED, VBLK_IOCTL_OWNER, vhost_blk_get_vring_parked },
+	{ VHOST_BLK_SET_VRING_PARKED, VBLK_IOCTL_OWNER, vhost_blk_set_vring_parked },
 	{ VHOST_GET_FEATURES, .u64_fn = vhost_blk_get_features },
 	{ VHOST_SET_FEATURES, VBLK_IOCTL_SETUP, .u64_fn = vhost_blk_set_features },
 	{ VHOST_GET_BACKEND_FEATURES, .u64_fn = vhost_blk_get_backend_features },

@@ -21,6 +21,9 @@
  *	The mappings of the IOTLB: read side to translate addresses, write
  *	side to change mappings.
  *
+ *   vhost_blk.error_lock
+ *	The error policy, and what has failed.  Taken for failed requests only.
+ *
  * backend_mutex is never held together with vhost_virtqueue.mutex or iotlb_sem.
  *
  * The completion of the backend's I/O takes none of these locks.  It runs in
@@ -44,6 +47,7 @@
 #include <linux/poll.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
 #include <linux/uio.h>
 #include <linux/vhost_blk.h>
 #include <linux/virtio_blk.h>
@@ -490,6 +494,7 @@ struct vhost_blk_bounce {
  *	be written
  * @VHOST_BLK_EVENT_ABANDON: completions can no longer be delivered
  * @VHOST_BLK_EVENT_DRAINED: the last request in flight has ended
+ * @VHOST_BLK_EVENT_PARK: a request has been parked
  * @VHOST_BLK_NR_EVENTS: number of events
  *
  * See vhost_blk_queue_event().
@@ -502,7 +507,37 @@ enum vhost_blk_event {
 	VHOST_BLK_EVENT_BREAK,
 	VHOST_BLK_EVENT_ABANDON,
 	VHOST_BLK_EVENT_DRAINED,
+	VHOST_BLK_EVENT_PARK,
 	VHOST_BLK_NR_EVENTS,
+};
+
+/**
+ * struct vhost_blk_parked - parked requests of a queue, see park.c
+ * @heads: their heads, in the order in which they are retried; a ring of @size
+ *	elements, or NULL
+ * @size: a power of two; at least the size of the virtqueue while it is started
+ * @first: index of the first element in use
+ * @nr: number of elements in use
+ */
+struct vhost_blk_parked {
+	u16 *heads;
+	unsigned int size;
+	unsigned int first;
+	unsigned int nr;
+};
+
+/**
+ * struct vhost_blk_failure - description of a failed request
+ * @sector: first sector of a read or write, otherwise 0
+ * @type: VIRTIO_BLK_T_*
+ * @error: negative errno, or 0 if no request has failed since the last start
+ * @action: enum vhost_blk_error_action that was taken
+ */
+struct vhost_blk_failure {
+	u64 sector;
+	u32 type;
+	int error;
+	u32 action;
 };
 
 /**
@@ -522,6 +557,10 @@ enum vhost_blk_event {
  *	write
  * @break_reason: enum vhost_blk_break_reason, kept until the next start
  * @break_error: negative errno that belongs to @break_reason, or 0
+ * @parked: requests that a start retries
+ * @failures: number of requests that the error policy was applied to
+ * @failure: the first of them that was parked since the last start, or else the
+ *	last one
  * @throttled: a chain waits on the ring until @inflight_bytes is lower or pages
  *	of @bounce are free
  * @bounce_next: that chain was put back because its pages are pinned too often:
@@ -555,8 +594,9 @@ enum vhost_blk_event {
  * Protected by vq.mutex, except @state, @deadline, @to_submit, @submit_work,
  * @done, @batching, @done_work, @dead_worker_work, @idle, @worker_flush and
  * @worker_flushed.  A thread that waits for requests reads @inflight without
- * vq.mutex.  VHOST_BLK_GET_VRING_INFO reads @inflight, @break_reason and
- * @break_error without it.
+ * vq.mutex.  VHOST_BLK_GET_VRING_INFO reads @inflight, @parked.nr,
+ * @break_reason and @break_error without it.  @failures and @failure are
+ * protected by vhost_blk.error_lock.
  */
 struct vhost_blk_queue {
 	struct vhost_virtqueue vq;
@@ -571,6 +611,9 @@ struct vhost_blk_queue {
 	u64 inflight_bytes;
 	u32 break_reason;
 	int break_error;
+	struct vhost_blk_parked parked;
+	u64 failures;
+	struct vhost_blk_failure failure;
 	bool throttled;
 	bool bounce_next;
 	bool writethrough;
@@ -642,6 +685,10 @@ enum vhost_blk_life {
  *	dev.mutex held
  * @config_call: eventfd to signal when the configuration changes, or NULL;
  *	protected by dev.mutex
+ * @error_lock: protects @error_policy and @error_call, and the failures of the
+ *	queues; taken for requests that have failed only
+ * @error_policy: the actions of VHOST_BLK_SET_ERROR_POLICY
+ * @error_call: eventfd to signal when a request has failed, or NULL
  * @refs: one reference per queue that is not stopped, one of @flush_work while
  *	it is queued or runs, and one that is dropped when the file is closed or
  *	the owner exits.  Dropping the last one resets or frees the device.
@@ -684,6 +731,9 @@ struct vhost_blk {
 	struct delayed_work capacity_poll;
 	bool capacity_polled;
 	struct eventfd_ctx *config_call;
+	spinlock_t error_lock;	/* protects error_policy, error_call */
+	struct vhost_blk_error_policy error_policy;
+	struct eventfd_ctx *error_call;
 	refcount_t refs;
 	struct work_struct release_work;
 	bool abandoned;
@@ -946,6 +996,25 @@ void vhost_blk_flush_used(struct vhost_blk_queue *q);
 void vhost_blk_process_done(struct vhost_blk_queue *q);
 void vhost_blk_done_work(struct vhost_work *work);
 void vhost_blk_dead_worker_work(struct work_struct *work);
+
+/* park.c APIs: */
+enum vhost_blk_error_action
+vhost_blk_choose_action(const struct vhost_blk_error_policy *policy,
+			enum vhost_blk_op op, int error);
+enum vhost_blk_error_action vhost_blk_req_failed(struct vhost_blk_req *req);
+unsigned int vhost_blk_first_parked(const struct vhost_blk_queue *q);
+void vhost_blk_unpark_first(struct vhost_blk_queue *q);
+void vhost_blk_park_first(struct vhost_blk_queue *q, unsigned int head);
+int vhost_blk_prepare_parking(struct vhost_blk_queue *q);
+void vhost_blk_free_parked(struct vhost_blk_queue *q);
+void vhost_blk_forget_failure(struct vhost_blk_queue *q);
+void vhost_blk_get_failure(struct vhost_blk_queue *q,
+			   struct vhost_blk_vring_info *info);
+void vhost_blk_error_init(struct vhost_blk *blk);
+void vhost_blk_error_reset(struct vhost_blk *blk);
+long vhost_blk_set_error_policy(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_get_vring_parked(struct vhost_blk *blk, void __user *argp);
+long vhost_blk_set_vring_parked(struct vhost_blk *blk, void __user *argp);
 
 /* zone.c APIs: */
 #ifdef CONFIG_BLK_DEV_ZONED

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Takes chains from the available ring and starts their requests, when the
- * guest kicks or when the worker polls.  A round ends when the ring is empty,
- * when the queue has had its share of the worker, or when the next chain has to
- * wait.
+ * guest kicks or when the worker polls.  After a start the requests that were
+ * parked come first.  A round ends when the ring is empty, when the queue has
+ * had its share of the worker, or when the next chain has to wait.
  *
  * With VHOST_SET_VRING_BUSYLOOP_TIMEOUT the worker polls an empty ring for a
  * while before it enables notifications and sleeps.  This saves the guest a
@@ -258,9 +258,9 @@ struct vblk_round {
 /*
  * Start the request of a chain.
  *
- * Return: 0; -EAGAIN if the request has to wait, then the chain is still on the
- * ring; or another negative errno if the chain cannot be completed, then the
- * queue is broken.
+ * Return: 0; -EAGAIN if the request has to wait, then the caller must put the
+ * chain back; or another negative errno if the chain cannot be completed, then
+ * the queue is broken.
  */
 static int vblk_handle_chain(struct vhost_blk_queue *q, struct vhost_blk_be *be,
 			     unsigned int head, struct vhost_blk_chain *chain,
@@ -360,6 +360,63 @@ static int vblk_get_chain(struct vhost_blk_queue *q,
 }
 
 /*
+ * Check whether the worker may take another chain.
+ *
+ * When a worker is killed, the vhost core runs the work that is left once more,
+ * after it has detached the queues and taken the signal.  Take no chains then.
+ */
+static bool vblk_may_take(const struct vhost_blk_queue *q)
+{
+	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_RUNNING &&
+	       !fatal_signal_pending(current) && vhost_blk_vq_has_worker(&q->vq);
+}
+
+/* Check whether the share of the worker, or the time of a round, is over. */
+static bool vblk_round_over(struct vhost_virtqueue *vq,
+			    const struct vblk_round *round)
+{
+	if (time_after(jiffies, round->until)) {
+		vhost_poll_queue(&vq->poll);
+		return true;
+	}
+	return vhost_exceeds_weight(vq, round->requests,
+				    min_t(u64, round->bytes, INT_MAX));
+}
+
+/*
+ * Get the chain of the first parked request, and take it off the list.
+ *
+ * Return: as vblk_get_chain().
+ */
+static noinline int vblk_get_parked(struct vhost_blk_queue *q,
+				    struct vhost_blk_chain *chain)
+{
+	unsigned int head = vhost_blk_first_parked(q);
+	int ret = vhost_blk_read_chain(q, head, chain);
+
+	if (ret)
+		return ret;
+	vhost_blk_unpark_first(q);
+	return head;
+}
+
+/*
+ * Undo the taking of a chain whose request was not started because of @error.
+ * A chain of the ring that breaks the queue is not taken again.
+ */
+static void vblk_return_chain(struct vhost_blk_queue *q, unsigned int head,
+			      bool parked, int error)
+{
+	if (parked)
+		vhost_blk_park_first(q, head);
+	else if (error == -EAGAIN)
+		vhost_discard_vq_desc(&q->vq, 1, 0);
+	/* Completions queue poll.work: notifications stay off. */
+	if (error == -EAGAIN)
+		q->throttled = true;
+}
+
+/*
  * Update the polling time.  The guest has made a chain available, and
  * q->idle_since is not 0.
  */
@@ -378,10 +435,10 @@ static void vblk_poll_hit(struct vhost_blk_queue *q)
 }
 
 /*
- * Take chains until the ring is empty, the weight of the vhost core is exceeded
- * or the time of the round is over.  The time is limited because each of a
- * thousand chains may have an indirect table with thousands of descriptors,
- * while ioctls of the VMM wait for the mutex.
+ * Take chains, first those of parked requests, until the ring is empty, the
+ * weight of the vhost core is exceeded or the time of the round is over.  The
+ * time is limited because each of a thousand chains may have an indirect table
+ * with thousands of descriptors, while ioctls of the VMM wait for the mutex.
  *
  * Return: true if the ring is empty.
  */
@@ -389,23 +446,18 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 			       struct vblk_round *round)
 {
 	struct vhost_virtqueue *vq = &q->vq;
-	struct vhost_dev *dev = vq->dev;
 	struct vhost_blk_chain chain;
 	int head, ret;
+	bool parked;
 
-	vhost_disable_notify(dev, vq);
+	vhost_disable_notify(vq->dev, vq);
 	do {
-		/*
-		 * When a worker is killed, the vhost core runs the work that is
-		 * left once more, after it has detached the queues and taken
-		 * the signal.  Take no chains then.
-		 */
-		if (vhost_blk_queue_state(q) != VHOST_BLK_QUEUE_RUNNING ||
-		    fatal_signal_pending(current) ||
-		    !vhost_blk_vq_has_worker(vq))
+		if (!vblk_may_take(q))
 			break;
 		cond_resched();
-		head = vblk_get_chain(q, &chain);
+		parked = q->parked.nr;
+		head = unlikely(parked) ? vblk_get_parked(q, &chain) :
+					  vblk_get_chain(q, &chain);
 		/*
 		 * The VMM has been asked for a mapping.  Its update queues
 		 * poll.work.
@@ -421,22 +473,11 @@ static bool vblk_handle_chains(struct vhost_blk_queue *q, struct vhost_blk_be *b
 		if (q->idle_since)
 			vblk_poll_hit(q);
 		ret = vblk_handle_chain(q, be, head, &chain, round);
-		if (ret == -EAGAIN) {
-			/*
-			 * Completions queue poll.work: notifications stay off.
-			 */
-			vhost_discard_vq_desc(vq, 1, 0);
-			q->throttled = true;
+		if (ret) {
+			vblk_return_chain(q, head, parked, ret);
 			break;
 		}
-		if (ret)
-			break;
-		if (time_after(jiffies, round->until)) {
-			vhost_poll_queue(&vq->poll);
-			break;
-		}
-	} while (!vhost_exceeds_weight(vq, round->requests,
-				       min_t(u64, round->bytes, INT_MAX)));
+	} while (!vblk_round_over(vq, round));
 	return false;
 }
 

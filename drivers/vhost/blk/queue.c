@@ -62,6 +62,7 @@ void vhost_blk_queue_free(struct vhost_blk_queue *q)
 	vhost_blk_bounce_free(q->bounce);
 	q->bounce = NULL;
 	vhost_blk_free_tracking(q);
+	vhost_blk_free_parked(q);
 }
 
 /*
@@ -164,7 +165,8 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	if (!vhost_vq_access_ok(vq))
 		return -EFAULT;
 	vblk_drop_unflushed_used(q);
-	ret = vblk_alloc_requests(q) ?: vhost_blk_counters_alloc(q);
+	ret = vhost_blk_prepare_parking(q) ?: vblk_alloc_requests(q) ?:
+	      vhost_blk_counters_alloc(q);
 	if (!ret)
 		ret = vhost_blk_set_tracking(q, blk->features);
 	if (ret)
@@ -191,6 +193,7 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	}
 	WRITE_ONCE(q->break_reason, VHOST_BLK_BREAK_NONE);
 	WRITE_ONCE(q->break_error, 0);
+	vhost_blk_forget_failure(q);
 	vhost_blk_set_deadline(q, 0);
 	q->throttled = false;
 	q->idle_since = 0;

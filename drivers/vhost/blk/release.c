@@ -131,6 +131,7 @@ static struct vhost_blk_be *vblk_free_resources(struct vhost_blk *blk)
 	if (blk->config_call)
 		eventfd_ctx_put(blk->config_call);
 	blk->config_call = NULL;
+	vhost_blk_error_reset(blk);
 	WRITE_ONCE(blk->owner, 0);
 	WRITE_ONCE(blk->features, 0);
 	WRITE_ONCE(blk->writeback, true);

@@ -27,19 +27,21 @@
 #define DRAINING	VHOST_BLK_QUEUE_DRAINING
 #define BROKEN		VHOST_BLK_QUEUE_BROKEN
 #define DEAD		VHOST_BLK_QUEUE_DEAD
+#define PARKED		VHOST_BLK_QUEUE_PARKED
 
 /*
  * Next state, by current state and event.  Columns are in the order of enum
  * vhost_blk_event.
  */
-static const u8 vblk_next[VHOST_BLK_QUEUE_DEAD + 1][VHOST_BLK_NR_EVENTS] = {
-	/*              START    PAUSE    RESUME   STOP      BREAK     ABANDON  DRAINED */
-	[STOPPED]  = {  RUNNING, STOPPED, STOPPED, STOPPED,  STOPPED,  STOPPED, STOPPED },
-	[RUNNING]  = {  RUNNING, PAUSED,  RUNNING, DRAINING, BROKEN,   DEAD,    RUNNING },
-	[PAUSED]   = {  PAUSED,  PAUSED,  RUNNING, DRAINING, BROKEN,   DEAD,    PAUSED },
-	[DRAINING] = { DRAINING, DRAINING, DRAINING, DRAINING, DRAINING, DEAD,  STOPPED },
-	[BROKEN]   = {  BROKEN,  BROKEN,  BROKEN,  DRAINING, BROKEN,   DEAD,    BROKEN },
-	[DEAD]     = {  DEAD,    DEAD,    DEAD,    DEAD,     DEAD,     DEAD,    STOPPED },
+static const u8 vblk_next[VHOST_BLK_QUEUE_PARKED + 1][VHOST_BLK_NR_EVENTS] = {
+	/*             START    PAUSE    RESUME   STOP      BREAK    ABANDON  DRAINED  PARK */
+	[STOPPED]  = { RUNNING, STOPPED, STOPPED, STOPPED,  STOPPED, STOPPED, STOPPED, STOPPED },
+	[RUNNING]  = { RUNNING, PAUSED,  RUNNING, DRAINING, BROKEN,  DEAD,    RUNNING, PARKED },
+	[PAUSED]   = { PAUSED,  PAUSED,  RUNNING, DRAINING, BROKEN,  DEAD,    PAUSED,  PARKED },
+	[DRAINING] = { DRAINING, DRAINING, DRAINING, DRAINING, DRAINING, DEAD, STOPPED, DRAINING },
+	[BROKEN]   = { BROKEN,  BROKEN,  BROKEN,  DRAINING, BROKEN,  DEAD,    BROKEN,  BROKEN },
+	[DEAD]     = { DEAD,    DEAD,    DEAD,    DEAD,     DEAD,    DEAD,    STOPPED, DEAD },
+	[PARKED]   = { PARKED,  PARKED,  PARKED,  DRAINING, BROKEN,  DEAD,    PARKED,  PARKED },
 };
 
 /**
@@ -229,8 +231,13 @@ void vhost_blk_put(struct vhost_blk *blk)
  */
 void vhost_blk_queue_drained(struct vhost_blk_queue *q)
 {
+	bool dead = vhost_blk_dead(q);
+
 	if (q->inflight || !vhost_blk_queue_event(q, VHOST_BLK_EVENT_DRAINED))
 		return;
+	/* Nothing that the guest has sent before counts any more. */
+	if (dead)
+		WRITE_ONCE(q->parked.nr, 0);
 	vhost_vq_set_backend(&q->vq, NULL);
 	wake_up_all(&q->idle);
 	vhost_blk_put(to_vhost_blk(q));

@@ -151,6 +151,26 @@ TRACE_EVENT(vhost_blk_complete,
 		  __entry->id, __entry->status, __entry->used_len)
 );
 
+/* The I/O of a request has failed: errno, and enum vhost_blk_error_action. */
+TRACE_EVENT(vhost_blk_failed,
+	TP_PROTO(const struct vhost_blk_queue *q, u16 id, int error, unsigned int action),
+	TP_ARGS(q, id, error, action),
+	TP_STRUCT__entry(
+		VHOST_BLK_TRACE_QUEUE
+		__field(int, error)
+		__field(unsigned int, action)
+		__field(u16, id)
+	),
+	TP_fast_assign(
+		VHOST_BLK_TRACE_ASSIGN(q);
+		__entry->error = error;
+		__entry->action = action;
+		__entry->id = id;
+	),
+	TP_printk(VHOST_BLK_TRACE_FORMAT " head=%u error=%d action=%u",
+		  VHOST_BLK_TRACE_ARGS, __entry->id, __entry->error, __entry->action)
+);
+
 /* A queue breaks: enum vhost_blk_break_reason, and a negative errno or 0. */
 TRACE_EVENT(vhost_blk_break,
 	TP_PROTO(const struct vhost_blk_queue *q, unsigned int reason, int error),

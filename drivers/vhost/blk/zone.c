@@ -442,7 +442,8 @@ void vhost_blk_zone_map_error(struct vhost_blk_req *req)
 	}
 	req->status = nr > 0 ? vblk_zone_error_status(&req->io, &zone) :
 				VIRTIO_BLK_S_IOERR;
-	vhost_blk_req_done(req, 0);
+	/* With its errno an error of the device is subject to the error policy. */
+	vhost_blk_req_done(req, req->status == VIRTIO_BLK_S_IOERR ? req->error : 0);
 }
 
 /*

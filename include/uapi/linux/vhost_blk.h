@@ -296,8 +296,9 @@ enum vhost_blk_error_action {
  * @failures: out: number of requests that VHOST_BLK_SET_ERROR_POLICY applied to
  *	since VHOST_SET_OWNER, whatever the action; they may include several
  *	attempts of the same request
- * @failed_sector: out: sector in the header of the first request that was
- *	parked since the last start, or, if none was, of the last that failed
+ * @failed_sector: out: first sector of a read or write that has failed, 0 for
+ *	other requests: of the first request that was parked since the last
+ *	start, or, if none was, of the last one that failed
  * @failed_type: out: type of that request, VIRTIO_BLK_T_*
  * @failed_error: out: negative errno of that request; 0 if none has failed
  *	since the last start
@@ -452,8 +453,8 @@ struct vhost_blk_vring_stats {
  * @write: enum vhost_blk_error_action for writes, flushes, discards, writes of
  *	zeroes and secure erases, if the error is not ENOSPC
  * @write_nospace: likewise, if the error is ENOSPC
- * @fd: eventfd that is signalled when such a request fails, after the action
- *	was taken; -1 for none
+ * @fd: eventfd that is signalled when such a request fails; a request that is
+ *	parked is parked by then; -1 for none
  * @reserved: must be zero, otherwise EINVAL
  */
 struct vhost_blk_error_policy {
