@@ -16,6 +16,10 @@
 
 #include "device_exec.h"
 
+/* Sectors of a null_blk fail, or do not. */
+#define BAD_ON	"+0-4095"
+#define BAD_OFF	"-0-4095"
+
 /* Call an ioctl of the open file of @t, with the data at @arg. */
 static long call(struct target *t, unsigned long cmd, void *arg)
 {
@@ -154,6 +158,67 @@ static long do_info(struct target *t, const uint32_t *a)
 		return call(t, VHOST_BLK_GET_STATS, &stats);
 	return a[1] & 1 ? call(t, VHOST_BLK_GET_INFO, &info) :
 			  call(t, VHOST_BLK_GET_VRING_INFO, &vring);
+}
+
+/* One action for all errors, or four, of which some are unknown */
+static long do_policy(struct target *t, const uint32_t *a)
+{
+	struct vhost_blk_error_policy p = { .fd = t->fds[4] };
+
+	if (a[0] & 1) {
+		p.read = a[1] % 3;
+		p.read_nospace = p.read;
+		p.write = p.read;
+		p.write_nospace = p.read;
+	} else {
+		p.read = a[1] & 3;
+		p.read_nospace = a[1] >> 2 & 3;
+		p.write = a[1] >> 4 & 3;
+		p.write_nospace = a[1] >> 6 & 3;
+	}
+	if (a[0] & 2)
+		p.fd = -1;
+	if (a[0] >> 28 == 15)
+		p.fd = pick_fd(t, a[2]);
+	if (a[0] >> 24 == 0xef)
+		p.reserved[a[2] % ARRAY_SIZE(p.reserved)] = a[3];
+	return call(t, VHOST_BLK_SET_ERROR_POLICY, &p);
+}
+
+/*
+ * The list of parked requests, read, written back, or made of any heads: as a
+ * VMM that is wrong, or one whose guest has changed its rings, may set it
+ */
+static long do_parked(struct target *t, const uint32_t *a)
+{
+	uint16_t heads[64];
+	struct vhost_blk_vring_parked p = {
+		.index = pick_queue(a[0]), .count = a[1] % 64, .heads = (uintptr_t)heads,
+	};
+	unsigned int i;
+	long ret;
+
+	if (a[1] >> 28 == 15)
+		p.heads = play_edge(a[2]);
+	if (a[1] >> 27 == 15)
+		p.count = a[2];
+	for (i = 0; i < ARRAY_SIZE(heads); i++)
+		heads[i] = (a[2] + i * (a[3] % 8)) % (a[3] & 8 ? 1025 : 32);
+	if (a[0] & 1) {
+		ret = call(t, VHOST_BLK_GET_VRING_PARKED, &p);
+		if (ret || a[0] & 2)
+			return ret;
+	}
+	if (p.count > ARRAY_SIZE(heads) && p.heads == (uintptr_t)heads)
+		p.count = ARRAY_SIZE(heads);
+	return call(t, VHOST_BLK_SET_VRING_PARKED, &p);
+}
+
+static long do_bad(struct target *t, const uint32_t *a)
+{
+	if (t->bad < 0)
+		return -1;
+	return nullb_put(&t->disk[t->bad], "badblocks", a[0] & 1 ? BAD_ON : BAD_OFF);
 }
 
 static long do_get_base(struct target *t, const uint32_t *a)
@@ -398,6 +463,9 @@ static long (* const action[OP_COUNT])(struct target *t, const uint32_t *a) = {
 	[OP_get_base] = do_get_base,
 	[OP_vring_running] = do_vring_running,
 	[OP_info] = do_info,
+	[OP_policy] = do_policy,
+	[OP_parked] = do_parked,
+	[OP_bad] = do_bad,
 	[OP_addr] = do_addr,
 	[OP_vring_fd] = do_vring_fd,
 	[OP_vring_state] = do_vring_state,
@@ -464,7 +532,7 @@ void target_close(struct target *t)
 
 /*
  * Fast and slow, with and without discards, direct and buffered, zoned, with
- * large blocks
+ * large blocks, with bad blocks
  */
 static const char *open_disks(struct target *t)
 {
@@ -477,6 +545,9 @@ static const char *open_disks(struct target *t)
 		{ "zoned", "1" }, { "zone_size", "1" }, { "zone_nr_conv", "1" },
 		{ "zone_max_open", "2" }, { "zone_max_active", "2" }, { NULL, NULL }
 	};
+	static const struct nullb_attr bad[] = {
+		{ "discard", "1" }, { "badblocks", BAD_ON }, { NULL, NULL }
+	};
 	static const struct backend_opts opts[] = {
 		{ .kind = BACKEND_NULLB, .direct = true, .nullb = discard },
 		{ .kind = BACKEND_FILE, .direct = true },
@@ -484,12 +555,14 @@ static const char *open_disks(struct target *t)
 		{ .kind = BACKEND_NULLB, .direct = true, .nullb = slow },
 		{ .kind = BACKEND_NULLB, .direct = true, .nullb = zoned, .blank = true },
 		{ .kind = BACKEND_NULLB, .direct = true, .nullb = large },
+		{ .kind = BACKEND_NULLB, .direct = true, .nullb = bad, .blank = true },
 		{ .kind = BACKEND_ERASE, .direct = true },
 	};
 	const char *why = NULL;
 	unsigned int i;
 
 	t->file = -1;
+	t->bad = -1;
 	for (i = 0; i < ARRAY_SIZE(opts); i++) {
 		struct backend *b = &t->disk[t->ndisks];
 
@@ -500,6 +573,8 @@ static const char *open_disks(struct target *t)
 		}
 		if (opts[i].kind == BACKEND_FILE && !opts[i].direct)
 			t->file = t->ndisks;
+		if (opts[i].nullb == bad)
+			t->bad = t->ndisks;
 		t->ndisks++;
 	}
 	return t->ndisks ? NULL : why;

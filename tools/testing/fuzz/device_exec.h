@@ -54,6 +54,7 @@ struct target {
 	struct backend disk[PLAY_DISKS];
 	unsigned int ndisks;
 	int file;		/* index of the disk that is resized */
+	int bad;		/* index of the disk with bad blocks */
 	int fds[PLAY_FDS];	/* descriptors of wrong kinds */
 	uint64_t offered;
 	unsigned int requests;

@@ -26,6 +26,9 @@ enum op_code {
 	OP_get_base,	/* GET_VRING_BASE */
 	OP_vring_running,	/* SET_VRING_RUNNING */
 	OP_info,	/* GET_INFO, GET_VRING_INFO, GET_STATS */
+	OP_policy,	/* SET_ERROR_POLICY */
+	OP_parked,	/* GET_VRING_PARKED, SET_VRING_PARKED */
+	OP_bad,	/* part of a disk fails, or works again */
 	OP_addr,	/* SET_VRING_ADDR, valid or invalid */
 	OP_vring_fd,	/* SET_VRING_KICK, _CALL or _ERR, valid or invalid */
 	OP_vring_state,	/* endianness and busy loop */

@@ -12,7 +12,7 @@ static void race_ioctl(struct target *t, struct rng *rng)
 	static const enum op_code code[] = {
 		OP_running, OP_vring_running, OP_mem, OP_info, OP_get_base, OP_backend,
 		OP_config, OP_iotlb, OP_features, OP_kick, OP_vring_fd, OP_addr, OP_worker,
-		OP_iotlb_read, OP_log, OP_base, OP_flush,
+		OP_iotlb_read, OP_log, OP_base, OP_flush, OP_policy, OP_parked, OP_bad,
 	};
 
 	for (i = 0; i < OP_ARGS; i++)

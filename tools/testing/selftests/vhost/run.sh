@@ -49,7 +49,7 @@ all='example ioctl uapi queue_states config data layout request_status discard
 	backend_swap cgroup_ioprio zoned zoned_report_append scsi nowait notify
 	busyloop tracepoints stats drain stop live_change dirty_log iotlb iotlb_invalidate
 	memory_regions hostile_chains backend_hang flush_hang slow_memory backend_error
-	backend_remove vmm_exit hostile_requests hostile_addresses ioctl_race fault_injection
+	park backend_remove vmm_exit hostile_requests hostile_addresses ioctl_race fault_injection
 	resource_limits credentials shared_file filesystems stop_long_requests
 	vmm_isolation'
 suites='' list='' but=' ' variants=''

@@ -10,10 +10,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "dm.h"
 #include "scsi.h"
 #include "ranges.h"
-#include "suite-faults.h"
+#include "suite-mapped.h"
 #include "traffic.h"
 
 static long long now_ms(void)
@@ -22,69 +21,6 @@ static long long now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
-/* The whole disk, mapped by device mapper */
-static const char *open_mapped(struct backend *b, struct dm *dm, struct backend *below, bool blank)
-{
-	struct backend_opts opts = {
-		.kind = BACKEND_NAMED, .direct = true, .path = dm->path, .blank = blank,
-	};
-	char params[256];
-	const char *why;
-
-	snprintf(params, sizeof(params), "%s 0", below->path);
-	why = dm_create(dm, below->size / SECTOR, "linear", params);
-	return why ? why : backend_open_as(b, &opts);
-}
-
-static const char *open_dm(struct backend *below, struct backend *b, struct dm *dm)
-{
-	/* device mapper passes a flush on only to a device that has a write cache */
-	static const struct nullb_attr cached[] = { { "cache_size", "1" }, { NULL, NULL } };
-	struct backend_opts disk = { .kind = BACKEND_NULLB, .direct = true, .nullb = cached };
-	const char *why = backend_open_as(below, &disk);
-
-	return why ? why : open_mapped(b, dm, below, false);
-}
-
-static const char *linear(struct dm *dm, struct backend *below)
-{
-	char params[256];
-
-	snprintf(params, sizeof(params), "%s 0", below->path);
-	return dm_replace(dm, below->size / SECTOR, "linear", params);
-}
-
-FIXTURE(mapped) {
-	struct backend below;
-	struct backend b;
-	struct dm dm;
-	struct guest g;
-};
-
-FIXTURE_SETUP(mapped)
-{
-	const char *why;
-
-	if (!guest_has_device())
-		SKIP(return, NO_DEVICE);
-	if (model_wanted())
-		SKIP(return, "the model device has a file, which does not fail");
-	why = open_dm(&self->below, &self->b, &self->dm);
-	if (why) {
-		backend_close(&self->below);
-		SKIP(return, "%s", why);
-	}
-	BOOT(.queues = 2);
-}
-
-FIXTURE_TEARDOWN(mapped)
-{
-	guest_destroy(&self->g);
-	backend_close(&self->b);
-	dm_remove(&self->dm);
-	backend_close(&self->below);
 }
 
 /* Every request that needs the disk fails; requests that do not need it succeed. */

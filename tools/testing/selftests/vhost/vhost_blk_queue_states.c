@@ -10,12 +10,14 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "compat.h"
 #include "hang.h"
+#include "park.h"
 #include "suite.h"
 #include "trace.h"
 #include "traffic.h"
@@ -26,6 +28,7 @@
 #define DRAINING	VHOST_BLK_QUEUE_DRAINING
 #define BROKEN		VHOST_BLK_QUEUE_BROKEN
 #define DEAD		VHOST_BLK_QUEUE_DEAD
+#define PARKED		VHOST_BLK_QUEUE_PARKED
 
 #define PATIENCE	10000	/* ms, for an event that must happen */
 #define A_WHILE		30	/* ms, for an event that must not happen */
@@ -47,7 +50,7 @@ FIXTURE_SETUP(states)
 	if (why)
 		SKIP(return, "%s", why);
 	/* with a write cache, so that flushes wait for the disk, too */
-	why = hang_open_cached(&self->h);
+	why = hang_open_bad(&self->h);
 	if (why)
 		SKIP(return, "%s", why);
 }
@@ -247,6 +250,24 @@ static long flush(struct guest *g)
 	return guest_ioctl(g, VHOST_BLK_FLUSH, NULL);
 }
 
+/* The policy that make() has set */
+static long set_policy(struct guest *g)
+{
+	return park_policy(g, PARK, PARK, -1);
+}
+
+static long get_parked(struct guest *g)
+{
+	uint32_t count = 0;
+
+	return park_get(&g->ring[0], NULL, &count);
+}
+
+static long set_parked(struct guest *g)
+{
+	return park_set(&g->ring[0], NULL, 0);
+}
+
 static long get_config(struct guest *g)
 {
 	struct blk_config config;
@@ -299,27 +320,33 @@ struct call {
 	struct cell running;
 	struct cell broken;
 	struct cell dead;
+	struct cell parked;
 	bool quick;	/* does not wait for another call that waits */
 };
 
 #define SAME \
-	.stopped = NOW(STOPPED), .running = NOW(RUNNING), .broken = NOW(BROKEN), .dead = NOW(DEAD)
+	.stopped = NOW(STOPPED), .running = NOW(RUNNING), .broken = NOW(BROKEN),	\
+	.dead = NOW(DEAD), .parked = NOW(PARKED)
 #define BUSY_UNLESS_STOPPED						\
 	.stopped = NOW(STOPPED), .running = REFUSED(EBUSY, RUNNING),	\
-	.broken = REFUSED(EBUSY, BROKEN), .dead = REFUSED(EBUSY, DEAD)
+	.broken = REFUSED(EBUSY, BROKEN), .dead = REFUSED(EBUSY, DEAD),	\
+	.parked = REFUSED(EBUSY, PARKED)
 #define PAUSES								\
 	.stopped = NOW(STOPPED), .running = WAITS(PAUSED, RUNNING),	\
-	.broken = WAITS(BROKEN, BROKEN), .dead = WAITS(DEAD, STOPPED)
+	.broken = WAITS(BROKEN, BROKEN), .dead = WAITS(DEAD, STOPPED),	\
+	.parked = WAITS(PARKED, PARKED)
 /* The disk of these tests hangs for flushes, too. */
 #define FLUSHES								\
 	.stopped = NOW(STOPPED), .running = WAITS(RUNNING, RUNNING),	\
-	.broken = WAITS(BROKEN, BROKEN), .dead = WAITS(DEAD, STOPPED)
+	.broken = WAITS(BROKEN, BROKEN), .dead = WAITS(DEAD, STOPPED),	\
+	.parked = WAITS(PARKED, PARKED)
 #define STOPS								\
 	.stopped = NOW(STOPPED), .running = WAITS(DRAINING, STOPPED),	\
-	.broken = WAITS(DRAINING, STOPPED), .dead = WAITS(DEAD, STOPPED)
+	.broken = WAITS(DRAINING, STOPPED), .dead = WAITS(DEAD, STOPPED),	\
+	.parked = WAITS(DRAINING, STOPPED)
 #define STARTS								\
 	.stopped = NOW(RUNNING), .running = NOW(RUNNING), .broken = NOW(BROKEN),	\
-	.dead = REFUSED(EBUSY, DEAD)
+	.dead = REFUSED(EBUSY, DEAD), .parked = NOW(PARKED)
 
 static const struct call calls[] = {
 	{ "SET_VRING_NUM", set_num, BUSY_UNLESS_STOPPED },
@@ -346,6 +373,9 @@ static const struct call calls[] = {
 	{ "SET_FEATURES, others", other_features, BUSY_UNLESS_STOPPED },
 	/* a stopped device may get other features for another driver, so this is allowed */
 	{ "SET_FEATURES, the same", same_features, SAME },
+	{ "SET_ERROR_POLICY", set_policy, SAME },
+	{ "GET_VRING_PARKED", get_parked, BUSY_UNLESS_STOPPED },
+	{ "SET_VRING_PARKED", set_parked, BUSY_UNLESS_STOPPED },
 	{ "GET_FEATURES", get_features, SAME },
 	{ "GET_CONFIG", get_config, SAME, .quick = true },
 	{ "GET_INFO", get_info, SAME, .quick = true },
@@ -465,6 +495,30 @@ static const char *make_dead(struct guest *g)
 	return why ? guest_say(g, "%s", why) : NULL;
 }
 
+/* The request that is parked, while another one is in flight */
+static struct request *failing;
+
+/* Let a request fail, and be parked, although the disk hangs. */
+static const char *make_parked(struct guest *g)
+{
+	struct vhost_blk_vring_info info = {};
+	unsigned int ms;
+
+	if (set_policy(g))
+		return "SET_ERROR_POLICY fails";
+	failing = request_new(g, VIRTIO_BLK_T_OUT, g->opts.backend->size / 512 - 8, 4096);
+	request_cut_usual(failing);
+	request_place(failing, PLACE_PACKED, NULL);
+	request_arm(failing, 8);
+	ring_add(&g->ring[0], failing);
+	ring_kick_now(&g->ring[0]);
+	for (ms = 0; ms < PATIENCE && !info.parked; ms++) {
+		usleep(1000);
+		ring_info(&g->ring[0], &info);
+	}
+	return info.parked == 1 && info.inflight == 1 ? NULL : "not one parked, one in flight";
+}
+
 /* A guest whose queue 0 is in this state; with a request in flight unless stopped */
 static const char *make(struct hang *h, struct guest *g, struct request **q, int state)
 {
@@ -483,6 +537,8 @@ static const char *make(struct hang *h, struct guest *g, struct request **q, int
 	if (state == BROKEN) {
 		ring_add_raw(&g->ring[0], g->ring[0].num);
 		ring_kick_now(&g->ring[0]);
+	} else if (state == PARKED) {
+		why = make_parked(g);
 	} else if (state == DEAD) {
 		why = make_dead(g);
 	}
@@ -540,6 +596,21 @@ static const char *check_request(struct hang *h, struct guest *g, struct request
 	return NULL;
 }
 
+/* The parked request stays so, unless the queue was reset, and never completes. */
+static const char *check_parked(struct guest *g, const struct call *call)
+{
+	unsigned int parked = call->fn == reset_owner ? 0 : 1;
+	struct vhost_blk_vring_info info = {};
+
+	ring_info(&g->ring[0], &info);
+	if (info.parked != parked)
+		return guest_say(g, "%s: %u requests are parked", call->name, info.parked);
+	if (request_status(failing) != STATUS_POISON)
+		return guest_say(g, "%s: the parked request has a status", call->name);
+	request_free(failing);
+	return NULL;
+}
+
 static const char *check_state(struct hang *h, struct guest *g, int state, size_t offset)
 {
 	struct request *q = NULL;
@@ -554,6 +625,8 @@ static const char *check_state(struct hang *h, struct guest *g, int state, size_
 			why = check_cell(h, g, &calls[i], cell);
 		if (!why && q)
 			why = check_request(h, g, q, state == DEAD);
+		if (!why && state == PARKED)
+			why = check_parked(g, &calls[i]);
 		if (why)
 			break;
 		if (q)
@@ -590,6 +663,44 @@ TEST_F_TIMEOUT(states, dead, 120)
 	self->booted = true;
 	ASSERT_WELL(check_state(&self->h, &self->g, DEAD, offsetof(struct call, dead)));
 	self->booted = false;
+}
+
+TEST_F_TIMEOUT(states, parked, 120)
+{
+	self->booted = true;
+	ASSERT_WELL(check_state(&self->h, &self->g, PARKED, offsetof(struct call, parked)));
+	self->booted = false;
+}
+
+/* A parked queue may break or die, which drops what is parked. */
+TEST_F_TIMEOUT(states, parked_further, 60)
+{
+	struct vhost_blk_vring_info info;
+	struct guest *g = &self->g;
+
+	self->booted = true;
+	ASSERT_WELL(make(&self->h, g, &self->q, PARKED));
+	ASSERT_WELL(make_dead(g));
+	ASSERT_TRUE(comes_to(g, DEAD));
+	ASSERT_WELL(check_request(&self->h, g, self->q, true));
+	ASSERT_EQ(0, ring_info(&g->ring[0], &info));
+	EXPECT_EQ(0, info.parked);
+	EXPECT_EQ(STATUS_POISON, request_status(failing));
+	request_free(self->q);
+	request_free(failing);
+	guest_destroy(g);
+	/* broken while a status byte cannot be written: the request stays parked */
+	ASSERT_WELL(make(&self->h, g, &self->q, PARKED));
+	ASSERT_EQ(0, mprotect(g->region[0].hva + g->data_start,
+			      g->region[0].len - g->data_start, PROT_READ));
+	ASSERT_WELL(hang_off(&self->h));
+	ASSERT_TRUE(comes_to(g, BROKEN));
+	ASSERT_EQ(0, ring_info(&g->ring[0], &info));
+	EXPECT_EQ(VHOST_BLK_BREAK_STATUS, info.break_reason);
+	EXPECT_EQ(1, info.parked);
+	ASSERT_EQ(0, stop(g));
+	ASSERT_EQ(0, ring_info(&g->ring[0], &info));
+	EXPECT_EQ(1, info.parked);
 }
 
 /* During a call that waits, other calls wait for it, or return at once. */

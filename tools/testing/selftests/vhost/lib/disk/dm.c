@@ -15,11 +15,13 @@
 
 #define CONTROL	"/dev/mapper/control"
 
-/* Data of an ioctl after its header, for one target or one message */
+/* Data of an ioctl after its header, for one target, and a second one, or one message */
 struct call {
 	struct dm_ioctl h;
 	struct dm_target_spec spec;
 	char text[512];
+	struct dm_target_spec bad;
+	char none[8];
 };
 
 static int call(struct dm *d, unsigned long cmd, struct call *c)
@@ -31,11 +33,14 @@ static int call(struct dm *d, unsigned long cmd, struct call *c)
 	return ioctl(d->control, cmd, c) ? -errno : 0;
 }
 
-static int load(struct dm *d, uint64_t sectors, const char *target, const char *params)
+/* Load a table; the last @bad sectors fail. */
+static int load(struct dm *d, uint64_t sectors, uint64_t bad, const char *target,
+		const char *params)
 {
 	struct call c = {
-		.h.target_count = 1,
-		.spec = { .length = sectors, .next = sizeof(c.spec) + sizeof(c.text) },
+		.h.target_count = bad ? 2 : 1,
+		.spec = { .length = sectors - bad, .next = sizeof(c.spec) + sizeof(c.text) },
+		.bad = { .sector_start = sectors - bad, .length = bad, .target_type = "error" },
 	};
 
 	snprintf(c.spec.target_type, sizeof(c.spec.target_type), "%s", target);
@@ -56,6 +61,12 @@ static int resume(struct dm *d)
 
 const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const char *params)
 {
+	return dm_create_bad(d, sectors, 0, target, params);
+}
+
+const char *dm_create_bad(struct dm *d, uint64_t sectors, uint64_t bad, const char *target,
+			  const char *params)
+{
 	static unsigned int count;
 	struct call c = { .h.flags = 0 };
 
@@ -69,7 +80,7 @@ const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const 
 		return "device mapper can't create a device";
 	}
 	snprintf(d->path, sizeof(d->path), "/dev/dm-%u", minor(c.h.dev));
-	if (load(d, sectors, target, params)) {
+	if (load(d, sectors, bad, target, params)) {
 		dm_remove(d);
 		return "device mapper lacks this target";
 	}
@@ -78,7 +89,7 @@ const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const 
 
 const char *dm_replace(struct dm *d, uint64_t sectors, const char *target, const char *params)
 {
-	if (load(d, sectors, target, params))
+	if (load(d, sectors, 0, target, params))
 		return "a table of device mapper can't be loaded";
 	return resume(d) ? "a device of device mapper can't be resumed" : NULL;
 }

@@ -13,6 +13,9 @@ struct dm {
 
 /* Create a device with one target. Return: NULL, or what is missing */
 const char *dm_create(struct dm *d, uint64_t sectors, const char *target, const char *params);
+/* Likewise, but its last @bad sectors fail. */
+const char *dm_create_bad(struct dm *d, uint64_t sectors, uint64_t bad, const char *target,
+			  const char *params);
 /* Replace the table of a device. */
 const char *dm_replace(struct dm *d, uint64_t sectors, const char *target, const char *params);
 /* Between dm_suspend() and dm_resume() requests wait. */

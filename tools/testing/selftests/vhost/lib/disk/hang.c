@@ -85,6 +85,8 @@ void hang_close(struct hang *h)
 	if (h->on)
 		hang_off(h);
 	backend_close(&h->disk);
+	if (h->top.control >= 0)
+		dm_remove(&h->top);
 	if (h->dm.control >= 0)
 		dm_remove(&h->dm);
 	backend_close(&h->below);
@@ -97,6 +99,7 @@ static void none(struct hang *h)
 	memset(h, 0, sizeof(*h));
 	h->frozen = -1;
 	h->dm.control = -1;
+	h->top.control = -1;
 	backend_none(&h->disk);
 	h->below = h->disk;
 }
@@ -129,6 +132,41 @@ const char *hang_open_cached(struct hang *h)
 
 	none(h);
 	why = open_dm(h, &disk);
+	if (why)
+		hang_close(h);
+	return why;
+}
+
+/* Put a device above the one that hangs. */
+static const char *open_top(struct hang *h)
+{
+	struct backend_opts opts = {
+		.kind = BACKEND_NAMED, .direct = true, .path = h->top.path, .blank = true,
+	};
+	uint64_t good = h->below.size - BAD_SECTORS * 512;
+	char params[256];
+	const char *why;
+
+	snprintf(params, sizeof(params), "%s 0", h->dm.path);
+	why = dm_create_bad(&h->top, h->below.size / 512, BAD_SECTORS, "linear", params);
+	if (why)
+		return why;
+	backend_close(&h->disk);
+	backend_none(&h->disk);
+	why = backend_open_as(&h->disk, &opts);
+	if (why)
+		return why;
+	h->disk.writable = good;
+	return backend_adopt(&h->disk, 0, good);
+}
+
+const char *hang_open_bad(struct hang *h)
+{
+	const char *why = hang_open_cached(h);
+
+	if (why)
+		return why;
+	why = open_top(h);
 	if (why)
 		hang_close(h);
 	return why;

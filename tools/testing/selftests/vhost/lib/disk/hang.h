@@ -12,6 +12,7 @@ struct hang {
 	struct backend disk;	/* the backend that is attached */
 	struct backend below;	/* below a block device */
 	struct dm dm;
+	struct dm top;		/* above @dm, if sectors are bad */
 	int frozen;		/* descriptor of the mount point of a file, else -1 */
 	bool on;
 };
@@ -23,6 +24,9 @@ struct hang {
 const char *hang_open(struct hang *h, bool file);
 /* A block device with a write cache: the block layer drops flushes of other ones. */
 const char *hang_open_cached(struct hang *h);
+/* Likewise; its last BAD_SECTORS fail, also while it hangs. */
+#define BAD_SECTORS	2048
+const char *hang_open_bad(struct hang *h);
 const char *hang_on(struct hang *h);
 const char *hang_off(struct hang *h);
 /*
