@@ -68,6 +68,28 @@ int vhost_blk_fetch_config(VHostBlk *s)
     return ret;
 }
 
+/* Read the state of a queue. */
+int vhost_blk_get_vring_info(VHostBlk *s, unsigned int index,
+                             struct vhost_blk_vring_info *info)
+{
+    *info = (struct vhost_blk_vring_info) { .index = index };
+    return vhost_blk_ioctl(s, VHOST_BLK_GET_VRING_INFO, info);
+}
+
+int vhost_blk_set_error_policy(VHostBlk *s,
+                               struct vhost_blk_error_policy *policy)
+{
+    return vhost_blk_ioctl(s, VHOST_BLK_SET_ERROR_POLICY, policy);
+}
+
+/* Drop the parked requests of a queue, which is stopped. */
+int vhost_blk_clear_parked(VHostBlk *s, unsigned int index)
+{
+    struct vhost_blk_vring_parked none = { .index = index };
+
+    return vhost_blk_ioctl(s, VHOST_BLK_SET_VRING_PARKED, &none);
+}
+
 /* Return why a queue is broken, for messages. */
 const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index)
 {
@@ -80,9 +102,9 @@ const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index)
         [VHOST_BLK_BREAK_LOG] = "the dirty log cannot be written",
         [VHOST_BLK_BREAK_USED] = "the used ring cannot be written",
     };
-    struct vhost_blk_vring_info info = { .index = index };
+    struct vhost_blk_vring_info info;
 
-    if (vhost_blk_ioctl(s, VHOST_BLK_GET_VRING_INFO, &info) < 0 ||
+    if (vhost_blk_get_vring_info(s, index, &info) < 0 ||
         info.break_reason >= ARRAY_SIZE(reasons)) {
         return reasons[VHOST_BLK_BREAK_NONE];
     }
@@ -287,6 +309,9 @@ bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
     }
     if (!ret) {
         ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &arg);
+    }
+    if (!ret) {
+        ret = vhost_blk_sync_error_policy(s, backend->blk);
     }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "%s: the kernel does not accept '%s'%s",

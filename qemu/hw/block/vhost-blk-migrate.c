@@ -248,6 +248,12 @@ static int vhost_blk_pre_save(void *opaque)
         error_report("vhost-blk: '%s' is in use", s->backend->name);
         return -EBUSY;
     }
+    /* The stream has no list of them. */
+    if (vhost_blk_has_parked(s)) {
+        error_report("vhost-blk: '%s' has failed requests, which cont sends "
+                     "again", s->backend->name);
+        return -EBUSY;
+    }
     vhost_blk_flush(s);
     if (s->flush_error) {
         error_report("vhost-blk: a flush of '%s' has failed, so the machine "

@@ -212,25 +212,14 @@ static bool vhost_blk_check_graph(VHostBlkBackend *backend, Error **errp)
 static bool vhost_blk_check_drive(VHostBlkBackend *backend, Error **errp)
 {
     ERRP_GUARD();
-    BlockBackend *blk = backend->blk;
-    BlockdevOnError werror = blk_get_on_error(blk, false);
-    const char *what = NULL;
 
-    /* enospc is the default of QEMU for writes, and cannot be told from it. */
-    if (blk_get_on_error(blk, true) != BLOCKDEV_ON_ERROR_REPORT ||
-        (werror != BLOCKDEV_ON_ERROR_REPORT &&
-         werror != BLOCKDEV_ON_ERROR_ENOSPC)) {
-        what = "werror or rerror";
-    } else if (blk_get_public(blk)->throttle_group_member.throttle_state) {
-        what = "throttling";
+    if (!blk_get_public(backend->blk)->throttle_group_member.throttle_state) {
+        return true;
     }
-    if (what) {
-        error_setg(errp, "%s: '%s' has %s, which vhost-blk does not support",
-                   backend->prop, backend->name, what);
-        error_append_hint(errp, "The kernel reports errors to the guest.  "
-                          "io.max of a control group limits its I/O.\n");
-    }
-    return !what;
+    error_setg(errp, "%s: '%s' has throttling, which vhost-blk does not "
+               "support", backend->prop, backend->name);
+    error_append_hint(errp, "io.max of a control group limits its I/O.\n");
+    return false;
 }
 
 /*
@@ -490,6 +479,7 @@ VHostBlkBackend *vhost_blk_open_backend(VHostBlk *s, BlockBackend *blk,
         g_free(backend);
         return NULL;
     }
+    vhost_blk_set_on_error(s, blk);
     vhost_blk_block_operations(backend);
     backend->removed.notify = vhost_blk_node_removed;
     blk_add_remove_bs_notifier(blk, &backend->removed);

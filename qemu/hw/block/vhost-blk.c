@@ -221,6 +221,7 @@ static void vhost_blk_stop(VHostBlk *s)
         error_report("vhost-blk: '%s': could not stop the device: %s",
                      s->backend->name, strerror(-ret));
     }
+    vhost_blk_check_failures(s);
     vhost_dev_stop(&s->dev, vdev, true);
     ret = k->set_guest_notifiers(bus->parent, s->num_queues, false);
     if (ret < 0) {
@@ -267,6 +268,12 @@ static void vhost_blk_try_start(VHostBlk *s)
     object_ref(OBJECT(s));
     aio_bh_schedule_oneshot(qemu_get_aio_context(),
                             vhost_blk_report_start_error, s);
+}
+
+/* Called after the device was stopped: the driver knows no requests any more. */
+static void vhost_blk_reset(VirtIODevice *vdev)
+{
+    vhost_blk_drop_parked(VHOST_BLK(vdev));
 }
 
 static bool vhost_blk_may_start(VHostBlk *s)
@@ -396,11 +403,6 @@ static bool vhost_blk_check_backend(VHostBlk *s, Error **errp)
         error_setg(errp, "drive: cannot be used together with direct or "
                    "locking");
         error_append_hint(errp, "Set cache.direct or locking on the node.\n");
-    } else if ((s->werror != BLOCKDEV_ON_ERROR_AUTO &&
-                s->werror != BLOCKDEV_ON_ERROR_REPORT) ||
-               (s->rerror != BLOCKDEV_ON_ERROR_AUTO &&
-                s->rerror != BLOCKDEV_ON_ERROR_REPORT)) {
-        error_setg(errp, "werror, rerror: only report is supported");
     } else {
         return true;
     }
@@ -546,18 +548,21 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
         goto delete_queues;
     }
     vhost_blk_watch_queues(s);
+    if (!vhost_blk_init_errors(s, errp)) {
+        goto cleanup_dev;
+    }
     if (!vhost_blk_create_workers(s, errp) || !vhost_blk_set_polling(s, errp) ||
         !vhost_blk_attach(s, s->backend, errp)) {
-        goto cleanup_dev;
+        goto cleanup_errors;
     }
     ret = vhost_blk_refresh_config(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "vhostfd: could not read the features and "
                          "configuration");
-        goto cleanup_dev;
+        goto cleanup_errors;
     }
     if (!vhost_blk_init_config_notifier(s, vhost_blk_config_changed, errp)) {
-        goto cleanup_dev;
+        goto cleanup_errors;
     }
     add_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX, s->boot_geometry.cyls,
                          s->boot_geometry.heads, s->boot_geometry.secs);
@@ -566,6 +571,8 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     vhost_blk_register_migration(s);
     return;
 
+cleanup_errors:
+    vhost_blk_cleanup_errors(s);
 cleanup_dev:
     vhost_dev_cleanup(&s->dev);
 delete_queues:
@@ -589,6 +596,7 @@ static void vhost_blk_unrealize(DeviceState *dev)
     qemu_del_vm_change_state_handler(s->vm_state_handler);
     del_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX);
     vhost_blk_cleanup_config_notifier(s);
+    vhost_blk_cleanup_errors(s);
     vhost_dev_cleanup(&s->dev);
     s->vhostfd = -1;
     vhost_blk_delete_queues(s);
@@ -662,8 +670,8 @@ static const struct {
                 "it" },
     { "locking", "Lock a path or fd against other users; auto is on" },
     { "share-rw", "Let others write, too" },
-    { "rerror", "Only report is supported" },
-    { "werror", "Only report is supported" },
+    { "rerror", "What to do if a read fails; auto: as the drive" },
+    { "werror", "What to do if a write fails; auto: as the drive" },
     { "write-cache", "off: start in writethrough mode; auto: as the drive" },
     { "config-wce", "Let the guest switch the cache mode" },
     { "num-queues", "Number of virtqueues, 1 to 64; default: one per vCPU" },
@@ -709,6 +717,7 @@ static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
     vdc->set_features = vhost_blk_set_features;
     vdc->validate_features = vhost_blk_validate_features;
     vdc->set_status = vhost_blk_set_status;
+    vdc->reset = vhost_blk_reset;
     vdc->guest_notifier_mask = vhost_blk_guest_notifier_mask;
     vdc->guest_notifier_pending = vhost_blk_guest_notifier_pending;
     vdc->get_vhost = vhost_blk_get_vhost;

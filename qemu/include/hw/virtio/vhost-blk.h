@@ -71,6 +71,9 @@ typedef void VHostBlkStatus;
 #define TYPE_VHOST_BLK "vhost-blk"
 OBJECT_DECLARE_SIMPLE_TYPE(VHostBlk, VHOST_BLK)
 
+struct vhost_blk_error_policy;
+struct vhost_blk_vring_info;
+
 /* num-queues not given: one per vCPU, if the transport supports it. */
 #define VHOST_BLK_AUTO_NUM_QUEUES UINT16_MAX
 /* workers not given: one per queue, if the kernel supports it. */
@@ -158,6 +161,10 @@ struct VHostBlk {
     struct vhost_virtqueue *vhost_vqs;
     VirtQueue **virtqs;
     EventNotifier config_notifier;
+    /* Signalled when a request has failed */
+    EventNotifier error_notifier;
+    /* For each queue, the failed requests that were reported */
+    uint64_t *failures;
 
     /* Last result of vhost_blk_fetch_config(), little endian */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
@@ -199,6 +206,15 @@ bool vhost_blk_node_reopened(const VHostBlkBackend *backend);
 bool vhost_blk_node_is_active(const VHostBlkBackend *backend);
 bool vhost_blk_node_unmaps(const VHostBlkBackend *backend);
 
+/* vhost-blk-error.c */
+void vhost_blk_set_on_error(VHostBlk *s, BlockBackend *blk);
+int vhost_blk_sync_error_policy(VHostBlk *s, BlockBackend *blk);
+void vhost_blk_check_failures(VHostBlk *s);
+bool vhost_blk_has_parked(VHostBlk *s);
+void vhost_blk_drop_parked(VHostBlk *s);
+bool vhost_blk_init_errors(VHostBlk *s, Error **errp);
+void vhost_blk_cleanup_errors(VHostBlk *s);
+
 /* vhost-blk-file.c */
 bool vhost_blk_check_type(const char *prop, const char *name, mode_t mode,
                           Error **errp);
@@ -238,5 +254,10 @@ const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index);
 int vhost_blk_set_writeback(VHostBlk *s, bool writeback);
 int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index);
 int vhost_blk_set_running(VHostBlk *s, int running);
+int vhost_blk_set_error_policy(VHostBlk *s,
+                               struct vhost_blk_error_policy *policy);
+int vhost_blk_get_vring_info(VHostBlk *s, unsigned int index,
+                             struct vhost_blk_vring_info *info);
+int vhost_blk_clear_parked(VHostBlk *s, unsigned int index);
 
 #endif
