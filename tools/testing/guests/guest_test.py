@@ -5,6 +5,7 @@
   data         fio in a guest, the data as the host finds it, resets under load
   properties   properties of the QEMU device that are accepted and refused
   drive        drives that the QEMU device accepts, locks, jobs, swaps, failed flushes
+  errors       werror and rerror: disks that fail or are full, and are repaired
   live         disks swapped, resized, plugged and unplugged, driver unbound
   firmware     boots by SeaBIOS and UEFI
   filesystems  block device semantics, discard, queue limits, ext4, xfs, QEMU killed
