@@ -280,6 +280,24 @@ void vhost_blk_cleanup_config_notifier(VHostBlk *s)
 }
 
 /*
+ * Return the features that the kernel checks a file against.  It forgets that a
+ * file was read-only when the file is detached, and the driver may not know it.
+ * A driver that does not know zones cannot start the device.
+ */
+static uint64_t vhost_blk_features_in_use(VHostBlk *s)
+{
+    uint64_t features = vhost_blk_acked_features(s);
+
+    if (vhost_blk_validate_features(VIRTIO_DEVICE(s)) < 0) {
+        return 0;
+    }
+    if (features && s->ro) {
+        virtio_add_feature(&features, VIRTIO_BLK_F_RO);
+    }
+    return features;
+}
+
+/*
  * Make @backend the backend of the device, with the file descriptor that its
  * node has now; it replaces a previous one.
  */
@@ -289,13 +307,9 @@ bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
         .fd = vhost_blk_node_fd(backend),
         .flags = s->ro ? VHOST_BLK_BACKEND_F_RO : 0,
     };
-    uint64_t features = vhost_blk_acked_features(s);
+    uint64_t features = vhost_blk_features_in_use(s);
     int ret = 0;
 
-    /* The driver may not know that, and the kernel forgets it when detached. */
-    if (features && s->ro) {
-        virtio_add_feature(&features, VIRTIO_BLK_F_RO);
-    }
     vhost_blk_remember_options(backend);
     if (s->serial) {
         memcpy(arg.serial, s->serial, strlen(s->serial));

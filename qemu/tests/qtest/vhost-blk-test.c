@@ -77,6 +77,45 @@ static void config_size(void *obj, void *data, QGuestAllocator *alloc)
     g_assert_cmphex(qvirtio_config_readb(dev, CONFIG_SIZE), ==, 0xff);
 }
 
+static char *machine_status(void)
+{
+    QDict *answer = qtest_qmp(global_qtest, "{ 'execute': 'query-status' }");
+    char *status = g_strdup(qdict_get_str(qdict_get_qdict(answer, "return"),
+                                          "status"));
+
+    qobject_unref(answer);
+    return status;
+}
+
+static void wait_for_status(const char *expected)
+{
+    gint64 end = g_get_monotonic_time() + 30 * G_TIME_SPAN_SECOND;
+    bool found = false;
+
+    while (!found) {
+        g_autofree char *status = machine_status();
+
+        found = !strcmp(status, expected);
+        g_assert_true(found || g_get_monotonic_time() < end);
+        g_usleep(found ? 0 : 1000);
+    }
+}
+
+static void qmp_ok(const char *command)
+{
+    qtest_qmp_assert_success(global_qtest, "{ 'execute': %s }", command);
+}
+
+/* Save the state of the machine. */
+static void save(const char *path)
+{
+    g_autofree char *uri = g_strdup_printf("exec:cat >%s", path);
+
+    qtest_qmp_assert_success(global_qtest, "{ 'execute': 'migrate', "
+                             "'arguments': { 'uri': %s } }", uri);
+    wait_for_status("postmigrate");
+}
+
 static void zoned(void *obj, void *data, QGuestAllocator *alloc)
 {
     QVirtioDevice *dev = get_vdev(obj);
@@ -86,6 +125,11 @@ static void zoned(void *obj, void *data, QGuestAllocator *alloc)
     g_assert_cmphex(features & (1ull << VIRTIO_BLK_F_DISCARD), ==, 0);
 
     g_assert_false(negotiate(dev, features & ~F_ZONED));
+    save("/dev/null");
+    qmp_ok("cont");
+    /* A machine that cannot continue stops a moment later. */
+    g_usleep(500 * 1000);
+    wait_for_status("running");
     g_assert_true(negotiate(dev, features));
     g_assert_cmpint(qvirtio_config_readb(dev, ZONED_MODEL), ==, 1);
 }
