@@ -51,18 +51,28 @@ int vhost_blk_set_running(VHostBlk *s, int running)
     return vhost_blk_ioctl(s, VHOST_BLK_SET_RUNNING, &running);
 }
 
-/* Read the configuration space into s->config, for the options of the node. */
-int vhost_blk_fetch_config(VHostBlk *s)
+/* Read the configuration space of the file that the kernel has. */
+int vhost_blk_read_config(VHostBlk *s, uint8_t *config)
 {
     g_autofree struct vhost_vdpa_config *cfg =
         g_malloc0(sizeof(*cfg) + VHOST_BLK_CONFIG_SIZE);
-    struct virtio_blk_config *config = (void *)s->config;
     int ret;
 
     cfg->len = VHOST_BLK_CONFIG_SIZE;
     ret = vhost_blk_ioctl(s, VHOST_BLK_GET_CONFIG, cfg);
     if (!ret) {
-        memcpy(s->config, cfg->buf, VHOST_BLK_CONFIG_SIZE);
+        memcpy(config, cfg->buf, VHOST_BLK_CONFIG_SIZE);
+    }
+    return ret;
+}
+
+/* Read the configuration space into s->config, for the options of the node. */
+int vhost_blk_fetch_config(VHostBlk *s)
+{
+    struct virtio_blk_config *config = (void *)s->config;
+    int ret = vhost_blk_read_config(s, s->config);
+
+    if (!ret) {
         config->write_zeroes_may_unmap &= vhost_blk_node_unmaps(s->backend);
     }
     return ret;

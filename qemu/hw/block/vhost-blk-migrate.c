@@ -94,12 +94,16 @@ void vhost_blk_node_changed(void *opaque)
  * State of the machine
  */
 
-/* The guest would send requests of blocks that the disk does not have. */
-static bool vhost_blk_check_block_size(VHostBlk *s, Error **errp)
+/*
+ * Check the block size of @backend, whose configuration space is @config.  With
+ * larger blocks than the guest knows, its requests would not be whole blocks.
+ */
+bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
+                                const uint8_t *config, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
-    struct virtio_blk_config *old = (void *)vdev->config;
-    struct virtio_blk_config *new = (void *)s->config;
+    const struct virtio_blk_config *old = (const void *)vdev->config;
+    const struct virtio_blk_config *new = (const void *)config;
     uint32_t before = virtio_ldl_p(vdev, &old->blk_size);
     uint32_t now = virtio_ldl_p(vdev, &new->blk_size);
 
@@ -107,8 +111,8 @@ static bool vhost_blk_check_block_size(VHostBlk *s, Error **errp)
         now <= before) {
         return true;
     }
-    error_setg(errp, "the logical blocks of '%s' have %u bytes, but the guest "
-               "knows %u", s->backend->name, now, before);
+    error_setg(errp, "%s: the logical blocks of '%s' have %u bytes, but the "
+               "guest knows %u", backend->prop, backend->name, now, before);
     return false;
 }
 
@@ -125,7 +129,7 @@ static bool vhost_blk_attach_again(VHostBlk *s, Error **errp)
         return false;
     }
     if (vhost_blk_fetch_config(s) == 0 &&
-        !vhost_blk_check_block_size(s, errp)) {
+        !vhost_blk_check_block_size(s, s->backend, s->config, errp)) {
         vhost_blk_detach(s);
         return false;
     }
@@ -280,7 +284,7 @@ static int vhost_blk_post_load(void *opaque, int version)
     VHostBlk *s = opaque;
     Error *err = NULL;
 
-    if (vhost_blk_check_block_size(s, &err) &&
+    if (vhost_blk_check_block_size(s, s->backend, s->config, &err) &&
         vhost_blk_claim(s->backend, &err)) {
         return 0;
     }

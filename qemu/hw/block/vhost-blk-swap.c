@@ -77,6 +77,27 @@ static bool vhost_blk_check_flushed(VHostBlk *s, const VHostBlkBackend *backend,
 }
 
 /*
+ * Attach the new backend.  The kernel compares it with the old one, if it has
+ * that: not after it was detached for a migration.
+ */
+static bool vhost_blk_attach_new(VHostBlk *s, VHostBlkBackend *new,
+                                 Error **errp)
+{
+    uint8_t config[VHOST_BLK_CONFIG_SIZE];
+
+    if (!vhost_blk_attach(s, new, errp)) {
+        return false;
+    }
+    if (s->backend->attached || vhost_blk_read_config(s, config) < 0 ||
+        vhost_blk_check_block_size(s, new, config, errp)) {
+        return true;
+    }
+    /* The old one is attached when the machine runs. */
+    vhost_blk_detach(s);
+    return false;
+}
+
+/*
  * Replace the backend by the node of @blk, to which the device is attached.
  * The kernel completes the requests in flight on the old backend first.  On
  * failure the old backend stays as it was, and @blk is detached.
@@ -94,7 +115,7 @@ static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
     if (!vhost_blk_check_zones(s, new, errp) ||
         !vhost_blk_check_discard(s, new, errp) ||
         !vhost_blk_check_flushed(s, new, errp) ||
-        !vhost_blk_attach(s, new, errp)) {
+        !vhost_blk_attach_new(s, new, errp)) {
         vhost_blk_close_backend(new);
         blk_detach_dev(blk, DEVICE(s));
         return false;

@@ -310,8 +310,12 @@ def refused_auto_read_only(directory, file, other):
 def refused_reopen(directory):
     """After a reopen that the kernel refuses, the machine runs on with the old file.
 
-    Direct I/O would need larger blocks than the firmware knows.
+    Direct I/O would need larger blocks than the firmware knows.  A machine that was saved has
+    no old file: it stops.
     """
+    def reopen(direct):
+        disk.vm.qmp("blockdev-reopen", options=[{"driver": "file", "node-name": "d",
+                                                 "filename": file, "cache": {"direct": direct}}])
     with null_blk("large-blocks", 32, blocksize=4096) as block:
         run("mkfs.ext4", "-q", "-O", "^has_journal", block)
         with mounted(block, f"{directory}/large-blocks") as path:
@@ -319,9 +323,7 @@ def refused_reopen(directory):
             with Disk(directory, *node("d", file), properties="drive=d,bootindex=1",
                       run_it=True) as disk:
                 wait_for("driver of the firmware", lambda: disk.features() >> 6 & 1, 60)
-                disk.vm.qmp("blockdev-reopen", options=[{
-                    "driver": "file", "node-name": "d", "filename": file,
-                    "cache": {"direct": True}}])
+                reopen(True)
                 wait_for("message", lambda: "have no effect" in disk.vm.errors(), 10)
                 disk.vm.qmp("stop")
                 disk.vm.qmp("cont")
@@ -329,7 +331,16 @@ def refused_reopen(directory):
                 time.sleep(0.5)
                 expect(disk.vm.status(), "running")
                 expect(disk.info()[0], 1)
-                disk.vm.excuse(".*the options of 'd' have no effect.*")
+                migrate(disk.vm, "/dev/null")
+                disk.vm.qmp("cont")
+                wait_for("stop of the machine", lambda: disk.vm.status() == "io-error", 20)
+                expect(disk.info()[:2], (0, 0))
+                reopen(False)
+                disk.vm.qmp("cont")
+                time.sleep(0.5)
+                expect(disk.vm.status(), "running")
+                expect(disk.info()[:2], (1, MIB >> 9))
+                disk.vm.excuse(".*the options of 'd' have no effect.*4096 bytes.*knows 512.*")
 
 
 def inactive_nodes(disk, path):
@@ -589,6 +600,20 @@ def larger_blocks(directory, file):
         target.finish(1, ".*logical blocks .*4096 bytes.*512.*")
 
 
+def larger_blocks_swapped_in(directory, file):
+    """Nor must a disk that is swapped in while the machine is saved."""
+    with null_blk("large-blocks", 1, blocksize=4096) as large:
+        with Disk(directory, properties=f"path={file},bootindex=1", run_it=True) as disk:
+            wait_for("driver of the firmware", lambda: disk.features() >> 6 & 1, 60)
+            migrate(disk.vm, "/dev/null")
+            disk.vm.set_refused("path: .*logical blocks .*4096 bytes.*512", "disk", "path", large)
+            expect(disk.info()[:2], (0, 0))
+            disk.vm.qmp("cont")
+            time.sleep(0.5)
+            expect(disk.vm.status(), "running")
+            expect(disk.info()[:2], (9, MIB >> 9))
+
+
 def snapshot_job(vm, command, tag="s"):
     """Save or load a snapshot of the machine, without the disk; return whether this succeeds."""
     vm.qmp(command, job_id="s", tag=tag, vmstate="q", devices=["q"])
@@ -661,6 +686,8 @@ def test_migration(tap, directory, files, block, qcow2):
         saved_after_reopen, directory, file, **{"auto-read-only": True}))
     tap.check("a read-only disk is saved, and used again", saved_read_only, directory, file)
     tap.check("a target with larger logical blocks", larger_blocks, directory, file)
+    tap.check("a disk with larger logical blocks for a machine that is saved",
+              larger_blocks_swapped_in, directory, file)
     tap.check("snapshots of the machine are refused", snapshots_are_refused, directory, file,
               qcow2)
     tap.check("a snapshot of a suspended machine", snapshot_while_suspended, directory, file,

@@ -231,6 +231,8 @@ extern const PropertyInfo vhost_blk_prop_path;
 /* vhost-blk-migrate.c */
 extern const VMStateDescription vhost_blk_vmstate;
 void vhost_blk_keep_flush_error(VHostBlk *s);
+bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
+                                const uint8_t *config, Error **errp);
 void vhost_blk_node_changed(void *opaque);
 void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state);
 void vhost_blk_register_migration(VHostBlk *s);
@@ -247,6 +249,7 @@ bool vhost_blk_init_config_notifier(VHostBlk *s,
                                     EventNotifierHandler *changed,
                                     Error **errp);
 void vhost_blk_cleanup_config_notifier(VHostBlk *s);
+int vhost_blk_read_config(VHostBlk *s, uint8_t *config);
 int vhost_blk_fetch_config(VHostBlk *s);
 int vhost_blk_flush_backend(VHostBlk *s);
 int vhost_blk_flush_error(VHostBlk *s);
