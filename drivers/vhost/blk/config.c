@@ -144,28 +144,25 @@ static int vblk_ack_queue_features(struct vhost_blk_queue *q, u64 features)
 /*
  * Record the writes of a queue that is not stopped, as @features require.
  *
- * Return: 0, -ENOMEM, or -EINTR if the caller is being killed.
+ * Return: 0, or -EINTR if the caller is being killed.
  */
 static int vblk_track_queue(struct vhost_blk_queue *q, u64 features)
 {
-	int ret = 0;
-
 	if (vhost_blk_stopped(q))
 		return 0;
 	if (mutex_lock_killable(&q->vq.mutex))
 		return -EINTR;
-	ret = vhost_blk_set_tracking(q, features);
+	vhost_blk_set_tracking(q, features);
 	mutex_unlock(&q->vq.mutex);
-	return ret;
+	return 0;
 }
 
 /*
  * Set the features of the device and of its queues.  No request is in flight,
  * dev.mutex is held, and @features are checked.
  *
- * Return: 0; -ENOMEM, with no visible change; or -EINTR if the caller is being
- * killed and the device runs.  In the last case some queues may log their
- * writes and others not, until features are set again.
+ * Return: 0, or -EINTR if the caller is being killed and the device runs.  Then
+ * some queues may log their writes and others not, until features are set again.
  */
 static int vblk_commit_features(struct vhost_blk *blk, u64 features)
 {

@@ -14,23 +14,31 @@
 #include "internal.h"
 
 /**
- * vhost_blk_set_tracking - switch the recording of writes on or off
- * @q: the queue, no request in flight, its mutex held
- * @features: features acknowledged by the guest and the VMM
+ * vhost_blk_alloc_tracking - allocate the memory that records writes
+ * @q: the queue, stopped
+ *
+ * This is done when a queue is started, whether or not writes are recorded then:
+ * QEMU switches the log on at the start of a migration, and versions before 9.1
+ * abort if that fails.
  *
  * Return: 0 or -ENOMEM.
  */
-int vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features)
+int vhost_blk_alloc_tracking(struct vhost_blk_queue *q)
 {
-	bool wanted = features & (1ULL << VHOST_F_LOG_ALL |
-				  1ULL << VIRTIO_F_ACCESS_PLATFORM);
-
-	if (wanted && !q->track)
+	if (!q->track)
 		q->track = kvzalloc_obj(*q->track, VHOST_BLK_GFP);
-	if (wanted && !q->track)
-		return -ENOMEM;
-	q->tracking = wanted;
-	return 0;
+	return q->track ? 0 : -ENOMEM;
+}
+
+/**
+ * vhost_blk_set_tracking - switch the recording of writes on or off
+ * @q: the queue, with requests but none in flight, its mutex held
+ * @features: features acknowledged by the guest and the VMM
+ */
+void vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features)
+{
+	q->tracking = features & (1ULL << VHOST_F_LOG_ALL |
+				  1ULL << VIRTIO_F_ACCESS_PLATFORM);
 }
 
 /**

@@ -878,7 +878,8 @@ void vhost_blk_assume_identity(struct vhost_blk_saved_identity *saved,
 void vhost_blk_restore_identity(const struct vhost_blk_saved_identity *saved);
 
 /* dirty.c APIs: */
-int vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features);
+int vhost_blk_alloc_tracking(struct vhost_blk_queue *q);
+void vhost_blk_set_tracking(struct vhost_blk_queue *q, u64 features);
 void vhost_blk_free_tracking(struct vhost_blk_queue *q);
 int vhost_blk_track_writes(struct vhost_blk_req *req, const struct iovec *iov,
 			   unsigned int nr);

@@ -82,7 +82,7 @@ static int vblk_alloc_requests(struct vhost_blk_queue *q)
 					VHOST_BLK_GFP);
 	if (!q->bounce)
 		q->bounce = vhost_blk_bounce_alloc();
-	if (!q->iov || !q->bounce)
+	if (!q->iov || !q->bounce || vhost_blk_alloc_tracking(q))
 		return -ENOMEM;
 
 	kvfree(q->reqs);
@@ -167,10 +167,9 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 	vblk_drop_unflushed_used(q);
 	ret = vhost_blk_prepare_parking(q) ?: vblk_alloc_requests(q) ?:
 	      vhost_blk_counters_alloc(q);
-	if (!ret)
-		ret = vhost_blk_set_tracking(q, blk->features);
 	if (ret)
 		return ret;
+	vhost_blk_set_tracking(q, blk->features);
 
 	/* The last reference may have been dropped because the owner exited. */
 	if (!refcount_inc_not_zero(&blk->refs))

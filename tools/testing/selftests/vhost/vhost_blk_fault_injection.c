@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -400,6 +401,33 @@ TEST_F_TIMEOUT(disk, no_memory_logged, 120)
 	ASSERT_WELL(go_without_memory(&self->g, worker_tid(), &self->rng));
 	ASSERT_LT(1, dirty_count(&self->g));
 	dirty_free(&self->g);
+}
+
+/*
+ * QEMU before 9.1 aborts if it cannot switch the log on, so no memory is needed
+ * for that.
+ */
+TEST_F(disk, log_without_memory)
+{
+	const char *why = model_wanted() ? "the model device is not in the kernel" : faults_open();
+	long ret;
+	int mark;
+
+	if (why)
+		SKIP(return, "%s", why);
+	BOOT(.queues = 2);
+	mark = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, mark);
+	fault_often(FAULT_SLAB, 100, true);
+	fault_often(FAULT_PAGE, 100, true);
+	/* this process can open no file until it is unmarked */
+	ASSERT_EQ(1, pwrite(mark, "1", 1, 0));
+	ret = start_log(&self->g);
+	ASSERT_EQ(1, pwrite(mark, "0", 1, 0));
+	faults_close();
+	close(mark);
+	ASSERT_EQ(0, ret);
+	ASSERT_WELL(guest_prove(&self->g));
 }
 
 /* Every request completes once, with OK or IOERR. */
