@@ -14,6 +14,13 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 
+/* Moved in QEMU 10.0 */
+#if VHOST_BLK_QEMU >= 1000
+#include "system/runstate.h"
+#else
+#include "sysemu/runstate.h"
+#endif
+
 /* Features that are offered to the guest only if the kernel offers them. */
 static const int vhost_blk_feature_bits[] = {
     VIRTIO_BLK_F_SIZE_MAX,
@@ -144,11 +151,17 @@ int vhost_blk_validate_features(VirtIODevice *vdev)
  * Set the cache mode that a driver finds after it has negotiated its features.
  * A device reset calls this with no features.  With CONFIG_WCE but without
  * FLUSH, the mode is writethrough (VIRTIO 1.3, 5.2.5.2).
+ *
+ * The kernel reports changes of the capacity only while the device runs, so this
+ * is the time to read what a new driver will see.
  */
 void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
 {
     VHostBlk *s = VHOST_BLK(vdev);
 
+    if (s->backend && s->backend->attached) {
+        vhost_blk_fetch_config(s);
+    }
     s->writeback = s->wce &&
                    (!virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE) ||
                     virtio_has_feature(features, VIRTIO_BLK_F_FLUSH));
@@ -182,19 +195,8 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
 {
     VHostBlk *s = VHOST_BLK(vdev);
     struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
-    uint8_t last[VHOST_BLK_CONFIG_SIZE];
     uint32_t seg_max;
 
-    /*
-     * The kernel does not notify QEMU of a resize while the device is stopped.
-     * Drivers read the capacity in two halves, and detect by the generation
-     * that it changed in between.  A kernel without the file has no capacity.
-     */
-    memcpy(last, s->config, sizeof(last));
-    if (s->backend->attached && vhost_blk_fetch_config(s) == 0 &&
-        memcmp(last, s->config, sizeof(last))) {
-        vdev->generation++;
-    }
     memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
 
     /*
@@ -249,13 +251,36 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
     }
 }
 
+/*
+ * Notify the driver if the configuration space is not the one that it has read.
+ * If the machine is stopped, this is done when it continues, maybe elsewhere.
+ */
+void vhost_blk_notify_config(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    struct virtio_blk_config *last = (void *)vdev->config;
+    uint8_t now[VHOST_BLK_CONFIG_SIZE];
+    struct virtio_blk_config *cfg = (void *)now;
+
+    if (!runstate_is_running()) {
+        return;
+    }
+    vhost_blk_get_config(vdev, now);
+    /* Only the driver changes the cache mode. */
+    cfg->wce = last->wce;
+    if (memcmp(now, last, sizeof(now))) {
+        virtio_notify_config(vdev);
+    }
+}
+
 void vhost_blk_config_changed(EventNotifier *n)
 {
     VHostBlk *s = container_of(n, VHostBlk, config_notifier);
 
     /* Detaching the file is a change of the capacity, too. */
-    if (event_notifier_test_and_clear(n) && s->backend->attached) {
-        virtio_notify_config(VIRTIO_DEVICE(s));
+    if (event_notifier_test_and_clear(n) && s->backend->attached &&
+        vhost_blk_fetch_config(s) == 0) {
+        vhost_blk_notify_config(s);
     }
 }
 
@@ -268,10 +293,8 @@ void vhost_blk_config_changed(EventNotifier *n)
 void vhost_blk_backend_changed(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
-    uint8_t before[VHOST_BLK_CONFIG_SIZE];
     int ret;
 
-    memcpy(before, s->config, sizeof(before));
     ret = vhost_blk_refresh_config(s);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not read the new features and "
@@ -280,8 +303,5 @@ void vhost_blk_backend_changed(VHostBlk *s)
     }
     vdev->host_features &= ~s->offered_features;
     vdev->host_features |= vhost_blk_limit_features(s, s->offered_features);
-    if (memcmp(before, s->config, sizeof(before))) {
-        vdev->generation++;
-        virtio_notify_config(vdev);
-    }
+    vhost_blk_notify_config(s);
 }

@@ -66,16 +66,25 @@ int vhost_blk_read_config(VHostBlk *s, uint8_t *config)
     return ret;
 }
 
-/* Read the configuration space into s->config, for the options of the node. */
+/*
+ * Read the configuration space into s->config, for the options of the node.  A
+ * driver that reads it in several steps detects a change by the generation.
+ */
 int vhost_blk_fetch_config(VHostBlk *s)
 {
-    struct virtio_blk_config *config = (void *)s->config;
-    int ret = vhost_blk_read_config(s, s->config);
+    uint8_t now[VHOST_BLK_CONFIG_SIZE];
+    struct virtio_blk_config *config = (void *)now;
+    int ret = vhost_blk_read_config(s, now);
 
-    if (!ret) {
-        config->write_zeroes_may_unmap &= vhost_blk_node_unmaps(s->backend);
+    if (ret < 0) {
+        return ret;
     }
-    return ret;
+    config->write_zeroes_may_unmap &= vhost_blk_node_unmaps(s->backend);
+    if (memcmp(s->config, now, sizeof(now))) {
+        memcpy(s->config, now, sizeof(now));
+        VIRTIO_DEVICE(s)->generation++;
+    }
+    return 0;
 }
 
 /* Read the state of a queue. */

@@ -117,23 +117,27 @@ bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
 }
 
 /*
- * Attach the file unless the kernel has it.  A kernel without a file does not
- * know which block size the guest uses.
+ * Attach the file unless the kernel has it, and read its configuration.  A kernel
+ * without a file does not know which block size the guest uses.
  */
 static bool vhost_blk_attach_again(VHostBlk *s, Error **errp)
 {
-    if (s->backend->attached) {
+    int ret;
+
+    if (!s->backend->attached && !vhost_blk_follow_node(s, errp)) {
+        return false;
+    }
+    /* Attaching the file has set it. */
+    event_notifier_test_and_clear(&s->config_notifier);
+    ret = vhost_blk_fetch_config(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "%s: could not read the configuration of "
+                         "'%s'", s->backend->prop, s->backend->name);
+    } else if (vhost_blk_check_block_size(s, s->backend, s->config, errp)) {
         return true;
     }
-    if (!vhost_blk_follow_node(s, errp)) {
-        return false;
-    }
-    if (vhost_blk_fetch_config(s) == 0 &&
-        !vhost_blk_check_block_size(s, s->backend, s->config, errp)) {
-        vhost_blk_detach(s);
-        return false;
-    }
-    return true;
+    vhost_blk_detach(s);
+    return false;
 }
 
 /* Get everything that the device needs to run, unless it has it. */
@@ -177,23 +181,6 @@ static void vhost_blk_flush(VHostBlk *s)
                  strerror(-s->flush_error));
 }
 
-/*
- * Notify the guest if the size has changed since it read it: before the device
- * of the target was started, or while the machine was stopped.
- */
-static void vhost_blk_notice_resize(VHostBlk *s)
-{
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
-
-    /* Attaching the file has set it. */
-    event_notifier_test_and_clear(&s->config_notifier);
-    if (vhost_blk_fetch_config(s) == 0 &&
-        memcmp(vdev->config, s->config, sizeof(uint64_t))) {
-        vdev->generation++;
-        virtio_notify_config(vdev);
-    }
-}
-
 /* Called before the device is started, and after it has been stopped. */
 void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state)
 {
@@ -212,7 +199,8 @@ void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state)
         vhost_blk_stop_machine(s, err);
         return;
     }
-    vhost_blk_notice_resize(s);
+    /* The disk may have been resized meanwhile, or before it was migrated. */
+    vhost_blk_notify_config(s);
 }
 
 /*

@@ -3,14 +3,15 @@
  * Linux guest exercises
  *
  * The environment variables VHOST_QTEST_SECOND and VHOST_QTEST_THIRD are the
- * paths of images, and VHOST_QTEST_ZONED that of a host-managed zoned block
- * device.
+ * paths of images, VHOST_QTEST_BLOCK that of a block device, and
+ * VHOST_QTEST_ZONED that of a host-managed zoned one.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 #include "libqtest-single.h"
+#include "hw/pci/pci_regs.h"
 #include "qapi/qmp/qdict.h"
 #include "qemu/module.h"
 #include "standard-headers/linux/virtio_blk.h"
@@ -18,12 +19,14 @@
 #include "standard-headers/linux/virtio_pci.h"
 #include "libqos/qgraph.h"
 #include "libqos/virtio-blk.h"
+#include "libqos/virtio-pci.h"
 
 #define F_ZONED (1ull << 17)
 #define F_FLUSH (1ull << VIRTIO_BLK_F_FLUSH)
 #define F_DISCARD (1ull << VIRTIO_BLK_F_DISCARD)
 #define F_WRITE_ZEROES (1ull << VIRTIO_BLK_F_WRITE_ZEROES)
 #define F_CONFIG_WCE (1ull << VIRTIO_BLK_F_CONFIG_WCE)
+#define F_EVENT_IDX (1ull << VIRTIO_RING_F_EVENT_IDX)
 
 /* Offsets in, and size of, struct virtio_blk_config of VIRTIO 1.3 */
 #define WRITEBACK 32
@@ -43,10 +46,10 @@ static QVirtioDevice *get_vdev(void *obj)
 }
 
 /* Returns whether the device sets FEATURES_OK. */
-static bool negotiate(QVirtioDevice *dev, uint64_t features)
+static bool negotiate_all(QVirtioDevice *dev, uint64_t features)
 {
     qvirtio_start_device(dev);
-    dev->features = features & ~QVIRTIO_F_BAD_FEATURE;
+    dev->features = features;
     dev->bus->set_features(dev, dev->features);
     dev->bus->set_status(dev, dev->bus->get_status(dev) |
                               VIRTIO_CONFIG_S_FEATURES_OK);
@@ -54,27 +57,9 @@ static bool negotiate(QVirtioDevice *dev, uint64_t features)
     return dev->bus->get_status(dev) & VIRTIO_CONFIG_S_FEATURES_OK;
 }
 
-static void writeback(void *obj, void *data, QGuestAllocator *alloc)
+static bool negotiate(QVirtioDevice *dev, uint64_t features)
 {
-    QVirtioDevice *dev = get_vdev(obj);
-    uint64_t features = qvirtio_get_features(dev);
-
-    g_assert_cmphex(features & F_FLUSH, ==, F_FLUSH);
-    g_assert_cmphex(features & F_CONFIG_WCE, ==, F_CONFIG_WCE);
-
-    g_assert_true(negotiate(dev, features & ~F_FLUSH));
-    g_assert_cmpint(qvirtio_config_readb(dev, WRITEBACK), ==, 0);
-    g_assert_true(negotiate(dev, features));
-    g_assert_cmpint(qvirtio_config_readb(dev, WRITEBACK), ==, 1);
-}
-
-static void config_size(void *obj, void *data, QGuestAllocator *alloc)
-{
-    QVirtioDevice *dev = get_vdev(obj);
-
-    g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
-    g_assert_cmphex(qvirtio_config_readb(dev, CONFIG_SIZE - 1), ==, 0);
-    g_assert_cmphex(qvirtio_config_readb(dev, CONFIG_SIZE), ==, 0xff);
+    return negotiate_all(dev, features & ~QVIRTIO_F_BAD_FEATURE);
 }
 
 static char *machine_status(void)
@@ -116,6 +101,29 @@ static void save(const char *path)
     wait_for_status("postmigrate");
 }
 
+static void writeback(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+    uint64_t features = qvirtio_get_features(dev);
+
+    g_assert_cmphex(features & F_FLUSH, ==, F_FLUSH);
+    g_assert_cmphex(features & F_CONFIG_WCE, ==, F_CONFIG_WCE);
+
+    g_assert_true(negotiate(dev, features & ~F_FLUSH));
+    g_assert_cmpint(qvirtio_config_readb(dev, WRITEBACK), ==, 0);
+    g_assert_true(negotiate(dev, features));
+    g_assert_cmpint(qvirtio_config_readb(dev, WRITEBACK), ==, 1);
+}
+
+static void config_size(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+
+    g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
+    g_assert_cmphex(qvirtio_config_readb(dev, CONFIG_SIZE - 1), ==, 0);
+    g_assert_cmphex(qvirtio_config_readb(dev, CONFIG_SIZE), ==, 0xff);
+}
+
 static void zoned(void *obj, void *data, QGuestAllocator *alloc)
 {
     QVirtioDevice *dev = get_vdev(obj);
@@ -148,37 +156,66 @@ static void resize(uint64_t size)
     g_assert_cmpint(truncate(getenv("VHOST_QTEST_SECOND"), size), ==, 0);
 }
 
-/* The capacity is read in two halves, and the size changes between them. */
+static uint64_t capacity(QVirtioDevice *dev)
+{
+    return qvirtio_config_readl(dev, 0) |
+           (uint64_t)qvirtio_config_readl(dev, 4) << 32;
+}
+
+/*
+ * The capacity is read in two halves, and the size changes between them.  The
+ * driver finds the old capacity, or another generation.
+ */
 static void read_torn(void *obj, uint64_t from, uint64_t to, bool high_first)
 {
     QVirtioDevice *dev = get_vdev(obj);
-    uint8_t before, after;
+    uint8_t before = generation_of(obj);
+    uint64_t low, high;
 
-    resize(from);
-    qvirtio_config_readl(dev, 0);
-    before = generation_of(obj);
-    qvirtio_config_readl(dev, high_first ? 4 : 0);
+    low = high_first ? 0 : qvirtio_config_readl(dev, 0);
+    high = qvirtio_config_readl(dev, 4);
     resize(to);
-    qvirtio_config_readl(dev, high_first ? 0 : 4);
-    after = generation_of(obj);
-    g_assert_cmpint(after, !=, before);
-
-    /* The driver reads again, and now it is whole. */
-    g_assert_cmphex(qvirtio_config_readl(dev, 0), ==, (uint32_t)(to / 512));
-    g_assert_cmphex(qvirtio_config_readl(dev, 4), ==, to / 512 >> 32);
-    g_assert_cmpint(generation_of(obj), ==, after);
+    low = high_first ? qvirtio_config_readl(dev, 0) : low;
+    high = high_first ? high : qvirtio_config_readl(dev, 4);
+    if (generation_of(obj) == before) {
+        g_assert_cmphex(low | high << 32, ==, from / 512);
+    }
 }
 
 static void generation(void *obj, void *data, QGuestAllocator *alloc)
 {
     QVirtioDevice *dev = get_vdev(obj);
+    gint64 end = g_get_monotonic_time() + 30 * G_TIME_SPAN_SECOND;
+    uint64_t features = qvirtio_get_features(dev);
+    uint64_t size[] = { SMALL, LARGE };
+    uint8_t before;
+    QVirtQueue *vq;
     int i;
 
-    g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
+    /* Before the device runs, a driver finds the capacity when it begins. */
     for (i = 0; i < 4; i++) {
-        read_torn(obj, SMALL, LARGE, i & 1);
-        read_torn(obj, LARGE, SMALL, i & 1);
+        resize(size[i & 1]);
+        before = generation_of(obj);
+        g_assert_true(negotiate(dev, features));
+        g_assert_cmphex(capacity(dev), ==, size[i & 1] / 512);
+        g_assert_true(!i || generation_of(obj) != before);
+        read_torn(obj, size[i & 1], size[!(i & 1)], i & 2);
     }
+    /* A device that runs notices it, and also when it is started. */
+    g_assert_true(negotiate(dev, features));
+    resize(LARGE);
+    vq = qvirtqueue_setup(dev, alloc, 0);
+    qvirtio_set_driver_ok(dev);
+    for (i = 1; i < 4; i++) {
+        before = generation_of(obj);
+        while (capacity(dev) != size[i & 1] / 512) {
+            g_assert_cmpint(g_get_monotonic_time(), <, end);
+            g_usleep(1000);
+        }
+        g_assert_true(i == 1 || generation_of(obj) != before);
+        read_torn(obj, size[i & 1], size[!(i & 1)], i & 2);
+    }
+    qvirtqueue_cleanup(dev->bus, vq, alloc);
 }
 
 static void wait_for_needs_reset(QVirtioDevice *dev)
@@ -189,6 +226,49 @@ static void wait_for_needs_reset(QVirtioDevice *dev)
         g_assert_cmpint(g_get_monotonic_time(), <, end);
         g_usleep(1000);
     }
+}
+
+/* The driver reads the first sector; return the address of the request. */
+static uint64_t send_read(QVirtioDevice *dev, QVirtQueue *vq,
+                          QGuestAllocator *alloc)
+{
+    uint64_t addr = guest_alloc(alloc, 16 + 512 + 1);
+    uint32_t head;
+
+    qtest_memset(global_qtest, addr, 0, 16);
+    qtest_memset(global_qtest, addr + 16, 0xff, 513);
+    head = qvirtqueue_add(global_qtest, vq, addr, 16, false, true);
+    qvirtqueue_add(global_qtest, vq, addr + 16, 512, true, true);
+    qvirtqueue_add(global_qtest, vq, addr + 528, 1, true, false);
+    qvirtqueue_kick(global_qtest, dev, vq, head);
+    return addr;
+}
+
+static uint16_t used_entries(QVirtQueue *vq)
+{
+    return qtest_readw(global_qtest, vq->used + 2);
+}
+
+/* Wait without a look at the interrupts. */
+static void wait_for_used(QVirtQueue *vq, uint16_t entries)
+{
+    gint64 end = g_get_monotonic_time() + 30 * G_TIME_SPAN_SECOND;
+
+    while (used_entries(vq) != entries) {
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(1000);
+    }
+}
+
+/* Read the first sector, as the request number @number of the queue. */
+static void read_sector(QVirtioDevice *dev, QVirtQueue *vq,
+                        QGuestAllocator *alloc, uint16_t number)
+{
+    uint64_t addr = send_read(dev, vq, alloc);
+
+    wait_for_used(vq, number);
+    g_assert_cmpint(qtest_readb(global_qtest, addr + 528), ==, 0);
+    guest_free(alloc, addr);
 }
 
 /* A chain without a byte that the device may write cannot be completed. */
@@ -221,7 +301,6 @@ static void bad_rings(void *obj, void *data, QGuestAllocator *alloc)
     QVirtioPCIDevice *pci = &((QVirtioBlkPCI *)obj)->pci_vdev;
     QVirtioDevice *dev = get_vdev(obj);
     QVirtQueue *vq;
-    QDict *answer;
 
     g_assert_true(negotiate(dev, qvirtio_get_features(dev)));
     vq = qvirtqueue_setup(dev, alloc, 0);
@@ -236,9 +315,115 @@ static void bad_rings(void *obj, void *data, QGuestAllocator *alloc)
                               VIRTIO_CONFIG_S_DRIVER_OK);
     wait_for_needs_reset(dev);
     /* Only the device is broken: the machine still runs. */
-    answer = qtest_qmp(global_qtest, "{ 'execute': 'query-status' }");
-    g_assert_true(qdict_get_bool(qdict_get_qdict(answer, "return"), "running"));
+    wait_for_status("running");
+}
+
+/* A feature of QEMU's transport, which the kernel does not know */
+static void transport_feature(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+    QVirtQueue *vq;
+
+    g_assert_true(negotiate_all(dev, QVIRTIO_F_BAD_FEATURE |
+                                (qvirtio_get_features(dev) & ~F_EVENT_IDX)));
+    vq = qvirtqueue_setup(dev, alloc, 0);
+    qvirtio_set_driver_ok(dev);
+    read_sector(dev, vq, alloc, 1);
+    qvirtqueue_cleanup(dev->bus, vq, alloc);
+}
+
+/*
+ * The interrupt of a completion whose vector is masked becomes a pending bit when
+ * the machine stops, so that it is migrated.
+ */
+static void masked_vector(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioPCIDevice *pci = &((QVirtioBlkPCI *)obj)->pci_vdev;
+    QVirtioDevice *dev = get_vdev(obj);
+    QVirtQueue *vq;
+    uint64_t control;
+
+    qpci_msix_enable(pci->pdev);
+    g_assert_true(negotiate(dev, qvirtio_get_features(dev) & ~F_EVENT_IDX));
+    vq = qvirtqueue_setup(dev, alloc, 0);
+    qvirtqueue_pci_msix_setup(pci, (QVirtQueuePCI *)vq, alloc, 1);
+    qvirtio_set_driver_ok(dev);
+    control = pci->pdev->msix_table_off + PCI_MSIX_ENTRY_SIZE +
+              PCI_MSIX_ENTRY_VECTOR_CTRL;
+    qpci_io_writel(pci->pdev, pci->pdev->msix_table_bar, control,
+                   PCI_MSIX_ENTRY_CTRL_MASKBIT);
+    read_sector(dev, vq, alloc, 1);
+    qmp_ok("stop");
+    g_assert_true(qpci_msix_pending(pci->pdev, 1));
+    qmp_ok("cont");
+    qpci_msix_disable(pci->pdev);
+    qvirtqueue_cleanup(dev->bus, vq, alloc);
+}
+
+/* Set up a legacy device, except for DRIVER_OK. */
+static QVirtQueue *legacy_driver(QVirtioDevice *dev, QGuestAllocator *alloc)
+{
+    uint64_t features = qvirtio_get_features(dev);
+
+    g_assert_cmphex(features & (1ull << VIRTIO_F_VERSION_1), ==, 0);
+    qvirtio_start_device(dev);
+    qvirtio_set_features(dev, features & ~(QVIRTIO_F_BAD_FEATURE | F_EVENT_IDX));
+    return qvirtqueue_setup(dev, alloc, 0);
+}
+
+/* Some legacy drivers read from the disk before they set DRIVER_OK. */
+static void early_kick(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+    QVirtQueue *vq = legacy_driver(dev, alloc);
+
+    read_sector(dev, vq, alloc, 1);
+    qmp_ok("stop");
+    qmp_ok("cont");
+    read_sector(dev, vq, alloc, 2);
+    save("/dev/null");
+    qmp_ok("cont");
+    read_sector(dev, vq, alloc, 3);
+    qvirtio_set_driver_ok(dev);
+    read_sector(dev, vq, alloc, 4);
+    qvirtqueue_cleanup(dev->bus, vq, alloc);
+}
+
+static bool is_started(void)
+{
+    QDict *answer = qtest_qmp(global_qtest, "{ 'execute': "
+                              "'x-query-virtio-status', 'arguments': { 'path': "
+                              "'/machine/peripheral/drv0/virtio-backend' } }");
+    bool started = qdict_get_bool(qdict_get_qdict(answer, "return"),
+                                  "vhost-started");
+
     qobject_unref(answer);
+    return started;
+}
+
+/* A kick does not start a device whose disk another process has claimed. */
+static void early_kick_unusable(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+    QVirtQueue *vq = legacy_driver(dev, alloc);
+    int fd;
+
+    save("/dev/null");
+    fd = open(getenv("VHOST_QTEST_BLOCK"), O_RDWR | O_EXCL);
+    g_assert_cmpint(fd, >=, 0);
+    qmp_ok("cont");
+    wait_for_status("io-error");
+    guest_free(alloc, send_read(dev, vq, alloc));
+    g_assert_false(is_started());
+    g_assert_cmpint(used_entries(vq), ==, 0);
+    close(fd);
+
+    qmp_ok("cont");
+    wait_for_status("running");
+    dev->bus->virtqueue_kick(dev, vq);
+    wait_for_used(vq, 1);
+    g_assert_true(is_started());
+    qvirtqueue_cleanup(dev->bus, vq, alloc);
 }
 
 /* Returns whether the disk is replaced by the node @name. */
@@ -302,11 +487,25 @@ static void *use_disk(GString *cmd_line, void *variable)
     return variable;
 }
 
+static void *use_legacy_disk(GString *cmd_line, void *variable)
+{
+    g_string_replace(cmd_line, "id=drv0", "id=drv0,disable-modern=on", 0);
+    return use_disk(cmd_line, variable);
+}
+
 static void register_vhost_blk_test(void)
 {
     QOSGraphTestOptions image = {
         .before = use_disk,
         .arg = (char *)"VHOST_QTEST_SECOND",
+    };
+    QOSGraphTestOptions legacy = {
+        .before = use_legacy_disk,
+        .arg = (char *)"VHOST_QTEST_SECOND",
+    };
+    QOSGraphTestOptions legacy_block = {
+        .before = use_legacy_disk,
+        .arg = (char *)"VHOST_QTEST_BLOCK",
     };
     QOSGraphTestOptions zoned_disk = {
         .before = use_disk,
@@ -318,6 +517,12 @@ static void register_vhost_blk_test(void)
     qos_add_test("discard", "vhost-blk-pci", discard, &image);
     qos_add_test("broken-chain", "vhost-blk-pci", broken_chain, &image);
     qos_add_test("bad-rings", "vhost-blk-pci", bad_rings, &image);
+    qos_add_test("transport-feature", "vhost-blk-pci", transport_feature,
+                 &image);
+    qos_add_test("masked-vector", "vhost-blk-pci", masked_vector, &image);
+    qos_add_test("early-kick", "vhost-blk-pci", early_kick, &legacy);
+    qos_add_test("early-kick-unusable", "vhost-blk-pci", early_kick_unusable,
+                 &legacy_block);
     qos_add_test("config-size", "vhost-blk-pci", config_size, &image);
     qos_add_test("zoned", "vhost-blk-pci", zoned, &zoned_disk);
 }

@@ -13,7 +13,8 @@ set -euo pipefail
 
 # The first eight are all cases of virtio-blk-test.c in QEMU 7.2 for a PCI device.
 cases=(basic config hotplug idx indirect msix nxvirtq resize
-	broken-chain bad-rings config-size discard generation writeback zoned)
+	broken-chain bad-rings config-size discard early-kick early-kick-unusable
+	generation masked-vector transport-feature writeback zoned)
 
 if [[ ${1:-} != --inside ]]; then
 	[[ ${1:-} == --help ]] && { usage; exit; }
@@ -33,11 +34,13 @@ make_null_blk() {
 }
 make_null_blk nullb0 size=256
 make_null_blk nullb1 size=64 zoned=1 zone_size=4
+make_null_blk nullb2 size=16
 mkfs.ext4 -q /dev/nullb0
 mkdir "$tmp/mnt"
 mount /dev/nullb0 "$tmp/mnt"
 export VHOST_QTEST_IMAGE=$tmp/mnt/image VHOST_QTEST_SECOND=$tmp/mnt/second \
-	VHOST_QTEST_THIRD=$tmp/mnt/third VHOST_QTEST_ZONED=/dev/nullb1
+	VHOST_QTEST_THIRD=$tmp/mnt/third VHOST_QTEST_ZONED=/dev/nullb1 \
+	VHOST_QTEST_BLOCK=/dev/nullb2
 truncate -s 16M "$VHOST_QTEST_SECOND" "$VHOST_QTEST_THIRD"
 
 # qos-test derives the architecture from the name of the binary.

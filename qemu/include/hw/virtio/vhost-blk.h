@@ -188,6 +188,7 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features);
 int vhost_blk_sync_writeback(VHostBlk *s);
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config);
 void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config);
+void vhost_blk_notify_config(VHostBlk *s);
 void vhost_blk_config_changed(EventNotifier *n);
 void vhost_blk_backend_changed(VHostBlk *s);
 
