@@ -52,7 +52,7 @@ static bool vhost_blk_follow_node(VHostBlk *s, Error **errp)
 }
 
 /* Stop the machine as virtio-blk does with werror=stop; "cont" tries again. */
-static void vhost_blk_stop_machine(VHostBlk *s, Error *err)
+void vhost_blk_stop_machine(VHostBlk *s, Error *err)
 {
     error_reportf_err(err, "vhost-blk: ");
     qemu_system_vmstop_request_prepare();
@@ -141,7 +141,7 @@ static bool vhost_blk_attach_again(VHostBlk *s, Error **errp)
 }
 
 /* Get everything that the device needs to run, unless it has it. */
-static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
+bool vhost_blk_prepare(VHostBlk *s, Error **errp)
 {
     if (!vhost_blk_node_is_active(s->backend)) {
         error_setg(errp, "'%s' is inactive", s->backend->name);
@@ -151,10 +151,10 @@ static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
      * The activation at the end of an incoming migration lets others write,
      * and QEMU only reports it if that cannot be changed when the machine runs.
      */
-    if (s->incoming && !vhost_blk_take_permissions(s->backend, errp)) {
+    if (s->unlocked && !vhost_blk_take_permissions(s->backend, errp)) {
         return false;
     }
-    s->incoming = false;
+    s->unlocked = false;
     return vhost_blk_claim(s->backend, errp) && vhost_blk_attach_again(s, errp);
 }
 
@@ -166,7 +166,7 @@ static bool vhost_blk_prepare(VHostBlk *s, Error **errp)
  * The kernel keeps an error, so the guest's next flush fails if the machine
  * continues here.  An error of fdatasync() is reported only once.
  */
-static void vhost_blk_flush(VHostBlk *s)
+void vhost_blk_flush(VHostBlk *s)
 {
     vhost_blk_keep_flush_error(s);
     if (s->flush_error || !s->backend->attached ||

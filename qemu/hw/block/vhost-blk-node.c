@@ -92,6 +92,22 @@ int vhost_blk_node_fd(const VHostBlkBackend *backend)
     return file ? vhost_blk_file_fd(file) : -1;
 }
 
+/* Is the file of @blk that of @backend?  Then its locks conflict with these. */
+bool vhost_blk_is_same_file(const VHostBlkBackend *backend, BlockBackend *blk)
+{
+    BlockDriverState *file = vhost_blk_file_node(blk_bs(blk));
+    struct stat old, new;
+
+    if (!file || fstat(vhost_blk_node_fd(backend), &old) < 0 ||
+        fstat(vhost_blk_file_fd(file), &new) < 0) {
+        return false;
+    }
+    if (S_ISBLK(new.st_mode)) {
+        return S_ISBLK(old.st_mode) && old.st_rdev == new.st_rdev;
+    }
+    return old.st_dev == new.st_dev && old.st_ino == new.st_ino;
+}
+
 void vhost_blk_remember_options(VHostBlkBackend *backend)
 {
     qobject_unref(backend->options);
@@ -274,6 +290,16 @@ bool vhost_blk_take_permissions(VHostBlkBackend *backend, Error **errp)
                       backend->name);
         return false;
     }
+    return true;
+}
+
+/* Give up the permissions, and the locks with them, and the claim. */
+bool vhost_blk_drop_permissions(VHostBlkBackend *backend, Error **errp)
+{
+    if (blk_set_perm(backend->blk, 0, BLK_PERM_ALL, errp) < 0) {
+        return false;
+    }
+    vhost_blk_unclaim(backend);
     return true;
 }
 

@@ -97,19 +97,14 @@ static bool vhost_blk_attach_new(VHostBlk *s, VHostBlkBackend *new,
     return false;
 }
 
-/*
- * Replace the backend by the node of @blk, to which the device is attached.
- * The kernel completes the requests in flight on the old backend first.  On
- * failure the old backend stays as it was, and @blk is detached.
- */
-static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
-                           const char *name, Error **errp)
+/* Replace the backend, see vhost_blk_swap(). */
+static bool vhost_blk_replace(VHostBlk *s, BlockBackend *blk, const char *prop,
+                              const char *name, Error **errp)
 {
     VHostBlkBackend *old = s->backend;
     VHostBlkBackend *new = vhost_blk_open_backend(s, blk, prop, name, errp);
 
     if (!new) {
-        blk_detach_dev(blk, DEVICE(s));
         return false;
     }
     if (!vhost_blk_check_zones(s, new, errp) ||
@@ -117,7 +112,6 @@ static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
         !vhost_blk_check_flushed(s, new, errp) ||
         !vhost_blk_attach_new(s, new, errp)) {
         vhost_blk_close_backend(new);
-        blk_detach_dev(blk, DEVICE(s));
         return false;
     }
     /* Closing the old node may call vhost_blk_node_changed(). */
@@ -129,6 +123,71 @@ static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
     vhost_blk_remove_fdset(s);
     vhost_blk_backend_changed(s);
     return true;
+}
+
+/* Let another node lock the file.  The kernel must not write to it meanwhile. */
+static bool vhost_blk_yield_file(VHostBlk *s, Error **errp)
+{
+    int ret = vhost_dev_is_started(&s->dev) ? vhost_blk_pause(s) : 0;
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "could not stop the device");
+        return false;
+    }
+    vhost_blk_flush(s);
+    ret = vhost_blk_detach(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "could not detach '%s'", s->backend->name);
+        return false;
+    }
+    return vhost_blk_drop_permissions(s->backend, errp);
+}
+
+/*
+ * Undo vhost_blk_yield_file(), for the backend that the device has now.  If
+ * another process has locked the old one, the machine stops.
+ */
+static void vhost_blk_take_file(VHostBlk *s)
+{
+    Error *err = NULL;
+    int ret;
+
+    if (!s->backend->attached && vhost_blk_node_is_active(s->backend)) {
+        s->unlocked = true;
+        if (!vhost_blk_prepare(s, &err)) {
+            vhost_blk_stop_machine(s, err);
+            return;
+        }
+    }
+    ret = vhost_dev_is_started(&s->dev) ? vhost_blk_set_running(s, 1) : 0;
+    if (ret < 0) {
+        error_setg_errno(&err, -ret, "could not start the device");
+        vhost_blk_stop_machine(s, err);
+    }
+}
+
+/*
+ * Replace the backend by the node of @blk, to which the device is attached.
+ * The kernel completes the requests in flight on the old backend first.  On
+ * failure the old backend stays as it was, and @blk is detached.
+ *
+ * The new node may have the same file, to open it again.
+ */
+static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
+                           const char *name, Error **errp)
+{
+    bool yield = !s->ro && !s->share_rw && s->backend->attached &&
+                 vhost_blk_is_same_file(s->backend, blk);
+    bool swapped = (!yield || vhost_blk_yield_file(s, errp)) &&
+                   vhost_blk_replace(s, blk, prop, name, errp);
+
+    if (!swapped) {
+        blk_detach_dev(blk, DEVICE(s));
+    }
+    if (yield) {
+        vhost_blk_take_file(s);
+    }
+    return swapped;
 }
 
 /* The other properties that chose the old backend no longer do. */

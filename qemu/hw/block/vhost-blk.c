@@ -163,16 +163,14 @@ static void vhost_blk_preload_ring(VHostBlk *s, hwaddr addr, hwaddr size,
 /*
  * Load the IOTLB entries of the rings into the kernel before a stop.  The
  * thread that waits for the stop is the one that handles IOTLB misses, so it
- * could not handle those of the last completions.  Not needed if the guest
- * resets the device: it expects no completions, and may have unmapped the rings
- * already.
+ * could not handle those of the last completions.
  */
 static void vhost_blk_preload_rings(VHostBlk *s)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
     int i;
 
-    if (vdev->vm_running || !virtio_bus_device_iommu_enabled(vdev) ||
+    if (!virtio_bus_device_iommu_enabled(vdev) ||
         !virtio_vdev_has_feature(vdev, VIRTIO_F_IOMMU_PLATFORM)) {
         return;
     }
@@ -185,6 +183,13 @@ static void vhost_blk_preload_rings(VHostBlk *s)
             vhost_blk_preload_ring(s, vq->used_phys, vq->used_size, true);
         }
     }
+}
+
+/* Stop the queues, and wait until no request is in flight. */
+int vhost_blk_pause(VHostBlk *s)
+{
+    vhost_blk_preload_rings(s);
+    return vhost_blk_set_running(s, 0);
 }
 
 /*
@@ -214,9 +219,11 @@ static void vhost_blk_stop(VHostBlk *s)
     VirtioBusClass *k = VIRTIO_BUS_GET_CLASS(bus);
     int ret;
 
-    vhost_blk_preload_rings(s);
-    /* Waits until no request is in flight. */
-    ret = vhost_blk_set_running(s, 0);
+    /*
+     * If the guest resets the device, it expects no completions, and may have
+     * unmapped the rings.
+     */
+    ret = vdev->vm_running ? vhost_blk_set_running(s, 0) : vhost_blk_pause(s);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not stop the device: %s",
                      s->backend->name, strerror(-ret));
@@ -492,7 +499,7 @@ static bool vhost_blk_realize_backend(VHostBlk *s, Error **errp)
     if (!name) {
         name = vhost_blk_drive_name(s->drive);
     }
-    s->incoming = runstate_check(RUN_STATE_INMIGRATE);
+    s->unlocked = runstate_check(RUN_STATE_INMIGRATE);
     s->ro = s->readonly ||
             (!s->path && !s->fd_name && !blk_supports_write_perm(s->drive));
     s->wce = s->write_cache == ON_OFF_AUTO_AUTO ?

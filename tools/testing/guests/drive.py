@@ -270,6 +270,20 @@ def swaps_of_drives(disk, nodes, qcow2):
     disk.vm.set_refused("path: .*" + LOCKED, "disk", "path", qcow2)
 
 
+def swaps_of_one_file(disk, path):
+    """Another node of the same file takes over the locks; if it is refused, they stay."""
+    disk.vm.qmp("blockdev-add", driver="file", node_name="again", filename=path, discard="unmap")
+    disk.vm.set("disk", "drive", "again")
+    create(f"path={path}", LOCKED)
+    disk.vm.qmp("blockdev-add", driver="file", node_name="zeroes", filename=path,
+                detect_zeroes="on")
+    disk.vm.set_refused("drive: .*detect-zeroes", "disk", "drive", "zeroes")
+    create(f"path={path}", LOCKED)
+    expect((disk.info()[1], disk.vm.status()), (MIB >> 9, "running"))
+    disk.vm.set("disk", "drive", "b")
+    create(f"path={path}", LOCKED)
+
+
 def old_is_free(disk, path):
     create(f"path={path}")
     expect(disk.info()[0] & 2, 0)
@@ -377,6 +391,7 @@ def test_swaps(tap, directory, files, qcow2):
         tap.check("the old files are free, the new one is locked", lambda: (
             old_is_free(disk, paths[0]), old_is_free(disk, paths[2]),
             create(f"path={paths[1]}", LOCKED)))
+        tap.check("swaps to other nodes of the same file", swaps_of_one_file, disk, paths[1])
         tap.check("the machine still runs", lambda: expect(disk.vm.status(), "running"))
         tap.check("a node that is reopened", reopened, disk, paths[1])
     tap.check("a refused swap leaves a node with auto-read-only as it was", refused_auto_read_only,

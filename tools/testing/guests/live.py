@@ -56,10 +56,16 @@ class Idle:
                     (self.block, "path: .* is read-only; use readonly=on"),
                     (mounted, "path: .* already in use, mounted"),
                     (zoned, "path: .* is zoned"),
-                    (old, LOCKED),
                     (self.own, LOCKED)):
                 self.vm.set_refused(message, "disk", "path", path)
             self.vm.set_refused(".*after it was realized", "disk", "serial", "other")
+        self.has("path", old)
+        create(f"path={old}", LOCKED)
+
+    def open_again(self):
+        """The file that the device has is opened again, and is still locked."""
+        old = self.vm.get("disk", "path")
+        self.swap(old)
         self.has("path", old)
         create(f"path={old}", LOCKED)
 
@@ -98,6 +104,7 @@ def test_idle(tap, directory, files, block):
     tap.check("the new file is in use", create, f"path={machine.other}", LOCKED)
     tap.check("path set on its backend", machine.swap, machine.file, "disk/virtio-backend")
     tap.check("it reads back on the device", machine.has, "path", machine.file)
+    tap.check("path set to the file that the device has", machine.open_again)
     mounted = run("findmnt", "-n", "-o", "SOURCE", files).strip()
     with null_blk("zoned", 64, zoned=1, zone_size=4) as zoned:
         tap.check("a swap that is refused leaves the old file in place",
@@ -154,7 +161,9 @@ class Host:
         match line.split():
             case ["swap", "vda"]:
                 self.swaps += 1
-                vm.set("disk", "path", f"{self.files}/{98304 if self.swaps % 2 else 65536}")
+                # The second time, the file is opened again.
+                for _ in range(2):
+                    vm.set("disk", "path", f"{self.files}/{98304 if self.swaps % 2 else 65536}")
             case ["cache", "vdb"]:
                 self.writeback.append(self.kernel_writeback())
             case ["resize", "vda", sectors]:

@@ -146,8 +146,11 @@ struct VHostBlk {
     bool ro;
     /* The cache mode after a reset, of write-cache or of the drive */
     bool wce;
-    /* An incoming migration has not been completed yet. */
-    bool incoming;
+    /*
+     * The permissions of the node have to be taken before the machine runs: an
+     * incoming migration has not been completed yet, or a swap has lost them.
+     */
+    bool unlocked;
     /* The backend could not be locked when the machine continued. */
     bool unusable;
     /* Negative errno of a flush that failed, or 0 */
@@ -179,6 +182,9 @@ struct VHostBlk {
     bool writeback;
 };
 
+/* vhost-blk.c */
+int vhost_blk_pause(VHostBlk *s);
+
 /* vhost-blk-config.c */
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp);
@@ -199,9 +205,11 @@ VHostBlkBackend *vhost_blk_open_backend(VHostBlk *s, BlockBackend *blk,
 void vhost_blk_close_backend(VHostBlkBackend *backend);
 char *vhost_blk_drive_name(BlockBackend *blk);
 bool vhost_blk_take_permissions(VHostBlkBackend *backend, Error **errp);
+bool vhost_blk_drop_permissions(VHostBlkBackend *backend, Error **errp);
 bool vhost_blk_claim(VHostBlkBackend *backend, Error **errp);
 void vhost_blk_unclaim(VHostBlkBackend *backend);
 int vhost_blk_node_fd(const VHostBlkBackend *backend);
+bool vhost_blk_is_same_file(const VHostBlkBackend *backend, BlockBackend *blk);
 void vhost_blk_remember_options(VHostBlkBackend *backend);
 bool vhost_blk_node_reopened(const VHostBlkBackend *backend);
 bool vhost_blk_node_is_active(const VHostBlkBackend *backend);
@@ -234,7 +242,10 @@ extern const VMStateDescription vhost_blk_vmstate;
 void vhost_blk_keep_flush_error(VHostBlk *s);
 bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
                                 const uint8_t *config, Error **errp);
+void vhost_blk_stop_machine(VHostBlk *s, Error *err);
 void vhost_blk_node_changed(void *opaque);
+bool vhost_blk_prepare(VHostBlk *s, Error **errp);
+void vhost_blk_flush(VHostBlk *s);
 void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state);
 void vhost_blk_register_migration(VHostBlk *s);
 void vhost_blk_unregister_migration(VHostBlk *s);
