@@ -111,8 +111,7 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
     }
     if (virtio_has_feature(features, VIRTIO_BLK_F_ZONED) &&
         !virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
-        error_setg(errp, "disable-modern: a zoned backend requires virtio 1.0; "
-                   "use disable-modern=off");
+        error_setg(errp, "disable-modern: a zoned backend requires virtio 1.0");
     }
     s->offered_features = features;
     return features;
@@ -242,10 +241,12 @@ void vhost_blk_set_config(VirtIODevice *vdev, const uint8_t *config)
     }
     ret = vhost_blk_sync_writeback(s);
     if (ret < 0) {
-        error_report("vhost-blk: '%s': could not switch to %s mode: %s",
-                     s->backend->name,
-                     cfg->wce ? "writeback" : "writethrough",
-                     strerror(-ret));
+        /* The guest may try this as often as it likes. */
+        error_report_once_cond(&s->reported_wce,
+                               "vhost-blk: '%s': could not switch to %s mode: "
+                               "%s", s->backend->name,
+                               cfg->wce ? "writeback" : "writethrough",
+                               strerror(-ret));
         /* The driver reads the field again and finds the old mode. */
         s->writeback = old;
     }

@@ -97,14 +97,15 @@ int vhost_blk_get_fd_param(const char *prop, const char *name, Error **errp)
 static bool vhost_blk_refuse_read_only(const VHostBlkFile *file, int error,
                                        Error **errp)
 {
+    ERRP_GUARD();
+
     if (error) {
-        error_setg(errp, "%s: Could not open '%s' for writing: %s; use "
-                   "readonly=on for a read-only disk", file->prop, file->name,
-                   strerror(error));
+        error_setg(errp, "%s: Could not open '%s' for writing: %s", file->prop,
+                   file->name, strerror(error));
     } else {
-        error_setg(errp, "%s: '%s' is read-only; use readonly=on", file->prop,
-                   file->name);
+        error_setg(errp, "%s: '%s' is read-only", file->prop, file->name);
     }
+    error_append_hint(errp, "readonly=on makes a read-only disk.\n");
     return false;
 }
 
@@ -140,9 +141,7 @@ static bool vhost_blk_examine_fd(VHostBlk *s, VHostBlkFile *file, int fd,
         return true;
     }
     if (file->readonly) {
-        error_setg(errp, "%s: '%s' is open read-only; use readonly=on",
-                   file->prop, file->name);
-        return false;
+        return vhost_blk_refuse_read_only(file, 0, errp);
     }
     if (S_ISBLK(st.st_mode) && ioctl(fd, BLKROGET, &protected) == 0 &&
         protected) {
@@ -199,6 +198,7 @@ static bool vhost_blk_examine_fdset(VHostBlk *s, VHostBlkFile *file,
 static bool vhost_blk_choose_direct(VHostBlk *s, VHostBlkFile *file,
                                     Error **errp)
 {
+    ERRP_GUARD();
     int fd;
 
     file->direct = s->direct != ON_OFF_AUTO_OFF;
@@ -215,7 +215,8 @@ static bool vhost_blk_choose_direct(VHostBlk *s, VHostBlkFile *file,
     }
     if (s->direct == ON_OFF_AUTO_ON) {
         error_setg(errp, "direct: the file system of '%s' does not support "
-                   "O_DIRECT; use direct=off", file->path);
+                   "O_DIRECT", file->path);
+        error_append_hint(errp, "Use direct=off.\n");
         return false;
     }
     warn_report("vhost-blk: the file system of '%s' does not support O_DIRECT, "

@@ -158,6 +158,7 @@ int vhost_blk_set_writeback(VHostBlk *s, bool writeback)
 /* Open /dev/vhost-blk, or use the descriptor of the property "vhostfd". */
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
 {
+    ERRP_GUARD();
     int ret;
 
     if (s->vhostfd_name) {
@@ -168,10 +169,13 @@ bool vhost_blk_open_vhost(VHostBlk *s, Error **errp)
     } else {
         s->vhostfd = open(VHOST_BLK_DEV, O_RDWR | O_CLOEXEC);
         if (s->vhostfd < 0) {
-            error_setg(errp, "vhostfd: could not open " VHOST_BLK_DEV ": %s%s",
-                       strerror(errno),
-                       errno == ENOENT || errno == ENXIO || errno == ENODEV ?
-                       " (is the kernel module vhost_blk loaded?)" : "");
+            ret = errno;
+            error_setg(errp, "vhostfd: could not open " VHOST_BLK_DEV ": %s",
+                       strerror(ret));
+            if (ret == ENOENT || ret == ENXIO || ret == ENODEV) {
+                error_append_hint(errp, "Is the kernel module vhost_blk "
+                                  "loaded?\n");
+            }
             return false;
         }
     }
@@ -222,6 +226,7 @@ static int vhost_blk_create_worker(VHostBlk *s, int w, int workers)
  */
 bool vhost_blk_create_workers(VHostBlk *s, Error **errp)
 {
+    ERRP_GUARD();
     bool wanted = s->workers != VHOST_BLK_AUTO_WORKERS;
     int workers = wanted ? s->workers : s->num_queues;
     int w, ret;
@@ -233,7 +238,8 @@ bool vhost_blk_create_workers(VHostBlk *s, Error **errp)
         }
         if (ret == -ENOTTY && wanted) {
             error_setg(errp, "workers: this kernel supports only one worker "
-                       "per device; more require Linux 6.5 or newer");
+                       "per device");
+            error_append_hint(errp, "More require Linux 6.5 or newer.\n");
         } else if (wanted) {
             error_setg_errno(errp, -ret, "workers: could not create worker "
                              "%d of %d", w + 1, workers);
@@ -322,6 +328,7 @@ static uint64_t vhost_blk_features_in_use(VHostBlk *s)
  */
 bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
 {
+    ERRP_GUARD();
     struct vhost_blk_backend arg = {
         .fd = vhost_blk_node_fd(backend),
         .flags = s->ro ? VHOST_BLK_BACKEND_F_RO : 0,
@@ -347,10 +354,12 @@ bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
         ret = vhost_blk_sync_error_policy(s, backend->blk);
     }
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "%s: the kernel does not accept '%s'%s",
-                         backend->prop, backend->name,
-                         ret == -EOPNOTSUPP && features ?
-                         ", which lacks a feature that the guest uses" : "");
+        error_setg_errno(errp, -ret, "%s: the kernel does not accept '%s'",
+                         backend->prop, backend->name);
+        if (ret == -EOPNOTSUPP && features) {
+            error_append_hint(errp, "It lacks a feature that the guest "
+                              "uses.\n");
+        }
         return false;
     }
     backend->attached = vhost_blk_node_is_active(backend);

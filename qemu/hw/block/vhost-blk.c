@@ -399,8 +399,9 @@ static bool vhost_blk_check_backend(VHostBlk *s, Error **errp)
     ERRP_GUARD();
 
     if (!s->drive && !s->path && !s->fd_name) {
-        error_setg(errp, "drive: missing; specify a block device or raw image "
-                   "with drive, path or fd");
+        error_setg(errp, "drive: missing");
+        error_append_hint(errp, "Specify a block device or raw image with "
+                          "drive, path or fd.\n");
     } else if (s->path && s->fd_name) {
         error_setg(errp, "path: cannot be used together with fd");
     } else if (s->drive && (s->path || s->fd_name)) {
@@ -418,6 +419,8 @@ static bool vhost_blk_check_backend(VHostBlk *s, Error **errp)
 
 static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
 {
+    ERRP_GUARD();
+
     if (s->num_queues == VHOST_BLK_AUTO_NUM_QUEUES) {
         s->num_queues = 1;
     }
@@ -425,8 +428,9 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
         return false;
     }
     if (s->fd_name && s->direct != ON_OFF_AUTO_AUTO) {
-        error_setg(errp, "direct: cannot be used together with fd; open the "
-                   "descriptor with or without O_DIRECT instead");
+        error_setg(errp, "direct: cannot be used together with fd");
+        error_append_hint(errp, "Open the descriptor with or without "
+                          "O_DIRECT.\n");
     } else if (!s->num_queues || s->num_queues > VHOST_BLK_MAX_QUEUES) {
         error_setg(errp, "num-queues: %u is not between 1 and %u",
                    s->num_queues, VHOST_BLK_MAX_QUEUES);
@@ -443,11 +447,11 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
     } else if (s->serial && strlen(s->serial) > VHOST_BLK_SERIAL_LEN) {
         error_setg(errp, "serial: longer than %d bytes", VHOST_BLK_SERIAL_LEN);
     } else if (!s->max_discard_sectors) {
-        error_setg(errp, "max-discard-sectors: 0 is not allowed; use "
-                   "discard=off to disable discard");
+        error_setg(errp, "max-discard-sectors: 0 is not allowed");
+        error_append_hint(errp, "discard=off disables discard.\n");
     } else if (!s->max_write_zeroes_sectors) {
-        error_setg(errp, "max-write-zeroes-sectors: 0 is not allowed; use "
-                   "write-zeroes=off to disable write zeroes");
+        error_setg(errp, "max-write-zeroes-sectors: 0 is not allowed");
+        error_append_hint(errp, "write-zeroes=off disables write zeroes.\n");
     } else {
         return vhost_blk_check_geometry(&s->geometry, errp);
     }

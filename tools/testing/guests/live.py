@@ -53,7 +53,7 @@ class Idle:
                     (self.dir, "path: .* is a directory"),
                     (f"{self.dir}/pipe", "path: .* is a pipe"),
                     ("", "path: .*No such file"),
-                    (self.block, "path: .* is read-only; use readonly=on"),
+                    (self.block, "path: .* is read-only"),
                     (mounted, "path: .* already in use, mounted"),
                     (zoned, "path: .* is zoned"),
                     (self.own, LOCKED)):

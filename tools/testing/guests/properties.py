@@ -55,7 +55,8 @@ CASES = (
 
 # Name, file, flags of open(); FD in the properties is replaced by the file descriptor.
 FD_CASES = (
-    ("fd: opened read-only", "FILE", os.O_RDONLY, "fd=FD", " fd: .*readonly=on"),
+    ("fd: opened read-only", "FILE", os.O_RDONLY, "fd=FD",
+     " fd: .* is read-only\n.*readonly=on"),
     ("fd: opened read-only, readonly=on", "FILE", os.O_RDONLY, "fd=FD,readonly=on", None),
     ("fd: opened write-only", "FILE", os.O_WRONLY, "fd=FD", " fd: .*write-only"),
     ("fd: opened read-write", "FILE", os.O_RDWR, "fd=FD", None),
@@ -100,7 +101,7 @@ def there_are_workers(count):
 def without_device(properties):
     os.rename(DEVICE, DEVICE + ".away")
     try:
-        create(properties, " vhostfd: .*No such file.*vhost_blk loaded")
+        create(properties, " vhostfd: .*No such file.*\n.*vhost_blk loaded")
     finally:
         os.rename(DEVICE + ".away", DEVICE)
 
@@ -130,7 +131,8 @@ def test_workers(tap, file):
 
 def test_read_only(tap, block):
     with read_only(block):
-        tap.check("a read-only block device", create, f"path={block}", " path: .*readonly=on")
+        tap.check("a read-only block device", create, f"path={block}",
+                  " path: .* is read-only\n.*readonly=on")
         tap.check("a read-only block device, readonly=on", create, f"path={block},readonly=on")
 
 

@@ -180,6 +180,8 @@ struct VHostBlk {
      * is sent to the kernel at each start and each change.
      */
     bool writeback;
+    /* An error of a change of the mode has been reported. */
+    bool reported_wce;
 };
 
 /* vhost-blk.c */
