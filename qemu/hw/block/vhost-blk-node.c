@@ -455,6 +455,20 @@ static bool vhost_blk_check_file(VHostBlkBackend *backend, Error **errp)
     return vhost_blk_check_type(backend->prop, backend->name, st.st_mode, errp);
 }
 
+/* The guest would read and write the image file itself. */
+static void vhost_blk_warn_image(VHostBlkBackend *backend)
+{
+    char start[4];
+
+    /* With the driver raw, the user has said that this is intended. */
+    if (blk_bs(backend->blk) == vhost_blk_backend_file(backend) &&
+        blk_pread(backend->blk, 0, sizeof(start), start, 0) >= 0 &&
+        !memcmp(start, "QFI\xfb", sizeof(start))) {
+        warn_report("vhost-blk: '%s' looks like a qcow2 image, but is used as a "
+                    "raw disk", backend->name);
+    }
+}
+
 static bool vhost_blk_take_node(VHostBlkBackend *backend, Error **errp)
 {
     VHostBlk *s = backend->device;
@@ -477,10 +491,15 @@ static bool vhost_blk_take_node(VHostBlkBackend *backend, Error **errp)
         !vhost_blk_take_permissions(backend, errp)) {
         return false;
     }
+    if (!vhost_blk_check_file(backend, errp)) {
+        return false;
+    }
     /* Until an incoming migration is complete, it belongs to the source. */
-    return vhost_blk_check_file(backend, errp) &&
-           (!vhost_blk_node_is_active(backend) ||
-            vhost_blk_claim(backend, errp));
+    if (!vhost_blk_node_is_active(backend)) {
+        return true;
+    }
+    vhost_blk_warn_image(backend);
+    return vhost_blk_claim(backend, errp);
 }
 
 /*

@@ -442,6 +442,18 @@ def unprivileged(block):
             os.chmod(block, mode)
 
 
+def image(qcow2):
+    """QEMU warns of an image, unless the driver raw is given."""
+    create("drive=d", None, arguments=node("f", qcow2) + RAW)
+    try:
+        create(f"path={qcow2}")
+    except Failure as failure:
+        if not re.search("status 0, .*warning: .*looks like a qcow2", str(failure)):
+            raise
+    else:
+        raise Failure("no warning")
+
+
 def without_proc(block):
     """QEMU needs /proc to claim a block device, and warns if it cannot.
 
@@ -747,6 +759,7 @@ def test(tap, options):
         tap.check("path=/dev/fdset/N keeps O_DIRECT", fdset_keeps_direct, directory,
                   names["FILE"])
         tap.check("fd= of a block device that QEMU may not open", unprivileged, block)
+        tap.check("an image that is used as a raw disk", image, names["QCOW2"])
         tap.check("a block device that cannot be claimed", without_proc, block)
         tap.check("a QEMU that is killed while its disk hangs", killed_while_hung, directory, block)
         test_migration(tap, directory, files, block, names["QCOW2"])
