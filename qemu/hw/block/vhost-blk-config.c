@@ -170,24 +170,44 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
  * Configuration space
  */
 
-/* Apply the properties that override values of the kernel. */
+/* Apply the properties that override values of the kernel; @cfg is little endian. */
 static void vhost_blk_override_config(VHostBlk *s,
                                       struct virtio_blk_config *cfg)
 {
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
     uint32_t sectors;
 
     if (s->geometry.cyls) {
-        virtio_stw_p(vdev, &cfg->geometry.cylinders, s->geometry.cyls);
+        stw_le_p(&cfg->geometry.cylinders, s->geometry.cyls);
         cfg->geometry.heads = s->geometry.heads;
         cfg->geometry.sectors = s->geometry.secs;
     }
-    sectors = virtio_ldl_p(vdev, &cfg->max_discard_sectors);
-    virtio_stl_p(vdev, &cfg->max_discard_sectors,
-                 MIN(sectors, s->max_discard_sectors));
-    sectors = virtio_ldl_p(vdev, &cfg->max_write_zeroes_sectors);
-    virtio_stl_p(vdev, &cfg->max_write_zeroes_sectors,
-                 MIN(sectors, s->max_write_zeroes_sectors));
+    sectors = ldl_le_p(&cfg->max_discard_sectors);
+    stl_le_p(&cfg->max_discard_sectors, MIN(sectors, s->max_discard_sectors));
+    sectors = ldl_le_p(&cfg->max_write_zeroes_sectors);
+    stl_le_p(&cfg->max_write_zeroes_sectors,
+             MIN(sectors, s->max_write_zeroes_sectors));
+}
+
+/* Swap the bytes of all fields of struct virtio_blk_config of VIRTIO 1.3. */
+static void vhost_blk_swap_config(uint8_t *config)
+{
+    static const uint8_t sizes[] = {
+        8, 4, 4, 2, 1, 1, 4,        /* capacity to blk_size */
+        1, 1, 2, 4, 1, 1, 2,        /* physical_block_exp to num_queues */
+        4, 4, 4, 4, 4, 1, 1, 1, 1,  /* max_discard_sectors to unused1 */
+        4, 4, 4,                    /* max_secure_erase_sectors and others */
+        4, 4, 4, 4, 4, 1, 1, 1, 1,  /* zoned */
+    };
+    size_t i, j;
+
+    for (i = 0; i < ARRAY_SIZE(sizes); config += sizes[i++]) {
+        for (j = 0; j < sizes[i] / 2; j++) {
+            uint8_t byte = config[j];
+
+            config[j] = config[sizes[i] - 1 - j];
+            config[sizes[i] - 1 - j] = byte;
+        }
+    }
 }
 
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
@@ -203,11 +223,15 @@ void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
      * descriptor chain must not be longer than the queue (VIRTIO 1.3,
      * 2.7.5.3.1); two of the descriptors are the header and the status.
      */
-    virtio_stw_p(vdev, &cfg->num_queues, s->num_queues);
-    seg_max = MIN(virtio_ldl_p(vdev, &cfg->seg_max), s->queue_size - 2u);
-    virtio_stl_p(vdev, &cfg->seg_max, seg_max);
+    stw_le_p(&cfg->num_queues, s->num_queues);
+    seg_max = MIN(ldl_le_p(&cfg->seg_max), s->queue_size - 2u);
+    stl_le_p(&cfg->seg_max, seg_max);
     cfg->wce = s->writeback;
     vhost_blk_override_config(s, cfg);
+    /* For a legacy driver, the byte order is that of the guest. */
+    if (virtio_access_is_big_endian(vdev)) {
+        vhost_blk_swap_config(config);
+    }
 }
 
 /*

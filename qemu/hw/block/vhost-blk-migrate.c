@@ -105,7 +105,7 @@ bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
     const struct virtio_blk_config *old = (const void *)vdev->config;
     const struct virtio_blk_config *new = (const void *)config;
     uint32_t before = virtio_ldl_p(vdev, &old->blk_size);
-    uint32_t now = virtio_ldl_p(vdev, &new->blk_size);
+    uint32_t now = ldl_le_p(&new->blk_size);
 
     if (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_BLK_SIZE) || !before ||
         now <= before) {
