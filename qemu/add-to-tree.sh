@@ -3,11 +3,11 @@
 # Usage: add-to-tree.sh QEMUTREE
 #
 # Add the vhost-blk device to a QEMU source tree (7.2 or newer): copy the files
-# under hw/ and include/ to the same paths, the uapi header of this project to
-# linux-headers/, and add the entries to meson.build and Kconfig.
+# under hw/, include/ and docs/ to the same paths and the uapi header of this
+# project to linux-headers/; add the entries to meson.build files and to the list
+# of documents, and those of entries/ to Kconfig, trace-events and MAINTAINERS.
 #
-# Run it again to update the files and the entries in meson.build.  An existing
-# Kconfig entry is left as it is.
+# Run it again to update all of these.
 set -euo pipefail
 # shellcheck source=tools/lib/messages.sh
 . "$(dirname "$0")/../tools/lib/messages.sh"
@@ -21,30 +21,39 @@ copy() {
 	cmp -s "$1" "$2" || install -D -m 644 "$1" "$2"
 }
 
-# add_after FILE PATTERN LINES: add LINES below the last line that matches.
-# Statements that an earlier run has added to a meson.build are removed first;
-# they begin at CONFIG_VHOST_BLK and end with "))".
+# edit FILE PROGRAM [VARIABLE=VALUE]: change a file of the tree with awk.
+edit() {
+	local file=$tree/$1 program=$2
+	awk "${@:3}" "$program" "$file" >"$file.new"
+	copy "$file.new" "$file"
+	rm "$file.new"
+}
+
+# add_after FILE PATTERN LINES: add LINES below the last line that matches.  Those
+# that an earlier run has added are removed first.  They are
+#
+#   a statement of meson that begins at CONFIG_VHOST_BLK and ends with "))"
+#   a paragraph that begins with "config VHOST_BLK"
+#   one line with "devices/vhost-blk."
 add_after() {
-	local file=$tree/$1 pattern=$2 lines=$3
-	if [[ $1 != *meson.build ]] && grep -q 'VHOST_BLK\b' "$file"; then
-		return
-	fi
+	local file=$tree/$1 pattern=$2
 	grep -q "$pattern" "$file" ||
 		die "no line of $file matches '$pattern'; is this QEMU 7.2 or newer?"
-	awk -v pattern="$pattern" -v lines="$lines" '
-		/'"'CONFIG_VHOST_BLK'"'/ { old = 1 }
+	# shellcheck disable=SC2016
+	edit "$1" '
+		/'"'CONFIG_VHOST_BLK'"'|^config VHOST_BLK$|devices\/vhost-blk\./ { old = 1 }
+		/^config VHOST_BLK$/ && text[n] == "" { n-- }
+		old && /^$/ { old = 0 }
 		!old { text[++n] = $0 }
 		!old && $0 ~ pattern { last = n }
-		/\)\)$/ { old = 0 }
+		/\)\)$/ || /devices\/vhost-blk\./ { old = 0 }
 		END {
 			for (i = 1; i <= n; i++) {
 				print text[i]
 				if (i == last)
 					print lines
 			}
-		}' "$file" >"$file.new"
-	copy "$file.new" "$file"
-	rm "$file.new"
+		}' -v pattern="$pattern" -v lines="$3"
 }
 
 [[ -f $tree/hw/virtio/vhost.c ]] ||
@@ -57,7 +66,7 @@ first=$(awk '/^typedef struct BDRVRawState {/ { getline; print $0 }' "$tree/bloc
 
 while IFS= read -r file; do
 	copy "$here/$file" "$tree/$file"
-done < <(cd "$here" && find hw include -type f)
+done < <(cd "$here" && find hw include docs -type f)
 copy "$here/../include/uapi/linux/vhost_blk.h" "$tree/linux-headers/linux/vhost_blk.h"
 
 add_after hw/block/meson.build "'CONFIG_VHOST_USER_BLK'" \
@@ -68,9 +77,18 @@ add_after hw/block/meson.build "'CONFIG_VHOST_USER_BLK'" \
                                'vhost-blk-node.c', 'vhost-blk-swap.c'))"
 add_after hw/virtio/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "virtio_pci_ss.add(when: 'CONFIG_VHOST_BLK', if_true: files('vhost-blk-pci.c'))"
-add_after hw/block/Kconfig 'depends on VIRTIO && VHOST_USER && LINUX' "
-config VHOST_BLK
-    bool
-    # PCI is the only supported transport
-    default y if VIRTIO_PCI
-    depends on VIRTIO && VHOST_KERNEL && LINUX"
+add_after hw/s390x/meson.build "'CONFIG_VHOST_VSOCK'" \
+"virtio_ss.add(when: 'CONFIG_VHOST_BLK', if_true: files('vhost-blk-ccw.c'))"
+add_after hw/block/Kconfig 'depends on VIRTIO && VHOST_USER && LINUX' "$(<"$here/entries/Kconfig")"
+add_after docs/system/device-emulation.rst 'devices/usb.rst' '   devices/vhost-blk.rst'
+
+# Trace events are at the end of the file, the entry of MAINTAINERS is a paragraph.
+edit hw/block/trace-events '
+	/^$/ { blank++; next }
+	!/^# vhost-blk|^vhost_blk_/ { for (; blank; blank--) print ""; print }
+	END { print ""; while ((getline <entries) > 0) print }' -v entries="$here/entries/trace-events"
+edit MAINTAINERS '
+	/^vhost-blk$/ { old = 1 }
+	/^vhost-user-blk$/ { while ((getline line <entries) > 0) print line }
+	!old { print }
+	/^$/ { old = 0 }' -v entries="$here/entries/MAINTAINERS"

@@ -103,7 +103,8 @@ esac
 # The kinds of builds only share the source, so each has its own tree and lock.
 take_lock "qemu-$series-$mode"
 
-inputs=("$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" "$VB_TOP/qemu/add-to-tree.sh"
+inputs=("$VB_TOP/qemu/hw" "$VB_TOP/qemu/include" "$VB_TOP/qemu/docs" "$VB_TOP/qemu/entries"
+	"$VB_TOP/qemu/add-to-tree.sh"
 	"$VB_TOP/include/uapi/linux/vhost_blk.h")
 [[ $mode == preload ]] && inputs+=("$VB_TOP/qemu/preload.c")
 [[ $mode == qtest || $qtest ]] && inputs+=("$VB_TOP/qemu/qtest-to-tree.sh" "$VB_TOP/qemu/tests")
@@ -185,6 +186,19 @@ compile_device() {
 	fi
 }
 
+# QEMU has the trace events of its directory hw/block in one object file, with
+# those that Debian's QEMU has.  Make OBJECT, which has only those of the device.
+build_trace_events() {
+	local dir=$work/trace
+	mkdir "$dir"
+	echo '#include "trace/trace-hw_block.h"' >"$dir/trace-vhost_blk.h"
+	python3 ../scripts/tracetool.py --group=vhost_blk --backends=log --format=c \
+		"$VB_TOP/qemu/entries/trace-events" "$dir/trace.c"
+	# shellcheck disable=SC2046
+	cc -O2 -fPIC -iquote "$dir" -iquote . -iquote .. -I../include $(pkg-config --cflags glib-2.0) \
+		-c -o "$1" "$dir/trace.c"
+}
+
 # build_qtest MESSAGE TARGET: build qos-test, and the other part of QEMU that it needs.
 build_qtest() {
 	"$VB_TOP/qemu/qtest-to-tree.sh" "$tree"
@@ -218,7 +232,9 @@ preload)
 		objects+=("$accel")
 		preload_script "$work/out/qemu-system-x86_64"
 	fi
-	cc -shared -fPIC -o "$work/out/vhost-blk.so" "${objects[@]}" "$VB_TOP/qemu/preload.c"
+	build_trace_events "$work/trace.o"
+	cc -shared -fPIC -o "$work/out/vhost-blk.so" "${objects[@]}" "$work/trace.o" \
+		"$VB_TOP/qemu/preload.c"
 	preload_script "$work/out/vhost-blk.so.run"
 	;;
 compile-only)

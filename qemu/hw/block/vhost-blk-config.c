@@ -13,6 +13,7 @@
 #include "hw/virtio/virtio-access.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
+#include "trace.h"
 
 /* Moved in QEMU 10.0 */
 #if VHOST_BLK_QEMU >= 1000
@@ -294,6 +295,7 @@ void vhost_blk_notify_config(VHostBlk *s)
     /* Only the driver changes the cache mode. */
     cfg->wce = last->wce;
     if (memcmp(now, last, sizeof(now))) {
+        trace_vhost_blk_notify_config(s->backend->name, ldq_le_p(s->config));
         virtio_notify_config(vdev);
     }
 }

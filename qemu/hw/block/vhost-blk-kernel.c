@@ -9,6 +9,7 @@
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
+#include "trace.h"
 
 #include <linux/vhost_blk.h>
 #include <sys/ioctl.h>
@@ -353,6 +354,7 @@ bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
     if (!ret) {
         ret = vhost_blk_sync_error_policy(s, backend->blk);
     }
+    trace_vhost_blk_attach(backend->name, arg.fd, features, ret);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "%s: the kernel does not accept '%s'",
                          backend->prop, backend->name);
@@ -376,6 +378,7 @@ int vhost_blk_detach(VHostBlk *s)
     struct vhost_blk_backend none = { .fd = -1 };
     int ret = vhost_blk_ioctl(s, VHOST_BLK_SET_BACKEND, &none);
 
+    trace_vhost_blk_detach(s->backend->name, ret);
     if (ret < 0) {
         error_report("vhost-blk: could not detach '%s': %s", s->backend->name,
                      strerror(-ret));

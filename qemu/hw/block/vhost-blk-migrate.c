@@ -10,6 +10,7 @@
 #include "migration/migration.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
+#include "trace.h"
 
 /* Moved in QEMU 10.0 */
 #if VHOST_BLK_QEMU >= 1000
@@ -187,6 +188,7 @@ void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state)
     VHostBlk *s = opaque;
     Error *err = NULL;
 
+    trace_vhost_blk_vm_state(s->backend->name, running, RunState_str(state));
     if (!running) {
         vhost_blk_flush(s);
         if (!vhost_blk_node_is_active(s->backend)) {
@@ -224,9 +226,8 @@ static int vhost_blk_check_snapshot(VHostBlk *s, bool snapshot)
  * vhost_blk_vm_state_changed() takes them again.  QEMU releases the locks of
  * the node before (QEMU 10.0) or after all devices are saved.
  */
-static int vhost_blk_pre_save(void *opaque)
+static int vhost_blk_release(VHostBlk *s)
 {
-    VHostBlk *s = opaque;
     int ret;
 
     /* A migration sends the state in a later status. */
@@ -259,6 +260,15 @@ static int vhost_blk_pre_save(void *opaque)
     }
     vhost_blk_unclaim(s->backend);
     return 0;
+}
+
+static int vhost_blk_pre_save(void *opaque)
+{
+    VHostBlk *s = opaque;
+    int ret = vhost_blk_release(s);
+
+    trace_vhost_blk_pre_save(s->backend->name, ret);
+    return ret;
 }
 
 static int vhost_blk_pre_load(void *opaque)

@@ -9,6 +9,7 @@
 #include "hw/virtio/vhost-blk.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
+#include "trace.h"
 
 /* Moved in QEMU 10.0 */
 #if VHOST_BLK_QEMU >= 1000
@@ -178,9 +179,11 @@ static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
 {
     bool yield = !s->ro && !s->share_rw && s->backend->attached &&
                  vhost_blk_is_same_file(s->backend, blk);
-    bool swapped = (!yield || vhost_blk_yield_file(s, errp)) &&
-                   vhost_blk_replace(s, blk, prop, name, errp);
+    bool swapped;
 
+    trace_vhost_blk_swap(s->backend->name, name, yield);
+    swapped = (!yield || vhost_blk_yield_file(s, errp)) &&
+              vhost_blk_replace(s, blk, prop, name, errp);
     if (!swapped) {
         blk_detach_dev(blk, DEVICE(s));
     }

@@ -23,6 +23,7 @@
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "trace.h"
 
 /* Moved in QEMU 10.0 */
 #if VHOST_BLK_QEMU >= 1000
@@ -224,6 +225,7 @@ static void vhost_blk_stop(VHostBlk *s)
      * unmapped the rings.
      */
     ret = vdev->vm_running ? vhost_blk_set_running(s, 0) : vhost_blk_pause(s);
+    trace_vhost_blk_stop(s->backend->name, ret);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not stop the device: %s",
                      s->backend->name, strerror(-ret));
@@ -262,8 +264,11 @@ static void vhost_blk_report_start_error(void *opaque)
 static void vhost_blk_try_start(VHostBlk *s)
 {
     Error *err = NULL;
+    int ret;
 
-    if (vhost_blk_start(s, &err) == 0) {
+    ret = vhost_blk_start(s, &err);
+    trace_vhost_blk_start(s->backend->name, ret);
+    if (ret == 0) {
         return;
     }
     VIRTIO_DEVICE(s)->broken = true;
@@ -349,9 +354,11 @@ static void vhost_blk_queue_broken(EventNotifier *n)
     int index = vq - s->vhost_vqs;
 
     if (event_notifier_test_and_clear(n) && vhost_dev_is_started(&s->dev)) {
+        const char *reason = vhost_blk_break_reason(s, index);
+
+        trace_vhost_blk_broken(s->backend->name, index, reason);
         virtio_error(VIRTIO_DEVICE(s), "vhost-blk: '%s': queue %d is broken: "
-                     "%s", s->backend->name, index,
-                     vhost_blk_break_reason(s, index));
+                     "%s", s->backend->name, index, reason);
     }
 }
 
