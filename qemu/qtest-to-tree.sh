@@ -3,7 +3,7 @@
 # Usage: qtest-to-tree.sh QEMUTREE
 #
 # Modify QEMU's qtests of virtio-blk-pci, in a source tree of QEMU 7.2, to test
-# vhost-blk-pci, and add the tests of this project, tests/qtest/vhost-blk-test.c.
+# vhost-blk-pci, and add the tests of this project, tests/qtest/vhost-blk*.c.
 # The test cases of QEMU are unchanged, except that
 #
 #   - the device is vhost-blk-pci with path= instead of drive=.  The path is in
@@ -65,12 +65,14 @@ libqos_driver() {
 }
 
 list_of_tests() {
-	edit "$1" 1 "s/^  'virtio-blk-test.c',/&\\
-  'vhost-blk-test.c',/"
+	edit "$1" 3 "s/^  'virtio-blk-test.c',/&\\
+  'vhost-blk-test.c',/
+s/^qtests_i386 = /&(config_all_devices.has_key('CONFIG_VHOST_BLK') ? ['vhost-blk-refusals-test'] : []) + /"
 }
 
-cmp -s "$here/tests/qtest/vhost-blk-test.c" vhost-blk-test.c ||
-	install -m 644 "$here/tests/qtest/vhost-blk-test.c" .
+for file in "$here"/tests/qtest/*.c; do
+	cmp -s "$file" "${file##*/}" || install -m 644 "$file" .
+done
 adapt meson.build list_of_tests
 adapt virtio-blk-test.c test_cases
 adapt libqos/virtio-blk.c libqos_driver

@@ -4,7 +4,8 @@
 #
 # Runs QEMU's qtests of virtio-blk-pci on vhost-blk-pci, in the test host HOST (default
 # uml-7.3), and the qtests of the project, qemu/tests/qtest.  qemu/qtest-to-tree.sh
-# describes the changes to QEMU's tests.
+# describes the changes to QEMU's tests.  vhost-blk-refusals-test needs no kernel
+# module, and can be run anywhere.
 set -euo pipefail
 # shellcheck source=tools/testing/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -67,5 +68,12 @@ run_case() {
 for path in "${paths[@]}"; do
 	tap_run "${path##*/}" run_case "$path"
 done
+# shellcheck disable=SC2317 # called by tap_run
+run_refusals() {
+	local output
+	output=$("${VHOST_QTEST_BINARY%/*}/vhost-blk-refusals-test" --tap -k 2>&1) ||
+		{ echo "$output"; return 1; }
+}
+tap_run refusals run_refusals
 umount "$tmp/mnt"
 tap_end
