@@ -202,10 +202,11 @@ build_trace_events() {
 # build_qtest MESSAGE TARGET: build qos-test, and the other part of QEMU that it needs.
 build_qtest() {
 	"$VB_TOP/qemu/qtest-to-tree.sh" "$tree"
-	run_logged "$1" "$log-qos-test.log" \
-		ninja tests/qtest/{qos-test,vhost-blk-refusals-test} "$2"
-	strip -o "$work/out/qos-test" tests/qtest/qos-test
-	strip -o "$work/out/vhost-blk-refusals-test" tests/qtest/vhost-blk-refusals-test
+	local test tests=(qos-test vhost-blk-iommu-test vhost-blk-refusals-test)
+	run_logged "$1" "$log-qos-test.log" ninja "${tests[@]/#/tests/qtest/}" "$2"
+	for test in "${tests[@]}"; do
+		strip -o "$work/out/$test" "tests/qtest/$test"
+	done
 }
 
 # Make FILE a script that starts Debian's QEMU with the device.

@@ -69,11 +69,12 @@ for path in "${paths[@]}"; do
 	tap_run "${path##*/}" run_case "$path"
 done
 # shellcheck disable=SC2317 # called by tap_run
-run_refusals() {
+run_all_of() {
 	local output
-	output=$("${VHOST_QTEST_BINARY%/*}/vhost-blk-refusals-test" --tap -k 2>&1) ||
-		{ echo "$output"; return 1; }
+	output=$("${VHOST_QTEST_BINARY%/*}/$1" --tap -k 2>&1) || { echo "$output"; return 1; }
 }
-tap_run refusals run_refusals
+for test in vhost-blk-iommu-test vhost-blk-refusals-test; do
+	tap_run "$test" run_all_of "$test"
+done
 umount "$tmp/mnt"
 tap_end
