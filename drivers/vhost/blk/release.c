@@ -180,7 +180,6 @@ static bool vblk_reset_device(struct vhost_blk *blk)
 {
 	struct vhost_iotlb *umem = vhost_dev_reset_owner_prepare();
 	struct vhost_blk_be *be;
-	bool open;
 
 	while (mutex_lock_interruptible(&blk->dev.mutex))
 		;
@@ -193,10 +192,10 @@ static bool vblk_reset_device(struct vhost_blk *blk)
 	be = vblk_free_resources(blk);
 	refcount_set(&blk->refs, 1);
 	mutex_unlock(&blk->dev.mutex);
-	open = atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_EXITED,
-			      VHOST_BLK_OPEN) == VHOST_BLK_OWNER_EXITED;
+	/* The next owner must find the backend free. */
 	vhost_blk_backend_close(be);
-	return open;
+	return atomic_cmpxchg(&blk->life, VHOST_BLK_OWNER_EXITED,
+			      VHOST_BLK_OPEN) == VHOST_BLK_OWNER_EXITED;
 }
 
 /*

@@ -124,7 +124,20 @@ class Disk:
 
     def __exit__(self, error, *_):
         self.vm.__exit__(error)
+        # The test has the device open, too.  So QEMU does not wait for its release, which ends
+        # when VHOST_SET_OWNER is no longer EBUSY.
+        with contextlib.suppress(Failure):
+            wait_for("release of the device", self.has_no_owner, 20)
         os.close(self.fd)
+
+    def has_no_owner(self):
+        try:
+            fcntl.ioctl(self.fd, 0xaf01)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
 
     def info(self):
         """Return flags, capacity in sectors and flush_error of VHOST_BLK_GET_INFO."""

@@ -363,6 +363,37 @@ static const char *own_start(struct vmm *v, struct guest *g, struct backend *b)
 	return v->pid > 0 && vmm_said(v, SOON) ? NULL : "no owner was started";
 }
 
+/* Wait until the device can have another owner, which this process becomes. */
+static long take_over(struct guest *g, unsigned int ms)
+{
+	long ret;
+
+	while ((ret = guest_ioctl(g, VHOST_SET_OWNER, NULL)) == -EBUSY && ms--)
+		usleep(1000);
+	return ret;
+}
+
+/* When the device can have another owner, its backend has been closed. */
+TEST_F_TIMEOUT(dying, next_owner, 120)
+{
+	struct guest_opts opts = { .backend = &self->b, .queues = 4 };
+	struct vmm v = { .go = -1 };
+	struct guest g;
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		guest_init(&g, &opts);
+		ASSERT_WELL(guest_boot_to(&g, STAGE_OPEN));
+		ASSERT_WELL(own_start(&v, &g, &self->b));
+		ASSERT_WELL(vmm_kill(&v, SOON));
+		ASSERT_EQ(0, take_over(&g, SOON));
+		ASSERT_FALSE(backend_in_use(self->fd));
+		guest_close(&g);
+		guest_destroy(&g);
+	}
+	ASSERT_WELL(check_free(self->fd, &self->b));
+}
+
 /* The owner exits while another process has the file open, which is not the owner. */
 TEST_F_TIMEOUT(dying, owner_of_shared, 60)
 {
@@ -404,9 +435,10 @@ TEST_F_TIMEOUT(dying, kind_of_worker, 60)
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_SET_FORK_FROM_OWNER, &kind));
 	ASSERT_WELL(own_start(&v, &g, &self->b));
 	ASSERT_WELL(vmm_kill(&v, SOON));
-	ASSERT_TRUE(backend_let_go(self->fd, SOON));
+	ASSERT_EQ(0, take_over(&g, SOON));
 	ASSERT_EQ(0, guest_ioctl(&g, VHOST_GET_FORK_FROM_OWNER, &kind));
 	EXPECT_EQ(usual, kind);
+	g.stage = STAGE_OWNED;
 	ASSERT_WELL(guest_boot(&g));
 	guest_destroy(&g);
 }
