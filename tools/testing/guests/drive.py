@@ -231,6 +231,21 @@ def is_shown(disk, path):
         raise Failure(hmp(disk.vm, "info block"))
 
 
+def traced(directory, file):
+    """QEMU's trace events show starts, stops and attached files."""
+    log = f"{directory}/trace"
+    with Disk(directory, "-trace", "vhost_blk_*", "-D", log,
+              properties=f"path={file},bootindex=1", run_it=True) as disk:
+        wait_for("driver of the firmware", lambda: disk.features() >> 6 & 1, 60)
+        migrate(disk.vm, "/dev/null")
+    with open(log, encoding="ascii") as lines:
+        said = re.findall(r"\bvhost_blk_(\w+) '(.*?)' (.*)", lines.read())
+    expect({name for _, name, _ in said}, {file})
+    events = [event for event, _, _ in said]
+    expect((events[0], events[-1]), ("attach", "detach"))
+    expect({"start", "stop", "vm_state", "pre_save"} - set(events), set())
+
+
 def is_resized(disk):
     disk.vm.qmp("block_resize", node_name="d", size=2 * MIB)
     expect(disk.info()[1], 2 * MIB >> 9)
@@ -263,6 +278,7 @@ def test_use(tap, directory, files):
                   lambda: expect("vhost-blk uses it" in hmp(disk.vm, "drive_del d"), True))
         tap.check("-drive cache=writethrough is the cache mode", lambda: expect(
             disk.vm.qmp("query-block")[0]["inserted"]["cache"]["writeback"], False))
+    tap.check("trace events", traced, directory, other)
     tap.check("a node with a job or a bitmap is refused", job_is_running, directory, other)
 
 
@@ -379,6 +395,7 @@ def inactive_nodes(disk, path):
             return "this QEMU has none"
         raise
     disk.vm.set_refused("drive: .*inactive", "disk", "drive", "i")
+    refused(disk.vm, "drive: .*inactive", "device_add", driver="vhost-blk-pci", drive="i", bus="rp")
     disk.vm.qmp("blockdev-set-active", node_name="i", active=True)
     disk.vm.set("disk", "drive", "i")
     disk.vm.qmp("blockdev-set-active", node_name="i", active=False)
@@ -410,7 +427,8 @@ def test_swaps(tap, directory, files, qcow2):
     tap.check("a refused swap leaves a node with auto-read-only as it was", refused_auto_read_only,
               directory, paths[0], paths[1])
     tap.check("a reopen that the kernel refuses", refused_reopen, directory)
-    with Disk(directory, *node("d", paths[0]), run_it=True) as disk:
+    with Disk(directory, *node("d", paths[0]), "-device", "pcie-root-port,id=rp",
+              run_it=True) as disk:
         tap.check("an inactive node", inactive_nodes, disk, paths[1])
     with Disk(directory, *drive(",auto-read-only=on", paths[0]), *node("ro", ro, read_only="on"),
               run_it=True) as disk:
@@ -626,6 +644,34 @@ def saved_read_only(directory, file):
         expect(disk.info()[0] & 3, 3)
 
 
+def cached(path):
+    """Return how many bytes of the file are in the host's page cache."""
+    return int(run("fincore", "-n", "-b", "-o", "RES", path))
+
+
+def target_drops_cache(directory, file):
+    """The target of a migration drops pages of the file that this host has cached before.
+
+    With drop-cache=off it does not, so the test would see them.
+    """
+    state = f"{directory}/cached"
+    machine = ["-S", "-machine", "q35"]
+    with Qemu(directory, *machine, *vhost_blk(f"id=disk,path={file},direct=off")) as vm:
+        migrate(vm, state)
+
+    def cached_after_migration(drop_cache):
+        with (open(file, "rb") as content,
+              Qemu(directory, *machine, *node("d", file, drop_cache=drop_cache),
+                   *vhost_blk("id=disk,drive=d"), "-incoming", "defer") as target):
+            content.read()
+            expect(cached(file), MIB)
+            target.qmp("migrate-incoming", uri=f"exec:cat {state}")
+            wait_for("end of the migration",
+                     lambda: target.qmp("query-migrate").get("status") == "completed", 60)
+            return cached(file) > 0
+    expect([cached_after_migration("off"), cached_after_migration("on")], [True, False])
+
+
 def larger_blocks(directory, file):
     """The firmware knows the size of the blocks, so the target must not have larger ones."""
     state = f"{directory}/blocks"
@@ -725,6 +771,7 @@ def test_migration(tap, directory, files, block, qcow2):
     tap.check("a node that became auto-read-only is free when saved", functools.partial(
         saved_after_reopen, directory, file, **{"auto-read-only": True}))
     tap.check("a read-only disk is saved, and used again", saved_read_only, directory, file)
+    tap.check("the target drops cached pages", target_drops_cache, directory, file)
     tap.check("a target with larger logical blocks", larger_blocks, directory, file)
     tap.check("a disk with larger logical blocks for a machine that is saved",
               larger_blocks_swapped_in, directory, file)

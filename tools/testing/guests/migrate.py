@@ -123,6 +123,22 @@ class Migrations(LoadedGuest):
         self.progress()
         self.in_use()
 
+    def resize_while_moving(self):
+        """A file grows before the target opens it; the guest is told when it runs."""
+        self.vm.qmp("stop")
+        size = os.stat(f"{self.dir}/buffered").st_size + (1 << 20)
+        os.truncate(f"{self.dir}/buffered", size)
+        target, uri = self.incoming()
+        self.vm.qmp("migrate", uri=uri)
+        if self.outcome(self.vm)["status"] != "completed":
+            raise Failure("migration failed: " + target.errors())
+        self.vm.quit()
+        wait_for("target that is paused", lambda: target.status() == "paused")
+        target.qmp("cont")
+        self.vm = target
+        wait_for("new size", lambda: self.ask("cat /sys/block/vdc/size") == str(size >> 9), 60)
+        self.progress()
+
     def dirty_kb(self):
         """Return the KiB that are dirty in the host's page cache, for the disk with the files."""
         number = os.stat(f"{self.dir}/buffered").st_dev
@@ -164,6 +180,7 @@ def test_all(tap, guest, times):
     tap.check("stopped and continued 20 times", guest.stop_and_continue)
     tap.check("a stop flushes", guest.stop_flushes)
     tap.check("migrated while paused", guest.move_while_paused)
+    tap.check("a file is resized before the target opens it", guest.resize_while_moving)
     tap.check("the cache mode is migrated, there and back", guest.toggle_cache)
 
 
@@ -173,6 +190,7 @@ def test_short(tap, guest):
     tap.check("the destination is killed halfway", guest.target_dies)
     tap.check("the destination does not start", guest.no_target)
     tap.check("saved to a file and restored", guest.save_and_restore)
+    tap.check("a file is resized before the target opens it", guest.resize_while_moving)
     tap.check("stopped and continued 5 times", guest.stop_and_continue, 5)
 
 
