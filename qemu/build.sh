@@ -202,7 +202,7 @@ build_trace_events() {
 # build_qtest MESSAGE TARGET: build qos-test, and the other part of QEMU that it needs.
 build_qtest() {
 	"$VB_TOP/qemu/qtest-to-tree.sh" "$tree"
-	local test tests=(qos-test vhost-blk-iommu-test vhost-blk-refusals-test)
+	local test tests=(qos-test vhost-blk-{iommu,mmio,refusals}-test)
 	run_logged "$1" "$log-qos-test.log" ninja "${tests[@]/#/tests/qtest/}" "$2"
 	for test in "${tests[@]}"; do
 		strip -o "$work/out/$test" "tests/qtest/$test"

@@ -67,7 +67,7 @@ libqos_driver() {
 list_of_tests() {
 	edit "$1" 3 "s/^  'virtio-blk-test.c',/&\\
   'vhost-blk-test.c',/
-s/^qtests_i386 = /&(config_all_devices.has_key('CONFIG_VHOST_BLK') ? ['vhost-blk-iommu-test', 'vhost-blk-refusals-test'] : []) + /"
+s/^qtests_i386 = /&(config_all_devices.has_key('CONFIG_VHOST_BLK') ? ['vhost-blk-iommu-test', 'vhost-blk-mmio-test', 'vhost-blk-refusals-test'] : []) + /"
 }
 
 for file in "$here"/tests/qtest/*.c; do

@@ -73,7 +73,7 @@ run_all_of() {
 	local output
 	output=$("${VHOST_QTEST_BINARY%/*}/$1" --tap -k 2>&1) || { echo "$output"; return 1; }
 }
-for test in vhost-blk-iommu-test vhost-blk-refusals-test; do
+for test in vhost-blk-{iommu,mmio,refusals}-test; do
 	tap_run "$test" run_all_of "$test"
 done
 umount "$tmp/mnt"
