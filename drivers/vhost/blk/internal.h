@@ -890,6 +890,7 @@ bool vhost_blk_writes_overlap(const struct vhost_blk_queue *q, u64 first, u64 la
 /* state.c APIs: */
 extern struct workqueue_struct *vhost_blk_release_wq;
 
+struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index);
 bool vhost_blk_queue_event(struct vhost_blk_queue *q, enum vhost_blk_event event);
 void vhost_blk_set_deadline(struct vhost_blk_queue *q, unsigned long timeout);
 bool vhost_blk_should_abort(const struct vhost_blk_queue *q);
@@ -1087,7 +1088,6 @@ void vhost_blk_handle_kick(struct vhost_work *work);
 
 /* queue.c APIs: */
 void vhost_blk_queue_init(struct vhost_blk_queue *q);
-struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index);
 void vhost_blk_queue_free(struct vhost_blk_queue *q);
 int vhost_blk_start(struct vhost_blk *blk);
 int vhost_blk_start_queue(struct vhost_blk *blk, struct vhost_blk_queue *q);

@@ -11,7 +11,6 @@
  */
 #include <linux/bitmap.h>
 #include <linux/mm.h>
-#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
@@ -32,20 +31,6 @@ void vhost_blk_queue_init(struct vhost_blk_queue *q)
 	INIT_DELAYED_WORK(&q->dead_worker_work, vhost_blk_dead_worker_work);
 	init_waitqueue_head(&q->idle);
 	atomic_set(&q->state, VHOST_BLK_QUEUE_STOPPED);
-}
-
-/**
- * vhost_blk_queue_at - get a queue by its index
- * @blk: the device
- * @index: index from userspace
- *
- * Return: the queue, or NULL if there is no such queue.
- */
-struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index)
-{
-	if (index >= VHOST_BLK_MAX_QUEUES)
-		return NULL;
-	return &blk->queues[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
 }
 
 /**

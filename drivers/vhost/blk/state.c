@@ -12,6 +12,7 @@
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
 #include <linux/llist.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/wait.h>
@@ -43,6 +44,20 @@ static const u8 vblk_next[VHOST_BLK_QUEUE_PARKED + 1][VHOST_BLK_NR_EVENTS] = {
 	[DEAD]     = { DEAD,    DEAD,    DEAD,    DEAD,     DEAD,    DEAD,    STOPPED, DEAD },
 	[PARKED]   = { PARKED,  PARKED,  PARKED,  DRAINING, BROKEN,  DEAD,    PARKED,  PARKED },
 };
+
+/**
+ * vhost_blk_queue_at - get a queue by its index
+ * @blk: the device
+ * @index: index from userspace
+ *
+ * Return: the queue, or NULL if there is no such queue.
+ */
+struct vhost_blk_queue *vhost_blk_queue_at(struct vhost_blk *blk, u32 index)
+{
+	if (index >= VHOST_BLK_MAX_QUEUES)
+		return NULL;
+	return &blk->queues[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
+}
 
 /**
  * vhost_blk_queue_event - change the state of a queue
