@@ -105,8 +105,8 @@ class Guest(LoadedGuest):
             extend(self.file, used + 8)
             # The guest has to answer before it is stopped.
             self.ask(f"dd if=/dev/urandom of=/tmp/more bs=64k count=1 2>/dev/null; "
-                     f"(sleep 1; dd if=/tmp/more of=/dev/vdb bs=64k seek={512 + i} count=1 conv=fsync; "
-                     f"echo $? >/tmp/status) >/dev/null 2>&1 &")
+                     f"(sleep 1; dd if=/tmp/more of=/dev/vdb bs=64k seek={512 + i} count=1 "
+                     f"conv=fsync; echo $? >/tmp/status) >/dev/null 2>&1 &")
             stopped(self.vm, "b", "write", True, "No space left on device")
             extend(self.file, 32 << 10)
             self.vm.qmp("query-status")
