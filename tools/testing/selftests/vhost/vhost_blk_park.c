@@ -267,47 +267,6 @@ static bool reaches(struct ring *r, uint16_t idx)
 	return ring_device_idx(r) == idx;
 }
 
-/*
- * The list of a queue that is stopped must be this one.  With @again the requests
- * were retried, and the device may have ended its round before the last of them:
- * the list then begins with those that were not retried.
- */
-static const char *expect_list(struct ring *r, const uint16_t *heads, uint32_t n, bool again)
-{
-	uint32_t i, first = 0, count = 128;
-	uint16_t got[128];
-
-	if (park_get(r, got, &count) || count != n)
-		return guest_say(r->guest, "%u in the list, must be %u", count, n);
-	while (again && first < n && heads[first] != got[0])
-		first++;
-	for (i = 0; i < n; i++)
-		if (got[i] != heads[(first + i) % n])
-			return guest_say(r->guest, "number %u of the list is head %u, must be %u",
-					 i, got[i], heads[(first + i) % n]);
-	return NULL;
-}
-
-/* Start the queue with another list, with the disk still failing: the order is kept. */
-static const char *retry_in_order(struct ring *r, uint16_t *heads, uint32_t n, bool reverse)
-{
-	const char *why;
-	uint32_t i;
-
-	for (i = 0; reverse && i < n / 2; i++) {
-		uint16_t head = heads[i];
-
-		heads[i] = heads[n - 1 - i];
-		heads[n - 1 - i] = head;
-	}
-	if (park_set(r, heads, n) || ring_set_running(r, 1))
-		return "the list cannot be set, or the queue cannot be started";
-	why = park_wait(r, PARKED, n);
-	if (!why && ring_set_running(r, 0))
-		why = "the queue cannot be stopped";
-	return why ? why : expect_list(r, heads, n, true);
-}
-
 /* Wait until a queue is parked, and none of its requests is in flight. */
 static const char *settle(struct ring *r, uint32_t *parked)
 {
@@ -324,6 +283,48 @@ static const char *settle(struct ring *r, uint32_t *parked)
 	}
 	return guest_say(r->guest, "queue %u: state %u, %u in flight", r->index, info.state,
 			 info.inflight);
+}
+
+/*
+ * The list of a queue that is stopped must be this one.  With @again the requests
+ * were retried.  If the device has ended its round before the last of them, the
+ * list begins with those that were not retried; if not, it may have taken others,
+ * which are at the end.
+ */
+static const char *expect_list(struct ring *r, const uint16_t *heads, uint32_t n, bool again)
+{
+	uint32_t i, first = 0, count = 128;
+	uint16_t got[128];
+
+	if (park_get(r, got, &count) || count < n || (!again && count > n))
+		return guest_say(r->guest, "%u in the list, must be %u", count, n);
+	while (again && count == n && first < n && heads[first] != got[0])
+		first++;
+	for (i = 0; i < n; i++)
+		if (got[i] != heads[(first + i) % n])
+			return guest_say(r->guest, "number %u of the list is head %u, must be %u",
+					 i, got[i], heads[(first + i) % n]);
+	return NULL;
+}
+
+/* Start the queue with another list, with the disk still failing: the order is kept. */
+static const char *retry_in_order(struct ring *r, uint16_t *heads, uint32_t n, bool reverse)
+{
+	const char *why;
+	uint32_t i, parked;
+
+	for (i = 0; reverse && i < n / 2; i++) {
+		uint16_t head = heads[i];
+
+		heads[i] = heads[n - 1 - i];
+		heads[n - 1 - i] = head;
+	}
+	if (park_set(r, heads, n) || ring_set_running(r, 1))
+		return "the list cannot be set, or the queue cannot be started";
+	why = settle(r, &parked);
+	if (!why && ring_set_running(r, 0))
+		why = "the queue cannot be stopped";
+	return why ? why : expect_list(r, heads, n, true);
 }
 
 /*
