@@ -512,11 +512,12 @@ static const char *make_parked(struct guest *g)
 	request_arm(failing, 8);
 	ring_add(&g->ring[0], failing);
 	ring_kick_now(&g->ring[0]);
-	for (ms = 0; ms < PATIENCE && !info.parked; ms++) {
+	/* it is parked a moment before it is no longer counted as in flight */
+	for (ms = 0; ms < PATIENCE && !(info.parked == 1 && info.inflight == 1); ms++) {
 		usleep(1000);
 		ring_info(&g->ring[0], &info);
 	}
-	return info.parked == 1 && info.inflight == 1 ? NULL : "not one parked, one in flight";
+	return ms < PATIENCE ? NULL : "not one parked, one in flight";
 }
 
 /* A guest whose queue 0 is in this state; with a request in flight unless stopped */
