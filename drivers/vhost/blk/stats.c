@@ -38,14 +38,25 @@ static const char *const vblk_stat_names[VHOST_BLK_NR_STATS] = {
 	[VHOST_BLK_STAT_WRITE_ZEROES] = "write-zeroes",
 };
 
-static const char *const vblk_state_names[] = {
-	[VHOST_BLK_QUEUE_STOPPED] = "stopped",
-	[VHOST_BLK_QUEUE_RUNNING] = "running",
-	[VHOST_BLK_QUEUE_PAUSED] = "paused",
-	[VHOST_BLK_QUEUE_DRAINING] = "draining",
-	[VHOST_BLK_QUEUE_BROKEN] = "broken",
-	[VHOST_BLK_QUEUE_DEAD] = "dead",
-};
+/* Without a default, so that the compiler warns if a state has no name. */
+static const char *vblk_state_name(enum vhost_blk_queue_state state)
+{
+	switch (state) {
+	case VHOST_BLK_QUEUE_STOPPED:
+		return "stopped";
+	case VHOST_BLK_QUEUE_RUNNING:
+		return "running";
+	case VHOST_BLK_QUEUE_PAUSED:
+		return "paused";
+	case VHOST_BLK_QUEUE_DRAINING:
+		return "draining";
+	case VHOST_BLK_QUEUE_BROKEN:
+		return "broken";
+	case VHOST_BLK_QUEUE_DEAD:
+		return "dead";
+	}
+	return "unknown";
+}
 
 /**
  * vhost_blk_counters_alloc - allocate the counters of a queue
@@ -174,7 +185,7 @@ static void vblk_show_queues(struct seq_file *m, const struct vhost_blk *blk)
 		if (state == VHOST_BLK_QUEUE_STOPPED)
 			continue;
 		seq_printf(m, "vhost-blk-queue-%u:\t%s\n", i,
-			   vblk_state_names[state]);
+			   vblk_state_name(state));
 		inflight += READ_ONCE(blk->queues[i].inflight);
 	}
 	seq_printf(m, "vhost-blk-inflight:\t%u\n", inflight);
