@@ -8,6 +8,7 @@
  * start reads its chain again and executes it as a new request.
  */
 #include <linux/bitmap.h>
+#include <linux/errseq.h>
 #include <linux/eventfd.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -38,11 +39,36 @@ static bool vblk_policy_applies(enum vhost_blk_op op, int error)
 	}
 }
 
+/*
+ * Check whether a stable write to a file must fail again, because an error of
+ * writeback has lost data of it or of other writes.  The guest has to learn that,
+ * as it does from a flush that fails.
+ */
+static bool vblk_lost_data(const struct vhost_blk_req *req)
+{
+	const struct vhost_blk_be *be = req->be;
+
+	return req->io.fua && !be->bdev &&
+	       errseq_check(&be->mapping->wb_err, be->wb_err);
+}
+
+/*
+ * Check whether an error may be ignored: the device itself has given up a request
+ * that no disk has seen, maybe, if memory was short or an ioctl was waiting.
+ */
+static bool vblk_may_ignore(int error)
+{
+	return error != -ECANCELED && error != -ENOMEM;
+}
+
 /**
  * vhost_blk_choose_action - get the action for a failed request
  * @policy: the policy
  * @op: operation of the request
  * @error: negative errno that the guest would see as VIRTIO_BLK_S_IOERR
+ *
+ * A failed flush is reported: it fails again until a backend is attached, and the
+ * data of completed writes may be lost then.
  *
  * Return: the action; VHOST_BLK_ERROR_REPORT if the policy does not apply.
  */
@@ -51,12 +77,17 @@ vhost_blk_choose_action(const struct vhost_blk_error_policy *policy,
 			enum vhost_blk_op op, int error)
 {
 	bool nospace = error == -ENOSPC;
+	enum vhost_blk_error_action action;
 
-	if (!vblk_policy_applies(op, error))
+	if (!vblk_policy_applies(op, error) || op == VHOST_BLK_OP_FLUSH)
 		return VHOST_BLK_ERROR_REPORT;
 	if (op == VHOST_BLK_OP_READ)
-		return nospace ? policy->read_nospace : policy->read;
-	return nospace ? policy->write_nospace : policy->write;
+		action = nospace ? policy->read_nospace : policy->read;
+	else
+		action = nospace ? policy->write_nospace : policy->write;
+	if (action == VHOST_BLK_ERROR_IGNORE && !vblk_may_ignore(error))
+		return VHOST_BLK_ERROR_REPORT;
+	return action;
 }
 
 /* Get the index in q->parked.heads of the parked request number @i. */
@@ -115,6 +146,8 @@ enum vhost_blk_error_action vhost_blk_req_failed(struct vhost_blk_req *req)
 	spin_lock(&blk->error_lock);
 	action = vhost_blk_choose_action(&blk->error_policy, req->cmd.op,
 					 req->error);
+	if (vblk_lost_data(req))
+		action = VHOST_BLK_ERROR_REPORT;
 	trace_vhost_blk_failed(req->q, req->head, req->error, action);
 	vblk_record_failure(req, action);
 	if (action == VHOST_BLK_ERROR_PARK)

@@ -471,6 +471,10 @@ struct vhost_blk_error_policy {
  * requests that fail after this ioctl returns.  Before the first call, and
  * after VHOST_RESET_OWNER, every error is reported and no eventfd is signalled.
  *
+ * An error that a retry cannot change is reported, but signals the eventfd and is
+ * counted: that of a flush, and of a stable write to a file whose writeback has
+ * failed.  So are ECANCELED and ENOMEM instead of being ignored.
+ *
  * Only errors of the backend count.  These are always reported: requests that
  * the device refuses, guest memory that cannot be accessed,
  * VIRTIO_BLK_S_UNSUPP, and errors of zone requests (append, report, and changes

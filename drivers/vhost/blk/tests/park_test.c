@@ -29,7 +29,8 @@ static void action_test(struct kunit *test)
 
 			if (error == -ENOSPC)
 				want++;
-			if (error == -EFAULT || !covered(op))
+			if (error == -EFAULT || !covered(op) ||
+			    op == VHOST_BLK_OP_FLUSH)
 				want = VHOST_BLK_ERROR_REPORT;
 			KUNIT_EXPECT_EQ_MSG(test, want,
 					    (u32)vhost_blk_choose_action(&policy,
