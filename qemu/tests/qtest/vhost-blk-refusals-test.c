@@ -31,7 +31,7 @@ static const struct {
     { "fd", "{ 'fd': 'none' }", "fd: " },
     { "null-co", "{ 'drive': 'null' }", "driver 'null-co'" },
     { "direct", "{ 'drive': 'null', 'direct': 'on' }", "drive: cannot be used" },
-    { "werror", "{ 'drive': 'null', 'werror': 'ignore' }", "werror" },
+    { "werror", "{ 'drive': 'null', 'werror': 'no' }", "werror" },
     { "queue-size", "{ 'drive': 'null', 'queue-size': 3 }", "queue-size: 3 " },
     { "num-queues", "{ 'drive': 'null', 'num-queues': 65 }",
       "num-queues: 65 " },
