@@ -44,6 +44,21 @@ static int vblk_identify(struct vhost_blk_be *be)
 	return 0;
 }
 
+/* Apply the flags that change features and limits of an open backend. */
+static void vblk_apply_range_flags(struct vhost_blk_be *be, u32 flags)
+{
+	if ((flags & VHOST_BLK_BACKEND_F_ANY_RANGE) && !be->zone_sectors) {
+		be->features |= BIT_ULL(VIRTIO_BLK_F_DISCARD) |
+				BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES);
+		be->max_discard_sectors = VHOST_BLK_MAX_RANGE_SECTORS;
+		be->max_zeroes_sectors = VHOST_BLK_MAX_RANGE_SECTORS;
+		be->zeroes_unmap = true;
+	}
+	be->no_unmap = flags & VHOST_BLK_BACKEND_F_NO_UNMAP;
+	if (be->no_unmap)
+		be->zeroes_unmap = false;
+}
+
 /**
  * vhost_blk_backend_open - open the backend of VHOST_BLK_SET_BACKEND
  * @file: block device or regular file; the backend takes its own reference
@@ -77,6 +92,7 @@ struct vhost_blk_be *vhost_blk_backend_open(struct file *file,
 	ret = ops->open(be) ?: vblk_identify(be);
 	if (ret)
 		goto put_file;
+	vblk_apply_range_flags(be, arg->flags);
 	return be;
 
 put_file:

@@ -135,6 +135,10 @@ static struct vhost_blk_be *vblk_open_backend(const struct vhost_blk_backend *ar
 	return be;
 }
 
+#define VBLK_BACKEND_FLAGS	(VHOST_BLK_BACKEND_F_RO | \
+				 VHOST_BLK_BACKEND_F_ANY_RANGE | \
+				 VHOST_BLK_BACKEND_F_NO_UNMAP)
+
 /* VHOST_BLK_SET_BACKEND: attach, swap or detach the backend */
 static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 {
@@ -144,7 +148,7 @@ static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	if ((arg.flags & ~VHOST_BLK_BACKEND_F_RO) ||
+	if ((arg.flags & ~VBLK_BACKEND_FLAGS) ||
 	    memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
 		return -EINVAL;
 

@@ -241,6 +241,7 @@ struct vhost_blk_saved_identity {
  * @range_offset: sectors between the last boundary of @range_align on the disk
  *	and the start of the partition; 0 for a whole disk
  * @zeroes_unmap: a write of zeroes may deallocate
+ * @no_unmap: VHOST_BLK_BACKEND_F_NO_UNMAP
  * @flush_error: errno of the first flush that failed, or 0; see
  *	vhost_blk_backend_flushed()
  * @ro: the backend is read-only
@@ -281,6 +282,7 @@ struct vhost_blk_be {
 	u32 range_align;
 	u32 range_offset;
 	bool zeroes_unmap;
+	bool no_unmap;
 	int flush_error;
 	bool ro;
 	u64 features;

@@ -293,6 +293,11 @@ static int vblk_do_range(struct vhost_blk_req *req,
 	u64 offset, left;
 	int ret = 0;
 
+	if (req->be->no_unmap) {
+		if (req->io.op == VHOST_BLK_OP_DISCARD)
+			return 0;
+		part.unmap = false;
+	}
 	for (left = range->len; left && !ret; left -= part.len) {
 		if (vhost_blk_should_abort_step(req))
 			return req->io.op == VHOST_BLK_OP_DISCARD ?

@@ -40,6 +40,20 @@
  */
 #define VHOST_BLK_BACKEND_F_RO	(1U << 0)
 
+/*
+ * Offer VIRTIO_BLK_F_DISCARD and VIRTIO_BLK_F_WRITE_ZEROES, and accept ranges of
+ * up to 4 GiB, whatever the backend supports, so that the VMM can give all of
+ * them the same configuration space.  A discard that the backend cannot do
+ * succeeds without effect.  No effect on zoned backends.
+ */
+#define VHOST_BLK_BACKEND_F_ANY_RANGE	(1U << 1)
+
+/*
+ * Deallocate nothing: discards succeed without effect, and write zeroes ignore
+ * the flag unmap.
+ */
+#define VHOST_BLK_BACKEND_F_NO_UNMAP	(1U << 2)
+
 /**
  * struct vhost_blk_backend - argument of VHOST_BLK_SET_BACKEND
  * @fd: open block device or regular file that holds the data; -1 detaches

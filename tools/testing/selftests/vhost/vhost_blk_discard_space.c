@@ -165,4 +165,47 @@ TEST_F(ranges, limits)
 		check_bdev(_metadata, &self->b, f, &c);
 }
 
+/* All backends look the same, also those that cannot discard. */
+TEST_F(ranges, any_range)
+{
+	struct blk_config c;
+
+	if (model_wanted())
+		SKIP(return, NO_CONFIG);
+	/* a discard may leave the data as it is */
+	self->b.deterministic = false;
+	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_ANY_RANGE);
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_WRITE_ZEROES));
+	ASSERT_EQ(0, guest_get_config(&self->g, &c));
+	EXPECT_LIMITS(c.max_discard_sectors, c.max_discard_seg, RANGE_MAX_SECTORS, 256);
+	EXPECT_LIMITS(c.max_write_zeroes_sectors, c.max_write_zeroes_seg, RANGE_MAX_SECTORS, 16);
+	EXPECT_EQ(1, c.write_zeroes_may_unmap);
+	RANGE(T_DISCARD, 512, 1024, 0, S_OK);
+	RANGE(T_ZEROES, 0, self->b.size / SECTOR, 0, S_OK);
+	RANGE(T_ZEROES, 512, 1024, RANGE_UNMAP, S_OK);
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
+/* Neither discards nor zeroes free space, whatever the guest asks for. */
+TEST_F(ranges, no_unmap)
+{
+	long long before = occupied(&self->b);
+	struct blk_config c;
+
+	if (before < 0)
+		SKIP(return, "no file whose allocated space can be checked");
+	self->b.deterministic = false;
+	BOOT(.backend_flags = VHOST_BLK_BACKEND_F_NO_UNMAP);
+	ASSERT_TRUE(guest_has(&self->g, VIRTIO_BLK_F_DISCARD));
+	if (!model_wanted()) {
+		ASSERT_EQ(0, guest_get_config(&self->g, &c));
+		EXPECT_EQ(0, c.write_zeroes_may_unmap);
+	}
+	RANGE(T_DISCARD, 512, 1024, 0, S_OK);
+	RANGE(T_ZEROES, 256, 1024, RANGE_UNMAP, S_OK);
+	EXPECT_LE(before, occupied(&self->b));
+	ASSERT_WELL(guest_prove(&self->g));
+}
+
 TEST_HARNESS_MAIN

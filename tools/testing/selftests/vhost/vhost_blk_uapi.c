@@ -91,7 +91,7 @@ TEST_F(ioctl, backend_flags)
 	unsigned int i;
 
 	UP_TO(STAGE_OWNED);
-	for (i = 1; i < 32; i++) {
+	for (i = 3; i < 32; i++) {
 		bad = good;
 		bad.flags = 1U << i;
 		EXPECT_EQ(EINVAL, IOCTL(VHOST_BLK_SET_BACKEND, &bad))
@@ -108,7 +108,7 @@ TEST_F(ioctl, backend_flags)
 	/* also when it detaches the backend */
 	bad = good;
 	bad.fd = -1;
-	bad.flags = 2;
+	bad.flags = 8;
 	EXPECT_EQ(EINVAL, IOCTL(VHOST_BLK_SET_BACKEND, &bad));
 }
 
