@@ -1,14 +1,16 @@
 /*
  * vhost-blk: the features and the configuration space that the guest sees
  *
- * Both come from the kernel.  QEMU adds what the kernel does not know, which is
- * the number and the size of the virtqueues, and applies the properties of the
- * device.
+ * Both are those of QEMU's virtio-blk with the same properties, so that a guest
+ * can be moved between the two.  Only the capacity, the zones and the limits of
+ * secure erase come from the kernel.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
+#include "block/block.h"
+#include "hw/block/block.h"
 #include "hw/virtio/vhost-blk.h"
 #include "hw/virtio/virtio-access.h"
 #include "qapi/error.h"
@@ -21,6 +23,10 @@
 #else
 #include "sysemu/runstate.h"
 #endif
+
+/* Fields that the header of QEMU 7.2 does not have: offset, and end */
+#define VHOST_BLK_SECURE_ERASE_FIELDS 60
+#define VHOST_BLK_ZONED_FIELDS 72
 
 /* Features that are offered to the guest only if the kernel offers them. */
 static const int vhost_blk_feature_bits[] = {
@@ -51,20 +57,6 @@ static const int vhost_blk_feature_bits[] = {
 };
 
 /*
- * Features that this device passes on as the kernel offers them.  The kernel
- * offers VIRTIO_BLK_F_RO if the property readonly is on.
- */
-static const int vhost_blk_kernel_bits[] = {
-    VIRTIO_BLK_F_SIZE_MAX,
-    VIRTIO_BLK_F_SEG_MAX,
-    VIRTIO_BLK_F_GEOMETRY,
-    VIRTIO_BLK_F_RO,
-    VIRTIO_BLK_F_BLK_SIZE,
-    VIRTIO_BLK_F_TOPOLOGY,
-    VIRTIO_BLK_F_ZONED,
-};
-
-/*
  * Features that need code in the device, which it does not have.  They are not
  * offered even if a future kernel offers them.
  */
@@ -75,7 +67,7 @@ static const int vhost_blk_missing_bits[] = {
     VIRTIO_F_RING_RESET,
 };
 
-/* Clear the features that the kernel, the device or the node does not have. */
+/* Clear the features that the kernel or the device does not have. */
 static uint64_t vhost_blk_limit_features(VHostBlk *s, uint64_t features)
 {
     size_t i;
@@ -84,9 +76,33 @@ static uint64_t vhost_blk_limit_features(VHostBlk *s, uint64_t features)
     for (i = 0; i < ARRAY_SIZE(vhost_blk_missing_bits); i++) {
         virtio_clear_feature(&features, vhost_blk_missing_bits[i]);
     }
-    if (!vhost_blk_node_unmaps(s->backend)) {
-        virtio_clear_feature(&features, VIRTIO_BLK_F_DISCARD);
+    return features;
+}
+
+/* The features of virtio-blk with the same properties */
+static uint64_t vhost_blk_wanted_features(VHostBlk *s, uint64_t features)
+{
+    features |= s->host_features;
+    virtio_add_feature(&features, VIRTIO_BLK_F_SEG_MAX);
+    virtio_add_feature(&features, VIRTIO_BLK_F_GEOMETRY);
+    virtio_add_feature(&features, VIRTIO_BLK_F_TOPOLOGY);
+    virtio_add_feature(&features, VIRTIO_BLK_F_BLK_SIZE);
+    /* SCSI requests are refused, but old drivers accept the feature. */
+    if (!virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
+        virtio_clear_feature(&features, VIRTIO_F_ANY_LAYOUT);
+        virtio_add_feature(&features, VIRTIO_BLK_F_SCSI);
     }
+    /* Always in writethrough mode: the guest has no reason to flush. */
+    if (s->wce || virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE)) {
+        virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
+    }
+    if (s->ro) {
+        virtio_add_feature(&features, VIRTIO_BLK_F_RO);
+    }
+    if (s->num_queues > 1) {
+        virtio_add_feature(&features, VIRTIO_BLK_F_MQ);
+    }
+    virtio_add_feature(&features, VIRTIO_BLK_F_ZONED);
     return features;
 }
 
@@ -94,22 +110,9 @@ uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp)
 {
     VHostBlk *s = VHOST_BLK(vdev);
-    size_t i;
 
-    features |= s->host_features;
-    for (i = 0; i < ARRAY_SIZE(vhost_blk_kernel_bits); i++) {
-        virtio_add_feature(&features, vhost_blk_kernel_bits[i]);
-    }
-    if (s->num_queues > 1) {
-        virtio_add_feature(&features, VIRTIO_BLK_F_MQ);
-    }
-    virtio_add_feature(&features, VIRTIO_BLK_F_FLUSH);
+    features = vhost_blk_wanted_features(s, features);
     features = vhost_blk_limit_features(s, features);
-    /* Always in writethrough mode: the guest has no reason to flush. */
-    if (!s->wce &&
-        !virtio_has_feature(features, VIRTIO_BLK_F_CONFIG_WCE)) {
-        virtio_clear_feature(&features, VIRTIO_BLK_F_FLUSH);
-    }
     if (virtio_has_feature(features, VIRTIO_BLK_F_ZONED) &&
         !virtio_has_feature(features, VIRTIO_F_VERSION_1)) {
         error_setg(errp, "disable-modern: a zoned backend requires virtio 1.0");
@@ -171,68 +174,187 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
  * Configuration space
  */
 
-/* Apply the properties that override values of the kernel; @cfg is little endian. */
-static void vhost_blk_override_config(VHostBlk *s,
-                                      struct virtio_blk_config *cfg)
+/*
+ * The length of the configuration space, which is part of the migration stream:
+ * as that of virtio-blk, and long enough for secure erase.
+ */
+size_t vhost_blk_config_size(VHostBlk *s)
 {
-    uint32_t sectors;
-
-    if (s->geometry.cyls) {
-        stw_le_p(&cfg->geometry.cylinders, s->geometry.cyls);
-        cfg->geometry.heads = s->geometry.heads;
-        cfg->geometry.sectors = s->geometry.secs;
+    if (vhost_blk_node_is_zoned(s->backend)) {
+        return VHOST_BLK_CONFIG_SIZE;
     }
-    sectors = ldl_le_p(&cfg->max_discard_sectors);
-    stl_le_p(&cfg->max_discard_sectors, MIN(sectors, s->max_discard_sectors));
-    sectors = ldl_le_p(&cfg->max_write_zeroes_sectors);
-    stl_le_p(&cfg->max_write_zeroes_sectors,
-             MIN(sectors, s->max_write_zeroes_sectors));
+    if (virtio_has_feature(s->host_features, VIRTIO_BLK_F_SECURE_ERASE)) {
+        return VHOST_BLK_ZONED_FIELDS;
+    }
+    if (virtio_has_feature(s->host_features, VIRTIO_BLK_F_WRITE_ZEROES)) {
+        return endof(struct virtio_blk_config, write_zeroes_may_unmap);
+    }
+    if (virtio_has_feature(s->host_features, VIRTIO_BLK_F_DISCARD)) {
+        return endof(struct virtio_blk_config, discard_sector_alignment);
+    }
+    return offsetof(struct virtio_blk_config, max_discard_sectors);
 }
 
-/* Swap the bytes of all fields of struct virtio_blk_config of VIRTIO 1.3. */
-static void vhost_blk_swap_config(uint8_t *config)
+static void vhost_blk_fill_sizes(VHostBlk *s, struct virtio_blk_config *cfg)
 {
-    static const uint8_t sizes[] = {
-        8, 4, 4, 2, 1, 1, 4,        /* capacity to blk_size */
-        1, 1, 2, 4, 1, 1, 2,        /* physical_block_exp to num_queues */
-        4, 4, 4, 4, 4, 1, 1, 1, 1,  /* max_discard_sectors to unused1 */
-        4, 4, 4,                    /* max_secure_erase_sectors and others */
-        4, 4, 4, 4, 4, 1, 1, 1, 1,  /* zoned */
-    };
-    size_t i, j;
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    const struct virtio_blk_config *kernel = (const void *)s->config;
+    const BlockConf *conf = &s->conf;
+    uint32_t block = conf->logical_block_size;
+    uint64_t length = le64_to_cpu(kernel->capacity) * BDRV_SECTOR_SIZE;
 
-    for (i = 0; i < ARRAY_SIZE(sizes); config += sizes[i++]) {
-        for (j = 0; j < sizes[i] / 2; j++) {
-            uint8_t byte = config[j];
-
-            config[j] = config[sizes[i] - 1 - j];
-            config[sizes[i] - 1 - j] = byte;
-        }
+    virtio_stq_p(vdev, &cfg->capacity, le64_to_cpu(kernel->capacity));
+    virtio_stl_p(vdev, &cfg->blk_size, block);
+    cfg->physical_block_exp = get_physical_block_exp(&s->conf);
+    virtio_stw_p(vdev, &cfg->min_io_size, conf->min_io_size / block);
+    virtio_stl_p(vdev, &cfg->opt_io_size, conf->opt_io_size / block);
+    if (conf->backend_defaults == ON_OFF_AUTO_ON) {
+        cfg->alignment_offset = kernel->alignment_offset;
     }
+    virtio_stw_p(vdev, &cfg->geometry.cylinders, conf->cyls);
+    cfg->geometry.heads = conf->heads;
+    cfg->geometry.sectors = conf->secs;
+    /* virtio-blk makes the capacity by this geometry a multiple of blocks. */
+    if (length && length / conf->heads / conf->secs % block) {
+        cfg->geometry.sectors &= ~(block / BDRV_SECTOR_SIZE - 1);
+    }
+}
+
+static void vhost_blk_fill_ranges(VHostBlk *s, struct virtio_blk_config *cfg)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    uint32_t granularity = s->conf.discard_granularity;
+
+    if (granularity == -1) {
+        granularity = s->conf.logical_block_size;
+    }
+    if (virtio_host_has_feature(vdev, VIRTIO_BLK_F_DISCARD)) {
+        virtio_stl_p(vdev, &cfg->max_discard_sectors, s->max_discard_sectors);
+        virtio_stl_p(vdev, &cfg->max_discard_seg, s->max_discard_segments);
+        virtio_stl_p(vdev, &cfg->discard_sector_alignment,
+                     granularity / BDRV_SECTOR_SIZE);
+    }
+    if (virtio_host_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES)) {
+        virtio_stl_p(vdev, &cfg->max_write_zeroes_sectors,
+                     s->max_write_zeroes_sectors);
+        virtio_stl_p(vdev, &cfg->max_write_zeroes_seg, 1);
+        cfg->write_zeroes_may_unmap = 1;
+    }
+}
+
+/* Fill in the configuration space, with s->config for what the kernel knows. */
+static void vhost_blk_fill_config(VHostBlk *s, uint8_t *config)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
+
+    memset(config, 0, VHOST_BLK_CONFIG_SIZE);
+    vhost_blk_fill_sizes(s, cfg);
+    vhost_blk_fill_ranges(s, cfg);
+    /*
+     * A descriptor chain must not be longer than the queue (VIRTIO 1.3,
+     * 2.7.5.3.1); two of the descriptors are the header and the status.
+     */
+    virtio_stl_p(vdev, &cfg->seg_max,
+                 s->seg_max_adjust ? s->queue_size - 2 : 128 - 2);
+    virtio_stw_p(vdev, &cfg->num_queues, s->num_queues);
+    cfg->wce = s->writeback;
+    /* Only drivers of virtio 1.0 read these. */
+    memcpy(config + VHOST_BLK_SECURE_ERASE_FIELDS,
+           s->config + VHOST_BLK_SECURE_ERASE_FIELDS,
+           VHOST_BLK_CONFIG_SIZE - VHOST_BLK_SECURE_ERASE_FIELDS);
 }
 
 void vhost_blk_get_config(VirtIODevice *vdev, uint8_t *config)
 {
     VHostBlk *s = VHOST_BLK(vdev);
-    struct virtio_blk_config *cfg = (struct virtio_blk_config *)config;
-    uint32_t seg_max;
+    uint8_t all[VHOST_BLK_CONFIG_SIZE];
 
-    memcpy(config, s->config, VHOST_BLK_CONFIG_SIZE);
+    vhost_blk_fill_config(s, all);
+    memcpy(config, all, vdev->config_len);
+}
 
-    /*
-     * The kernel knows neither how many queues are in use nor their size.  A
-     * descriptor chain must not be longer than the queue (VIRTIO 1.3,
-     * 2.7.5.3.1); two of the descriptors are the header and the status.
-     */
-    stw_le_p(&cfg->num_queues, s->num_queues);
-    seg_max = MIN(ldl_le_p(&cfg->seg_max), s->queue_size - 2u);
-    stl_le_p(&cfg->seg_max, seg_max);
-    cfg->wce = s->writeback;
-    vhost_blk_override_config(s, cfg);
-    /* For a legacy driver, the byte order is that of the guest. */
-    if (virtio_access_is_big_endian(vdev)) {
-        vhost_blk_swap_config(config);
+/*
+ * The sizes that the kernel reports for the backend are the defaults of a zoned
+ * device, as in QEMU 10.0, and with backend_defaults=on.
+ */
+static void vhost_blk_use_backend_sizes(VHostBlk *s)
+{
+    const struct virtio_blk_config *kernel = (const void *)s->config;
+    uint32_t block = le32_to_cpu(kernel->blk_size);
+    BlockConf *conf = &s->conf;
+    uint32_t granularity = le32_to_cpu(kernel->discard_sector_alignment);
+
+    if (!conf->logical_block_size) {
+        conf->logical_block_size = block;
     }
+    if (!conf->physical_block_size) {
+        conf->physical_block_size = block << kernel->physical_block_exp;
+    }
+    if (conf->backend_defaults != ON_OFF_AUTO_ON) {
+        return;
+    }
+    if (!conf->min_io_size) {
+        conf->min_io_size = le16_to_cpu(kernel->min_io_size) * block;
+    }
+    if (!conf->opt_io_size) {
+        conf->opt_io_size = le32_to_cpu(kernel->opt_io_size) * block;
+    }
+    if (conf->discard_granularity == -1 && granularity) {
+        conf->discard_granularity = granularity * BDRV_SECTOR_SIZE;
+    }
+}
+
+/*
+ * Check the block size of @backend, whose configuration space in the kernel is
+ * @config.  The kernel fails requests that are not whole blocks.
+ */
+bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
+                                const uint8_t *config, Error **errp)
+{
+    ERRP_GUARD();
+    const struct virtio_blk_config *kernel = (const void *)config;
+    uint32_t block = le32_to_cpu(kernel->blk_size);
+
+    if (block <= s->conf.logical_block_size) {
+        return true;
+    }
+    error_setg(errp, "logical_block_size: the logical blocks of '%s' have %u "
+               "bytes, more than %u", backend->name, block,
+               s->conf.logical_block_size);
+    error_append_hint(errp, backend->is_bdev ?
+                      "A new disk can have logical_block_size=%u.  An image "
+                      "with smaller blocks needs virtio-blk-pci.\n" :
+                      "Direct I/O needs these blocks: use direct=off, or "
+                      "cache.direct=off of the node.  A new disk can have "
+                      "logical_block_size=%u.\n", block);
+    return false;
+}
+
+/* Set the block sizes that were not given, and check them. */
+bool vhost_blk_choose_block_sizes(VHostBlk *s, Error **errp)
+{
+    ERRP_GUARD();
+
+    if (s->conf.backend_defaults == ON_OFF_AUTO_ON ||
+        (s->conf.backend_defaults == ON_OFF_AUTO_AUTO &&
+         vhost_blk_node_is_zoned(s->backend))) {
+        vhost_blk_use_backend_sizes(s);
+    }
+    return blkconf_blocksizes(&s->conf, errp) &&
+           vhost_blk_check_block_size(s, s->backend, s->config, errp);
+}
+
+/* Refuse what was requested and the host cannot do. */
+bool vhost_blk_check_features(VHostBlk *s, Error **errp)
+{
+    if (virtio_has_feature(s->host_features, VIRTIO_BLK_F_SECURE_ERASE) &&
+        !virtio_has_feature(s->dev.features, VIRTIO_BLK_F_SECURE_ERASE)) {
+        error_setg(errp, "secure-erase: '%s' does not support it",
+                   s->backend->name);
+        return false;
+    }
+    return true;
 }
 
 /*
@@ -294,7 +416,7 @@ void vhost_blk_notify_config(VHostBlk *s)
     vhost_blk_get_config(vdev, now);
     /* Only the driver changes the cache mode. */
     cfg->wce = last->wce;
-    if (memcmp(now, last, sizeof(now))) {
+    if (memcmp(now, last, vdev->config_len)) {
         trace_vhost_blk_notify_config(s->backend->name, ldq_le_p(s->config));
         virtio_notify_config(vdev);
     }

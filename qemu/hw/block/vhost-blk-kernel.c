@@ -68,19 +68,17 @@ int vhost_blk_read_config(VHostBlk *s, uint8_t *config)
 }
 
 /*
- * Read the configuration space into s->config, for the options of the node.  A
- * driver that reads it in several steps detects a change by the generation.
+ * Read the configuration space into s->config.  A driver that reads it in several
+ * steps detects a change by the generation.
  */
 int vhost_blk_fetch_config(VHostBlk *s)
 {
     uint8_t now[VHOST_BLK_CONFIG_SIZE];
-    struct virtio_blk_config *config = (void *)now;
     int ret = vhost_blk_read_config(s, now);
 
     if (ret < 0) {
         return ret;
     }
-    config->write_zeroes_may_unmap &= vhost_blk_node_unmaps(s->backend);
     if (memcmp(s->config, now, sizeof(now))) {
         memcpy(s->config, now, sizeof(now));
         VIRTIO_DEVICE(s)->generation++;
@@ -332,11 +330,17 @@ bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
     ERRP_GUARD();
     struct vhost_blk_backend arg = {
         .fd = vhost_blk_node_fd(backend),
-        .flags = s->ro ? VHOST_BLK_BACKEND_F_RO : 0,
+        .flags = VHOST_BLK_BACKEND_F_ANY_RANGE,
     };
     uint64_t features = vhost_blk_features_in_use(s);
     int ret = 0;
 
+    if (s->ro) {
+        arg.flags |= VHOST_BLK_BACKEND_F_RO;
+    }
+    if (!vhost_blk_node_unmaps(backend)) {
+        arg.flags |= VHOST_BLK_BACKEND_F_NO_UNMAP;
+    }
     vhost_blk_remember_options(backend);
     if (s->serial) {
         memcpy(arg.serial, s->serial, strlen(s->serial));

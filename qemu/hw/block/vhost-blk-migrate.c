@@ -96,28 +96,6 @@ void vhost_blk_node_changed(void *opaque)
  */
 
 /*
- * Check the block size of @backend, whose configuration space is @config.  With
- * larger blocks than the guest knows, its requests would not be whole blocks.
- */
-bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
-                                const uint8_t *config, Error **errp)
-{
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
-    const struct virtio_blk_config *old = (const void *)vdev->config;
-    const struct virtio_blk_config *new = (const void *)config;
-    uint32_t before = virtio_ldl_p(vdev, &old->blk_size);
-    uint32_t now = ldl_le_p(&new->blk_size);
-
-    if (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_BLK_SIZE) || !before ||
-        now <= before) {
-        return true;
-    }
-    error_setg(errp, "%s: the logical blocks of '%s' have %u bytes, but the "
-               "guest knows %u", backend->prop, backend->name, now, before);
-    return false;
-}
-
-/*
  * Attach the file unless the kernel has it, and read its configuration.  A kernel
  * without a file does not know which block size the guest uses.
  */
@@ -282,8 +260,7 @@ static int vhost_blk_post_load(void *opaque, int version)
     VHostBlk *s = opaque;
     Error *err = NULL;
 
-    if (vhost_blk_check_block_size(s, s->backend, s->config, &err) &&
-        vhost_blk_claim(s->backend, &err)) {
+    if (vhost_blk_claim(s->backend, &err)) {
         return 0;
     }
     error_reportf_err(err, "vhost-blk: ");

@@ -29,6 +29,9 @@
 #include "sysemu/runstate.h"
 #endif
 
+#include <linux/blkzoned.h>
+#include <sys/ioctl.h>
+
 /* Not in QEMU 7.2, whose graph has no lock. */
 #ifndef GRAPH_RDLOCK_GUARD_MAINLOOP
 #define GRAPH_RDLOCK_GUARD_MAINLOOP() do { } while (0)
@@ -138,6 +141,16 @@ bool vhost_blk_node_unmaps(const VHostBlkBackend *backend)
     BlockDriverState *file = vhost_blk_backend_file(backend);
 
     return file && (bs->open_flags & file->open_flags & BDRV_O_UNMAP);
+}
+
+/* The kernel gives access to the zones of a zoned block device. */
+bool vhost_blk_node_is_zoned(const VHostBlkBackend *backend)
+{
+    uint32_t sectors = 0;
+
+    /* The zone size is 0 if the block device is not zoned. */
+    return ioctl(vhost_blk_node_fd(backend), BLKGETZONESZ, &sectors) == 0 &&
+           sectors;
 }
 
 /* Return what a node does with requests that the kernel would not do, or NULL. */
@@ -282,7 +295,7 @@ bool vhost_blk_take_permissions(VHostBlkBackend *backend, Error **errp)
     if (!s->ro) {
         perm |= BLK_PERM_WRITE;
     }
-    if (s->share_rw) {
+    if (s->conf.share_rw) {
         shared |= BLK_PERM_WRITE | BLK_PERM_WRITE_UNCHANGED;
     }
     if (blk_set_perm(backend->blk, perm, shared, errp) < 0) {
@@ -310,7 +323,7 @@ static bool vhost_blk_should_claim(const VHostBlkBackend *backend)
 
     /* A block device may have any number of readers. */
     return backend->claim_fd < 0 && backend->is_bdev &&
-           !backend->device->ro && !backend->device->share_rw &&
+           !backend->device->ro && !backend->device->conf.share_rw &&
            g_strcmp0(locking, "off");
 }
 

@@ -18,9 +18,6 @@
 #include "sysemu/block-backend.h"
 #endif
 
-#include <linux/blkzoned.h>
-#include <sys/ioctl.h>
-
 /*
  * Refuse a zoned backend if the guest was not offered VIRTIO_BLK_F_ZONED: its
  * driver would not keep to the write pointers.
@@ -28,39 +25,12 @@
 static bool vhost_blk_check_zones(VHostBlk *s, const VHostBlkBackend *backend,
                                   Error **errp)
 {
-    uint32_t sectors = 0;
-
-    /* The zone size is 0 if the block device is not zoned. */
-    if (ioctl(vhost_blk_node_fd(backend), BLKGETZONESZ, &sectors) < 0 ||
-        !sectors ||
+    if (!vhost_blk_node_is_zoned(backend) ||
         virtio_has_feature(s->offered_features, VIRTIO_BLK_F_ZONED)) {
         return true;
     }
     error_setg(errp, "%s: '%s' is zoned, but the device was created with a "
                "backend that is not", backend->prop, backend->name);
-    return false;
-}
-
-/*
- * The kernel would execute discards, and write zeroes that unmap, although the
- * new node is to ignore them.
- */
-static bool vhost_blk_check_discard(VHostBlk *s, const VHostBlkBackend *backend,
-                                    Error **errp)
-{
-    ERRP_GUARD();
-    VirtIODevice *vdev = VIRTIO_DEVICE(s);
-    struct virtio_blk_config *config = (void *)s->config;
-
-    if (vhost_blk_node_unmaps(backend) ||
-        (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_DISCARD) &&
-         (!virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES) ||
-          !config->write_zeroes_may_unmap))) {
-        return true;
-    }
-    error_setg(errp, "%s: the guest uses discards, which '%s' ignores",
-               backend->prop, backend->name);
-    error_append_hint(errp, "Open the node with discard=unmap.\n");
     return false;
 }
 
@@ -78,8 +48,9 @@ static bool vhost_blk_check_flushed(VHostBlk *s, const VHostBlkBackend *backend,
 }
 
 /*
- * Attach the new backend.  The kernel compares it with the old one, if it has
- * that: not after it was detached for a migration.
+ * Attach the new backend, unless its blocks are too large.  The kernel has to
+ * have it to tell its blocks.  While the device runs, the kernel refuses larger
+ * blocks than those of the old one, so no request goes to the wrong file.
  */
 static bool vhost_blk_attach_new(VHostBlk *s, VHostBlkBackend *new,
                                  Error **errp)
@@ -89,12 +60,14 @@ static bool vhost_blk_attach_new(VHostBlk *s, VHostBlkBackend *new,
     if (!vhost_blk_attach(s, new, errp)) {
         return false;
     }
-    if (s->backend->attached || vhost_blk_read_config(s, config) < 0 ||
+    if (vhost_blk_read_config(s, config) < 0 ||
         vhost_blk_check_block_size(s, new, config, errp)) {
         return true;
     }
-    /* The old one is attached when the machine runs. */
-    vhost_blk_detach(s);
+    /* One that is not attached will be when the machine runs. */
+    if (!s->backend->attached || !vhost_blk_attach(s, s->backend, NULL)) {
+        vhost_blk_detach(s);
+    }
     return false;
 }
 
@@ -109,7 +82,6 @@ static bool vhost_blk_replace(VHostBlk *s, BlockBackend *blk, const char *prop,
         return false;
     }
     if (!vhost_blk_check_zones(s, new, errp) ||
-        !vhost_blk_check_discard(s, new, errp) ||
         !vhost_blk_check_flushed(s, new, errp) ||
         !vhost_blk_attach_new(s, new, errp)) {
         vhost_blk_close_backend(new);
@@ -177,7 +149,7 @@ static void vhost_blk_take_file(VHostBlk *s)
 static bool vhost_blk_swap(VHostBlk *s, BlockBackend *blk, const char *prop,
                            const char *name, Error **errp)
 {
-    bool yield = !s->ro && !s->share_rw && s->backend->attached &&
+    bool yield = !s->ro && !s->conf.share_rw && s->backend->attached &&
                  vhost_blk_is_same_file(s->backend, blk);
     bool swapped;
 

@@ -13,6 +13,8 @@
  */
 
 #include "qemu/osdep.h"
+#include "block/block.h"
+#include "hw/block/block.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
 #include "hw/virtio/vhost-blk.h"
@@ -20,6 +22,7 @@
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/virtio.h"
 #include "qapi/error.h"
+#include "qapi/visitor.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
@@ -42,6 +45,9 @@
 
 /* A request has at least a header, a status byte and data. */
 #define VHOST_BLK_MIN_QUEUE_SIZE 4
+
+/* The kernel accepts as many ranges in one discard. */
+#define VHOST_BLK_MAX_DISCARD_SEGMENTS 256
 
 /* The smallest page of an IOMMU, which may be smaller than the host's. */
 #define VHOST_BLK_IOMMU_PAGE 4096
@@ -381,26 +387,6 @@ static struct vhost_dev *vhost_blk_get_vhost(VirtIODevice *vdev)
  * Realize and unrealize
  */
 
-static bool vhost_blk_check_geometry(const VHostBlkGeometry *g, Error **errp)
-{
-    if (!g->cyls && !g->heads && !g->secs) {
-        return true;
-    }
-    if (g->cyls < 1 || g->cyls > UINT16_MAX) {
-        error_setg(errp, "cyls: %u is not between 1 and %u", g->cyls,
-                   UINT16_MAX);
-    } else if (g->heads < 1 || g->heads > UINT8_MAX) {
-        error_setg(errp, "heads: %u is not between 1 and %u", g->heads,
-                   UINT8_MAX);
-    } else if (g->secs < 1 || g->secs > UINT8_MAX) {
-        error_setg(errp, "secs: %u is not between 1 and %u", g->secs,
-                   UINT8_MAX);
-    } else {
-        return true;
-    }
-    return false;
-}
-
 static bool vhost_blk_check_backend(VHostBlk *s, Error **errp)
 {
     ERRP_GUARD();
@@ -422,6 +408,36 @@ static bool vhost_blk_check_backend(VHostBlk *s, Error **errp)
         return true;
     }
     return false;
+}
+
+static bool vhost_blk_check_range(const char *prop, uint32_t value,
+                                  uint32_t max, Error **errp)
+{
+    if (value && value <= max) {
+        return true;
+    }
+    error_setg(errp, "%s: %u is not between 1 and %u", prop, value, max);
+    return false;
+}
+
+/* The limits of discards and of write zeroes */
+static bool vhost_blk_check_ranges(VHostBlk *s, Error **errp)
+{
+    bool discard = virtio_has_feature(s->host_features, VIRTIO_BLK_F_DISCARD);
+    bool zeroes = virtio_has_feature(s->host_features,
+                                     VIRTIO_BLK_F_WRITE_ZEROES);
+
+    return (!discard ||
+            (vhost_blk_check_range("max-discard-sectors",
+                                   s->max_discard_sectors,
+                                   BDRV_REQUEST_MAX_SECTORS, errp) &&
+             vhost_blk_check_range("max-discard-segments",
+                                   s->max_discard_segments,
+                                   VHOST_BLK_MAX_DISCARD_SEGMENTS, errp))) &&
+           (!zeroes ||
+            vhost_blk_check_range("max-write-zeroes-sectors",
+                                  s->max_write_zeroes_sectors,
+                                  BDRV_REQUEST_MAX_SECTORS, errp));
 }
 
 static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
@@ -453,14 +469,8 @@ static bool vhost_blk_check_properties(VHostBlk *s, Error **errp)
                    s->workers, s->num_queues);
     } else if (s->serial && strlen(s->serial) > VHOST_BLK_SERIAL_LEN) {
         error_setg(errp, "serial: longer than %d bytes", VHOST_BLK_SERIAL_LEN);
-    } else if (!s->max_discard_sectors) {
-        error_setg(errp, "max-discard-sectors: 0 is not allowed");
-        error_append_hint(errp, "discard=off disables discard.\n");
-    } else if (!s->max_write_zeroes_sectors) {
-        error_setg(errp, "max-write-zeroes-sectors: 0 is not allowed");
-        error_append_hint(errp, "write-zeroes=off disables write zeroes.\n");
     } else {
-        return vhost_blk_check_geometry(&s->geometry, errp);
+        return vhost_blk_check_ranges(s, errp);
     }
     return false;
 }
@@ -510,12 +520,13 @@ static bool vhost_blk_realize_backend(VHostBlk *s, Error **errp)
     if (!name) {
         name = vhost_blk_drive_name(s->drive);
     }
+    s->conf.blk = s->drive;
     s->unlocked = runstate_check(RUN_STATE_INMIGRATE);
     s->ro = s->readonly ||
             (!s->path && !s->fd_name && !blk_supports_write_perm(s->drive));
-    s->wce = s->write_cache == ON_OFF_AUTO_AUTO ?
+    s->wce = s->conf.wce == ON_OFF_AUTO_AUTO ?
              blk_enable_write_cache(s->drive) :
-             s->write_cache == ON_OFF_AUTO_ON;
+             s->conf.wce == ON_OFF_AUTO_ON;
     blk_set_enable_write_cache(s->drive, s->wce);
     s->backend = vhost_blk_open_backend(s, s->drive, prop, name, errp);
     if (!s->backend) {
@@ -550,11 +561,13 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
     if (!vhost_blk_realize_backend(s, errp)) {
         goto delete_bh;
     }
-    if (!vhost_blk_open_vhost(s, errp)) {
+    if (!blkconf_geometry(&s->conf, NULL, UINT16_MAX, UINT8_MAX, UINT8_MAX,
+                          errp) ||
+        !vhost_blk_open_vhost(s, errp)) {
         goto close_backend;
     }
 
-    virtio_init(vdev, VIRTIO_ID_BLOCK, VHOST_BLK_CONFIG_SIZE);
+    virtio_init(vdev, VIRTIO_ID_BLOCK, vhost_blk_config_size(s));
     vhost_blk_create_queues(s);
     vhost_blk_set_features(vdev, 0);
 
@@ -579,11 +592,13 @@ static void vhost_blk_realize(DeviceState *dev, Error **errp)
                          "configuration");
         goto cleanup_errors;
     }
-    if (!vhost_blk_init_config_notifier(s, vhost_blk_config_changed, errp)) {
+    if (!vhost_blk_choose_block_sizes(s, errp) ||
+        !vhost_blk_check_features(s, errp) ||
+        !vhost_blk_init_config_notifier(s, vhost_blk_config_changed, errp)) {
         goto cleanup_errors;
     }
-    add_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX, s->boot_geometry.cyls,
-                         s->boot_geometry.heads, s->boot_geometry.secs);
+    add_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX, s->conf.lcyls,
+                         s->conf.lheads, s->conf.lsecs);
     s->vm_state_handler =
         qemu_add_vm_change_state_handler(vhost_blk_vm_state_changed, s);
     vhost_blk_register_migration(s);
@@ -628,9 +643,33 @@ static void vhost_blk_instance_init(Object *obj)
 {
     VHostBlk *s = VHOST_BLK(obj);
 
-    device_add_bootindex_property(obj, &s->bootindex, "bootindex",
+    device_add_bootindex_property(obj, &s->conf.bootindex, "bootindex",
                                   VHOST_BLK_BOOT_SUFFIX, DEVICE(obj));
 }
+
+static void vhost_blk_set_iothread(Object *obj, Visitor *v, const char *name,
+                                   void *opaque, Error **errp)
+{
+    ERRP_GUARD();
+
+    error_setg(errp, "%s: not supported; threads of the kernel serve the "
+               "virtqueues", name);
+    error_append_hint(errp, "workers=N sets their number.\n");
+}
+
+static void vhost_blk_get_iothread(Object *obj, Visitor *v, const char *name,
+                                   void *opaque, Error **errp)
+{
+    char *none = (char *)"";
+
+    visit_type_str(v, name, &none, errp);
+}
+
+static const PropertyInfo vhost_blk_prop_iothread = {
+    .VHOST_BLK_PROPERTY_TYPE = "str",
+    .get = vhost_blk_get_iothread,
+    .set = vhost_blk_set_iothread,
+};
 
 static VHostBlkProperty vhost_blk_properties[] = {
     DEFINE_PROP("drive", VHostBlk, drive, vhost_blk_prop_drive, BlockBackend *),
@@ -641,28 +680,36 @@ static VHostBlkProperty vhost_blk_properties[] = {
     DEFINE_PROP_BOOL("readonly", VHostBlk, readonly, false),
     DEFINE_PROP_ON_OFF_AUTO("direct", VHostBlk, direct, ON_OFF_AUTO_AUTO),
     DEFINE_PROP_ON_OFF_AUTO("locking", VHostBlk, locking, ON_OFF_AUTO_AUTO),
-    DEFINE_PROP_BOOL("share-rw", VHostBlk, share_rw, false),
+    DEFINE_PROP_BOOL("share-rw", VHostBlk, conf.share_rw, false),
+    DEFINE_PROP_ON_OFF_AUTO("backend_defaults", VHostBlk,
+                            conf.backend_defaults, ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_BLOCKSIZE("logical_block_size", VHostBlk,
+                          conf.logical_block_size),
+    DEFINE_PROP_BLOCKSIZE("physical_block_size", VHostBlk,
+                          conf.physical_block_size),
+    DEFINE_PROP_SIZE32("min_io_size", VHostBlk, conf.min_io_size, 0),
+    DEFINE_PROP_SIZE32("opt_io_size", VHostBlk, conf.opt_io_size, 0),
+    DEFINE_PROP_SIZE32("discard_granularity", VHostBlk,
+                       conf.discard_granularity, -1),
     DEFINE_PROP_BLOCKDEV_ON_ERROR("rerror", VHostBlk, rerror,
                                   BLOCKDEV_ON_ERROR_AUTO),
     DEFINE_PROP_BLOCKDEV_ON_ERROR("werror", VHostBlk, werror,
                                   BLOCKDEV_ON_ERROR_AUTO),
-    DEFINE_PROP_ON_OFF_AUTO("write-cache", VHostBlk, write_cache,
+    DEFINE_PROP_ON_OFF_AUTO("write-cache", VHostBlk, conf.wce,
                             ON_OFF_AUTO_AUTO),
     DEFINE_PROP_UINT16("num-queues", VHostBlk, num_queues,
                        VHOST_BLK_AUTO_NUM_QUEUES),
     DEFINE_PROP_UINT16("queue-size", VHostBlk, queue_size, 256),
+    DEFINE_PROP_BOOL("seg-max-adjust", VHostBlk, seg_max_adjust, true),
     DEFINE_PROP_UINT16("workers", VHostBlk, workers, VHOST_BLK_AUTO_WORKERS),
     DEFINE_PROP_UINT32("poll-us", VHostBlk, poll_us, 0),
-    DEFINE_PROP_UINT32("cyls", VHostBlk, geometry.cyls, 0),
-    DEFINE_PROP_UINT32("heads", VHostBlk, geometry.heads, 0),
-    DEFINE_PROP_UINT32("secs", VHostBlk, geometry.secs, 0),
-    DEFINE_PROP_UINT32("lcyls", VHostBlk, boot_geometry.cyls, 0),
-    DEFINE_PROP_UINT32("lheads", VHostBlk, boot_geometry.heads, 0),
-    DEFINE_PROP_UINT32("lsecs", VHostBlk, boot_geometry.secs, 0),
+    DEFINE_BLOCK_CHS_PROPERTIES(VHostBlk, conf),
     DEFINE_PROP_UINT32("max-discard-sectors", VHostBlk, max_discard_sectors,
-                       UINT32_MAX),
+                       BDRV_REQUEST_MAX_SECTORS),
+    DEFINE_PROP_UINT32("max-discard-segments", VHostBlk, max_discard_segments,
+                       1),
     DEFINE_PROP_UINT32("max-write-zeroes-sectors", VHostBlk,
-                       max_write_zeroes_sectors, UINT32_MAX),
+                       max_write_zeroes_sectors, BDRV_REQUEST_MAX_SECTORS),
     DEFINE_PROP_BIT64("config-wce", VHostBlk, host_features,
                       VIRTIO_BLK_F_CONFIG_WCE, true),
     DEFINE_PROP_BIT64("discard", VHostBlk, host_features,
@@ -670,7 +717,11 @@ static VHostBlkProperty vhost_blk_properties[] = {
     DEFINE_PROP_BIT64("write-zeroes", VHostBlk, host_features,
                       VIRTIO_BLK_F_WRITE_ZEROES, true),
     DEFINE_PROP_BIT64("secure-erase", VHostBlk, host_features,
-                      VIRTIO_BLK_F_SECURE_ERASE, true),
+                      VIRTIO_BLK_F_SECURE_ERASE, false),
+    DEFINE_PROP("iothread", VHostBlk, iothread, vhost_blk_prop_iothread,
+                char *),
+    DEFINE_PROP("iothread-vq-mapping", VHostBlk, iothread,
+                vhost_blk_prop_iothread, char *),
     VHOST_BLK_PROPERTIES_END
 };
 
@@ -698,13 +749,23 @@ static const struct {
                  "virtqueue, or one before Linux 6.5" },
     { "poll-us", "Maximum time to busy-poll an empty virtqueue, in "
                  "microseconds; 0: do not poll" },
-    { "discard", "Offer discard if the kernel supports it" },
-    { "write-zeroes", "Offer write zeroes if the kernel supports it" },
-    { "secure-erase", "Offer secure erase if the kernel supports it" },
-    { "max-discard-sectors", "Upper limit of the sectors in one discard "
-                             "segment" },
-    { "max-write-zeroes-sectors", "Upper limit of the sectors in one write "
-                                  "zeroes segment" },
+    { "seg-max-adjust", "off: 126 segments in a request, as old machine types; "
+                        "on: as many as the virtqueue has room for" },
+    { "discard", "Offer discard" },
+    { "write-zeroes", "Offer write zeroes" },
+    { "secure-erase", "Offer secure erase, which the backend must support" },
+    { "max-discard-sectors", "Maximum of sectors in one discard segment" },
+    { "max-discard-segments", "Maximum of segments in one discard" },
+    { "max-write-zeroes-sectors", "Maximum of sectors in one write of zeroes" },
+    { "backend_defaults", "on: block and I/O sizes that are not given are "
+                          "those of the backend; auto: if it is zoned" },
+    { "logical_block_size", "Default: 512" },
+    { "physical_block_size", "Default: 512" },
+    { "min_io_size", "Minimum I/O size in bytes; 0: none" },
+    { "opt_io_size", "Optimal I/O size in bytes; 0: none" },
+    { "discard_granularity", "In bytes; default: a logical block" },
+    { "iothread", "Not supported, see workers" },
+    { "iothread-vq-mapping", "Not supported, see workers" },
     { "cyls", "Cylinders of the geometry that the guest sees" },
     { "heads", "Heads of the geometry that the guest sees" },
     { "secs", "Sectors per track of the geometry that the guest sees" },

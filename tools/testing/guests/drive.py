@@ -383,7 +383,7 @@ def refused_reopen(directory):
                 time.sleep(0.5)
                 expect(disk.vm.status(), "running")
                 expect(disk.info()[:2], (1, MIB >> 9))
-                disk.vm.excuse(".*the options of 'd' have no effect.*4096 bytes.*knows 512.*")
+                disk.vm.excuse(".*the options of 'd' have no effect.*4096 bytes, more than 512.*")
 
 
 def inactive_nodes(disk, path):

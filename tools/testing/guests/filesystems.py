@@ -13,6 +13,9 @@ from vmm import vhost_blk
 CGROUPS = "/sys/fs/cgroup"
 BLOCKS = MIB // 512
 
+# The default of max-discard-sectors, in bytes
+DISCARD_MAX = ((1 << 31) // 512 - 1) * 512
+
 
 class Crash:
     """A guest that writes until QEMU is killed."""
@@ -45,17 +48,16 @@ def same_limits(machine, serial, node):
         raise Failure("the guest has printed no limits")
     for name in names:
         value = read(f"/sys/block/{os.path.basename(node)}/{name}")
-        # The length in a virtio-blk discard request has 32 bits.
         if name == "queue/discard_max_bytes":
-            value = min(int(value), 4 << 30)
+            value = DISCARD_MAX
         machine.has_said(f"limits {serial} {name} {value}")
 
 
-def file_limits(machine, serial, logical):
-    """The physical block size in the guest is the block size of the file system."""
-    for name, value in (("physical_block_size", 4096), ("minimum_io_size", 4096),
-                        ("discard_granularity", 4096), ("logical_block_size", logical),
-                        ("discard_max_bytes", 4 << 30)):
+def file_limits(machine, serial, size):
+    """The sizes in the guest are those of the file system, or the default."""
+    for name, value in (("physical_block_size", size), ("minimum_io_size", size),
+                        ("discard_granularity", size), ("logical_block_size", 512),
+                        ("discard_max_bytes", DISCARD_MAX)):
         machine.has_said(f"limits {serial} queue/{name} {value}")
 
 
@@ -115,9 +117,9 @@ class Disks:
         self.before_fstrim = 0
         self.read_only_block = read_only_block
         self.arguments = vhost_blk(
-            f"path={block},serial=block,num-queues=2",
-            f"path={block4k},serial=block-4k",
-            f"path={self.direct},direct=on,serial=direct,queue-size=64",
+            f"path={block},serial=block,num-queues=2,backend_defaults=on",
+            f"path={block4k},serial=block-4k,backend_defaults=on",
+            f"path={self.direct},direct=on,serial=direct,queue-size=64,backend_defaults=on",
             f"path={self.buffered},direct=off,serial=buffered,queue-size=1024,num-queues=1",
             f"path={self.readonly},readonly=on,serial=readonly",
             f"path={read_only_block},readonly=on,serial=readonly-block",
@@ -125,8 +127,8 @@ class Disks:
             f"path={files}/crash,serial=crash",
             f"path={self.discarded},serial=discarded",
             f"path={self.trimmed},serial=trimmed,direct=off",
-            f"path={stripes},serial=striped",
-            *([f"path={self.erase},serial=erase"] if self.erase else []))
+            f"path={stripes},serial=striped,backend_defaults=on",
+            *([f"path={self.erase},serial=erase,secure-erase=on"] if self.erase else []))
 
     def run(self, machine, limited):
         """Run the guest with a limit for the disk `limited`."""
@@ -168,8 +170,8 @@ def test_all_disks(tap, directory, files, stable):
         tap.check("limits: null_blk", same_limits, machine, "block", block)
         tap.check("limits: null_blk of 4096 bytes", same_limits, machine, "block-4k", block4k)
         tap.check("limits: striped, misaligned", same_limits, machine, "striped", stripes)
-        tap.check("limits: file, direct", file_limits, machine, "direct", 512)
-        tap.check("limits: file, buffered", file_limits, machine, "buffered", 512)
+        tap.check("limits: file, those of the file system", file_limits, machine, "direct", 4096)
+        tap.check("limits: file, default", file_limits, machine, "buffered", 512)
         tap.check("discarded ranges are holes in the file, other data has not changed",
                   thrown_away, disks.discarded, disks.content)
         tap.check("fstrim frees the blocks of the file", disks.check_trimmed)

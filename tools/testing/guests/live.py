@@ -117,8 +117,8 @@ def test_idle(tap, directory, files, block):
 SAID = (
     ("modern device", "vda: 65536 ro=0 write back, 254 segments, virtio 1.0: 1"),
     ("write-cache=off", "vdb: 65536 ro=0 write through, 254 segments, virtio 1.0: 1"),
-    ("the kernel's geometry and limits",
-     "vda: 16 heads, 63 sectors/track, at most 4294967296 bytes of discard, 33554432 of zeroes"),
+    ("geometry and limits of virtio-blk",
+     "vda: 16 heads, 63 sectors/track, at most 2147483136 bytes of discard, 2147483136 of zeroes"),
     ("cyls, heads, secs, max-discard-sectors, max-write-zeroes-sectors",
      "vdb: 5 heads, 7 sectors/track, at most 1048576 bytes of discard, 524288 of zeroes"),
     ("legacy device, 64 queues of 1024, config-wce=off",

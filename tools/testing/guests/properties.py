@@ -8,7 +8,7 @@ import glob
 import os
 import re
 
-from disks import file_system, make_file, null_blk, read, read_only
+from disks import file_system, make_file, mounted, null_blk, read, read_only
 from tap import expect, run
 from vmm import Qemu, create, vhost_blk
 
@@ -17,7 +17,8 @@ LOCKED = ' path: .*Failed to (get|lock)'
 IN_USE = " path: .*(in use|Failed to (get|lock))"
 
 # Name of the check, properties, and the message, or None if the device is accepted.
-# FILE, DIRECTORY, BLOCK and MOUNTED, a mounted block device, are replaced by paths.
+# FILE, DIRECTORY, BLOCK and MOUNTED, a mounted block device, are replaced by paths, and so
+# are LARGE, a block device with blocks of 4096 bytes, and LARGEFILE, a file on such a one.
 CASES = (
     ("a file", "path=FILE", None),
     ("no disk", "", " drive: missing"),
@@ -40,14 +41,38 @@ CASES = (
     ("write-cache=off", "path=FILE,write-cache=off", None),
     ("write-cache=off,config-wce=off", "path=FILE,write-cache=off,config-wce=off", None),
     ("a geometry", "path=FILE,cyls=32,heads=16,secs=63,lcyls=32,lheads=16,lsecs=63", None),
-    ("an incomplete geometry", "path=FILE,cyls=32", " heads: 0 is not"),
-    ("cyls=65536", "path=FILE,cyls=65536,heads=1,secs=1", " cyls: 65536 is not"),
-    ("secs=256", "path=FILE,cyls=1,heads=1,secs=256", " secs: 256 is not"),
-    *((f"{name}=0", f"path=FILE,{name}=0", f" {name}: 0")
-      for name in ("max-discard-sectors", "max-write-zeroes-sectors")),
+    ("an incomplete geometry", "path=FILE,cyls=32", " heads must be between 1 and 255"),
+    ("cyls=65536", "path=FILE,cyls=65536,heads=1,secs=1", " cyls must be between 1 and 65535"),
+    ("secs=256", "path=FILE,cyls=1,heads=1,secs=256", " secs must be between 1 and 255"),
+    *((f"{name}=0", f"path=FILE,{name}=0", f" {name}: 0 is not")
+      for name in ("max-discard-sectors", "max-discard-segments", "max-write-zeroes-sectors")),
+    *((f"{name}={value}", f"path=FILE,{name}={value}", f" {name}: {value} is not")
+      for name, value in (("max-discard-sectors", 1 << 22), ("max-discard-segments", 257),
+                          ("max-write-zeroes-sectors", 1 << 22))),
+    ("max-discard-sectors=0,discard=off", "path=FILE,max-discard-sectors=0,discard=off", None),
+    ("limits of discards", "path=FILE,max-discard-sectors=2048,max-discard-segments=256", None),
+    ("secure-erase: not supported", "path=FILE,secure-erase=on", " secure-erase: .*not support"),
+    ("smaller blocks than the disk has", "path=LARGE",
+     " logical_block_size: .*4096 bytes, more than 512\n.*logical_block_size=4096"),
+    ("smaller blocks than direct I/O needs", "path=LARGEFILE,direct=on",
+     " logical_block_size: .*4096 bytes, more than 512\n.*direct=off"),
+    ("buffered I/O in smaller blocks", "path=LARGEFILE,direct=off", None),
+    ("the blocks of the disk", "path=LARGE,logical_block_size=4096,physical_block_size=4096", None),
+    ("backend_defaults=on", "path=LARGE,backend_defaults=on", None),
+    ("larger blocks than the disk has",
+     "path=FILE,logical_block_size=4096,physical_block_size=4096", None),
+    ("logical_block_size above physical_block_size", "path=FILE,logical_block_size=4096",
+     "logical_block_size > physical_block_size"),
+    ("logical_block_size=1000", "path=FILE,logical_block_size=1000", "logical_block_size"),
+    ("sizes for the guest", "path=FILE,physical_block_size=4096,min_io_size=4096,"
+     "opt_io_size=65536,discard_granularity=65536", None),
+    *((f"{name}=100", f"path=FILE,{name}=100", f" {name} must be a multiple of logical_block_size")
+      for name in ("min_io_size", "opt_io_size", "discard_granularity")),
+    ("seg-max-adjust=off", "path=FILE,seg-max-adjust=off", None),
     ("a serial of 21 bytes", "path=FILE,serial=123456789012345678901", " serial: longer than 20"),
     ("direct: neither on nor off", "path=FILE,direct=maybe", "'direct'"),
-    ("iothread", "path=FILE,iothread=none", "'vhost-blk-pci.iothread' not found"),
+    *((name, f"path=FILE,{name}=none", f" {name}: not supported.*\n.*workers=N")
+      for name in ("iothread", "iothread-vq-mapping")),
     ("vhostfd: not open", "path=FILE,vhostfd=99", " vhostfd: .*Bad file"),
     ("a block device", "path=BLOCK", None),
     ("a mounted block device", "path=MOUNTED", IN_USE),
@@ -138,14 +163,20 @@ def test_read_only(tap, block):
 
 def test(tap, options):
     directory = options.directory
-    with null_blk("block", 256) as block, file_system(directory) as files:
+    with (null_blk("block", 256) as block, null_blk("large", 64, blocksize=4096) as large,
+          null_blk("large-files", 64, blocksize=4096) as large_files,
+          file_system(directory) as files):
+        run("mkfs.ext4", "-q", "-O", "^has_journal", large_files)
         file = make_file(f"{files}/file", 1 << 20)
         os.mkfifo(f"{directory}/pipe")
-        names = {"FILE": file, "DIRECTORY": directory, "BLOCK": block,
+        names = {"LARGEFILE": f"{directory}/large/file", "LARGE": large, "FILE": file,
+                 "DIRECTORY": directory, "BLOCK": block,
                  "MOUNTED": run("findmnt", "-n", "-o", "SOURCE", files).strip()}
         insert = functools.partial(re.sub, "|".join(names), lambda match: names[match[0]])
-        for what, properties, message in CASES:
-            tap.check(what, create, insert(properties), message)
+        with mounted(large_files, f"{directory}/large") as path:
+            make_file(f"{path}/file", 1 << 20)
+            for what, properties, message in CASES:
+                tap.check(what, create, insert(properties), message)
         for what, path, flags, properties, message in FD_CASES:
             tap.check(what, with_fd, insert(path), flags, insert(properties), message)
         test_workers(tap, file)

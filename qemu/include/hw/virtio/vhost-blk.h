@@ -7,6 +7,7 @@
 #ifndef HW_VIRTIO_VHOST_BLK_H
 #define HW_VIRTIO_VHOST_BLK_H
 
+#include "hw/block/block.h"
 #include "hw/qdev-properties.h"
 #include "hw/virtio/vhost.h"
 #include "hw/virtio/virtio.h"
@@ -80,10 +81,9 @@ struct vhost_blk_vring_info;
 #define VHOST_BLK_AUTO_WORKERS UINT16_MAX
 
 /*
- * Size of the configuration space in bytes: all of struct virtio_blk_config of
- * VIRTIO 1.3, of which the headers of QEMU 7.2 have the first 60 bytes.  A
- * constant, because the size is part of the migration stream, and because the
- * features can change with the backend.
+ * Size in bytes of the configuration space that the kernel has: all of struct
+ * virtio_blk_config of VIRTIO 1.3, of which the headers of QEMU 7.2 have the
+ * first 60 bytes.  That of the guest is shorter, see vhost_blk_config_size().
  */
 #define VHOST_BLK_CONFIG_SIZE 96
 
@@ -103,18 +103,12 @@ typedef struct VHostBlkBackend {
     Notifier removed;       /* of the node from the BlockBackend */
 } VHostBlkBackend;
 
-/* All values are 0 if the geometry is not set. */
-typedef struct VHostBlkGeometry {
-    uint32_t cyls;
-    uint32_t heads;
-    uint32_t secs;
-} VHostBlkGeometry;
-
 struct VHostBlk {
     VirtIODevice parent_obj;
 
-    /* Properties; drive is also set by path and fd */
+    /* Properties; drive is also set by path and fd, as is conf.blk */
     BlockBackend *drive;
+    BlockConf conf;
     char *path;
     char *fd_name;
     char *vhostfd_name;
@@ -127,15 +121,13 @@ struct VHostBlk {
     bool readonly;
     OnOffAuto direct;
     OnOffAuto locking;
-    bool share_rw;
-    OnOffAuto write_cache;
+    bool seg_max_adjust;
     BlockdevOnError rerror;
     BlockdevOnError werror;
-    int32_t bootindex;
     uint32_t max_discard_sectors;
+    uint32_t max_discard_segments;
     uint32_t max_write_zeroes_sectors;
-    VHostBlkGeometry geometry;
-    VHostBlkGeometry boot_geometry;
+    char *iothread;         /* never set, see vhost_blk_prop_iothread */
 
     VHostBlkBackend *backend;
     /* The fdset of the property "fd", or -1 */
@@ -169,7 +161,7 @@ struct VHostBlk {
     /* For each queue, the failed requests that were reported */
     uint64_t *failures;
 
-    /* Last result of vhost_blk_fetch_config(), little endian */
+    /* Last result of vhost_blk_fetch_config(), little endian, of the kernel */
     uint8_t config[VHOST_BLK_CONFIG_SIZE];
     /* Features that were offered to the guest with the first backend. */
     uint64_t offered_features;
@@ -188,6 +180,11 @@ struct VHostBlk {
 int vhost_blk_pause(VHostBlk *s);
 
 /* vhost-blk-config.c */
+size_t vhost_blk_config_size(VHostBlk *s);
+bool vhost_blk_choose_block_sizes(VHostBlk *s, Error **errp);
+bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
+                                const uint8_t *config, Error **errp);
+bool vhost_blk_check_features(VHostBlk *s, Error **errp);
 uint64_t vhost_blk_get_features(VirtIODevice *vdev, uint64_t features,
                                 Error **errp);
 uint64_t vhost_blk_acked_features(VHostBlk *s);
@@ -216,6 +213,7 @@ void vhost_blk_remember_options(VHostBlkBackend *backend);
 bool vhost_blk_node_reopened(const VHostBlkBackend *backend);
 bool vhost_blk_node_is_active(const VHostBlkBackend *backend);
 bool vhost_blk_node_unmaps(const VHostBlkBackend *backend);
+bool vhost_blk_node_is_zoned(const VHostBlkBackend *backend);
 
 /* vhost-blk-error.c */
 void vhost_blk_set_on_error(VHostBlk *s, BlockBackend *blk);
@@ -242,8 +240,6 @@ extern const PropertyInfo vhost_blk_prop_path;
 /* vhost-blk-migrate.c */
 extern const VMStateDescription vhost_blk_vmstate;
 void vhost_blk_keep_flush_error(VHostBlk *s);
-bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
-                                const uint8_t *config, Error **errp);
 void vhost_blk_stop_machine(VHostBlk *s, Error *err);
 void vhost_blk_node_changed(void *opaque);
 bool vhost_blk_prepare(VHostBlk *s, Error **errp);
