@@ -52,7 +52,6 @@ static const int vhost_blk_feature_bits[] = {
     VIRTIO_F_RING_PACKED,
     VIRTIO_F_IN_ORDER,
     VIRTIO_F_NOTIFICATION_DATA,
-    VIRTIO_F_RING_RESET,
     VHOST_INVALID_FEATURE_BIT
 };
 
@@ -64,7 +63,6 @@ static const int vhost_blk_missing_bits[] = {
     VIRTIO_F_RING_PACKED,
     VIRTIO_F_IN_ORDER,
     VIRTIO_F_NOTIFICATION_DATA,
-    VIRTIO_F_RING_RESET,
 };
 
 /* Clear the features that the kernel or the device does not have. */

@@ -52,6 +52,14 @@ int vhost_blk_set_running(VHostBlk *s, int running)
     return vhost_blk_ioctl(s, VHOST_BLK_SET_RUNNING, &running);
 }
 
+/* Start or stop one queue.  A stop waits for its requests in flight. */
+int vhost_blk_set_vring_running(VHostBlk *s, unsigned int index, bool running)
+{
+    struct vhost_vring_state state = { .index = index, .num = running };
+
+    return vhost_blk_ioctl(s, VHOST_BLK_SET_VRING_RUNNING, &state);
+}
+
 /* Read the configuration space of the file that the kernel has. */
 int vhost_blk_read_config(VHostBlk *s, uint8_t *config)
 {

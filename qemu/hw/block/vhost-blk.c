@@ -330,6 +330,49 @@ static void vhost_blk_handle_output(VirtIODevice *vdev, VirtQueue *vq)
     }
 }
 
+/* The driver resets one queue (VIRTIO_F_RING_RESET). */
+static void vhost_blk_queue_reset(VirtIODevice *vdev, uint32_t index)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    int ret;
+
+    if (!vhost_dev_is_started(&s->dev) || index >= s->num_queues ||
+        !virtio_queue_get_desc_addr(vdev, index)) {
+        return;
+    }
+    ret = vhost_blk_set_vring_running(s, index, false);
+    vhost_virtqueue_stop(&s->dev, vdev, &s->vhost_vqs[index], index);
+    if (!ret) {
+        ret = vhost_blk_clear_parked(s, index);
+    }
+    if (!ret) {
+        ret = vhost_blk_clear_vring_addr(s, index);
+    }
+    if (ret < 0) {
+        virtio_error(vdev, "vhost-blk: '%s': could not reset queue %u: %s",
+                     s->backend->name, index, strerror(-ret));
+    }
+}
+
+/* Also called before the device is started, which starts all queues. */
+static void vhost_blk_queue_enable(VirtIODevice *vdev, uint32_t index)
+{
+    VHostBlk *s = VHOST_BLK(vdev);
+    int ret;
+
+    if (!vhost_dev_is_started(&s->dev) || index >= s->num_queues) {
+        return;
+    }
+    ret = vhost_virtqueue_start(&s->dev, vdev, &s->vhost_vqs[index], index);
+    if (!ret) {
+        ret = vhost_blk_set_vring_running(s, index, true);
+    }
+    if (ret < 0) {
+        virtio_error(vdev, "vhost-blk: '%s': could not start queue %u: %s",
+                     s->backend->name, index, strerror(-ret));
+    }
+}
+
 static void vhost_blk_guest_notifier_mask(VirtIODevice *vdev, int idx,
                                           bool mask)
 {
@@ -797,6 +840,8 @@ static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
     vdc->validate_features = vhost_blk_validate_features;
     vdc->set_status = vhost_blk_set_status;
     vdc->reset = vhost_blk_reset;
+    vdc->queue_reset = vhost_blk_queue_reset;
+    vdc->queue_enable = vhost_blk_queue_enable;
     vdc->guest_notifier_mask = vhost_blk_guest_notifier_mask;
     vdc->guest_notifier_pending = vhost_blk_guest_notifier_pending;
     vdc->get_vhost = vhost_blk_get_vhost;

@@ -25,6 +25,7 @@
 #define F_ZONED (1ull << 17)
 #define F_FLUSH (1ull << VIRTIO_BLK_F_FLUSH)
 #define F_DISCARD (1ull << VIRTIO_BLK_F_DISCARD)
+#define F_RING_RESET (1ull << VIRTIO_F_RING_RESET)
 #define F_CONFIG_WCE (1ull << VIRTIO_BLK_F_CONFIG_WCE)
 #define F_EVENT_IDX (1ull << VIRTIO_RING_F_EVENT_IDX)
 
@@ -523,6 +524,38 @@ static void discard(void *obj, void *data, QGuestAllocator *alloc)
     qvirtqueue_cleanup(dev->bus, vq, alloc);
 }
 
+static void reset_queue(void *obj)
+{
+    QVirtioPCIDevice *pci = &((QVirtioBlkPCI *)obj)->pci_vdev;
+    QVirtioDevice *dev = get_vdev(obj);
+    uint64_t reset = pci->common_cfg_offset + VIRTIO_PCI_COMMON_Q_RESET;
+
+    dev->bus->queue_select(dev, 0);
+    qpci_io_writew(pci->pdev, pci->bar, reset, 1);
+    g_assert_cmpint(qpci_io_readw(pci->pdev, pci->bar, reset), ==, 0);
+}
+
+/* After the reset of a queue, the driver can set up other rings for it. */
+static void queue_reset(void *obj, void *data, QGuestAllocator *alloc)
+{
+    QVirtioDevice *dev = get_vdev(obj);
+    uint64_t features = qvirtio_get_features(dev);
+    QVirtQueue *vq, *other;
+
+    g_assert_cmphex(features & F_RING_RESET, ==, F_RING_RESET);
+    g_assert_true(negotiate(dev, features & ~F_EVENT_IDX));
+    vq = qvirtqueue_setup(dev, alloc, 0);
+    qvirtio_set_driver_ok(dev);
+    g_assert_cmpint(request(dev, alloc, vq, VIRTIO_BLK_T_FLUSH, NULL, 0), ==,
+                    VIRTIO_BLK_S_OK);
+    reset_queue(obj);
+    other = qvirtqueue_setup(dev, alloc, 0);
+    g_assert_cmpint(request(dev, alloc, other, VIRTIO_BLK_T_FLUSH, NULL, 0), ==,
+                    VIRTIO_BLK_S_OK);
+    qvirtqueue_cleanup(dev->bus, vq, alloc);
+    qvirtqueue_cleanup(dev->bus, other, alloc);
+}
+
 /*
  * Use the disk that the environment variable @variable names, instead of the
  * image that QEMU's tests create and remove.
@@ -562,6 +595,7 @@ static void register_vhost_blk_test(void)
     qos_add_test("writeback", "vhost-blk-pci", writeback, &image);
     qos_add_test("generation", "vhost-blk-pci", generation, &image);
     qos_add_test("discard", "vhost-blk-pci", discard, &image);
+    qos_add_test("queue-reset", "vhost-blk-pci", queue_reset, &image);
     qos_add_test("broken-chain", "vhost-blk-pci", broken_chain, &image);
     qos_add_test("bad-rings", "vhost-blk-pci", bad_rings, &image);
     qos_add_test("transport-feature", "vhost-blk-pci", transport_feature,

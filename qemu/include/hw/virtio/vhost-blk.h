@@ -272,5 +272,6 @@ int vhost_blk_set_error_policy(VHostBlk *s,
 int vhost_blk_get_vring_info(VHostBlk *s, unsigned int index,
                              struct vhost_blk_vring_info *info);
 int vhost_blk_clear_parked(VHostBlk *s, unsigned int index);
+int vhost_blk_set_vring_running(VHostBlk *s, unsigned int index, bool running);
 
 #endif
