@@ -71,10 +71,11 @@ copy "$here/../include/uapi/linux/vhost_blk.h" "$tree/linux-headers/linux/vhost_
 
 add_after hw/block/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "specific_ss.add(when: 'CONFIG_VHOST_BLK',
-                if_true: files('vhost-blk.c', 'vhost-blk-config.c',
-                               'vhost-blk-error.c', 'vhost-blk-file.c',
-                               'vhost-blk-kernel.c', 'vhost-blk-migrate.c',
-                               'vhost-blk-node.c', 'vhost-blk-swap.c'))"
+                if_true: files('vhost-blk.c', 'vhost-blk-compare.c',
+                               'vhost-blk-config.c', 'vhost-blk-error.c',
+                               'vhost-blk-file.c', 'vhost-blk-kernel.c',
+                               'vhost-blk-migrate.c', 'vhost-blk-node.c',
+                               'vhost-blk-parked.c', 'vhost-blk-swap.c'))"
 add_after hw/virtio/meson.build "'CONFIG_VHOST_USER_BLK'" \
 "virtio_pci_ss.add(when: 'CONFIG_VHOST_BLK', if_true: files('vhost-blk-pci.c'))"
 add_after hw/s390x/meson.build "'CONFIG_VHOST_VSOCK'" \

@@ -177,7 +177,7 @@ compile_device() {
 	run_logged "updating the build files" "$log-reconfigure.log" ninja build.ninja
 	mapfile -t objects < <(ninja -t targets all |
 		sed -n 's,^\([^ :]*/hw_[^ :]*vhost-blk[^ :]*\.o\):.*,\1,p')
-	((${#objects[@]} == 9)) || die "expected 9 object files of the device, found: ${objects[*]}"
+	((${#objects[@]} == 11)) || die "expected 11 object files of the device, found: ${objects[*]}"
 	# Compile them each time, so that the log has all warnings.
 	rm -f "${objects[@]}"
 	run_logged "compiling the device" "$log-device.log" ninja "${objects[@]}"

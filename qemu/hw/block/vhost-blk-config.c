@@ -153,6 +153,9 @@ int vhost_blk_validate_features(VirtIODevice *vdev)
  * A device reset calls this with no features.  With CONFIG_WCE but without
  * FLUSH, the mode is writethrough (VIRTIO 1.3, 5.2.5.2).
  *
+ * The load of a migration calls this with the features that the device has, and
+ * guest_features still has those of the source.
+ *
  * The kernel reports changes of the capacity only while the device runs, so this
  * is the time to read what a new driver will see.
  */
@@ -160,6 +163,9 @@ void vhost_blk_set_features(VirtIODevice *vdev, uint64_t features)
 {
     VHostBlk *s = VHOST_BLK(vdev);
 
+    if (s->loading) {
+        vhost_blk_compare_features(s);
+    }
     if (s->backend && s->backend->attached) {
         vhost_blk_fetch_config(s);
     }

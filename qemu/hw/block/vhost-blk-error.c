@@ -119,20 +119,6 @@ static void vhost_blk_request_failed(EventNotifier *n)
     }
 }
 
-/* Return whether the next start will retry requests. */
-bool vhost_blk_has_parked(VHostBlk *s)
-{
-    struct vhost_blk_vring_info info;
-    int i;
-
-    for (i = 0; i < s->num_queues; i++) {
-        if (vhost_blk_get_vring_info(s, i, &info) == 0 && info.parked) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Forget the requests that the kernel would retry. */
 void vhost_blk_drop_parked(VHostBlk *s)
 {

@@ -52,6 +52,38 @@ int vhost_blk_set_running(VHostBlk *s, int running)
     return vhost_blk_ioctl(s, VHOST_BLK_SET_RUNNING, &running);
 }
 
+/*
+ * Read the descriptor heads of the parked requests of a stopped queue.  @count
+ * is the size of the array, and set to the number of requests.  A kernel that
+ * does not know the ioctl parks none.
+ */
+int vhost_blk_get_parked(VHostBlk *s, unsigned int index, uint16_t *heads,
+                         uint32_t *count)
+{
+    struct vhost_blk_vring_parked arg = {
+        .index = index,
+        .count = *count,
+        .heads = (uintptr_t)heads,
+    };
+    int ret = vhost_blk_ioctl(s, VHOST_BLK_GET_VRING_PARKED, &arg);
+
+    *count = ret < 0 ? 0 : arg.count;
+    return ret == -ENOTTY ? 0 : ret;
+}
+
+/* Replace the list of parked requests of a stopped queue. */
+int vhost_blk_set_parked(VHostBlk *s, unsigned int index,
+                         const uint16_t *heads, uint32_t count)
+{
+    struct vhost_blk_vring_parked arg = {
+        .index = index,
+        .count = count,
+        .heads = (uintptr_t)heads,
+    };
+
+    return vhost_blk_ioctl(s, VHOST_BLK_SET_VRING_PARKED, &arg);
+}
+
 /* Start or stop one queue.  A stop waits for its requests in flight. */
 int vhost_blk_set_vring_running(VHostBlk *s, unsigned int index, bool running)
 {

@@ -219,12 +219,6 @@ static int vhost_blk_release(VHostBlk *s)
         error_report("vhost-blk: '%s' is in use", s->backend->name);
         return -EBUSY;
     }
-    /* The stream has no list of them. */
-    if (vhost_blk_has_parked(s)) {
-        error_report("vhost-blk: '%s' has failed requests, which cont sends "
-                     "again", s->backend->name);
-        return -EBUSY;
-    }
     vhost_blk_flush(s);
     if (s->flush_error) {
         error_report("vhost-blk: a flush of '%s' has failed, so the machine "
@@ -237,6 +231,8 @@ static int vhost_blk_release(VHostBlk *s)
         return ret;
     }
     vhost_blk_unclaim(s->backend);
+    /* The stream has what the driver has read, and the mode may have changed. */
+    ((struct virtio_blk_config *)VIRTIO_DEVICE(s)->config)->wce = s->writeback;
     return 0;
 }
 
@@ -251,8 +247,27 @@ static int vhost_blk_pre_save(void *opaque)
 
 static int vhost_blk_pre_load(void *opaque)
 {
-    return vhost_blk_check_snapshot(opaque,
-                                    !runstate_check(RUN_STATE_INMIGRATE));
+    VHostBlk *s = opaque;
+    int ret = vhost_blk_check_snapshot(s,
+                                       !runstate_check(RUN_STATE_INMIGRATE));
+
+    s->loading = !ret;
+    return ret;
+}
+
+/*
+ * The stream of virtio-blk does not have the cache mode, but the configuration
+ * space that the driver has read or written last.
+ */
+static void vhost_blk_load_writeback(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    struct virtio_blk_config *config = vdev->config;
+
+    if (config->blk_size &&
+        virtio_vdev_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
+        s->writeback = config->wce;
+    }
 }
 
 static int vhost_blk_post_load(void *opaque, int version)
@@ -260,23 +275,26 @@ static int vhost_blk_post_load(void *opaque, int version)
     VHostBlk *s = opaque;
     Error *err = NULL;
 
-    if (vhost_blk_claim(s->backend, &err)) {
+    s->loading = false;
+    vhost_blk_load_writeback(s);
+    if (vhost_blk_compare_config(s, &err) &&
+        vhost_blk_claim(s->backend, &err)) {
         return 0;
     }
     error_reportf_err(err, "vhost-blk: ");
     return -EINVAL;
 }
 
+/* The format of virtio-blk, so that a guest can be moved between the two */
 const VMStateDescription vhost_blk_vmstate = {
-    .name = "vhost-blk",
-    .minimum_version_id = 1,
-    .version_id = 1,
+    .name = "virtio-blk",
+    .minimum_version_id = 2,
+    .version_id = 2,
     .pre_save = vhost_blk_pre_save,
     .pre_load = vhost_blk_pre_load,
     .post_load = vhost_blk_post_load,
     .fields = (VMStateField[]) {
         VMSTATE_VIRTIO_DEVICE,
-        VMSTATE_BOOL(writeback, VHostBlk),
         VMSTATE_END_OF_LIST()
     },
 };

@@ -96,6 +96,11 @@ static int vhost_blk_run(VHostBlk *s, Error **errp)
         error_setg_errno(errp, -ret, "could not set the cache mode");
         return ret;
     }
+    ret = vhost_blk_restore_requests(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "could not restore the parked requests");
+        return ret;
+    }
     /* The kernel also processes requests that are already in the rings. */
     ret = vhost_blk_set_running(s, 1);
     if (ret < 0) {
@@ -291,7 +296,10 @@ static void vhost_blk_try_start(VHostBlk *s)
 /* Called after the device was stopped: the driver knows no requests any more. */
 static void vhost_blk_reset(VirtIODevice *vdev)
 {
-    vhost_blk_drop_parked(VHOST_BLK(vdev));
+    VHostBlk *s = VHOST_BLK(vdev);
+
+    vhost_blk_forget_requests(s);
+    vhost_blk_drop_parked(s);
 }
 
 static bool vhost_blk_may_start(VHostBlk *s)
@@ -343,7 +351,7 @@ static void vhost_blk_queue_reset(VirtIODevice *vdev, uint32_t index)
     ret = vhost_blk_set_vring_running(s, index, false);
     vhost_virtqueue_stop(&s->dev, vdev, &s->vhost_vqs[index], index);
     if (!ret) {
-        ret = vhost_blk_clear_parked(s, index);
+        ret = vhost_blk_drop_requests(s, index);
     }
     if (!ret) {
         ret = vhost_blk_clear_vring_addr(s, index);
@@ -669,6 +677,7 @@ static void vhost_blk_unrealize(DeviceState *dev)
     /* Stops the device and waits until no request is in flight. */
     virtio_set_status(vdev, 0);
     vhost_blk_unregister_migration(s);
+    vhost_blk_forget_requests(s);
     qemu_del_vm_change_state_handler(s->vm_state_handler);
     del_boot_device_lchs(dev, VHOST_BLK_BOOT_SUFFIX);
     vhost_blk_cleanup_config_notifier(s);
@@ -840,6 +849,8 @@ static void vhost_blk_class_init(ObjectClass *klass, VHostBlkClassData *data)
     vdc->validate_features = vhost_blk_validate_features;
     vdc->set_status = vhost_blk_set_status;
     vdc->reset = vhost_blk_reset;
+    vdc->save = vhost_blk_save_requests;
+    vdc->load = vhost_blk_load_requests;
     vdc->queue_reset = vhost_blk_queue_reset;
     vdc->queue_enable = vhost_blk_queue_enable;
     vdc->guest_notifier_mask = vhost_blk_guest_notifier_mask;

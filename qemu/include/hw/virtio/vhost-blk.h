@@ -103,6 +103,8 @@ typedef struct VHostBlkBackend {
     Notifier removed;       /* of the node from the BlockBackend */
 } VHostBlkBackend;
 
+typedef struct VHostBlkHeads VHostBlkHeads;
+
 struct VHostBlk {
     VirtIODevice parent_obj;
 
@@ -143,6 +145,10 @@ struct VHostBlk {
      * incoming migration has not been completed yet, or a swap has lost them.
      */
     bool unlocked;
+    /* The state of an incoming migration is being loaded. */
+    bool loading;
+    /* Heads of each queue that the kernel is given at the next start, or NULL */
+    VHostBlkHeads *parked;
     /* The backend could not be locked when the machine continued. */
     bool unusable;
     /* Negative errno of a flush that failed, or 0 */
@@ -219,7 +225,6 @@ bool vhost_blk_node_is_zoned(const VHostBlkBackend *backend);
 void vhost_blk_set_on_error(VHostBlk *s, BlockBackend *blk);
 int vhost_blk_sync_error_policy(VHostBlk *s, BlockBackend *blk);
 void vhost_blk_check_failures(VHostBlk *s);
-bool vhost_blk_has_parked(VHostBlk *s);
 void vhost_blk_drop_parked(VHostBlk *s);
 bool vhost_blk_init_errors(VHostBlk *s, Error **errp);
 void vhost_blk_cleanup_errors(VHostBlk *s);
@@ -248,6 +253,17 @@ void vhost_blk_vm_state_changed(void *opaque, bool running, RunState state);
 void vhost_blk_register_migration(VHostBlk *s);
 void vhost_blk_unregister_migration(VHostBlk *s);
 
+/* vhost-blk-compare.c */
+void vhost_blk_compare_features(VHostBlk *s);
+bool vhost_blk_compare_config(VHostBlk *s, Error **errp);
+
+/* vhost-blk-parked.c */
+void vhost_blk_save_requests(VirtIODevice *vdev, QEMUFile *f);
+int vhost_blk_load_requests(VirtIODevice *vdev, QEMUFile *f, int version);
+int vhost_blk_restore_requests(VHostBlk *s);
+void vhost_blk_forget_requests(VHostBlk *s);
+int vhost_blk_drop_requests(VHostBlk *s, unsigned int queue);
+
 /* vhost-blk-kernel.c: functions that return int return 0 or -errno */
 bool vhost_blk_open_vhost(VHostBlk *s, Error **errp);
 bool vhost_blk_create_workers(VHostBlk *s, Error **errp);
@@ -265,6 +281,10 @@ int vhost_blk_flush_backend(VHostBlk *s);
 int vhost_blk_flush_error(VHostBlk *s);
 const char *vhost_blk_break_reason(VHostBlk *s, unsigned int index);
 int vhost_blk_set_writeback(VHostBlk *s, bool writeback);
+int vhost_blk_get_parked(VHostBlk *s, unsigned int index, uint16_t *heads,
+                         uint32_t *count);
+int vhost_blk_set_parked(VHostBlk *s, unsigned int index,
+                         const uint16_t *heads, uint32_t count);
 int vhost_blk_clear_vring_addr(VHostBlk *s, unsigned int index);
 int vhost_blk_set_running(VHostBlk *s, int running);
 int vhost_blk_set_error_policy(VHostBlk *s,
