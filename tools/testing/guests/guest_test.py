@@ -12,6 +12,7 @@
   zoned        a zoned disk: blkzone, fio, btrfs
   crash        crash consistency of ext4 and xfs, with dm-log-writes
   migrate      live migration
+  move         live migration between virtio-blk and vhost-blk
   memory       IOMMU, DIMMs and virtio-mem plugged and unplugged
   swap         a guest that swaps, on a host without free memory
 
@@ -49,9 +50,9 @@ def parse():
                         help="build all of QEMU, instead of preloading the device into Debian's")
     parser.add_argument("--qemu", metavar="SERIES", default="7.2",
                         help="series of the QEMU that is tested (default: %(default)s)")
-    parser.add_argument("--short", action="store_true", help="short form of migrate and memory")
+    parser.add_argument("--short", action="store_true", help="short form of migrate, move and memory")
     parser.add_argument("--times", type=int, default=3, metavar="N",
-                        help="migrations there and back of migrate, or rounds of swap "
+                        help="migrations there and back of migrate and move, or rounds of swap "
                         "(default: %(default)s)")
     parser.add_argument("--other", metavar="SERIES",
                         help="migrate between that QEMU and the one of this series")
