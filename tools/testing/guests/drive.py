@@ -154,8 +154,8 @@ class Disk:
 
     def inflight(self):
         """Return the number of requests in flight in queue 0, with VHOST_BLK_GET_VRING_INFO."""
-        info = bytearray(64)
-        fcntl.ioctl(self.fd, 0xc040af57, info)
+        info = bytearray(96)
+        fcntl.ioctl(self.fd, 0xc060af57, info)
         return struct.unpack_from("=IIIiI", info)[4]
 
     def refused(self, pattern, command, /, **arguments):
