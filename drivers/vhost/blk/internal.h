@@ -42,9 +42,11 @@
 #include <linux/errseq.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
+#include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
@@ -484,6 +486,44 @@ struct vhost_blk_bounce {
 	struct vhost_blk_window spare;
 	bool spare_in_use;
 	struct iovec spare_iov[VHOST_BLK_MAX_IOV];
+};
+
+/**
+ * struct vhost_blk_lock - blocks that a request is going to change, see lock.c
+ * @rb: entry in vhost_blk_locks.tree
+ * @first: first block
+ * @last: last block
+ * @subtree_last: largest @last in the subtree of @rb
+ * @node: entry in vhost_blk_locks.waiting, or in a list of locks that were
+ *	granted
+ * @req: the request
+ * @blockers: number of earlier locks in the tree that conflict with this one
+ * @exclusive: conflicts with every lock of the same blocks, not only with
+ *	exclusive ones
+ */
+struct vhost_blk_lock {
+	struct rb_node rb;
+	u64 first;
+	u64 last;
+	u64 subtree_last;
+	struct list_head node;
+	struct vhost_blk_req *req;
+	unsigned int blockers;
+	bool exclusive;
+};
+
+/**
+ * struct vhost_blk_locks - locks of the blocks of a backend
+ * @lock: protects this structure and the locks in it
+ * @tree: locks that were granted, or that wait for others in the tree
+ * @waiting: locks that wait for room in @tree, in the order of their requests
+ * @nr: number of locks in @tree
+ */
+struct vhost_blk_locks {
+	spinlock_t lock;	/* protects the tree and the list */
+	struct rb_root_cached tree;
+	struct list_head waiting;
+	unsigned int nr;
 };
 
 /**
@@ -959,6 +999,14 @@ int vhost_blk_do_ranges(struct vhost_blk_req *req,
 			int (*do_range)(struct vhost_blk_req *req,
 					const struct vhost_blk_range *range),
 			u64 step);
+
+/* lock.c APIs: */
+void vhost_blk_locks_init(struct vhost_blk_locks *locks);
+bool vhost_blk_lock_blocks(struct vhost_blk_locks *locks,
+			   struct vhost_blk_lock *lock);
+void vhost_blk_unlock_blocks(struct vhost_blk_locks *locks,
+			     struct vhost_blk_lock *lock,
+			     struct list_head *granted);
 
 /* bounce.c APIs: */
 struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);
