@@ -37,7 +37,8 @@ static void vblk_bdev_features(struct vhost_blk_be *be)
 	 */
 	if (queue_is_mq(bdev_get_queue(bdev)))
 		erase = bdev_max_secure_erase_sectors(bdev);
-	be->range_align = max(granularity, be->block_size) / SECTOR_SIZE;
+	be->range_align = max3(granularity, be->block_size,
+			       be->guest_block_size) / SECTOR_SIZE;
 	/*
 	 * Granules are counted from the start of the whole disk, as in
 	 * blkdev_issue_discard().
@@ -136,12 +137,14 @@ static u64 vblk_bdev_capacity(const struct vhost_blk_be *be)
 	return bdev_nr_sectors(be->bdev);
 }
 
-/* Fill in the topology: in logical blocks, little endian (5.2.4). */
+/*
+ * Fill in the topology: in logical blocks of the guest, little endian (5.2.4).
+ */
 static void vblk_bdev_topology(const struct vhost_blk_be *be,
 			       struct virtio_blk_config *config)
 {
 	struct block_device *bdev = be->bdev;
-	u32 block = be->block_size;
+	u32 block = be->guest_block_size;
 	int misaligned = bdev_alignment_offset(bdev);
 
 	/* The blocks of the device may have changed since the attach. */
@@ -149,7 +152,7 @@ static void vblk_bdev_topology(const struct vhost_blk_be *be,
 		ilog2(max(bdev_physical_block_size(bdev), block) / block);
 	config->alignment_offset =
 		misaligned < 0 ? 0 : min(misaligned / block, 255u);
-	config->min_io_size = vhost_blk_min_io(bdev_io_min(bdev) / block);
+	config->min_io_size = vhost_blk_min_io(max_t(u32, bdev_io_min(bdev) / block, 1));
 	config->opt_io_size = __cpu_to_virtio32(true, bdev_io_opt(bdev) / block);
 }
 
@@ -626,10 +629,40 @@ static void vblk_bdev_submit(struct vhost_blk_req *req)
 		vblk_bdev_submit_rw(req);
 }
 
+/*
+ * Read or write blocks, and keep the page cache coherent.  Sleeps.  Return: 0 or
+ * a negative errno.
+ */
+static int vblk_bdev_rw(struct vhost_blk_req *req, enum vhost_blk_op op, u64 pos,
+			struct bio_vec *bvec, unsigned int nr, u32 len)
+{
+	struct vhost_blk_io io = { .op = op, .fua = req->io.fua };
+	struct vhost_blk_be *be = req->be;
+	bool read = op == VHOST_BLK_OP_READ;
+	struct bio bio;
+	int ret;
+
+	if (bdev_is_zoned(be->bdev) || vhost_blk_backend_refuses(be, op))
+		return -EIO;
+	ret = vblk_cache_prepare(be, read, pos, len);
+	if (ret)
+		return ret;
+	bio_init(&bio, be->bdev, bvec, nr, vblk_bdev_opf(&io));
+	bio.bi_vcnt = nr;
+	bio.bi_iter.bi_sector = pos >> SECTOR_SHIFT;
+	bio.bi_iter.bi_size = len;
+	ret = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	if (!read)
+		vblk_cache_invalidate(be, pos, len);
+	return ret;
+}
+
 const struct vhost_blk_backend_ops vhost_blk_bdev_ops = {
 	.open = vblk_bdev_open,
 	.capacity = vblk_bdev_capacity,
 	.flush = vblk_bdev_flush,
 	.config = vblk_bdev_config,
 	.submit = vblk_bdev_submit,
+	.rw = vblk_bdev_rw,
 };

@@ -77,7 +77,8 @@ static void vblk_file_features(struct vhost_blk_be *be)
 {
 	u32 preferred = i_blocksize(file_inode(be->file));
 
-	be->range_align = max(preferred, be->block_size) / SECTOR_SIZE;
+	be->range_align = max3(preferred, be->block_size,
+			       be->guest_block_size) / SECTOR_SIZE;
 	be->features = 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 	be->max_zeroes_sectors =
 		vhost_blk_clamp_range(be, VHOST_BLK_WRITTEN_SECTORS);
@@ -155,11 +156,11 @@ static int vblk_file_flush(const struct vhost_blk_be *be)
 static void vblk_file_config(const struct vhost_blk_be *be,
 			     union vhost_blk_config *config)
 {
-	u32 preferred = i_blocksize(file_inode(be->file));
+	u32 preferred = max(i_blocksize(file_inode(be->file)), be->block_size);
 	struct virtio_blk_config *v = &config->v;
 
-	if (preferred > be->block_size)
-		v->physical_block_exp = ilog2(preferred / be->block_size);
+	if (preferred > be->guest_block_size)
+		v->physical_block_exp = ilog2(preferred / be->guest_block_size);
 	v->min_io_size = vhost_blk_min_io(1U << v->physical_block_exp);
 	vhost_blk_backend_range_config(be, v);
 }
@@ -456,10 +457,39 @@ static void vblk_file_submit(struct vhost_blk_req *req)
 		vhost_blk_punt(req, vblk_file_retry);
 }
 
+/* Read or write blocks.  Sleeps.  Return: 0 or a negative errno. */
+static int vblk_file_rw_blocks(struct vhost_blk_req *req, enum vhost_blk_op op,
+			       u64 pos, struct bio_vec *bvec, unsigned int nr,
+			       u32 len)
+{
+	bool write = op == VHOST_BLK_OP_WRITE;
+	struct file *file = req->be->file;
+	struct kiocb iocb = {
+		.ki_filp = file,
+		.ki_pos = pos,
+		.ki_flags = req->be->iocb_flags |
+			    (write && req->io.fua ? IOCB_DSYNC : 0),
+		.ki_ioprio = req->io.ioprio,
+	};
+	struct iov_iter iter;
+	ssize_t ret;
+
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvec, nr, len);
+	while (iov_iter_count(&iter)) {
+		ret = write ? vblk_file_write(&iocb, &iter) :
+			      vfs_iocb_iter_read(file, &iocb, &iter);
+		if (ret <= 0)
+			return ret ? ret : -EIO;
+	}
+	/* Another write may have got the error of ours. */
+	return write && req->io.fua ? vblk_file_wb_error(req->be) : 0;
+}
+
 const struct vhost_blk_backend_ops vhost_blk_file_ops = {
 	.open = vblk_file_open,
 	.capacity = vblk_file_capacity,
 	.flush = vblk_file_flush,
 	.config = vblk_file_config,
 	.submit = vblk_file_submit,
+	.rw = vblk_file_rw_blocks,
 };

@@ -59,11 +59,29 @@ static void vblk_apply_range_flags(struct vhost_blk_be *be, u32 flags)
 		be->zeroes_unmap = false;
 }
 
+/*
+ * Set the size of the guest's logical blocks, which the VMM may have chosen.  A
+ * zoned device has limits in blocks of its own.
+ *
+ * Return: 0 or -EOPNOTSUPP.
+ */
+static int vblk_set_guest_block_size(struct vhost_blk_be *be)
+{
+	if (!be->guest_block_size)
+		be->guest_block_size = be->block_size;
+	if (be->guest_block_size != be->block_size && be->bdev &&
+	    bdev_is_zoned(be->bdev))
+		return -EOPNOTSUPP;
+	be->capacity_mask = ~(u64)(max(be->guest_block_size, be->block_size) /
+				   SECTOR_SIZE - 1);
+	return 0;
+}
+
 /**
  * vhost_blk_backend_open - open the backend of VHOST_BLK_SET_BACKEND
  * @file: block device or regular file; the backend takes its own reference
  * @ops: the kind of backend that @file is
- * @arg: argument of the ioctl; its flags and reserved bytes are checked
+ * @arg: argument of the ioctl; its values are checked
  *
  * The backend uses the credentials and control groups of the caller.
  *
@@ -86,10 +104,11 @@ struct vhost_blk_be *vhost_blk_backend_open(struct file *file,
 	be->ops = ops;
 	be->ro = (arg->flags & VHOST_BLK_BACKEND_F_RO) ||
 		   !(be->file->f_mode & FMODE_WRITE);
+	be->guest_block_size = arg->block_size;
 	memcpy(be->serial, arg->serial, sizeof(be->serial));
 	vhost_blk_identity_get(&be->identity);
 
-	ret = ops->open(be) ?: vblk_identify(be);
+	ret = ops->open(be) ?: vblk_set_guest_block_size(be) ?: vblk_identify(be);
 	if (ret)
 		goto put_file;
 	vblk_apply_range_flags(be, arg->flags);
@@ -117,6 +136,8 @@ void vhost_blk_backend_close(struct vhost_blk_be *be)
 {
 	if (!be)
 		return;
+	if (be->ops->close)
+		be->ops->close(be);
 	vhost_blk_identity_put(&be->identity);
 	if (current->flags & PF_KTHREAD)
 		__fput_sync(be->file);
@@ -247,7 +268,7 @@ int vhost_blk_flush(struct vhost_blk *blk)
 
 /**
  * vhost_blk_clamp_range - limit the length of a range that is advertised
- * @be: the backend; its block_size is set
+ * @be: the backend; its block sizes are set
  * @sectors: maximum sectors that the device can do at a time, not 0
  *
  * Return: the limit in sectors, at least one logical block.  0 would mean that
@@ -255,7 +276,8 @@ int vhost_blk_flush(struct vhost_blk *blk)
  */
 u32 vhost_blk_clamp_range(const struct vhost_blk_be *be, u32 sectors)
 {
-	return clamp(sectors, be->block_size / SECTOR_SIZE,
+	return clamp(sectors,
+		     max(be->block_size, be->guest_block_size) / SECTOR_SIZE,
 		     VHOST_BLK_MAX_RANGE_SECTORS);
 }
 
@@ -460,9 +482,8 @@ bool vhost_blk_backend_refuses(const struct vhost_blk_be *be,
 void vhost_blk_backend_limits(const struct vhost_blk_be *be,
 			      struct vhost_blk_limits *limits)
 {
-	limits->block_sectors = be->block_size / SECTOR_SIZE;
-	limits->capacity = round_down(be->ops->capacity(be),
-				      limits->block_sectors);
+	limits->block_sectors = be->guest_block_size / SECTOR_SIZE;
+	limits->capacity = be->ops->capacity(be) & be->capacity_mask;
 	if (vblk_backend_outgrown(be))
 		limits->capacity = 0;
 	limits->zone_sectors = be->zone_sectors;

@@ -61,7 +61,7 @@ static bool vblk_needs_stable(const struct vhost_blk_be *be,
  *
  * A write that does not start at a multiple of the write granularity of zones
  * is bounced, because only windows divide it correctly, see
- * vblk_window_bytes().
+ * vblk_window_bytes().  Data that rmw.c copies is not bounced.
  *
  * Return: true if the data must be bounced.
  */
@@ -83,8 +83,9 @@ bool vhost_blk_needs_bounce(const struct vhost_blk_be *be,
 		addr |= (unsigned long)iov[nr].iov_base;
 		len |= iov[nr].iov_len;
 	}
-	return (addr & (be->addr_mask | more)) ||
-	       (len & (be->len_mask | more));
+	if (!(addr & (be->addr_mask | more)) && !(len & (be->len_mask | more)))
+		return false;
+	return !vhost_blk_needs_rmw(be, cmd->pos, cmd->len);
 }
 
 /**

@@ -72,7 +72,7 @@ bool vhost_blk_backend_compatible(const struct vhost_blk *blk,
 
 	if (!known)
 		return true;
-	if (blk->be && be->block_size > blk->be->block_size)
+	if (blk->be && be->guest_block_size > blk->be->guest_block_size)
 		return false;
 	if (be->ro && !(known & ro) && !(blk->be && blk->be->ro))
 		return false;
@@ -299,7 +299,7 @@ static void vblk_fill_config(const struct vhost_blk *blk,
 	v->capacity = __cpu_to_virtio64(true, limits.capacity);
 	v->size_max = __cpu_to_virtio32(true, VHOST_BLK_SIZE_MAX);
 	v->seg_max = __cpu_to_virtio32(true, VHOST_BLK_SEG_MAX);
-	v->blk_size = __cpu_to_virtio32(true, be->block_size);
+	v->blk_size = __cpu_to_virtio32(true, be->guest_block_size);
 	vblk_fill_geometry(limits.capacity, &v->geometry);
 	be->ops->config(be, config);
 }

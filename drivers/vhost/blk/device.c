@@ -11,6 +11,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
+#include <linux/log2.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -89,6 +90,30 @@ static int vblk_flush_old_backend(struct vhost_blk *blk)
 }
 
 /*
+ * Allocate what the queues that are not stopped need for a new backend.  No
+ * request is in flight.
+ *
+ * Return: 0, -ENOMEM, or -EINTR if the caller is being killed.
+ */
+static int vblk_prepare_queues(struct vhost_blk *blk, const struct vhost_blk_be *new)
+{
+	struct vhost_blk_queue *q;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; new->rmw && i < VHOST_BLK_MAX_QUEUES && !ret; i++) {
+		q = &blk->queues[i];
+		if (vhost_blk_stopped(q))
+			continue;
+		if (mutex_lock_killable(&q->vq.mutex))
+			return -EINTR;
+		ret = vhost_blk_rmw_alloc(q, new);
+		mutex_unlock(&q->vq.mutex);
+	}
+	return ret;
+}
+
+/*
  * Replace the backend once no request is in flight.  If the device runs, the
  * old one is flushed first, because the guest's next flush goes to the new one.
  */
@@ -100,6 +125,8 @@ static long vblk_replace_backend(struct vhost_blk *blk, struct vhost_blk_be *new
 		return ret;
 	ret = vhost_blk_running(blk) ? vblk_flush_old_backend(blk) :
 				       vhost_blk_wait_for_flush(blk);
+	if (!ret && new)
+		ret = vblk_prepare_queues(blk, new);
 	if (!ret && blk->be && new && blk->features)
 		vhost_blk_backend_keep_limits(new, blk->be);
 	if (!ret)
@@ -126,18 +153,39 @@ static struct vhost_blk_be *vblk_open_backend(const struct vhost_blk_backend *ar
 	const struct vhost_blk_backend_ops *ops;
 	struct file *file = fget(arg->fd);
 	struct vhost_blk_be *be;
+	int ret;
 
 	if (!file)
 		return ERR_PTR(-EBADF);
 	ops = vblk_backend_ops(file);
 	be = ops ? vhost_blk_backend_open(file, ops, arg) : ERR_PTR(-EINVAL);
 	fput(file);
-	return be;
+	if (IS_ERR(be))
+		return be;
+	ret = vhost_blk_rmw_attach(be);
+	if (!ret)
+		return be;
+	vhost_blk_backend_close(be);
+	return ERR_PTR(ret);
 }
 
 #define VBLK_BACKEND_FLAGS	(VHOST_BLK_BACKEND_F_RO | \
 				 VHOST_BLK_BACKEND_F_ANY_RANGE | \
 				 VHOST_BLK_BACKEND_F_NO_UNMAP)
+
+/* Return: 0, or -EINVAL if values that do not depend on the fd are invalid. */
+static long vblk_check_backend(const struct vhost_blk_backend *arg)
+{
+	u32 block = arg->block_size;
+
+	if ((arg->flags & ~VBLK_BACKEND_FLAGS) ||
+	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+		return -EINVAL;
+	if (block && (!is_power_of_2(block) || block < SECTOR_SIZE ||
+		      block > VHOST_BLK_MAX_BLOCK_SIZE))
+		return -EINVAL;
+	return 0;
+}
 
 /* VHOST_BLK_SET_BACKEND: attach, swap or detach the backend */
 static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
@@ -148,9 +196,9 @@ static long vblk_set_backend(struct vhost_blk *blk, void __user *argp)
 
 	if (copy_from_user(&arg, argp, sizeof(arg)))
 		return -EFAULT;
-	if ((arg.flags & ~VBLK_BACKEND_FLAGS) ||
-	    memchr_inv(arg.reserved, 0, sizeof(arg.reserved)))
-		return -EINVAL;
+	ret = vblk_check_backend(&arg);
+	if (ret)
+		return ret;
 
 	if (arg.fd == VHOST_FILE_UNBIND) {
 		if (vhost_blk_running(blk))

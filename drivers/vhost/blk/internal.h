@@ -65,6 +65,7 @@ struct mem_cgroup;
 struct vhost_blk_be;
 struct vhost_blk_counters;
 struct vhost_blk_req;
+struct vhost_blk_rmw;
 union vhost_blk_config;
 
 /*
@@ -184,8 +185,14 @@ union vhost_blk_config;
  *	io.cost and io.latency, which happens before the block layer looks at
  *	REQ_NOWAIT, nor that a file system waits for a tag of its disk in
  *	direct I/O, nor that XFS writes back all files to find space for a
- *	buffered write to a full file system.  Calls vhost_blk_req_done()
- *	exactly once, in any context.
+ *	buffered write to a full file system.  rmw.c calls it in the workqueue,
+ *	too, without the mutex.  Calls vhost_blk_req_done() exactly once, in any
+ *	context.
+ * @rw: read or write whole blocks for a request, which may be another operation.
+ *	@bvec has @nr elements with @len bytes in total.  Return: 0 or a
+ *	negative errno.  Sleeps.  Called in the workqueue.
+ * @unlock: called by vhost_blk_req_done() if req->locked; see rmw.c
+ * @close: free what belongs to the kind of backend; may be NULL
  */
 struct vhost_blk_backend_ops {
 	int (*open)(struct vhost_blk_be *be);
@@ -194,6 +201,10 @@ struct vhost_blk_backend_ops {
 	void (*config)(const struct vhost_blk_be *be,
 		       union vhost_blk_config *config);
 	void (*submit)(struct vhost_blk_req *req);
+	int (*rw)(struct vhost_blk_req *req, enum vhost_blk_op op, u64 pos,
+		  struct bio_vec *bvec, unsigned int nr, u32 len);
+	void (*unlock)(struct vhost_blk_req *req);
+	void (*close)(struct vhost_blk_be *be);
 };
 
 /**
@@ -253,7 +264,13 @@ struct vhost_blk_saved_identity {
  * @write_granularity: write granularity of a zoned device, in bytes, a power of
  *	two, at least @block_size
  * @append_sectors: maximum sectors of a zone append
- * @block_size: size of a logical block in bytes, a power of two, at least 512
+ * @block_size: size of a logical block of the backend in bytes, a power of two,
+ *	at least 512
+ * @guest_block_size: size of a logical block of the guest's disk, likewise
+ * @capacity_mask: bits of the capacity in sectors that count: it is rounded down
+ *	to whole blocks of both sizes
+ * @rmw: state for blocks of the guest that are smaller than those of the
+ *	backend, otherwise NULL
  * @addr_mask: bits that must be 0 in the address of every segment of data; if
  *	one is set, the data is bounced
  * @len_mask: bits that must be 0 in the length of every segment, likewise; also
@@ -292,6 +309,9 @@ struct vhost_blk_be {
 	u32 write_granularity;
 	u32 append_sectors;
 	u32 block_size;
+	u32 guest_block_size;
+	u64 capacity_mask;
+	struct vhost_blk_rmw *rmw;
 	u32 addr_mask;
 	u32 len_mask;
 	u32 nowait_len;
@@ -396,6 +416,7 @@ struct vhost_blk_track {
  * @writes: writable ranges of the chain; NULL if they are not recorded
  * @nr_writes: number of elements in @writes
  * @bounced: the data is copied through pages of q->bounce
+ * @locked: the request has locked blocks in q->locks, or waits for that
  * @taken_ns: time of ktime_get_ns() at which the chain was taken; 0 if the
  *	request was refused
  * @bio: bio of a block device
@@ -436,6 +457,7 @@ struct vhost_blk_req {
 	struct vhost_blk_write_range *writes;
 	unsigned int nr_writes;
 	bool bounced;
+	bool locked;
 
 	u64 taken_ns;
 	union {
@@ -619,6 +641,9 @@ struct vhost_blk_failure {
  * @bounce: bounce pages; allocated by the first start
  * @counters: counters, see stats.h; allocated by the first start, and kept while
  *	the queue is stopped.  Readers hold backend_mutex.
+ * @locks: one lock per request, for backends with @rmw; NULL until the first of
+ *	them is used
+ * @nr_locks: number of @locks
  * @to_submit: requests of vhost_blk_punt_in_order()
  * @submit_work: submits the requests of @to_submit
  * @done: requests whose I/O is done; the backend adds them, the worker removes
@@ -668,6 +693,8 @@ struct vhost_blk_queue {
 	unsigned int nr_used;
 	struct vhost_blk_bounce *bounce;
 	struct vhost_blk_counters *counters;
+	struct vhost_blk_lock *locks;
+	unsigned int nr_locks;
 
 	struct llist_head to_submit;
 	struct work_struct submit_work;
@@ -912,6 +939,16 @@ static inline bool vhost_blk_dead(const struct vhost_blk_queue *q)
 	return vhost_blk_queue_state(q) == VHOST_BLK_QUEUE_DEAD;
 }
 
+/*
+ * The data of a read or write are not whole blocks of the backend, although they
+ * are whole blocks of the guest's disk.  Then rmw.c copies them.
+ */
+static inline bool vhost_blk_needs_rmw(const struct vhost_blk_be *be, u64 pos,
+				       u32 len)
+{
+	return be->rmw && ((pos | len) & (be->block_size - 1));
+}
+
 /* identity.c APIs: */
 void vhost_blk_identity_get(struct vhost_blk_identity *identity);
 void vhost_blk_identity_put(struct vhost_blk_identity *identity);
@@ -1007,6 +1044,14 @@ bool vhost_blk_lock_blocks(struct vhost_blk_locks *locks,
 void vhost_blk_unlock_blocks(struct vhost_blk_locks *locks,
 			     struct vhost_blk_lock *lock,
 			     struct list_head *granted);
+
+/* rmw.c APIs: */
+int vhost_blk_rmw_attach(struct vhost_blk_be *be);
+int vhost_blk_rmw_alloc(struct vhost_blk_queue *q, const struct vhost_blk_be *be);
+int vhost_blk_rmw_range(struct vhost_blk_req *req,
+			const struct vhost_blk_range *range,
+			int (*do_range)(struct vhost_blk_req *req,
+					const struct vhost_blk_range *range));
 
 /* bounce.c APIs: */
 struct vhost_blk_bounce *vhost_blk_bounce_alloc(void);

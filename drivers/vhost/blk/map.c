@@ -266,6 +266,11 @@ int vhost_blk_read_ranges(struct vhost_blk_req *req,
 	if (!copy_from_iter_full(raw, len, &iter))
 		goto free_raw;
 	range_limits.range_sectors = vhost_blk_backend_max_range(req->be, io->op);
+	/* Parts of the backend's blocks can be zeroed, but not erased. */
+	if (io->op == VHOST_BLK_OP_SECURE_ERASE)
+		range_limits.block_sectors =
+			max_t(u32, limits->block_sectors,
+			      req->be->block_size / SECTOR_SIZE);
 	req->status = vhost_blk_parse_ranges(raw, io->nr_ranges, io->op,
 					     &range_limits, io->ranges);
 	if (req->status == VIRTIO_BLK_S_OK)
@@ -304,7 +309,8 @@ static int vblk_do_range(struct vhost_blk_req *req,
 			       0 : -ECANCELED;
 		div64_u64_rem(part.pos + before, step, &offset);
 		part.len = min(left, step - offset);
-		ret = do_range(req, &part);
+		ret = req->be->rmw ? vhost_blk_rmw_range(req, &part, do_range) :
+				     do_range(req, &part);
 		part.pos += part.len;
 	}
 	return ret;

@@ -46,6 +46,9 @@ void vhost_blk_queue_free(struct vhost_blk_queue *q)
 	q->iov = NULL;
 	vhost_blk_bounce_free(q->bounce);
 	q->bounce = NULL;
+	kvfree(q->locks);
+	q->locks = NULL;
+	q->nr_locks = 0;
 	vhost_blk_free_tracking(q);
 	vhost_blk_free_parked(q);
 }
@@ -151,6 +154,7 @@ static int vblk_start_locked(struct vhost_blk *blk, struct vhost_blk_queue *q)
 		return -EFAULT;
 	vblk_drop_unflushed_used(q);
 	ret = vhost_blk_prepare_parking(q) ?: vblk_alloc_requests(q) ?:
+	      vhost_blk_rmw_alloc(q, blk->be) ?:
 	      vhost_blk_counters_alloc(q);
 	if (ret)
 		return ret;

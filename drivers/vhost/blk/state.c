@@ -304,6 +304,8 @@ void vhost_blk_req_done(struct vhost_blk_req *req, int error)
 
 	trace_vhost_blk_done(q, req->head, error);
 	req->error = error;
+	if (unlikely(req->locked))
+		req->be->ops->unlock(req);
 	/*
 	 * The worker may see the request as soon as it is on the list.  The
 	 * queue is freed only after a grace period, so @q stays valid here.

@@ -30,6 +30,9 @@
 /* Maximum number of descriptors in one virtqueue, a power of two (2.7) */
 #define VHOST_BLK_MAX_QUEUE_SIZE	1024
 
+/* Largest value of vhost_blk_backend.block_size, in bytes */
+#define VHOST_BLK_MAX_BLOCK_SIZE	65536
+
 /* Length of the string that VIRTIO_BLK_T_GET_ID returns, in bytes (5.2.6) */
 #define VHOST_BLK_SERIAL_LEN	20
 
@@ -60,13 +63,22 @@
  * @flags: VHOST_BLK_BACKEND_F_*; any other bit is EINVAL
  * @serial: reply to VIRTIO_BLK_T_GET_ID, padded with zeroes; a serial number of
  *	20 bytes has no terminating NUL
+ * @block_size: logical block size of the guest's disk in bytes: a power of two
+ *	from 512 to VHOST_BLK_MAX_BLOCK_SIZE, otherwise EINVAL; or 0 for that of
+ *	the backend
  * @reserved: must be zero, otherwise EINVAL
+ *
+ * @block_size becomes virtio_blk_config.blk_size.  If the backend has larger
+ * blocks, the kernel reads, modifies and writes those that the guest writes in
+ * part.  Each of them is changed by one request at a time.  Writes by others
+ * than this device are not taken into account.
  */
 struct vhost_blk_backend {
 	__s32 fd;
 	__u32 flags;
 	__u8 serial[VHOST_BLK_SERIAL_LEN];
-	__u8 reserved[36];
+	__u32 block_size;
+	__u8 reserved[32];
 };
 
 /*
@@ -91,23 +103,28 @@ struct vhost_blk_backend {
  *   EACCES		the fd is not open for reading
  *   EBADF		no such fd, or opened with O_PATH
  *   EBUSY		@fd is -1 and the device is not stopped
- *   EINVAL		unknown flag, nonzero @reserved, neither a block device
- *			nor a regular file, or a writable file opened with
- *			O_APPEND
+ *   EINVAL		unknown flag, invalid @block_size, nonzero @reserved,
+ *			neither a block device nor a regular file, or a
+ *			writable file opened with O_APPEND
  *   ENODEV		the block device has been removed
- *   ENOMEM		no memory for the backend or its workqueues
+ *   ENOMEM		no memory for the backend, its workqueues, or what the
+ *			queues need for blocks smaller than the backend's
  *   ENOTRECOVERABLE	the device runs, and a flush of the old backend has
  *			failed, now or earlier; the old backend stays
  *   EOPNOTSUPP		the file cannot do asynchronous I/O; the alignment of
  *			its direct I/O is not a power of two; a zoned device
  *			cannot report its zones, its zone size or write
  *			granularity is not a power of two, or the granularity
- *			is more than 16 pages or more than an I/O can have; or
+ *			is more than 16 pages or more than an I/O can have;
+ *			@block_size is not the block size of a zoned device, or
+ *			is smaller than blocks of more than
+ *			VHOST_BLK_MAX_BLOCK_SIZE; or
  *			features are negotiated and the new backend lacks one of
  *			them, is read-only although the old one is not and
- *			VIRTIO_BLK_F_RO was not acknowledged, has larger logical
- *			blocks, is zoned although VIRTIO_BLK_F_ZONED was not
- *			acknowledged, or has other zones or lower limits on them
+ *			VIRTIO_BLK_F_RO was not acknowledged, would give the
+ *			guest larger logical blocks, is zoned although
+ *			VIRTIO_BLK_F_ZONED was not acknowledged, or has other
+ *			zones or lower limits on them
  *   others		the attributes of the file cannot be read, or dirty
  *			pages of the block device cannot be written
  */
@@ -207,7 +224,8 @@ struct vhost_blk_backend {
  * @dev_major: major number of the block device, or of the file system that the
  *	file is on, as stat() returned it
  * @dev_minor: minor number of that device
- * @block_size: size of a logical block, in bytes
+ * @block_size: size of a logical block of the backend, in bytes; the guest's is
+ *	virtio_blk_config.blk_size
  * @flush_error: negative errno of the first flush of the backend that failed,
  *	or 0; kept until a backend is attached again
  * @trace_dev: value of the field `dev` of the tracepoints; valid without a
