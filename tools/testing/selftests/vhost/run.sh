@@ -30,6 +30,7 @@
 #
 #   VHOST_TEST_BDEV, VHOST_TEST_SLOW_BDEV  other block devices; their data is lost
 #   VHOST_TEST_DIR                         another directory for files
+#   VHOST_TEST_BLOCK_SIZE                  logical block size of the guest's disks
 #   VHOST_TEST_SEED                        repeats the random numbers of a run
 #   VHOST_TEST_REQUESTS                    requests of the notification tests
 #   VHOST_TEST_TIMEOUT                     seconds per suite (900)
@@ -45,7 +46,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # (backend_error, backend_remove).  Otherwise lockdep reports a circular dependency with
 # the socket of NBD in Linux 7.3.
 all='example ioctl uapi queue_states config data layout request_status discard
-	discard_space cache_mode pagecache powerloss block_limits readonly resize
+	discard_space cache_mode pagecache powerloss block_limits block_size readonly resize
 	backend_swap cgroup_ioprio zoned zoned_report_append scsi nowait notify
 	busyloop tracepoints stats drain stop live_change dirty_log iotlb iotlb_invalidate
 	memory_regions hostile_chains backend_hang flush_hang slow_memory backend_error

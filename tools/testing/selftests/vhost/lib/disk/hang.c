@@ -121,6 +121,17 @@ const char *hang_open(struct hang *h, bool file)
 	return why;
 }
 
+static const char *open_bdev(struct hang *h, const struct backend_opts *disk)
+{
+	const char *why;
+
+	none(h);
+	why = open_dm(h, disk);
+	if (why)
+		hang_close(h);
+	return why;
+}
+
 const char *hang_open_cached(struct hang *h)
 {
 	static const struct nullb_attr cached[] = { { "cache_size", "1" }, { NULL, NULL } };
@@ -128,13 +139,18 @@ const char *hang_open_cached(struct hang *h)
 	const struct backend_opts disk = {
 		.kind = BACKEND_BDEV, .direct = true, .nullb = cached,
 	};
-	const char *why;
 
-	none(h);
-	why = open_dm(h, &disk);
-	if (why)
-		hang_close(h);
-	return why;
+	return open_bdev(h, &disk);
+}
+
+const char *hang_open_4096(struct hang *h)
+{
+	static const struct nullb_attr large[] = { { "blocksize", "4096" }, { NULL, NULL } };
+	const struct backend_opts disk = {
+		.kind = BACKEND_NULLB, .direct = true, .nullb = large,
+	};
+
+	return open_bdev(h, &disk);
 }
 
 /* Put a device above the one that hangs. */

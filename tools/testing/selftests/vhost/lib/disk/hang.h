@@ -27,6 +27,8 @@ const char *hang_open_cached(struct hang *h);
 /* Likewise; its last BAD_SECTORS fail, also while it hangs. */
 #define BAD_SECTORS	2048
 const char *hang_open_bad(struct hang *h);
+/* A block device whose blocks have 4096 bytes */
+const char *hang_open_4096(struct hang *h);
 const char *hang_on(struct hang *h);
 const char *hang_off(struct hang *h);
 /*

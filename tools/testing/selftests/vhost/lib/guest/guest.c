@@ -86,10 +86,20 @@ long guest_ioctl(struct guest *g, unsigned long cmd, void *arg)
 	return ioctl(g->fd, cmd, arg) < 0 ? -errno : 0;
 }
 
+/* VHOST_TEST_BLOCK_SIZE: for all tests that do not choose another one */
+static uint32_t guest_block_size(const struct guest *g)
+{
+	const char *env = getenv("VHOST_TEST_BLOCK_SIZE");
+
+	return g->opts.block_size || !env ? g->opts.block_size : strtoul(env, NULL, 0);
+}
+
 long guest_set_backend(struct guest *g, int fd, uint32_t flags)
 {
 	const char *serial = g->opts.serial ? g->opts.serial : "vhost-blk-test";
-	struct vhost_blk_backend b = { .fd = fd, .flags = flags };
+	struct vhost_blk_backend b = {
+		.fd = fd, .flags = flags, .block_size = guest_block_size(g),
+	};
 
 	memcpy(b.serial, serial, strnlen(serial, sizeof(b.serial)));
 	return guest_ioctl(g, VHOST_BLK_SET_BACKEND, &b);
@@ -161,7 +171,7 @@ static long stage_backend(struct guest *g)
 	if (ret || g->model || g->transport || guest_get_config(g, &config))
 		return ret;
 	block = le32toh(config.blk_size);
-	if (b->kind != BACKEND_FILE && block != b->block)
+	if (b->kind != BACKEND_FILE && block != b->block && block != guest_block_size(g))
 		return -EPROTO;
 	b->block = block;
 	return 0;

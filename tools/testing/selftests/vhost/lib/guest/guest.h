@@ -91,6 +91,7 @@ struct guest_opts {
 	uint64_t features_off;		/* features that are not acknowledged */
 	uint64_t features_on;		/* additional features */
 	uint32_t backend_flags;
+	uint32_t block_size;		/* logical blocks of the disk; 0: those of the backend */
 	const char *serial;		/* NULL: "vhost-blk-test" */
 	struct backend *backend;
 };

@@ -31,7 +31,10 @@ static void die(const char *why)
 
 static const char *boot(struct guest *g, struct backend *b, const struct vmm_opts *opts)
 {
-	struct guest_opts guest = { .backend = b, .queues = opts->queues, .mem = VMM_MEM };
+	struct guest_opts guest = {
+		.backend = b, .queues = opts->queues, .mem = VMM_MEM,
+		.block_size = opts->block_size,
+	};
 	struct cgroup c;
 	const char *why = cgroup_enter(&c);
 

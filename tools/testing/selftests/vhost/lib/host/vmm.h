@@ -16,6 +16,7 @@ struct vmm_opts {
 	struct backend *backend;
 	unsigned int queues;		/* 0: one */
 	unsigned int per_queue;		/* requests in flight; 0: 16 */
+	uint32_t block_size;		/* logical blocks of the disk; 0: those of the backend */
 	bool writes_only;
 	int memory;			/* fd of a file that is the guest's memory; 0: none */
 	void (*then)(struct guest *g);	/* called with the requests in flight; NULL: wait */
