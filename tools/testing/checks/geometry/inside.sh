@@ -143,7 +143,8 @@ one_backend() {
 	done
 	echo "@begin $id"
 	watch_over
-	unset VHOST_TEST_BDEV VHOST_TEST_DIR VHOST_TEST_FILE
+	unset VHOST_TEST_BDEV VHOST_TEST_DIR VHOST_TEST_FILE VHOST_TEST_BLOCK_SIZE
+	[[ ${f[guest]} == same ]] || export VHOST_TEST_BLOCK_SIZE=${f[guest]}
 	verify=''
 	fixture=disk variant=bdev_direct run=$suites
 	if step make "make_$table"; then
