@@ -310,8 +310,28 @@ static void vhost_blk_use_backend_sizes(VHostBlk *s)
 }
 
 /*
+ * Return the logical block size that the kernel gives the guest: it emulates
+ * blocks that are smaller than those of @backend, except for zoned disks.  0
+ * stands for the size of @backend, from which the default of the property is
+ * taken with backend_defaults=on.
+ */
+uint32_t vhost_blk_block_size(VHostBlk *s, const VHostBlkBackend *backend)
+{
+    const BlockConf *conf = &s->conf;
+
+    if (vhost_blk_node_is_zoned(backend)) {
+        return 0;
+    }
+    if (conf->logical_block_size) {
+        return conf->logical_block_size;
+    }
+    return conf->backend_defaults == ON_OFF_AUTO_ON ? 0 : BDRV_SECTOR_SIZE;
+}
+
+/*
  * Check the block size of @backend, whose configuration space in the kernel is
- * @config.  The kernel fails requests that are not whole blocks.
+ * @config.  The kernel fails requests that are not whole blocks.  It emulates
+ * smaller blocks than those of @backend, but not on a zoned disk.
  */
 bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
                                 const uint8_t *config, Error **errp)
@@ -326,12 +346,8 @@ bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
     error_setg(errp, "logical_block_size: the logical blocks of '%s' have %u "
                "bytes, more than %u", backend->name, block,
                s->conf.logical_block_size);
-    error_append_hint(errp, backend->is_bdev ?
-                      "A new disk can have logical_block_size=%u.  An image "
-                      "with smaller blocks needs virtio-blk-pci.\n" :
-                      "Direct I/O needs these blocks: use direct=off, or "
-                      "cache.direct=off of the node.  A new disk can have "
-                      "logical_block_size=%u.\n", block);
+    error_append_hint(errp, "A zoned disk needs logical_block_size=%u.\n",
+                      block);
     return false;
 }
 

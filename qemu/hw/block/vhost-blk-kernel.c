@@ -371,6 +371,8 @@ bool vhost_blk_attach(VHostBlk *s, VHostBlkBackend *backend, Error **errp)
     struct vhost_blk_backend arg = {
         .fd = vhost_blk_node_fd(backend),
         .flags = VHOST_BLK_BACKEND_F_ANY_RANGE,
+        .block_size = MIN(vhost_blk_block_size(s, backend),
+                          VHOST_BLK_MAX_BLOCK_SIZE),
     };
     uint64_t features = vhost_blk_features_in_use(s);
     int ret = 0;

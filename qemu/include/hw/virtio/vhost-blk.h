@@ -187,6 +187,7 @@ int vhost_blk_pause(VHostBlk *s);
 
 /* vhost-blk-config.c */
 size_t vhost_blk_config_size(VHostBlk *s);
+uint32_t vhost_blk_block_size(VHostBlk *s, const VHostBlkBackend *backend);
 bool vhost_blk_choose_block_sizes(VHostBlk *s, Error **errp);
 bool vhost_blk_check_block_size(VHostBlk *s, const VHostBlkBackend *backend,
                                 const uint8_t *config, Error **errp);
