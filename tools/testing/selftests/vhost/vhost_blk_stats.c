@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "hang.h"
+#include "park.h"
 #include "ranges.h"
 #include "suite.h"
 #include "traffic.h"
@@ -487,6 +488,35 @@ TEST_F(mapped, errors)
 	COUNTS(FLUSH, 0, 0, 1, 0);
 	ASSERT_WELL(fdinfo_number(&self->g, "vhost-blk-write-errors", 2));
 	ASSERT_WELL(fdinfo_is(&self->g, "vhost-blk-flush-error", "-5"));
+}
+
+/* A parked request is counted when it completes. */
+TEST_F(mapped, parked)
+{
+	uint64_t sectors = self->h.disk.size / SECTOR;
+	struct ring *r = &self->g.ring[0];
+	struct request *q = request_new(&self->g, T_OUT, 0, 4096);
+	char params[256];
+
+	ASSERT_EQ(0, park_policy(&self->g, PARK, PARK, -1));
+	ASSERT_WELL(dm_replace(&self->h.dm, sectors, "error", ""));
+	request_cut_usual(q);
+	request_place(q, PLACE_ALIGNED, NULL);
+	request_arm(q, 7);
+	ring_add(r, q);
+	ring_kick_now(r);
+	ASSERT_WELL(park_wait(r, VHOST_BLK_QUEUE_PARKED, 1));
+	ASSERT_WELL(fdinfo_is(&self->g, "vhost-blk-queue-0", "parked"));
+	GET(0);
+	COUNTS(WRITE, 0, 0, 0, 0);
+	snprintf(params, sizeof(params), "%s 0", self->h.below.path);
+	ASSERT_WELL(dm_replace(&self->h.dm, sectors, "linear", params));
+	ASSERT_WELL(park_retry(r));
+	ASSERT_WELL(ring_wait(r, 1, PATIENCE));
+	EXPECT_EQ(S_OK, request_status(q));
+	GET(0);
+	COUNTS(WRITE, 1, 4096, 0, 0);
+	request_free(q);
 }
 
 static long long now_ms(void)
