@@ -54,6 +54,8 @@ static const char *vblk_state_name(enum vhost_blk_queue_state state)
 		return "broken";
 	case VHOST_BLK_QUEUE_DEAD:
 		return "dead";
+	case VHOST_BLK_QUEUE_PARKED:
+		return "parked";
 	}
 	return "unknown";
 }
