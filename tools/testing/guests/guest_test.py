@@ -50,7 +50,7 @@ def parse():
                         help="build all of QEMU, instead of preloading the device into Debian's")
     parser.add_argument("--qemu", metavar="SERIES", default="7.2",
                         help="series of the QEMU that is tested (default: %(default)s)")
-    parser.add_argument("--short", action="store_true", help="short form of migrate, move and memory")
+    parser.add_argument("--short", action="store_true", help="short form of migrate, move, memory")
     parser.add_argument("--times", type=int, default=3, metavar="N",
                         help="migrations there and back of migrate and move, or rounds of swap "
                         "(default: %(default)s)")

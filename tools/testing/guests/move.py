@@ -35,7 +35,8 @@ DIFFERENT = (
     ("no event index", VHOST, "event_idx=off", "feature VIRTIO_RING_F_EVENT_IDX"),
     ("smaller disk", VHOST, "drive=small", "has 2048 sectors, but the guest knows a disk of 131072"),
     ("virtio-blk without discards", VIRTIO, "discard=off", "Features .* unsupported"),
-    ("virtio-blk with other vectors", VIRTIO, "num-queues=4", "Bad config data|get_pci_config_device"))
+    ("virtio-blk with other vectors", VIRTIO, "num-queues=4",
+     "Bad config data|get_pci_config_device"))
 
 # Those of the short form
 FEW = ("other number of queues", "other blocks", "no discards", "smaller disk",
