@@ -624,16 +624,17 @@ TEST(read_error)
 /* Set whether allocations fail in the threads of all unbound workqueues. */
 static void mark_workqueues(bool on)
 {
-	char path[300], name[32];
+	char dir_of[280], path[300], name[32];
 	DIR *dir = opendir("/proc");
 	struct dirent *e;
 	FILE *f;
 
 	while (dir && (e = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%s/comm", e->d_name);
+		snprintf(dir_of, sizeof(dir_of), "/proc/%s", e->d_name);
+		snprintf(path, sizeof(path), "%s/comm", dir_of);
 		f = *e->d_name >= '1' && *e->d_name <= '9' ? fopen(path, "re") : NULL;
 		if (f && fgets(name, sizeof(name), f) && !strncmp(name, "kworker/u", 9))
-			fault_mark(atoi(e->d_name), on);
+			put_attr(dir_of, "make-it-fail", on ? "1" : "0");
 		if (f)
 			fclose(f);
 	}
