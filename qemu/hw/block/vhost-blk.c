@@ -109,6 +109,39 @@ static int vhost_blk_run(VHostBlk *s, Error **errp)
     return ret;
 }
 
+/*
+ * vhost_virtqueue_stop() unmaps the rings of each queue that has an address,
+ * mapped or not.  A driver can set an address later, so take it from queues that
+ * are not mapped.
+ */
+static void vhost_blk_stop_dev(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    int i;
+
+    for (i = 0; i < s->num_queues; i++) {
+        if (!(s->mapped_queues & BIT_ULL(i))) {
+            virtio_queue_set_rings(vdev, i, 0, 0, 0);
+        }
+    }
+    s->mapped_queues = 0;
+    vhost_dev_stop(&s->dev, vdev, true);
+}
+
+static int vhost_blk_start_dev(VHostBlk *s)
+{
+    VirtIODevice *vdev = VIRTIO_DEVICE(s);
+    int i, ret;
+
+    ret = vhost_dev_start(&s->dev, vdev, true);
+    for (i = 0; ret >= 0 && i < s->num_queues; i++) {
+        if (virtio_queue_get_desc_addr(vdev, i)) {
+            s->mapped_queues |= BIT_ULL(i);
+        }
+    }
+    return ret;
+}
+
 static int vhost_blk_start(VHostBlk *s, Error **errp)
 {
     VirtIODevice *vdev = VIRTIO_DEVICE(s);
@@ -140,7 +173,7 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
     }
 
     s->dev.acked_features = vhost_blk_acked_features(s);
-    ret = vhost_dev_start(&s->dev, vdev, true);
+    ret = vhost_blk_start_dev(s);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "could not set up the rings");
         goto unset_guest_notifiers;
@@ -153,7 +186,7 @@ static int vhost_blk_start(VHostBlk *s, Error **errp)
     return 0;
 
 stop_dev:
-    vhost_dev_stop(&s->dev, vdev, true);
+    vhost_blk_stop_dev(s);
 unset_guest_notifiers:
     k->set_guest_notifiers(bus->parent, s->num_queues, false);
 disable_notifiers:
@@ -242,7 +275,7 @@ static void vhost_blk_stop(VHostBlk *s)
                      s->backend->name, strerror(-ret));
     }
     vhost_blk_check_failures(s);
-    vhost_dev_stop(&s->dev, vdev, true);
+    vhost_blk_stop_dev(s);
     ret = k->set_guest_notifiers(bus->parent, s->num_queues, false);
     if (ret < 0) {
         error_report("vhost-blk: '%s': could not remove guest notifiers: %s",
@@ -345,10 +378,11 @@ static void vhost_blk_queue_reset(VirtIODevice *vdev, uint32_t index)
     int ret;
 
     if (!vhost_dev_is_started(&s->dev) || index >= s->num_queues ||
-        !virtio_queue_get_desc_addr(vdev, index)) {
+        !(s->mapped_queues & BIT_ULL(index))) {
         return;
     }
     ret = vhost_blk_set_vring_running(s, index, false);
+    s->mapped_queues &= ~BIT_ULL(index);
     vhost_virtqueue_stop(&s->dev, vdev, &s->vhost_vqs[index], index);
     if (!ret) {
         ret = vhost_blk_drop_requests(s, index);
@@ -371,8 +405,16 @@ static void vhost_blk_queue_enable(VirtIODevice *vdev, uint32_t index)
     if (!vhost_dev_is_started(&s->dev) || index >= s->num_queues) {
         return;
     }
+    if (s->mapped_queues & BIT_ULL(index)) {
+        virtio_error(vdev, "vhost-blk: '%s': queue %u is enabled already",
+                     s->backend->name, index);
+        return;
+    }
     ret = vhost_virtqueue_start(&s->dev, vdev, &s->vhost_vqs[index], index);
-    if (!ret) {
+    if (ret < 0) {
+        virtio_queue_set_rings(vdev, index, 0, 0, 0);
+    } else if (virtio_queue_get_desc_addr(vdev, index)) {
+        s->mapped_queues |= BIT_ULL(index);
         ret = vhost_blk_set_vring_running(s, index, true);
     }
     if (ret < 0) {

@@ -556,6 +556,53 @@ static void queue_reset(void *obj, void *data, QGuestAllocator *alloc)
     qvirtqueue_cleanup(dev->bus, other, alloc);
 }
 
+/* Enable a queue with rings anywhere, and a size that may be invalid. */
+static void enable_queue(void *obj, uint16_t index, uint16_t size)
+{
+    QVirtioPCIDevice *pci = &((QVirtioBlkPCI *)obj)->pci_vdev;
+    QVirtioDevice *dev = get_vdev(obj);
+    uint64_t common = pci->common_cfg_offset;
+
+    dev->bus->queue_select(dev, index);
+    qpci_io_writew(pci->pdev, pci->bar, common + VIRTIO_PCI_COMMON_Q_SIZE, size);
+    qpci_io_writel(pci->pdev, pci->bar, common + VIRTIO_PCI_COMMON_Q_DESCLO,
+                   0x100000);
+    qpci_io_writel(pci->pdev, pci->bar, common + VIRTIO_PCI_COMMON_Q_AVAILLO,
+                   0x101000);
+    qpci_io_writel(pci->pdev, pci->bar, common + VIRTIO_PCI_COMMON_Q_USEDLO,
+                   0x102000);
+    qpci_io_writew(pci->pdev, pci->bar, common + VIRTIO_PCI_COMMON_Q_ENABLE, 1);
+}
+
+/*
+ * A queue that cannot be enabled, or is enabled twice, breaks the device.  It
+ * must not be unmapped when the device stops: that ends QEMU.
+ */
+static void bad_queue_enable(void *obj, void *data, QGuestAllocator *alloc)
+{
+    static const struct { uint16_t index, size; bool reset; } cases[] = {
+        { 0, 3, true }, { 0, 64, false }, { 1, 3, false },
+    };
+    QVirtioDevice *dev = get_vdev(obj);
+    uint64_t features = qvirtio_get_features(dev);
+    QVirtQueue *vq;
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_assert_true(negotiate(dev, features & ~F_EVENT_IDX));
+        vq = qvirtqueue_setup(dev, alloc, 0);
+        qvirtio_set_driver_ok(dev);
+        if (cases[i].reset) {
+            reset_queue(obj);
+        }
+        enable_queue(obj, cases[i].index, cases[i].size);
+        g_assert_cmphex(dev->bus->get_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET,
+                        ==, VIRTIO_CONFIG_S_NEEDS_RESET);
+        qvirtio_reset(dev);
+        qvirtqueue_cleanup(dev->bus, vq, alloc);
+    }
+}
+
 /*
  * Use the disk that the environment variable @variable names, instead of the
  * image that QEMU's tests create and remove.
@@ -573,8 +620,18 @@ static void *use_legacy_disk(GString *cmd_line, void *variable)
     return use_disk(cmd_line, variable);
 }
 
+static void *use_two_queues(GString *cmd_line, void *variable)
+{
+    g_string_replace(cmd_line, "id=drv0", "id=drv0,num-queues=2", 0);
+    return use_disk(cmd_line, variable);
+}
+
 static void register_vhost_blk_test(void)
 {
+    QOSGraphTestOptions two_queues = {
+        .before = use_two_queues,
+        .arg = (char *)"VHOST_QTEST_SECOND",
+    };
     QOSGraphTestOptions image = {
         .before = use_disk,
         .arg = (char *)"VHOST_QTEST_SECOND",
@@ -596,6 +653,8 @@ static void register_vhost_blk_test(void)
     qos_add_test("generation", "vhost-blk-pci", generation, &image);
     qos_add_test("discard", "vhost-blk-pci", discard, &image);
     qos_add_test("queue-reset", "vhost-blk-pci", queue_reset, &image);
+    qos_add_test("bad-queue-enable", "vhost-blk-pci", bad_queue_enable,
+                 &two_queues);
     qos_add_test("broken-chain", "vhost-blk-pci", broken_chain, &image);
     qos_add_test("bad-rings", "vhost-blk-pci", bad_rings, &image);
     qos_add_test("transport-feature", "vhost-blk-pci", transport_feature,

@@ -14,7 +14,7 @@ set -euo pipefail
 
 # The first eight are all cases of virtio-blk-test.c in QEMU 7.2 for a PCI device.
 cases=(basic config hotplug idx indirect msix nxvirtq resize
-	broken-chain bad-rings config-size discard early-kick early-kick-unusable
+	broken-chain bad-queue-enable bad-rings config-size discard early-kick early-kick-unusable
 	generation masked-vector queue-reset transport-feature writeback zoned)
 
 if [[ ${1:-} != --inside ]]; then

@@ -160,6 +160,8 @@ struct VHostBlk {
 
     struct vhost_dev dev;
     struct vhost_virtqueue *vhost_vqs;
+    /* A bit for each queue whose rings vhost_virtqueue_start() has mapped */
+    uint64_t mapped_queues;
     VirtQueue **virtqs;
     EventNotifier config_notifier;
     /* Signalled when a request has failed */
