@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * SCSI disks of scsi_debug with special parameters: integrity data that the
- * block layer generates (DIX) and the disk checks (DIF), and zones (ZBC).
+ * block layer generates (DIX) and the disk checks (DIF), and zones (ZBC).  And
+ * RAID 5, whose parity the driver computes from the same pages.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -746,6 +748,83 @@ TEST_F_TIMEOUT(scsi, zone_granularity, 120)
 	IS(ZONE(0), ZS_IOPEN, 16);
 	/* conventional zones have no such rule */
 	ENDS(T_OUT, 8, 512, S_OK);
+}
+
+#define MD		"/dev/md78"
+#define MD_ATTR		"/sys/block/md78/md/"
+#define MD_LAYOUT	"--level=5 --raid-devices=3 --chunk=64 --bitmap=none"
+#define MD_OPTIONS	"--run --force --metadata=1.2 --assume-clean " MD_LAYOUT
+#define WITH_MDADM	"PATH=$PATH:/sbin:/usr/sbin; "
+
+FIXTURE(raid5) {
+	struct backend member[3], b;
+	struct guest g;
+	bool created;
+};
+
+FIXTURE_SETUP(raid5)
+{
+	struct backend_opts loop = { .kind = BACKEND_LOOP, .direct = true, .blank = true };
+	struct backend_opts raid = {
+		.kind = BACKEND_NAMED, .direct = true, .path = MD, .blank = true,
+	};
+	struct guest_opts guest = { .backend = &self->b, .num = 512 };
+	const char *why = no_kernel("the model device has no RAID");
+	char command[1024];
+	unsigned int i;
+
+	backend_none(&self->b);
+	for (i = 0; i < ARRAY_SIZE(self->member); i++)
+		backend_none(&self->member[i]);
+	for (i = 0; !why && i < ARRAY_SIZE(self->member); i++)
+		why = backend_open_as(&self->member[i], &loop);
+	if (why)
+		SKIP(return, "%s", why);
+	/*
+	 * With skip_copy the parity is of the guest's pages and not of copies.  The
+	 * members are all zeroes, so it is right at the start.
+	 */
+	snprintf(command, sizeof(command), WITH_MDADM "mdadm --quiet --create " MD " " MD_OPTIONS
+		 " %s %s %s >/dev/null 2>&1 && echo 1 >" MD_ATTR "skip_copy",
+		 self->member[0].path, self->member[1].path, self->member[2].path);
+	if (system(command))
+		SKIP(return, "no mdadm, or no raid456 in this kernel");
+	self->created = true;
+	ASSERT_WELL(backend_open_as(&self->b, &raid));
+	guest_init(&self->g, &guest);
+	ASSERT_WELL(guest_boot(&self->g));
+}
+
+FIXTURE_TEARDOWN(raid5)
+{
+	unsigned int i;
+
+	guest_destroy(&self->g);
+	backend_close(&self->b);
+	if (self->created)
+		EXPECT_EQ(0, system(WITH_MDADM "mdadm --quiet --stop " MD));
+	for (i = 0; i < ARRAY_SIZE(self->member); i++)
+		backend_close(&self->member[i]);
+}
+
+/* A guest may change data while it is written: data and parity must not differ. */
+TEST_F_TIMEOUT(raid5, stable, 300)
+{
+	static const uint32_t len[] = { 4096, 65536, 512 << 10 };
+	unsigned int i;
+
+	EXPECT_EQ(1, backend_sysfs(&self->b, "queue/stable_writes"));
+	for (i = 0; i < ARRAY_SIZE(len); i++) {
+		uint64_t sector = i * 4096;
+
+		ASSERT_WELL(flip_writes(&self->g.ring[0], sector, len[i], scaled(500, 100)));
+		ASSERT_WELL(backend_adopt(&self->b, sector * SECTOR, len[i]));
+		ASSERT_WELL(request_simple(&self->g.ring[0], T_IN, sector, len[i], S_OK));
+	}
+	ASSERT_WELL(backend_compare_all(&self->b));
+	EXPECT_EQ(0, system("echo check >" MD_ATTR "sync_action; "
+			    "until grep -q idle " MD_ATTR "sync_action; do sleep 0.1; done; "
+			    "grep -qx 0 " MD_ATTR "mismatch_cnt"));
 }
 
 TEST_HARNESS_MAIN
