@@ -40,16 +40,21 @@ static bool vblk_policy_applies(enum vhost_blk_op op, int error)
 }
 
 /*
- * Check whether a stable write to a file must fail again, because an error of
- * writeback has lost data of it or of other writes.  The guest has to learn that,
- * as it does from a flush that fails.
+ * Check whether a stable write must fail again, because data of it or of other
+ * writes is lost: an error of writeback of a file, or a failed flush, which
+ * zeroes end with.  The guest has to learn that, as it does from a flush that
+ * fails.
  */
 static bool vblk_lost_data(const struct vhost_blk_req *req)
 {
 	const struct vhost_blk_be *be = req->be;
+	bool zeroes = req->cmd.op == VHOST_BLK_OP_WRITE_ZEROES;
 
-	return req->io.fua && !be->bdev &&
-	       errseq_check(&be->mapping->wb_err, be->wb_err);
+	if (!req->io.fua || (!zeroes && req->cmd.op != VHOST_BLK_OP_WRITE))
+		return false;
+	if (zeroes && READ_ONCE(be->flush_error))
+		return true;
+	return !be->bdev && errseq_check(&be->mapping->wb_err, be->wb_err);
 }
 
 /*
