@@ -36,7 +36,7 @@ while (($#)); do
 done
 
 request=(-max_total_time="$seconds") device=(--seconds "$seconds")
-[[ -n $short ]] && request=(-runs=100000) device=(--runs 200)
+[[ -n $short ]] && request=(-runs=100000) device=(--runs 1500)
 
 fuzz=$VB_TOP/tools/testing/fuzz
 out=$VB_TOP/build/fuzz

@@ -58,6 +58,13 @@ static long do_backend(struct target *t, const uint32_t *a)
 
 	if (a[1] % 4 == 3)
 		b.flags = a[2] & 16 ? a[2] : VHOST_BLK_BACKEND_F_RO;
+	if (a[1] & 16)
+		b.flags |= VHOST_BLK_BACKEND_F_ANY_RANGE;
+	if (a[1] & 32)
+		b.flags |= VHOST_BLK_BACKEND_F_NO_UNMAP;
+	/* On the disk with blocks of 4096 bytes, smaller ones need read-modify-write. */
+	if (a[1] & 64)
+		b.block_size = 512U << (a[1] >> 7) % 5;
 	if (a[1] >> 28 == 15)
 		b.reserved[a[2] % sizeof(b.reserved)] = a[3];
 	return call(t, VHOST_BLK_SET_BACKEND, &b);
