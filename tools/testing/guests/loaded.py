@@ -123,6 +123,15 @@ class LoadedGuest:
             time.sleep(0.01 * (i % 7))
         self.progress()
 
+    def move_often(self, times):
+        """Migrate there and back, and return the figures."""
+        for i in range(1, times + 1):
+            self.move()
+            self.move()
+            if i % 5 == 0:
+                print(f"# {i} times: {self.figures()}", flush=True)
+        return self.figures()
+
     def figures(self):
         if not self.downtimes:
             return "no migration"

@@ -22,14 +22,6 @@ class Migrations(LoadedGuest):
         for name in ("file", "block"):
             create(f"path={self.dir}/{name}", "Failed to (get|lock)")
 
-    def move_often(self, times):
-        for i in range(1, times + 1):
-            self.move()
-            self.move()
-            if i % 5 == 0:
-                print(f"# {i} times: {self.figures()}", flush=True)
-        return self.figures()
-
     def start_slowly(self, uri):
         """Start a slow migration, and wait until it has sent 1 MiB."""
         self.vm.qmp("migrate-set-parameters", max_bandwidth=2 << 20)

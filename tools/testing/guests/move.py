@@ -75,14 +75,6 @@ class Moves(LoadedGuest):
         super().move()
         self.driver = self.other_driver()
 
-    def move_often(self, times):
-        for i in range(1, times + 1):
-            self.move()
-            self.move()
-            if i % 5 == 0:
-                print(f"# {i} times: {self.figures()}", flush=True)
-        return self.figures()
-
     def kernel_has_mode(self):
         """The mode of the cache that the guest has set with virtio-blk is that of the kernel."""
         self.expect("echo write through >/sys/block/vdb/cache_type", "")
