@@ -58,8 +58,8 @@ static bool vblk_lost_data(const struct vhost_blk_req *req)
 }
 
 /*
- * Check whether an error may be ignored: the device itself has given up a request
- * that no disk has seen, maybe, if memory was short or an ioctl was waiting.
+ * Check whether an error may be ignored.  With ECANCELED (an ioctl was waiting)
+ * and ENOMEM the device itself has given up a request, maybe before any I/O.
  */
 static bool vblk_may_ignore(int error)
 {
